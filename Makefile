@@ -1,0 +1,36 @@
+# `make demo` and `make test` do all the set-up they need, in .venv.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check setup bench lock clean
+
+demo: setup
+	python -m stages.demo
+
+test: setup
+	python -m pytest -n 2
+
+check: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "expected Python 3.11 or newer, seen %d.%d; run: make PYTHON=python3.11" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+	python -m pip install --quiet --require-hashes -r requirements.lock
+	python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	python -m compileall -q stages runtime
+	python -c 'from stages.kit.detector import package; package()'
+	touch $@
+
+lock: # after a change of pyproject.toml; needs uv
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev --no-emit-package morphstream --no-header pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf build .dvc/cache .dvc/tmp store
