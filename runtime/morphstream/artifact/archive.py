@@ -1,0 +1,154 @@
+"""Deterministic tar.zst archives: pack, describe, unpack.
+
+Conventions, here and for every archive of the project:
+
+* Names are relative POSIX paths; the tar is a function of the files, as `tarzst` defines it.
+* The compressed bytes depend on the level and the exact zstandard version too, but not on the number of
+  threads. So content is identified by the digests of the tar and of each file, transport by the archive's.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from morphstream.artifact.digest import Digest
+from morphstream.artifact.errors import DigestMismatchError, UnsafeArchiveError
+from morphstream.artifact.tarzst import HASHING_THREADS, Hasher, Reader, Source, Writer, check_names
+
+LEVELS = range(1, 20)  # above, windows grow, and at 22 zstd turns on long-distance matching
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """What an archive is and holds.
+
+    Attributes:
+        archive: Digest of the compressed bytes, for transport.
+        tar: Digest of the uncompressed tar, the identity of the content.
+        files: Digest of each file, by its name in the archive.
+    """
+
+    archive: Digest
+    tar: Digest
+    files: dict[str, Digest]
+
+
+def pack(files: Mapping[str, Path], archive: Path, *, level: int, threads: int) -> Packed:
+    """Write files into an archive; what was there before stays until the new one is complete.
+
+    Args:
+        files: The source of each file, by its name in the archive; each is read once.
+        archive: Where to write.
+        level: zstd level, 1 to 19.
+        threads: Compressing threads, 1 or more.
+
+    Returns:
+        What was written, hashed while writing.
+
+    Raises:
+        ValueError: The level or the number of threads is out of range.
+        UnsafeArchiveError: There are no files, a name is unsafe, or a source is no regular file.
+        DigestMismatchError: A source changed its size while it was packed.
+        OSError: A source can't be read, or the archive can't be written.
+    """
+    if level not in LEVELS or threads < 1:
+        raise ValueError(f"expected level 1 to 19 and 1 thread or more, seen {level} and {threads}")
+    check_names(files)
+    part = archive.with_name(f".{archive.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as out, ThreadPoolExecutor(HASHING_THREADS) as pool:
+            writer = Writer(out, pool, level=level, threads=threads)
+            digests = {name: writer.add(name, files[name]) for name in sorted(files)}
+            writer.finish()
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(archive)
+    finally:
+        part.unlink(missing_ok=True)
+    return Packed(archive=writer.archive.digest(), tar=writer.tar.digest(), files=digests)
+
+
+def describe(archive: Path) -> Packed:
+    """Read an archive in one pass and return what it is and holds, as `pack` did.
+
+    Raises:
+        UnsafeArchiveError: It is broken, or not of the form that `pack` writes.
+        OSError: It can't be read.
+    """
+    with archive.open("rb") as stream, ThreadPoolExecutor(HASHING_THREADS) as pool:
+        source, tar = Source(stream, pool), Hasher(pool)
+        reader = Reader(source, archive.name, tar)
+        files = {}
+        for name, size in reader.members():
+            hasher = Hasher(pool)
+            for chunk in reader.chunks(size):
+                hasher.update(chunk)
+            files[name] = hasher.digest()
+        check_names(files)
+        return Packed(archive=source.archive.digest(), tar=tar.digest(), files=files)
+
+
+def unpack(stream: BinaryIO, files: Mapping[str, Digest], folder: Path, *, archive: Digest | None = None) -> None:
+    """Write exactly the expected files of an archive into a folder, each verified on its way.
+
+    On any error the folder is left empty. Files are not synced to the disk.
+
+    Args:
+        stream: The compressed bytes, read once, to their end.
+        files: Digest of each expected file, by its name in the archive.
+        folder: A new or empty folder that nobody else writes to.
+        archive: Digest of the compressed bytes; when given, one byte more is read at most.
+
+    Raises:
+        ValueError: The folder isn't empty.
+        UnsafeArchiveError: The archive is broken or not of the form that `pack` writes, it holds other files
+            or sizes than the expected ones, or the name of one of those is unsafe.
+        DigestMismatchError: A file, or the archive, holds other bytes than the expected ones.
+        OSError: The stream can't be read, or the folder can't be written.
+    """
+    check_names(files)
+    folder.mkdir(exist_ok=True)
+    if any(folder.iterdir()):
+        raise ValueError(f"expected an empty folder, seen files in {folder}; give a new one")
+    try:
+        with ThreadPoolExecutor(HASHING_THREADS) as pool:
+            source = Source(stream, pool, archive)
+            _unpack_members(Reader(source, "archive"), files, folder, pool)
+            source.verify()
+    except BaseException:
+        _empty(folder)
+        raise
+
+
+def _unpack_members(reader: Reader, files: Mapping[str, Digest], folder: Path, pool: Executor) -> None:
+    missing = dict(files)
+    for name, size in reader.members():
+        expected = missing.pop(name, None)
+        if not expected or expected.bytes != size:
+            wanted = f"{expected.bytes} bytes" if expected else "no such file"
+            raise UnsafeArchiveError(f"{name}: expected {wanted}, seen {size} bytes; fetch or pack it again")
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        hasher = Hasher(pool)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(os.open(path, flags, 0o644), "wb") as file:
+            for chunk in reader.chunks(size):
+                hasher.update(chunk)
+                file.write(chunk)
+        if hasher.digest() != expected:
+            raise DigestMismatchError(name, expected, hasher.digest())
+    if missing:
+        raise UnsafeArchiveError(f"archive: expected {sorted(missing)} too, seen its end; pack it again")
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()

@@ -1,0 +1,70 @@
+"""The digest of bytes: sha256 and size, always together."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from morphstream.artifact.errors import DigestMismatchError
+
+CHUNK_BYTES = 1 << 20  # large enough that hashing, not calling, takes the time
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """sha256 and size of some bytes.
+
+    Attributes:
+        sha256: 64 lower-case hexadecimal digits.
+        bytes: Size, 0 or more.
+
+    Raises:
+        ValueError: One of them is not of that form.
+    """
+
+    sha256: str
+    bytes: int
+
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"expected 64 lower-case hexadecimal digits, seen {self.sha256!r}")
+        if isinstance(self.bytes, bool) or self.bytes < 0:
+            raise ValueError(f"expected a size of 0 bytes or more, seen {self.bytes!r}")
+
+    def __str__(self) -> str:
+        return f"sha256 {self.sha256} ({self.bytes} bytes)"
+
+
+def digest_of(data: bytes) -> Digest:
+    """Return the digest of bytes in memory."""
+    return Digest(hashlib.sha256(data).hexdigest(), len(data))
+
+
+def digest_of_file(path: Path) -> Digest:
+    """Return the digest of a file.
+
+    Raises:
+        OSError: The file can't be read.
+    """
+    sha256, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            sha256.update(chunk)
+            size += len(chunk)
+    return Digest(sha256.hexdigest(), size)
+
+
+def verify_file(path: Path, expected: Digest) -> None:
+    """Check that a file holds exactly the expected bytes; a wrong size is refused before hashing.
+
+    Raises:
+        DigestMismatchError: It holds others.
+        OSError: The file can't be read.
+    """
+    size = path.stat().st_size
+    if size != expected.bytes:
+        raise DigestMismatchError(path.name, f"{expected.bytes} bytes", f"{size} bytes")
+    observed = digest_of_file(path)
+    if observed != expected:
+        raise DigestMismatchError(path.name, expected, observed)

@@ -1,0 +1,69 @@
+"""Everything that artifacts can refuse, split by what the caller can do about it."""
+
+
+class MorphstreamError(Exception):
+    """Base of every refusal; its message is one line: what, expected, seen, what to do."""
+
+
+class ManifestError(MorphstreamError):
+    """A manifest breaks its format.
+
+    Attributes:
+        where: Path of the fault, such as ``engine_files['a.engine'].sha256``; empty for the whole document.
+        message: What was expected there, and what was seen.
+    """
+
+    def __init__(self, where: str, message: str) -> None:
+        super().__init__(where, message)  # both, so that it can be pickled into another process
+        self.where = where
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.message} in '{self.where}'" if self.where else self.message
+
+
+class DigestMismatchError(MorphstreamError):
+    """Bytes are not the ones that were named; fetch or build them again."""
+
+    def __init__(self, what: str, expected: object, observed: object) -> None:
+        super().__init__(f"{what}: expected {expected}, seen {observed}; fetch or build it again")
+        self.expected = expected
+        self.observed = observed
+
+
+class UnsafeArchiveError(MorphstreamError):
+    """An archive holds something other than exactly the files it should hold."""
+
+
+class NoEngineError(MorphstreamError):
+    """No engine for this machine, or for the model asked for; boot or build it."""
+
+
+class ToolchainMismatchError(MorphstreamError):
+    """The machine's libraries are not the ones a target declares; install those or change the target."""
+
+    def __init__(self, what: str, library: str, declared: str, actual: str | None) -> None:
+        seen = f"this machine has {actual}" if actual else "this machine has none"
+        super().__init__(f"{what}: declared {library} {declared}, {seen}; install {declared} or change the target")
+        self.declared = declared
+        self.actual = actual
+
+
+class FetchError(MorphstreamError):
+    """A source can't give what was asked for."""
+
+
+class ModelError(MorphstreamError):
+    """An ONNX model is broken, or is not what its role promises."""
+
+
+class SessionError(MorphstreamError):
+    """An engine can't be opened, or gave something unusable."""
+
+
+class NoFaceError(MorphstreamError):
+    """An image shows no face where one is needed."""
+
+
+class ImageError(MorphstreamError):
+    """A file is no image that can be read or written."""

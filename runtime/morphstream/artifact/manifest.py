@@ -1,0 +1,297 @@
+"""The three manifests that name artifacts by digest: a target's engines, the models, the archives.
+
+``manifests/README.md`` specifies the formats. ``from_json`` is strict about every key it knows and ignores
+the others; ``to_json`` gives equal manifests the same bytes, in ASCII. Each class checks itself when made.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from morphstream.artifact import fields, vocabulary
+from morphstream.artifact.digest import Digest
+from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.target import CacheKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFile:
+    """A file of a target's engine cache; None stands for what a manifest does not say.
+
+    Attributes:
+        group: The models it is rebuilt and shipped with, one of ``GROUPS``.
+        onnx_model: The model it was made from; None in group ``shared`` alone, for a file of several models.
+        digest: Digest of its bytes.
+        recipe: sha256 over everything that decided its bytes.
+        kind: What is in it, one of ``KINDS``.
+        precision: The numbers it calculates with, one of ``ENGINE_PRECISIONS``.
+
+    Raises:
+        ManifestError: A value is not of that form.
+    """
+
+    group: str
+    onnx_model: str | None
+    digest: Digest | None = None
+    recipe: str | None = None
+    kind: str | None = None
+    precision: str | None = None
+
+    def __post_init__(self) -> None:
+        fields.check_choice("group", self.group, vocabulary.GROUPS)
+        if self.onnx_model is not None:
+            fields.check_form("onnx_model", self.onnx_model, vocabulary.MODEL_NAME)
+        elif self.group != "shared":
+            raise ManifestError("onnx_model", "expected a model's name outside group shared, seen none")
+        if self.recipe is not None:
+            fields.check_form("recipe", self.recipe, fields.SHA256)
+        if self.kind is not None:
+            fields.check_choice("kind", self.kind, vocabulary.KINDS)
+        if self.precision is not None:
+            fields.check_choice("precision", self.precision, vocabulary.ENGINE_PRECISIONS)
+
+    @classmethod
+    def _from_dict(cls, data: fields.Object) -> Self:
+        return cls(
+            group=fields.required(data, "group", str),
+            onnx_model=fields.nullable(data, "onnx_model", str) if "onnx_model" in data else None,
+            digest=fields.read_digest(data) if "sha256" in data or "bytes" in data else None,
+            recipe=fields.optional(data, "recipe", str),
+            kind=fields.optional(data, "kind", str),
+            precision=fields.optional(data, "precision", str),
+        )
+
+    def _to_dict(self) -> fields.Object:
+        digest = fields.digest_keys(self.digest) if self.digest else {}
+        rest = {"recipe": self.recipe, "kind": self.kind, "precision": self.precision}
+        said = {key: value for key, value in rest.items() if value is not None}
+        return {"group": self.group, "onnx_model": self.onnx_model, **digest, **said}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineManifest:
+    """``manifest.json``, format version 2: the engine cache of one target.
+
+    What the file repeats of the cache key (arch, versions, builder) is derived from it, so it can't disagree.
+
+    Attributes:
+        cache_key: The published name of the cache.
+        engine_files: At least one file, by name.
+        toolchain: Exact version of each library that decided the bytes; None where the manifest does not say.
+
+    Raises:
+        ManifestError: A value is not of that form, or the toolchain is not the cache key's.
+    """
+
+    cache_key: CacheKey
+    engine_files: Mapping[str, EngineFile]
+    toolchain: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        fields.check_names("engine_files", self.engine_files, vocabulary.FILE_NAME)
+        if self.toolchain is not None:
+            _check_toolchain(self.toolchain, self.cache_key)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read a manifest.
+
+        Raises:
+            ManifestError: It breaks the format, or contradicts its own cache key.
+        """
+        data = fields.parse_object(text, format_version=2)
+        manifest = cls(
+            cache_key=fields.read_cache_key(data),
+            engine_files=fields.entries(data, "engine_files", EngineFile._from_dict),
+            toolchain=fields.strings(data, "toolchain") if "toolchain" in data else None,
+        )
+        for key, value in manifest._derived().items():
+            if key != "builder" or key in data:  # the published manifests name no builder
+                fields.confirm(data, key, value, why="as in the cache key")
+        return manifest
+
+    def to_json(self) -> str:
+        """Return the manifest as text."""
+        toolchain = {} if self.toolchain is None else {"toolchain": dict(sorted(self.toolchain.items()))}
+        files = {name: file._to_dict() for name, file in sorted(self.engine_files.items())}
+        head = {"cache_key": str(self.cache_key), "format_version": 2}
+        return fields.dump({**head, **self._derived(), **toolchain, "engine_files": files})
+
+    def _derived(self) -> fields.Object:
+        key, versions = self.cache_key, dict(self.cache_key.versions)
+        libraries = {"trt_version": versions.get("tensorrt"), "ort_version": versions.get("onnxruntime")}
+        return {"gpu_arch": key.arch, **libraries, "builder": key.builder}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEntry:
+    """A pinned model.
+
+    Attributes:
+        file: Path of the ONNX file in the published repository.
+        digest: Digest of its bytes.
+        role: What it does, one of ``ROLES``.
+        worker: The class that runs it; None where none does.
+        group: The models it is rebuilt and shipped with, one of ``GROUPS``.
+        delivery: How it reaches a machine, one of ``DELIVERIES``.
+        precision: The numbers its engines on GPUs calculate with, one of ``MODEL_PRECISIONS``.
+        licence: Licence of the weights, in words.
+
+    Raises:
+        ManifestError: A value is not of that form.
+    """
+
+    file: str
+    digest: Digest
+    role: str
+    worker: str | None
+    group: str
+    delivery: str
+    precision: str
+    licence: str
+
+    def __post_init__(self) -> None:
+        fields.check_form("file", self.file, vocabulary.MODEL_PATH)
+        fields.check_choice("role", self.role, vocabulary.ROLES)
+        if self.worker is not None:
+            fields.check_form("worker", self.worker, vocabulary.CLASS_NAME)
+        fields.check_choice("group", self.group, vocabulary.GROUPS)
+        fields.check_choice("delivery", self.delivery, vocabulary.DELIVERIES)
+        fields.check_choice("precision", self.precision, vocabulary.MODEL_PRECISIONS)
+        fields.check_form("licence", self.licence, vocabulary.LICENCE)
+
+    @classmethod
+    def _from_dict(cls, data: fields.Object) -> Self:
+        return cls(
+            file=fields.required(data, "file", str),
+            digest=fields.read_digest(data),
+            role=fields.required(data, "role", str),
+            worker=fields.nullable(data, "worker", str),
+            group=fields.required(data, "group", str),
+            delivery=fields.required(data, "delivery", str),
+            precision=fields.required(data, "precision", str),
+            licence=fields.required(data, "licence", str),
+        )
+
+    def _to_dict(self) -> fields.Object:
+        keys = ("role", "worker", "group", "delivery", "precision", "licence")
+        rest = {key: getattr(self, key) for key in keys}
+        return {"file": self.file, **fields.digest_keys(self.digest), **rest}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsManifest:
+    """``manifests/models.json``, format version 1: every pinned model.
+
+    Attributes:
+        origin: Where the models come from, one of ``ORIGINS``.
+        models: At least one model, by name.
+
+    Raises:
+        ManifestError: A value is not of that form.
+    """
+
+    origin: str
+    models: Mapping[str, ModelEntry]
+
+    def __post_init__(self) -> None:
+        fields.check_choice("origin", self.origin, vocabulary.ORIGINS)
+        fields.check_names("models", self.models, vocabulary.MODEL_NAME)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read a manifest.
+
+        Raises:
+            ManifestError: It breaks the format.
+        """
+        data = fields.parse_object(text, format_version=1)
+        models = fields.entries(data, "models", ModelEntry._from_dict)
+        return cls(origin=fields.required(data, "origin", str), models=models)
+
+    def to_json(self) -> str:
+        """Return the manifest as text."""
+        models = {name: model._to_dict() for name, model in sorted(self.models.items())}
+        return fields.dump({"format_version": 1, "origin": self.origin, "models": models})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveEntry:
+    """A published archive.
+
+    Attributes:
+        digest: Digest of the ``.tar.zst`` file: what to download.
+        tar_digest: Digest of the tar inside: the identity of the content, whatever compressed it.
+        cache_key: The engine cache it holds; None where it holds something else.
+        files: Digest of each file in it, at least one, by path.
+
+    Raises:
+        ManifestError: A path is not safe, or there is none.
+    """
+
+    digest: Digest
+    tar_digest: Digest
+    cache_key: CacheKey | None
+    files: Mapping[str, Digest]
+
+    def __post_init__(self) -> None:
+        fields.check_names("files", self.files, vocabulary.SAFE_PATH)
+
+    @classmethod
+    def _from_dict(cls, data: fields.Object) -> Self:
+        has_cache = fields.nullable(data, "cache_key", str) is not None
+        return cls(
+            digest=fields.read_digest(data),
+            tar_digest=fields.read_digest(data, "tar_"),
+            cache_key=fields.read_cache_key(data) if has_cache else None,
+            files=fields.entries(data, "files", fields.read_digest),
+        )
+
+    def _to_dict(self) -> fields.Object:
+        digests = {**fields.digest_keys(self.digest), **fields.digest_keys(self.tar_digest, "tar_")}
+        files = {path: fields.digest_keys(digest) for path, digest in sorted(self.files.items())}
+        return {**digests, "cache_key": self.cache_key and str(self.cache_key), "files": files}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivesManifest:
+    """``manifests/archives.json``, format version 1: every published archive.
+
+    Attributes:
+        archives: At least one archive, by file name.
+
+    Raises:
+        ManifestError: A name is none of a ``.tar.zst`` file, or there is none.
+    """
+
+    archives: Mapping[str, ArchiveEntry]
+
+    def __post_init__(self) -> None:
+        fields.check_names("archives", self.archives, vocabulary.ARCHIVE_NAME)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read a manifest.
+
+        Raises:
+            ManifestError: It breaks the format.
+        """
+        data = fields.parse_object(text, format_version=1)
+        return cls(archives=fields.entries(data, "archives", ArchiveEntry._from_dict))
+
+    def to_json(self) -> str:
+        """Return the manifest as text."""
+        archives = {name: archive._to_dict() for name, archive in sorted(self.archives.items())}
+        return fields.dump({"format_version": 1, "archives": archives})
+
+
+def _check_toolchain(toolchain: Mapping[str, str], key: CacheKey) -> None:
+    """Check the form of each library and version, and that the cache key's have its major and minor."""
+    fields.check_names("toolchain", toolchain, vocabulary.LIBRARY)
+    for library, version in toolchain.items():
+        fields.check_form(fields.path_of("toolchain", library), version, vocabulary.VERSION)
+    for library, declared in key.versions:
+        exact = toolchain.get(library, "no such library")
+        if exact.split(".")[:2] != declared.split("."):
+            where = fields.path_of("toolchain", library)
+            raise ManifestError(where, f"expected {declared}, as in the cache key, seen {exact}")

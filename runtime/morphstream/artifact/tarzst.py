@@ -1,0 +1,260 @@
+"""The bytes of a tar.zst, written and read in one pass each, with hashing in threads beside.
+
+Convention: a tar is a function of its files. Names ascend, every member is a regular file, mtime, uid and gid
+are 0, owner names are empty, the mode is 0644, long names stand in PAX headers, a record has 10240 bytes.
+Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Header Block".
+"""
+
+import hashlib
+import re
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
+
+import zstandard
+
+from morphstream.artifact.digest import CHUNK_BYTES, Digest
+from morphstream.artifact.errors import DigestMismatchError, UnsafeArchiveError
+
+FILE_BYTES_MAX = 8**11 - 1  # what a tar header holds without an extension, just under 8 GiB
+NAME_BYTES_MAX = 400  # so that a PAX header is one block
+HASHING_THREADS = 3  # for the archive, its tar and the file at hand
+
+_BLOCK = tarfile.BLOCKSIZE
+_UNSAFE = r"\\\x00-\x1f\x7f-\x9f\ud800-\udfff"  # backslash, control characters, halves of characters
+_NAME = re.compile(rf"(?!.*(^|/)\.{{0,2}}(/|$))[^{_UNSAFE}]+")  # no segment is empty, . or ..
+_LONG_NAME = re.compile(rb"[0-9]+ path=([^\n]+)\n")
+_MARK = b"\1"
+_MARK_FRAME = zstandard.ZstdCompressor().compress(_MARK)
+
+
+def check_names(files: Mapping[str, object]) -> None:
+    """Check that there are files, and that their names are safe and can lie in one folder.
+
+    Raises:
+        UnsafeArchiveError: They are not.
+    """
+    if not files:
+        raise UnsafeArchiveError("archive: expected one file or more, seen none; name the files")
+    for name in files:
+        if not _is_safe(name):
+            rule = f"a relative path without .., backslash or control character, up to {NAME_BYTES_MAX} bytes"
+            raise UnsafeArchiveError(f"archive: expected {rule}, seen {name!r}; rename the file")
+        if above := [str(parent) for parent in PurePosixPath(name).parents if str(parent) in files]:
+            seen = f"a file that {name!r} would lie under"
+            raise UnsafeArchiveError(f"archive: expected {above[0]!r} to be a folder, seen {seen}; rename one")
+
+
+def _is_safe(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and len(name.encode()) <= NAME_BYTES_MAX
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)  # its defaults are those of the convention
+    info.size = size
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+
+
+def _end(size: int) -> bytes:
+    """Return the zeros that end a tar of so many bytes: two blocks, then up to a whole record."""
+    return bytes(2 * _BLOCK + -(size + 2 * _BLOCK) % tarfile.RECORDSIZE)
+
+
+class Hasher:
+    """Digest of bytes as they pass, hashed in a thread while the next chunk is on its way."""
+
+    def __init__(self, pool: Executor) -> None:
+        self.bytes = 0
+        self._sha256 = hashlib.sha256()
+        self._pool = pool
+        self._last: Future[None] | None = None
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes; waits for those before, so that order holds and memory is bounded."""
+        self._wait()
+        self._last = self._pool.submit(self._sha256.update, data)
+        self.bytes += len(data)
+
+    def digest(self) -> Digest:
+        """Return the digest of the bytes so far."""
+        self._wait()
+        return Digest(self._sha256.hexdigest(), self.bytes)
+
+    def _wait(self) -> None:
+        if self._last:
+            self._last.result()
+
+
+class Writer:
+    """A tar.zst that is being written.
+
+    Attributes:
+        archive: Hashes the compressed bytes.
+        tar: Hashes the uncompressed ones.
+    """
+
+    def __init__(self, out: BinaryIO, pool: Executor, *, level: int, threads: int) -> None:
+        self.archive, self.tar = Hasher(pool), Hasher(pool)
+        self._out, self._pool = out, pool
+        compressor = zstandard.ZstdCompressor(level=level, threads=threads, write_checksum=False)
+        self._zstd = compressor.compressobj()  # of unknown size: a pledged one would change the bytes
+
+    def add(self, name: str, source: Path) -> Digest:
+        """Append a file, read once, and return its digest.
+
+        Raises:
+            UnsafeArchiveError: The source is no regular file, or is too large.
+            DigestMismatchError: It changed its size on the way.
+            OSError: It can't be read, or the archive can't be written.
+        """
+        status = source.lstat()
+        mode, size = status.st_mode, status.st_size
+        if not stat.S_ISREG(mode) or size > FILE_BYTES_MAX:
+            wanted = f"a regular file of up to {FILE_BYTES_MAX} bytes"
+            seen = f"{stat.filemode(mode)} of {size} bytes"
+            raise UnsafeArchiveError(f"pack {source}: expected {wanted}, seen {seen}; copy or split it")
+        hasher = Hasher(self._pool)
+        self._write(_header(name, size))
+        with source.open("rb") as file:
+            while chunk := file.read(min(CHUNK_BYTES, size + 1 - hasher.bytes)):
+                hasher.update(chunk)
+                self._write(chunk)
+        if hasher.bytes != size:
+            raise DigestMismatchError(f"pack {source}", f"{size} bytes", "another size on the way")
+        self._write(bytes(-size % _BLOCK))
+        return hasher.digest()
+
+    def finish(self) -> None:
+        """Append the end of the tar and flush, once.
+
+        Raises:
+            OSError: The archive can't be written.
+        """
+        self._write(_end(self.tar.bytes))
+        self._put(self._zstd.flush())
+
+    def _write(self, data: bytes) -> None:
+        self.tar.update(data)
+        self._put(self._zstd.compress(data))
+
+    def _put(self, data: bytes) -> None:
+        self.archive.update(data)
+        self._out.write(data)
+
+
+class Source:
+    """Compressed bytes as zstandard asks for them: hashed, bounded, and a mark behind their end.
+
+    The mark is a frame of our own. zstandard takes a stream that ends inside a frame for complete; the mark
+    decodes behind complete frames only.
+
+    Attributes:
+        archive: Hashes the compressed bytes.
+    """
+
+    def __init__(self, stream: BinaryIO, pool: Executor, expected: Digest | None = None) -> None:
+        self.archive = Hasher(pool)
+        self._stream, self._expected = stream, expected
+        self._rest = _MARK_FRAME
+
+    def read(self, size: int) -> bytes:
+        """Return up to so many bytes, none at the end.
+
+        Raises:
+            DigestMismatchError: There are more than expected; one byte more is read, at most.
+            OSError: The stream can't be read.
+        """
+        if self._expected:
+            size = min(size, self._expected.bytes + 1 - self.archive.bytes)
+        if data := self._stream.read(size):
+            self.archive.update(data)
+        else:
+            data, self._rest = self._rest, b""
+        if self._expected and self.archive.bytes > self._expected.bytes:
+            raise DigestMismatchError("archive", f"{self._expected.bytes} bytes", "more")
+        return data
+
+    def verify(self) -> None:
+        """Check that the bytes were the expected ones; to be called at their end.
+
+        Raises:
+            DigestMismatchError: They were others.
+        """
+        if self._expected and self.archive.digest() != self._expected:
+            raise DigestMismatchError("archive", self._expected, self.archive.digest())
+
+
+class Reader:
+    """The tar inside a tar.zst, read in order; it refuses whatever `Writer` would not have written."""
+
+    def __init__(self, source: Source, what: str, tar: Hasher | None = None) -> None:
+        decompressor = zstandard.ZstdDecompressor()
+        stream = cast("BinaryIO", source)  # zstandard calls read alone
+        self._zstd = decompressor.stream_reader(stream, CHUNK_BYTES, read_across_frames=True)
+        self._what, self._tar, self._bytes = what, tar, 0
+
+    def members(self) -> Iterator[tuple[str, int]]:
+        """Yield name and size of each file; its chunks must be read before the next is asked for.
+
+        Raises:
+            UnsafeArchiveError: The archive is broken, cut, or not of the form that `Writer` writes.
+            DigestMismatchError: The source has more bytes than expected.
+            OSError: The source can't be read.
+        """
+        last = ""
+        while (block := self._read(_BLOCK)) != bytes(_BLOCK):
+            name, size = self._parse(block)
+            if name <= last:
+                raise self._refusal("names that ascend", f"{name!r} after {last!r}")
+            last = name
+            yield name, size
+            if any(self._read(-size % _BLOCK)):
+                raise self._refusal(f"zeros behind {name!r}", "other bytes")
+        end = _end(self._bytes - _BLOCK)[_BLOCK:]
+        if self._read(len(end)) != end or self._decompress(2) != _MARK:
+            raise self._refusal("the end of a tar", "other bytes, or a cut")
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield the bytes of the file at hand; raises as `members` does."""
+        while size:
+            chunk = self._read(min(size, CHUNK_BYTES))
+            yield chunk
+            size -= len(chunk)
+
+    def _parse(self, block: bytes) -> tuple[str, int]:
+        try:
+            info = tarfile.TarInfo.frombuf(block, "utf-8", "replace")
+            name = info.name
+            if info.type == tarfile.XHDTYPE:
+                block += self._read(2 * _BLOCK)
+                if found := _LONG_NAME.match(block, _BLOCK):
+                    name = found[1].decode(errors="replace")
+                info = tarfile.TarInfo.frombuf(block[2 * _BLOCK :], "utf-8", "replace")
+        except tarfile.TarError as error:
+            raise self._refusal("a tar header", str(error)) from error
+        is_safe = _is_safe(name) and 0 <= info.size <= FILE_BYTES_MAX
+        if not is_safe or block != _header(name, info.size):
+            seen = f"{name!r} of type {info.type!r}, {info.size} bytes"
+            raise self._refusal("plain files with safe names", seen)
+        return name, info.size
+
+    def _read(self, size: int) -> bytes:
+        data = self._decompress(size)
+        self._bytes += len(data)
+        if len(data) != size:
+            raise self._refusal("a whole tar", f"its end after {self._bytes} bytes")
+        if self._tar:
+            self._tar.update(data)
+        return data
+
+    def _decompress(self, size: int) -> bytes:
+        try:
+            return self._zstd.read(size)
+        except zstandard.ZstdError as error:
+            raise self._refusal("whole zstd frames", str(error)) from error
+
+    def _refusal(self, expected: str, seen: str) -> UnsafeArchiveError:
+        return UnsafeArchiveError(f"{self._what}: expected {expected}, seen {seen}; fetch or pack it again")

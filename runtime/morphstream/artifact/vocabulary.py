@@ -1,0 +1,46 @@
+"""The words and spellings that manifests may use, for their readers, their writers and params.yaml alike."""
+
+from morphstream.artifact.fields import Form
+
+GROUPS = (
+    "core",
+    "masks",
+    "inswapper_128",
+    "inswapper_128_fp16",
+    "hyperswap_1a_256",
+    "hyperswap_1b_256",
+    "hyperswap_1c_256",
+    "yolov8n",
+    "shared",
+    "gfpgan",
+)
+KINDS = ("ir", "ir_weights", "engine", "ep_context", "profile", "timing", "emap")
+ENGINE_PRECISIONS = ("fp32", "fp16", "bf16")
+
+ORIGINS = ("kit", "hub")
+ROLES = (
+    "detector",
+    "embedder",
+    "swapper",
+    "occluder",
+    "parser",
+    "landmarker",
+    "person_detector",
+    "restorer",
+)
+DELIVERIES = ("baked", "stream", "on_request")
+MODEL_PRECISIONS = ("fp32", "fp16")
+
+_CONTROL = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"  # with halves of characters, which no file name can hold
+_FILE = rf"(?!\.)[^/\\{_CONTROL}]{{1,255}}"
+_PATH = rf"(?!.*(^|/)\.{{0,2}}(/|$))[^\\{_CONTROL}]+"  # no segment is empty, . or ..
+
+FILE_NAME = Form(_FILE, "a file name of at most 255 characters without /, \\, control characters or leading dot")
+ARCHIVE_NAME = Form(rf"(?=.*\.tar\.zst$){_FILE}", "a plain file name that ends in .tar.zst")
+SAFE_PATH = Form(_PATH, "a relative path without .., \\ or control characters")
+MODEL_PATH = Form(rf"(?=.*\.onnx$){_PATH}", "a relative path without .., \\ or control characters, ending in .onnx")
+MODEL_NAME = Form(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a model's name such as det_10g")
+CLASS_NAME = Form(r"[A-Za-z_][A-Za-z0-9_]*", "a class name such as DirectSCRFD")
+LIBRARY = Form(r"[a-z][a-z0-9_-]*", "a library such as onnxruntime")
+VERSION = Form(r"[0-9]+(\.[0-9]+)+", "a version such as 10.14.1")
+LICENCE = Form(rf"(?=.*\S)[^{_CONTROL}]+", "a licence in words, on one line")

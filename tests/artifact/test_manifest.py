@@ -1,0 +1,292 @@
+"""A manifest is read as its format says, and refused at its fault otherwise; reader and schema agree.
+
+The corpus: ``good`` holds manifests, ``bad`` ones that schema and reader refuse, ``inconsistent`` ones whose
+fault a schema has no words for. Each has one fault, named by its file; ``expected.json`` has its path.
+"""
+
+import json
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, ValidationError
+
+from morphstream.artifact import vocabulary
+from morphstream.artifact.digest import Digest
+from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.fields import SHA256, Form
+from morphstream.artifact.manifest import (
+    ArchiveEntry,
+    ArchivesManifest,
+    EngineFile,
+    EngineManifest,
+    ModelEntry,
+    ModelsManifest,
+)
+from morphstream.artifact.target import KEY_LIBRARIES, CacheKey
+
+CORPUS = Path(__file__).parents[1] / "corpus" / "manifests"
+SCHEMAS = Path(__file__).parents[2] / "manifests" / "schema"
+FORMATS: dict[str, type[EngineManifest | ModelsManifest | ArchivesManifest]] = {
+    "engine-manifest": EngineManifest,
+    "models": ModelsManifest,
+    "archives": ArchivesManifest,
+}
+EXPECTED: dict[str, str] = json.loads((CORPUS / "expected.json").read_text())
+GOOD = sorted(path.name for path in (CORPUS / "good").iterdir())
+PUBLISHED = "engine-manifest.published.json"
+
+
+def schema_of(kind: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((SCHEMAS / f"{kind}.schema.json").read_text())
+    return schema
+
+
+def errors_of(kind: str, document: object) -> list[ValidationError]:
+    return list(Draft202012Validator(schema_of(kind)).iter_errors(document))
+
+
+def good(name: str) -> tuple[str, str]:
+    """Return the kind and the text of a good manifest."""
+    return name.split(".")[0], (CORPUS / "good" / name).read_text()
+
+
+def is_at(error: ValidationError, where: str) -> bool:
+    """Say whether a schema's error lies at a path, or at the object that lacks or misspells its key."""
+    if error.json_path == f"$.{where}".removesuffix("."):
+        return True
+    last = re.search(r"\.(\w+)$|\[('[^']*')\]$", where)
+    if not last:
+        return error.json_path == "$" and repr(where) in error.message
+    above = f"$.{where[: last.start()]}".removesuffix(".")
+    return error.json_path == above and (last[2] or repr(last[1])) in error.message
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_every_good_manifest_is_accepted_by_reader_and_schema(name: str) -> None:
+    kind, text = good(name)
+    assert errors_of(kind, json.loads(text)) == []
+    assert FORMATS[kind].from_json(text) == FORMATS[kind].from_json(text.encode())
+
+
+@pytest.mark.parametrize("name", [name for name in GOOD if name != PUBLISHED])
+def test_a_full_manifest_is_written_back_byte_for_byte(name: str) -> None:
+    kind, text = good(name)
+    assert FORMATS[kind].from_json(text).to_json() == text
+
+
+def test_the_published_example_is_written_back_with_its_builder_added() -> None:
+    kind, text = good(PUBLISHED)
+    written = FORMATS[kind].from_json(text).to_json()
+    assert json.loads(written) == json.loads(text) | {"builder": "tensorrt"}
+
+
+def test_entries_are_written_in_the_order_of_their_names_whatever_order_they_were_given_in() -> None:
+    files = {name: EngineFile(group="core", onnx_model="det_10g") for name in ("b.xml", "é.xml", "a.xml")}
+    manifest = EngineManifest(cache_key=CacheKey.parse("x86_64/ov2026.4"), engine_files=files)
+    assert (
+        manifest.to_json()
+        == """\
+{
+  "cache_key": "x86_64/ov2026.4",
+  "format_version": 2,
+  "gpu_arch": "x86_64",
+  "trt_version": null,
+  "ort_version": null,
+  "builder": "openvino",
+  "engine_files": {
+    "a.xml": {
+      "group": "core",
+      "onnx_model": "det_10g"
+    },
+    "b.xml": {
+      "group": "core",
+      "onnx_model": "det_10g"
+    },
+    "\\u00e9.xml": {
+      "group": "core",
+      "onnx_model": "det_10g"
+    }
+  }
+}
+"""
+    )
+
+
+def test_the_corpus_is_what_its_table_lists() -> None:
+    found = {path.relative_to(CORPUS).with_suffix("").as_posix() for path in CORPUS.glob("*/*/*.json")}
+    assert found == set(EXPECTED)
+
+
+@pytest.mark.parametrize("fault", EXPECTED)
+def test_a_fault_is_refused_by_the_reader_with_its_path(fault: str) -> None:
+    with pytest.raises(ManifestError) as refusal:
+        FORMATS[fault.split("/")[1]].from_json((CORPUS / f"{fault}.json").read_bytes())
+    assert refusal.value.where == EXPECTED[fault]
+    assert re.match(r"expected .*, seen [^\n]+\Z", str(refusal.value))
+
+
+@pytest.mark.parametrize("fault", [fault for fault in EXPECTED if fault.startswith("bad/")])
+def test_a_fault_is_refused_by_the_schema_at_the_same_path_and_nowhere_else(fault: str) -> None:
+    document = json.loads((CORPUS / f"{fault}.json").read_text())
+    errors = errors_of(fault.split("/")[1], document)
+    assert errors
+    assert [error.message for error in errors if not is_at(error, EXPECTED[fault])] == []
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_schema_is_itself_valid_and_names_no_host(kind: str) -> None:
+    Draft202012Validator.check_schema(schema_of(kind))
+    assert schema_of(kind)["$id"].startswith("urn:morphstream:")
+
+
+def test_schemas_and_reader_know_the_same_words() -> None:
+    engine, models = schema_of("engine-manifest"), schema_of("models")
+    file, model = engine["$defs"]["engineFile"]["properties"], models["$defs"]["model"]["properties"]
+    for field, words in (
+        (engine["properties"]["builder"], tuple(KEY_LIBRARIES)),
+        (engine["$defs"]["group"], vocabulary.GROUPS),
+        (file["kind"], vocabulary.KINDS),
+        (file["precision"], vocabulary.ENGINE_PRECISIONS),
+        (models["properties"]["origin"], vocabulary.ORIGINS),
+        (models["$defs"]["group"], vocabulary.GROUPS),
+        (model["role"], vocabulary.ROLES),
+        (model["delivery"], vocabulary.DELIVERIES),
+        (model["precision"], vocabulary.MODEL_PRECISIONS),
+    ):
+        assert tuple(field["enum"]) == words
+
+
+def objects_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return every object of a document whose keys the format fixes."""
+    entries = [entry for key in ("engine_files", "models", "archives") for entry in document.get(key, {}).values()]
+    return [document, *entries, *(file for entry in entries for file in entry.get("files", {}).values())]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_unknown_keys_are_ignored_by_the_reader_and_refused_by_the_schema(name: str) -> None:
+    kind, text = good(name)
+    for index in range(len(objects_of(json.loads(text)))):
+        document = json.loads(text)
+        objects_of(document)[index]["added_later"] = [{"any": None}]
+        assert FORMATS[kind].from_json(json.dumps(document)) == FORMATS[kind].from_json(text)
+        assert ["added_later" in error.message for error in errors_of(kind, document)] == [True]
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_nesting_beyond_what_python_reads_is_refused(opening: str) -> None:
+    with pytest.raises(ManifestError, match="expected JSON"):
+        EngineManifest.from_json(opening * 100_000)
+
+
+def test_values_check_themselves_when_made_too() -> None:
+    with pytest.raises(ManifestError, match=r"expected one of core, .*, seen \"cores\" in 'group'"):
+        EngineFile(group="cores", onnx_model="det_10g")
+    with pytest.raises(ManifestError, match=re.escape("in 'engine_files['../a']'")):
+        EngineManifest(
+            cache_key=CacheKey.parse("x86_64/ov2026.4"),
+            engine_files={"../a": EngineFile(group="core", onnx_model="det_10g")},
+        )
+
+
+def test_a_refusal_can_be_sent_to_another_process() -> None:
+    refusal = pickle.loads(pickle.dumps(ManifestError("models", "expected an object, seen null")))  # noqa: S301
+    assert str(refusal) == "expected an object, seen null in 'models'"
+    assert refusal.where == "models"
+
+
+def of(form: Form) -> st.SearchStrategy[str]:
+    return st.from_regex(form.pattern, fullmatch=True)
+
+
+def some(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | values
+
+
+def named(names: st.SearchStrategy[str], values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(names, values, min_size=1, max_size=3)
+
+
+digests = st.builds(Digest, of(SHA256), st.integers(min_value=0))
+cache_keys = st.sampled_from(["x86_64/ov2026.4", "sm120/rtx1.7_ort1.31", "sm89/trt10.14_ort1.24"])
+engine_files = st.builds(
+    EngineFile,
+    group=st.sampled_from(vocabulary.GROUPS),
+    onnx_model=of(vocabulary.MODEL_NAME),
+    digest=some(digests),
+    recipe=some(of(SHA256)),
+    kind=some(st.sampled_from(vocabulary.KINDS)),
+    precision=some(st.sampled_from(vocabulary.ENGINE_PRECISIONS)),
+)
+models = st.builds(
+    ModelEntry,
+    file=of(vocabulary.SAFE_PATH).map(lambda path: f"{path}.onnx"),
+    digest=digests,
+    role=st.sampled_from(vocabulary.ROLES),
+    worker=some(of(vocabulary.CLASS_NAME)),
+    group=st.sampled_from(vocabulary.GROUPS),
+    delivery=st.sampled_from(vocabulary.DELIVERIES),
+    precision=st.sampled_from(vocabulary.MODEL_PRECISIONS),
+    licence=of(vocabulary.LICENCE),
+)
+archives = st.builds(
+    ArchiveEntry,
+    digest=digests,
+    tar_digest=digests,
+    cache_key=some(cache_keys.map(CacheKey.parse)),
+    files=named(of(vocabulary.SAFE_PATH), digests),
+)
+manifests: dict[str, st.SearchStrategy[EngineManifest | ModelsManifest | ArchivesManifest]] = {
+    "engine-manifest": st.builds(
+        EngineManifest,
+        cache_key=cache_keys.map(CacheKey.parse),
+        engine_files=named(of(vocabulary.FILE_NAME), engine_files),
+    ),
+    "models": st.builds(
+        ModelsManifest,
+        origin=st.sampled_from(vocabulary.ORIGINS),
+        models=named(of(vocabulary.MODEL_NAME), models),
+    ),
+    "archives": st.builds(
+        ArchivesManifest,
+        archives=named(of(vocabulary.FILE_NAME).map(lambda name: f"{name[:247]}.tar.zst"), archives),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+def test_whatever_can_be_made_is_read_back_the_same_and_fits_the_schema(kind: str, data: st.DataObject) -> None:
+    manifest = data.draw(manifests[kind])
+    text = manifest.to_json()
+    assert FORMATS[kind].from_json(text) == manifest
+    assert FORMATS[kind].from_json(text).to_json() == text
+    assert errors_of(kind, json.loads(text)) == []
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda below: st.lists(below) | st.dictionaries(st.text(), below),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None)
+@given(st.data(), st.sampled_from(GOOD), anything)
+def test_whatever_stands_in_a_manifest_is_read_or_refused_with_a_manifest_error(
+    data: st.DataObject, name: str, value: object
+) -> None:
+    kind, text = good(name)
+    document = json.loads(text)
+    place = data.draw(st.sampled_from(objects_of(document)))
+    place[data.draw(st.sampled_from(list(place)))] = value
+    try:
+        read = FORMATS[kind].from_json(json.dumps(document))
+    except ManifestError:
+        return
+    assert FORMATS[kind].from_json(read.to_json()) == read
