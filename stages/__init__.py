@@ -1,0 +1,1 @@
+"""The build pipeline: one program per verb, run as ``python -m stages.VERB``."""
