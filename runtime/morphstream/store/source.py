@@ -1,0 +1,53 @@
+"""Where artifacts come from: a published layout, as `manifests/NAME` and `archives/NAME`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from morphstream.artifact.errors import FetchError
+
+
+class Source(Protocol):
+    """What a boot reads from; ``str`` of it says where that is."""
+
+    def read_manifest(self, name: str) -> bytes:
+        """Return a manifest such as ``archives.json``.
+
+        Raises:
+            FetchError: It can't be had.
+        """
+        ...
+
+    def open_archive(self, name: str) -> BinaryIO:
+        """Open an archive such as ``cpu-cache-x86_64.tar.zst`` for one pass; the caller closes it.
+
+        Raises:
+            FetchError: It can't be had.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSource:
+    """A published layout in a folder of this machine, such as the pipeline's ``build``."""
+
+    root: Path
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def read_manifest(self, name: str) -> bytes:
+        """Return a manifest; raises as `Source` says."""
+        with self._open(f"manifests/{name}") as file:
+            return file.read()
+
+    def open_archive(self, name: str) -> BinaryIO:
+        """Open an archive; raises as `Source` says."""
+        return self._open(f"archives/{name}")
+
+    def _open(self, path: str) -> BinaryIO:
+        try:
+            return (self.root / path).open("rb")
+        except OSError as error:
+            remedy = "run `dvc repro` or name another folder"
+            raise FetchError(f"{self}: expected {path}, seen {error.strerror}; {remedy}") from error

@@ -1,0 +1,26 @@
+"""A folder is a source: it gives what is published there, or says what is missing."""
+
+from pathlib import Path
+
+import pytest
+
+from morphstream.artifact.errors import FetchError
+from morphstream.store.source import LocalSource, Source
+from tests.store.conftest import CPU, archive_of
+
+
+def test_manifests_and_archives_are_given_as_they_lie_there(layout: Path) -> None:
+    source: Source = LocalSource(layout)
+    assert source.read_manifest("archives.json") == (layout / "manifests/archives.json").read_bytes()
+    with source.open_archive(archive_of(CPU)) as stream:
+        assert stream.read() == (layout / "archives" / archive_of(CPU)).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["none", "a-file/none"])
+def test_what_is_missing_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a-file").touch()
+    source = LocalSource(tmp_path / name)
+    with pytest.raises(FetchError, match=rf"{name}: expected manifests/a.json, seen .*; run `dvc repro` or"):
+        source.read_manifest("a.json")
+    with pytest.raises(FetchError, match=rf"{name}: expected archives/a.tar.zst, seen .*; run `dvc repro` or"):
+        source.open_archive("a.tar.zst")
