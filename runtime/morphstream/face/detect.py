@@ -1,0 +1,93 @@
+"""Find faces and their five points."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from morphstream.face.types import Face, Frame, check_frame
+from morphstream.session.session import Session
+
+STRIDES = (8, 16, 32)
+_ANCHORS = 2  # at each place
+_OVERLAP = 0.4  # of two boxes of one face. Source: InsightFace
+
+Boxes = npt.NDArray[np.float64]
+
+
+class DirectSCRFD:
+    """SCRFD with five points.
+
+    Source: Guo et al., "Sample and Computation Redistribution for Efficient Face Detection"; InsightFace's decoding.
+    """
+
+    def __init__(self, session: Session, *, threshold: float = 0.5) -> None:
+        self._session = session
+        self._threshold = threshold
+        _, self._height, self._width, _ = session.input_shapes["frame"]
+        self._canvas = np.zeros((1, self._height, self._width, 3), np.uint8)
+        self._anchors = {stride: _anchors(self._height // stride, self._width // stride, stride) for stride in STRIDES}
+
+    def detect(self, frame: Frame) -> list[Face]:
+        """Return the faces of a frame, the surest first.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8 BGR.
+
+        Raises:
+            TypeError: The frame isn't uint8.
+            ValueError: It isn't ``(H, W, 3)``.
+            SessionError: The engine failed.
+        """
+        check_frame(frame)
+        scale = self._letterbox(frame)
+        outputs = self._session.run({"frame": self._canvas})
+        scores, boxes, points = [], [], []
+        for stride, anchors in self._anchors.items():
+            score = outputs[f"score_{stride}"].reshape(-1)
+            sure = np.flatnonzero(score >= self._threshold)  # first, so that little is decoded
+            at = anchors[sure]
+            sides = outputs[f"bbox_{stride}"].reshape(-1, 4)[sure].astype(np.float64) * stride
+            moves = outputs[f"kps_{stride}"].reshape(-1, 5, 2)[sure].astype(np.float64) * stride
+            scores.append(score[sure].astype(np.float64))
+            boxes.append(np.hstack([at - sides[:, :2], at + sides[:, 2:]]) / scale)
+            points.append((at[:, None] + moves) / scale)
+        score, box, point = np.concatenate(scores), np.concatenate(boxes), np.concatenate(points)
+        order = np.argsort(-score, kind="stable")
+        kept = order[_not_covered(box[order])]
+        return [Face(box_xyxy=box[i], points5=point[i], score=float(score[i])) for i in kept]
+
+    def _letterbox(self, frame: Frame) -> float:
+        """Fit the frame into the top left of the canvas, the rest black; return the scale.
+
+        Whole pixels make x and y differ a little; as InsightFace does, that of y is taken for both.
+        """
+        height, width = frame.shape[:2]
+        if height * self._width > width * self._height:
+            new_height, new_width = self._height, max(1, int(self._height * width / height))
+        else:
+            new_height, new_width = max(1, int(self._width * height / width)), self._width
+        self._canvas.fill(0)
+        cv2.resize(frame, (new_width, new_height), dst=self._canvas[0, :new_height, :new_width])
+        return float(new_height / height)
+
+
+def _anchors(rows: int, columns: int, stride: int) -> Boxes:
+    y, x = np.mgrid[:rows, :columns] * float(stride)
+    return np.stack([x, y], axis=-1).reshape(-1, 2).repeat(_ANCHORS, axis=0)
+
+
+def _not_covered(boxes: Boxes) -> list[int]:
+    """Return the indices of the boxes that no surer box covers; boxes ``(N, 4)`` come surest first."""
+    area = (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
+    kept: list[int] = []
+    rest = np.arange(len(boxes))
+    while len(rest):
+        first, rest = rest[0], rest[1:]
+        kept.append(int(first))
+        low, high = (
+            np.maximum(boxes[first, :2], boxes[rest, :2]),
+            np.minimum(boxes[first, 2:], boxes[rest, 2:]),
+        )
+        shared = np.clip(high - low + 1, 0, None).prod(axis=1)
+        rest = rest[shared / (area[first] + area[rest] - shared) <= _OVERLAP]
+    return kept

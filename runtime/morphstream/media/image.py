@@ -1,0 +1,65 @@
+"""Read and write pictures; what is written says that it is synthetic."""
+
+import secrets
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from morphstream.artifact.errors import ImageError
+from morphstream.face.types import Frame
+from morphstream.media.provenance import xmp
+
+JPEG = (".jpg", ".jpeg")
+FORMATS = (".png", *JPEG, ".webp")
+
+
+def read_image(path: Path) -> Frame:
+    """Read a picture as ``(H, W, 3)`` uint8 BGR, turned upright; grey becomes BGR, transparency is dropped.
+
+    Raises:
+        ImageError: The file is no picture, or can't be read.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise ImageError(f"{path}: expected a picture, seen {error.strerror}; name a PNG, JPEG or WebP") from None
+    try:
+        frame = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error as error:
+        raise ImageError(f"{path}: expected a picture, seen one that OpenCV refuses: {error.err}") from None
+    if frame is None:
+        raise ImageError(f"{path}: expected a picture, seen {data.size} bytes that are none; name a PNG, JPEG or WebP")
+    return frame  # type: ignore[return-value]
+
+
+def write_image(path: Path, frame: Frame) -> None:
+    """Write a picture, marked as synthetic, in the format of its suffix; never seen half-written.
+
+    Raises:
+        ImageError: The suffix is of no format.
+        OSError: It can't be written.
+    """
+    check_output(path)
+    mark = xmp(is_jpeg=path.suffix.lower() in JPEG)
+    done, data = cv2.imencodeWithMetadata(path.suffix, frame, [cv2.IMAGE_METADATA_XMP], [mark])
+    if not done:
+        raise ImageError(f"{path}: expected a picture that fits its format, seen {frame.shape}; use .png")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.write_bytes(data.tobytes())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_output(path: Path) -> None:
+    """Check that a picture can be written under a name.
+
+    Raises:
+        ImageError: The suffix is of no format, or there is no such folder.
+    """
+    if not path.parent.is_dir():
+        raise ImageError(f"{path}: expected a folder to write to, seen no {path.parent}; make it or name another")
+    if path.suffix.lower() not in FORMATS:
+        raise ImageError(f"{path}: expected a name that ends in one of {', '.join(FORMATS)}, seen {path.suffix!r}")

@@ -1,0 +1,1 @@
+"""Opened engines, ready to run."""

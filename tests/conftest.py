@@ -1,0 +1,72 @@
+"""What the pipeline publishes of a few kit models, made once by its own code, and a store booted from it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import morphstream
+from morphstream.artifact.digest import digest_of_file
+from morphstream.artifact.manifest import ArchivesManifest, EngineFile, EngineManifest
+from morphstream.artifact.target import CacheKey
+from morphstream.store.store import Store
+from stages.compile import compile_model
+from stages.index import index_engines
+from stages.prepare import prepare
+from tests.stages import PARAMS, original
+from tests.store.conftest import packed, write_archives, write_manifest
+
+MODELS = ("det_10g", "w600k_r50", "inswapper_128", "inswapper_128_fp16", "hyperswap_1a_256", "xseg_1")
+RTX = "sm89/rtx1.7_ort1.31"
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published layout: this CPU's engines of `MODELS`, what they were made from, and an engine for a GPU."""
+    root = tmp_path_factory.mktemp("published")
+    build = PARAMS.build("cpu")
+    for name in MODELS:
+        model = PARAMS.model(name)
+        (root / model.file).parent.mkdir(parents=True, exist_ok=True)
+        (root / model.file).write_bytes(original(name))
+        prepare(model, root / model.file, root / "prepared" / name)
+        compile_model(build.target, root / "prepared" / name, root / "engines" / name)
+    cache = root / "trt_cache" / build.cache_key
+    index_engines(build, list(MODELS), root / "engines", cache)
+    names = {"cpu.tar.zst": (build.cache_key, sorted(path.name for path in cache.iterdir()))}
+    names["rtx.tar.zst"] = (RTX, _publish_for_gpu(root / "trt_cache" / RTX))
+    entries = {name: packed(root, name, key, files) for name, (key, files) in names.items()}
+    write_archives(root, ArchivesManifest(archives=entries))
+    return root
+
+
+def _publish_for_gpu(cache: Path) -> list[str]:
+    cache.mkdir(parents=True)
+    engine = cache / "det_10g.engine"
+    engine.write_bytes(b"an engine for a GPU")
+    file = EngineFile(group="core", onnx_model="det_10g", digest=digest_of_file(engine), kind="engine")
+    write_manifest(cache, EngineManifest(cache_key=CacheKey.parse(RTX), engine_files={engine.name: file}))
+    return [engine.name, "manifest.json"]
+
+
+@pytest.fixture(scope="session")
+def booted(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with this CPU's engines; not to be changed."""
+    store = Store(tmp_path_factory.mktemp("booted") / "store")
+    morphstream.boot(store, target="cpu", source=published)
+    return store
+
+
+@pytest.fixture
+def own_store(booted: Store, tmp_path: Path) -> Store:
+    """A copy of the booted store, to be spoilt."""
+    shutil.copytree(booted.path, tmp_path / "store")
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def booted_for_gpu(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with an engine for a GPU; not to be changed."""
+    store = Store(tmp_path_factory.mktemp("booted") / "store")
+    morphstream.boot(store, target="rtx-sm89", source=published)
+    return store

@@ -1,0 +1,90 @@
+"""Tests of the face code, a session that is played, and the photos."""
+
+from collections.abc import Callable, Mapping
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from morphstream.face.detect import STRIDES
+from morphstream.face.types import Face, Frame, Identity
+from morphstream.session.session import Array
+from tests.kit import POINTS5, astronaut
+
+CANVAS = 64  # side of what a played detector sees
+ASTRONAUT = Face(box_xyxy=np.array([180.8, 55.7, 271.0, 178.4]), points5=POINTS5, score=0.821)
+
+Detection = tuple[int, int, float, list[float]]  # stride, number of the anchor, score, four sides
+Answer = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+
+
+class PlayedSession:
+    """A session without an engine: it notes what it is given and answers with a function of it."""
+
+    def __init__(self, input_shapes: Mapping[str, tuple[int, ...]], answer: Answer) -> None:
+        self._input_shapes = input_shapes
+        self._answer = answer
+        self.given: list[Mapping[str, Array]] = []
+        self.is_closed = False
+
+    @property
+    def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The shapes it was made with."""
+        return self._input_shapes
+
+    def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Note the inputs and answer."""
+        self.given.append({name: array.copy() for name, array in inputs.items()})
+        return self._answer(inputs)
+
+    def close(self) -> None:
+        """Note that it was closed."""
+        self.is_closed = True
+
+
+def astronaut_bgr() -> Frame:
+    """Return the photo, (512, 512, 3) BGR; its face is `ASTRONAUT`."""
+    return np.ascontiguousarray(astronaut()[..., ::-1])
+
+
+def scrfd_outputs(*detections: Detection) -> dict[str, Array]:
+    """Return SCRFD's nine outputs for a canvas of `CANVAS`, with detections in them."""
+    arrays: dict[str, Array] = {}
+    for stride in STRIDES:
+        count = 2 * (CANVAS // stride) ** 2
+        for name, width in (("score", 1), ("bbox", 4), ("kps", 10)):
+            arrays[f"{name}_{stride}"] = np.zeros((count, width), np.float32)
+    for stride, anchor, score, sides in detections:
+        arrays[f"score_{stride}"][anchor] = score
+        arrays[f"bbox_{stride}"][anchor] = sides
+        arrays[f"kps_{stride}"][anchor] = np.arange(10)
+    return arrays
+
+
+def identity_of(numbers: npt.ArrayLike) -> Identity:
+    """Return an identity in the direction of the first of 512 numbers; the others are 0."""
+    embedding = np.zeros(512, np.float32)
+    embedding[: np.size(numbers)] = numbers
+    return Identity(embedding=embedding / np.linalg.norm(embedding))
+
+
+def near(face: Face, found: list[Face]) -> Face:
+    """Return the one of some faces that lies nearest to a face."""
+    return min(found, key=lambda other: float(np.abs(other.points5 - face.points5).sum()))
+
+
+def noise(height: int, width: int, seed: int = 0) -> Frame:
+    """Return a frame of random pixels."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def waves(height: int, width: int) -> Frame:
+    """Return a frame so smooth that looking at it twice between its pixels changes nothing."""
+    y, x = np.mgrid[:height, :width]
+    layers = [128 + 60 * np.sin((x + 2 * y) / 150), 128 + 60 * np.cos((y - x) / 100), 60 + 0.3 * x + 0.2 * y]
+    return np.asarray(np.clip(np.stack(layers, axis=-1), 0, 255), np.uint8)
+
+
+def enlarged(frame: Frame, scale: float) -> Frame:
+    """Return a frame in another size."""
+    return cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]

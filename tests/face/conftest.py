@@ -1,0 +1,61 @@
+"""The photos, and swappers opened on the engines that the pipeline made."""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+
+from morphstream.face.detect import DirectSCRFD
+from morphstream.face.embed import DirectArcFace
+from morphstream.face.swapper import FaceSwapper
+from morphstream.face.types import Face, Frame
+from morphstream.session.load import open_session
+from morphstream.store.store import Store
+from stages.kit.detector import solvay
+from tests.face import astronaut_bgr
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Frame:
+    """One face, large, from the front; not to be changed."""
+    frame = astronaut_bgr()
+    frame.setflags(write=False)
+    return frame
+
+
+@pytest.fixture(scope="session")
+def group() -> Frame:
+    """The Solvay conference of 1927, 29 faces; not to be changed."""
+    frame = np.asarray(cv2.imdecode(np.frombuffer(solvay(), np.uint8), cv2.IMREAD_COLOR), np.uint8)
+    frame.setflags(write=False)
+    return frame
+
+
+@pytest.fixture(scope="session")
+def detector(booted: Store) -> Iterator[DirectSCRFD]:
+    """The real detector."""
+    session = open_session(booted.current(), "det_10g", threads=1)
+    yield DirectSCRFD(session)
+    session.close()
+
+
+@pytest.fixture(scope="session")
+def embedder(booted: Store) -> Iterator[DirectArcFace]:
+    """The kit's embedder."""
+    session = open_session(booted.current(), "w600k_r50", threads=1)
+    yield DirectArcFace(session)
+    session.close()
+
+
+@pytest.fixture(scope="session")
+def group_faces(detector: DirectSCRFD, group: Frame) -> list[Face]:
+    """The faces of the group, the surest first."""
+    return detector.detect(group)
+
+
+@pytest.fixture(scope="session")
+def swapper(booted: Store) -> Iterator[FaceSwapper]:
+    """A swapper with the default swap model."""
+    with FaceSwapper.open(booted, threads=1) as swapper:
+        yield swapper

@@ -1,0 +1,259 @@
+"""Every face becomes the source's, by the embedder's own measure, and everything else keeps its bits."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from morphstream.artifact.errors import NoEngineError, NoFaceError, SessionError
+from morphstream.face.detect import DirectSCRFD
+from morphstream.face.embed import DirectArcFace
+from morphstream.face.geometry import align
+from morphstream.face.mask import Occluder
+from morphstream.face.swap import TEMPLATE, Swapper
+from morphstream.face.swapper import FaceSwapper
+from morphstream.face.types import Face, Frame, Identity
+from morphstream.session.session import Array
+from morphstream.store.machine import Machine
+from morphstream.store.store import Store
+from stages.kit.mean_face import outline, place
+from tests.face import ASTRONAUT, CANVAS, Answer, PlayedSession, identity_of, near, noise, scrfd_outputs
+
+FACES_AT_LEAST = 25
+GAIN_AT_LEAST = 0.5
+SWAP_MODELS = ("inswapper_128_fp16", "hyperswap_1a_256")
+GPU = Machine(arch="x86_64", gpu_archs=("sm89",), libraries={"tensorrt_rtx": "1.7.1", "onnxruntime": "1.31.1"})
+
+
+def changed(first: Frame, second: Frame) -> npt.NDArray[np.bool_]:
+    return np.asarray((first != second).any(axis=2))
+
+
+def around(faces: list[Face], frame: Frame) -> npt.NDArray[np.bool_]:
+    """Return where the mean faces are, a quarter larger than they are, so that what is left is hair and all else."""
+    canvas = np.zeros(frame.shape[:2], np.uint8)
+    wider = outline().mean(0) + 1.25 * (outline() - outline().mean(0))
+    for face in faces:
+        inverse = np.asarray(cv2.invertAffineTransform(align(face.points5, TEMPLATE, 1)), np.float64)
+        points = place(wider, inverse)
+        cv2.fillConvexPoly(canvas, np.rint(points).astype(np.int32), 1)
+    return canvas > 0
+
+
+@pytest.fixture(scope="module")
+def source(swapper: FaceSwapper, astronaut: Frame) -> Identity:
+    return swapper.identify(astronaut)
+
+
+@pytest.mark.parametrize("swap_model", SWAP_MODELS)
+def test_the_group_becomes_the_astronaut_and_hair_collars_and_the_rest_stay(
+    booted: Store, astronaut: Frame, group: Frame, swap_model: str
+) -> None:
+    before = group.copy()
+    with FaceSwapper.open(booted, swap_model=swap_model, threads=1) as swapper:
+        identity, faces = swapper.identify(astronaut), swapper.detect(group)
+        swapped = swapper.swap(group, identity, faces)
+        found = swapper.detect(swapped)
+        gains = [
+            swapper.identify(swapped, near(face, found)).similarity(identity)
+            - swapper.identify(group, face).similarity(identity)
+            for face in faces
+        ]
+    assert sum(gain >= GAIN_AT_LEAST for gain in gains) >= FACES_AT_LEAST
+    np.testing.assert_array_equal(group, before)
+    is_face = around(faces, group)
+    np.testing.assert_array_equal(swapped[~is_face], group[~is_face])
+    assert changed(swapped, group)[is_face].mean() > 0.25
+
+
+def test_faces_are_detected_where_none_are_given(swapper: FaceSwapper, source: Identity, group: Frame) -> None:
+    part = group[600:1100, 900:1900]
+    faces = swapper.detect(part)
+    assert faces
+    np.testing.assert_array_equal(swapper.swap(part, source), swapper.swap(part, source, faces))
+
+
+def test_the_same_swap_gives_the_same_bits(swapper: FaceSwapper, source: Identity, astronaut: Frame) -> None:
+    np.testing.assert_array_equal(swapper.swap(astronaut, source), swapper.swap(astronaut, source))
+
+
+def test_a_mapping_swaps_the_faces_that_it_names(
+    swapper: FaceSwapper, source: Identity, group: Frame, group_faces: list[Face]
+) -> None:
+    other = swapper.identify(group, group_faces[5])
+    swapped = swapper.swap(group, {0: source, 3: other}, group_faces)
+    for index, identity in ((0, source), (3, other)):
+        here = around([group_faces[index]], group)
+        alone = swapper.swap(group, {index: identity}, group_faces)
+        np.testing.assert_array_equal(swapped[here], alone[here])
+        assert changed(alone, group).any()
+        assert not changed(alone, group)[~here].any()
+        gained = swapper.identify(swapped, group_faces[index]).similarity(identity)
+        assert gained > swapper.identify(group, group_faces[index]).similarity(identity) + GAIN_AT_LEAST
+
+
+@pytest.mark.parametrize("faces", [None, []], ids=["detected", "given"])
+def test_a_frame_without_faces_comes_back_as_an_equal_copy(
+    swapper: FaceSwapper, source: Identity, faces: list[Face] | None
+) -> None:
+    frame = np.full((200, 300, 3), 90, np.uint8)
+    swapped = swapper.swap(frame, source, faces)
+    np.testing.assert_array_equal(swapped, frame)
+    assert not np.shares_memory(swapped, frame)
+
+
+def test_an_empty_mapping_changes_nothing(swapper: FaceSwapper, astronaut: Frame) -> None:
+    np.testing.assert_array_equal(swapper.swap(astronaut, {}, [ASTRONAUT]), astronaut)
+
+
+def test_a_face_that_is_cut_off_by_the_frame_is_swapped(swapper: FaceSwapper, astronaut: Frame) -> None:
+    cut = astronaut[:, 215:]  # through the left eye
+    half = Face(box_xyxy=ASTRONAUT.box_xyxy, points5=ASTRONAUT.points5 - [215, 0], score=1)
+    swapped = swapper.swap(cut, identity_of(np.random.default_rng(0).standard_normal(400)), [half])
+    assert changed(swapped, cut).any()
+    assert not changed(swapped, cut)[~around([half], cut)].any()
+
+
+def test_a_picture_without_a_face_identifies_nobody(swapper: FaceSwapper) -> None:
+    with pytest.raises(NoFaceError, match="expected a face to identify, seen none"):
+        swapper.identify(np.full((200, 300, 3), 90, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("frame", "error"),
+    [
+        pytest.param(np.zeros((200, 300, 3), np.float32), TypeError, id="floats"),
+        pytest.param(np.zeros((200, 300), np.uint8), ValueError, id="grey"),
+        pytest.param(np.zeros((200, 300, 4), np.uint8), ValueError, id="with alpha"),
+    ],
+)
+def test_what_is_no_frame_is_refused_whether_faces_are_given_or_not(
+    swapper: FaceSwapper, source: Identity, frame: Frame, error: type[Exception]
+) -> None:
+    for faces in (None, [], [ASTRONAUT]):
+        with pytest.raises(error, match="expected a"):
+            swapper.swap(frame, source, faces)
+    for face in (None, ASTRONAUT):
+        with pytest.raises(error, match="expected a"):
+            swapper.identify(frame, face)
+
+
+def test_an_unknown_swap_model_is_refused_with_those_that_are_held(booted: Store) -> None:
+    with pytest.raises(NoEngineError, match=r"^inswapper_512: expected an engine, seen those of .*hyperswap_1a_256, i"):
+        FaceSwapper.open(booted, swap_model="inswapper_512")
+
+
+def test_a_model_that_does_not_swap_is_refused(booted: Store) -> None:
+    with pytest.raises(SessionError, match="expected a swap model"):
+        FaceSwapper.open(booted, swap_model="det_10g")
+
+
+def test_an_empty_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NoEngineError, match="run: morphstream boot"):
+        FaceSwapper.open(tmp_path)
+
+
+def test_a_store_of_another_arch_is_refused(booted: Store, booted_for_gpu: Store) -> None:
+    with pytest.raises(NoEngineError, match="expected arch sm89, seen x86_64"):
+        FaceSwapper.open(booted_for_gpu, machine=Machine(arch="x86_64", gpu_archs=(), libraries={}))
+    with pytest.raises(NoEngineError, match="expected arch x86_64, seen aarch64"):
+        FaceSwapper.open(booted, machine=Machine(arch="aarch64", gpu_archs=(), libraries={}))
+
+
+def test_engines_for_a_gpu_are_not_run_yet_and_the_refusal_says_what_to_do(booted_for_gpu: Store) -> None:
+    with pytest.raises(SessionError, match=r"det_10g: expected an engine of openvino.*run: morphstream boot"):
+        FaceSwapper.open(booted_for_gpu, machine=GPU)
+
+
+SMALL, LARGE = (8, 18, 0.9, [1.0, 1, 1, 1]), (16, 20, 0.6, [1.0, 1, 1, 1])
+NOBODY = PlayedSession({}, lambda _: {})
+
+
+def swapper_of(swap: PlayedSession, mask: PlayedSession, embedder: PlayedSession = NOBODY) -> FaceSwapper:
+    """Return a swapper of played sessions that finds two faces, the smaller one surer, in every frame."""
+    finder = PlayedSession({"frame": (1, CANVAS, CANVAS, 3)}, lambda _: scrfd_outputs(SMALL, LARGE))
+    detector = DirectSCRFD(finder)
+    return FaceSwapper(detector, DirectArcFace(embedder), Swapper(swap, None), Occluder(mask), "inswapper_128")
+
+
+def echo(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    return {"swapped": 255 - inputs["crop"]}
+
+
+def visible(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    return {"mask": np.ones((1, 128, 128, 1), np.float32)}
+
+
+def broken(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    raise SessionError("model.xml: expected numbers in mask, seen NaN or infinity")
+
+
+SWAP_SHAPES = {"crop": (1, 128, 128, 3), "source": (1, 512)}
+MASK_SHAPES = {"crop": (1, 128, 128, 3)}
+
+
+@pytest.mark.parametrize(("swap", "mask"), [(broken, visible), (echo, broken)], ids=["the swap model", "the occluder"])
+def test_a_model_that_gives_no_numbers_is_refused_and_the_frame_stays(swap: Answer, mask: Answer) -> None:
+    swapper = swapper_of(PlayedSession(SWAP_SHAPES, swap), PlayedSession(MASK_SHAPES, mask))
+    frame = noise(300, 300)
+    before = frame.copy()
+    with pytest.raises(SessionError, match="seen NaN"):
+        swapper.swap(frame, identity_of([1]), [ASTRONAUT])
+    np.testing.assert_array_equal(frame, before)
+
+
+def test_the_largest_face_is_identified_and_not_the_surest() -> None:
+    embedder = PlayedSession({}, lambda _: {"embedding": np.ones((1, 512), np.float32)})
+    swapper = swapper_of(PlayedSession(SWAP_SHAPES, echo), PlayedSession(MASK_SHAPES, visible), embedder)
+    small, large = swapper.detect(frame := noise(CANVAS, CANVAS))
+    assert small.area < large.area
+    for face in (None, large, small):
+        swapper.identify(frame, face)
+    by_default, of_large, of_small = (given["crop"] for given in embedder.given)
+    np.testing.assert_array_equal(by_default, of_large)
+    assert (of_large != of_small).any()
+
+
+def test_a_crops_border_is_never_seen() -> None:
+    swapper = swapper_of(PlayedSession(SWAP_SHAPES, echo), PlayedSession(MASK_SHAPES, visible))
+    frame = np.full((300, 300, 3), 10, np.uint8)
+    upright = Face(box_xyxy=ASTRONAUT.box_xyxy, points5=TEMPLATE * 128 + [50, 60], score=1)
+    swapped = swapper.swap(frame, identity_of([1]), [upright])[60:188, 50:178, 0]
+    assert swapped[64, 64] == 245
+    assert np.all(np.diff(swapped[64].astype(int), prepend=10)[:64] >= 0)
+    assert np.abs(np.diff(swapped.astype(int), axis=1)).max() < 40  # it fades
+    for border in (swapped[0], swapped[-1], swapped[:, 0], swapped[:, -1]):
+        assert np.all(border == 10)
+
+
+def test_a_models_own_mask_counts_too() -> None:
+    def masked(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        mask = np.zeros((1, 1, 128, 128), np.float32)
+        mask[..., 64:, :] = 1
+        return {**echo(inputs), "mask": mask}
+
+    frame = noise(300, 300)
+    upright = Face(box_xyxy=ASTRONAUT.box_xyxy, points5=TEMPLATE * 128 + [50, 60], score=1)
+    swaps = [PlayedSession(SWAP_SHAPES, echo), PlayedSession(SWAP_SHAPES, masked)]
+    plain, lower = (
+        swapper_of(swap, PlayedSession(MASK_SHAPES, visible)).swap(frame, identity_of([1]), [upright]) for swap in swaps
+    )
+    np.testing.assert_array_equal(lower[124:], plain[124:])
+    np.testing.assert_array_equal(lower[:124], frame[:124])
+    assert changed(plain, frame)[:124].any()
+
+
+def test_crops_are_cut_from_the_frame_as_it_was(source: Identity) -> None:
+    swap = PlayedSession(SWAP_SHAPES, echo)
+    swapper = swapper_of(swap, PlayedSession(MASK_SHAPES, visible))
+    swapper.swap(noise(300, 300), source, [ASTRONAUT, ASTRONAUT])
+    first, second = swap.given
+    np.testing.assert_array_equal(first["crop"], second["crop"])
+
+
+def test_a_swapper_can_be_closed_twice(booted: Store) -> None:
+    with FaceSwapper.open(booted, threads=1) as swapper:
+        swapper.close()
