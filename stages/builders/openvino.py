@@ -1,0 +1,37 @@
+"""Builder `openvino`: an intermediate representation in single precision, for any CPU of an arch.
+
+One engine a process: a second conversion in the same one numbers its nodes on, and the bytes differ.
+"""
+
+from importlib import metadata
+
+from morphstream.artifact.errors import ModelError
+from stages.builders import Options, Order
+
+OPTIONS: Options = {"compress_to_fp16": False}
+
+
+def versions() -> dict[str, str | None]:
+    """Return the version of OpenVINO; None where it isn't installed."""
+    try:
+        return {"openvino": metadata.version("openvino")}
+    except metadata.PackageNotFoundError:
+        return {"openvino": None}
+
+
+def build(order: Order) -> dict[str, str]:
+    """Write ``STEM.xml`` and ``STEM.bin``.
+
+    Raises:
+        ModelError: OpenVINO can't read the model.
+        OSError: A file can't be written.
+    """
+    import openvino  # here, so that other builders work without it
+
+    try:
+        model = openvino.Core().read_model(order.model)
+    except RuntimeError as error:
+        raise ModelError(f"{order.model}: expected a model for OpenVINO, seen {error}; prepare it again") from None
+    names = (f"{order.stem}.xml", f"{order.stem}.bin")
+    openvino.save_model(model, order.folder / names[0], compress_to_fp16=False)
+    return dict(zip(names, ("ir", "ir_weights"), strict=True))

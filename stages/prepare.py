@@ -1,0 +1,129 @@
+"""prepare MODEL: check an original model's contract, edit its graph, and write what engines are built from."""
+
+import argparse
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+
+from morphstream.artifact.errors import ModelError
+from stages.files import BUILD, PREPARED, new_folder
+from stages.params import Model, load_params
+from stages.program import run_program
+from stages.surgery.contract import check_contract, shape_of
+from stages.surgery.crop_input import take_crop
+from stages.surgery.crop_output import give_crop, give_labels
+from stages.surgery.emap import find_emap
+from stages.surgery.half import to_half
+from stages.surgery.outputs import keep_outputs
+from stages.surgery.plan import plan_of
+from stages.surgery.shapes import fix_shapes
+
+
+def main() -> None:
+    """Prepare one model.
+
+    Raises:
+        MorphstreamError: The model is broken, or not what its role promises.
+        OSError: It can't be read, or the prepared model can't be written.
+    """
+    parser = argparse.ArgumentParser(prog="python -m stages.prepare", description=__doc__)
+    parser.add_argument("model", help="its name in params.yaml")
+    model = load_params().model(parser.parse_args().model)
+    prepare(model, BUILD / model.file, PREPARED / model.name)
+
+
+def prepare(model: Model, source: Path, folder: Path) -> None:
+    """Write ``fp32.onnx``, ``fp16.onnx`` where precision says so, ``emap.npy`` where there is one, ``contract.json``.
+
+    Raises:
+        ModelError: The model is broken, or not what its role promises.
+        OSError: A file can't be read or written.
+    """
+    original = load_model(source)
+    check_contract(original, model)
+    prepared = edit(original, model)
+    with new_folder(folder) as part:
+        save_model(prepared, part / "fp32.onnx")
+        if model.precision == "fp16":
+            save_model(to_half(prepared), part / "fp16.onnx")
+        if (emap := find_emap(original)) is not None:
+            buffer = io.BytesIO()
+            np.save(buffer, emap)
+            (part / "emap.npy").write_bytes(buffer.getvalue())
+        (part / "contract.json").write_text(contract_json(prepared, model), "utf-8")
+
+
+def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
+    """Return the prepared model: uint8 crops in, crops, masks, labels or numbers out, under canonical names."""
+    plan = plan_of(original, model)
+    kept = {output.source if output.form != "numbers" else name: output.source for name, output in plan.outputs.items()}
+    edited = keep_outputs(fix_shapes(original, model.inputs), kept)
+    for name, output in plan.outputs.items():
+        if output.form == "crop":
+            edited = give_crop(edited, output.source, name, scale=output.scale, shift=output.shift)
+        elif output.form == "labels":
+            edited = give_labels(edited, output.source, name)
+    if plan.normalisation is None:
+        return edited
+    return take_crop(edited, plan.pixels, plan.crop, plan.normalisation)
+
+
+def load_model(path: Path) -> onnx.ModelProto:
+    """Read and check an ONNX file.
+
+    Raises:
+        ModelError: It isn't a valid one.
+        OSError: It can't be read.
+    """
+    data = path.read_bytes()
+    try:
+        model = onnx.load_model_from_string(data)
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, DecodeError, UnicodeDecodeError) as error:
+        seen = str(error).strip().splitlines() or ["an unreadable file"]
+        raise ModelError(f"{path}: expected a valid ONNX model, seen {seen[0]}; fetch it again") from None
+    return model
+
+
+def save_model(model: onnx.ModelProto, path: Path) -> None:
+    """Write a model, the same bytes every time.
+
+    Raises:
+        ModelError: An edit left it invalid.
+        OSError: It can't be written.
+    """
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise ModelError(f"{path.name}: expected a valid ONNX model after surgery, seen {error}") from error
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def contract_json(prepared: onnx.ModelProto, model: Model) -> str:
+    """Return what a prepared model takes and gives, for those who run or build it."""
+
+    def values(protos: list[onnx.ValueInfoProto]) -> dict[str, object]:
+        kind = onnx.helper.tensor_dtype_to_np_dtype
+        return {
+            proto.name: {"dtype": kind(proto.type.tensor_type.elem_type).name, "shape": shape_of(proto)}
+            for proto in protos
+        }
+
+    graph = prepared.graph
+    document = {
+        "model": model.name,
+        "role": model.role,
+        "group": model.group,
+        "precision": model.precision,
+        "inputs": values(list(graph.input)),
+        "outputs": values(list(graph.output)),
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    run_program(main)

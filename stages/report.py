@@ -1,0 +1,115 @@
+"""report: boot from build/ as a user would, swap the faces of a real photo, and measure what became of them.
+
+Locked is what every machine must find; pictures and figures, whose last digits differ, stand in ``build/measured/``.
+"""
+
+import argparse
+import csv
+import io
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import morphstream
+from morphstream.artifact.errors import MorphstreamError
+from morphstream.face.swapper import FaceSwapper
+from morphstream.face.types import Face, Frame
+from morphstream.media.image import write_image
+from stages.files import BUILD, write_whole
+from stages.params import Params, load_params
+from stages.photos import astronaut, solvay
+from stages.program import run_program
+
+SWAP_MODELS = (
+    "inswapper_128_fp16",
+    "inswapper_128",
+    "hyperswap_1a_256",
+    "hyperswap_1b_256",
+    "hyperswap_1c_256",
+)
+FACES_AT_LEAST = 25  # of the 29 people in the photo
+GAIN_AT_LEAST = 0.5  # of the cosine to the source
+MEASURED = BUILD / "measured"
+
+
+def main() -> None:
+    """Report on every swap model.
+
+    Raises:
+        MorphstreamError: The runtime refuses what the pipeline made, or a swap falls short.
+        OSError: A file can't be read or written.
+    """
+    argparse.ArgumentParser(prog="python -m stages.report", description=__doc__).parse_args()
+    params = load_params()
+    source, target = astronaut(), solvay()
+    MEASURED.mkdir(parents=True, exist_ok=True)
+    metrics: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        morphstream.boot(folder, target="cpu", source=BUILD)
+        for name in (name for name in SWAP_MODELS if name in params.models):
+            metrics[name] = _swap(Path(folder), name, source, target)
+    metrics |= {"parity": _parity(params)}
+    verdict = {"faces_at_least": FACES_AT_LEAST, "gain_at_least": GAIN_AT_LEAST, "passed": list(metrics)[:-1]}
+    _write_json(MEASURED / "metrics.json", metrics)
+    _write_json(BUILD / "report.json", {"swaps": verdict, "executed": _executed(params)})
+
+
+def _swap(store: Path, name: str, source: Frame, target: Frame) -> dict[str, float]:
+    with FaceSwapper.open(store, swap_model=name) as swapper:
+        identity, faces = swapper.identify(source), swapper.detect(target)
+        start = time.perf_counter()
+        swapped = swapper.swap(target, identity, faces)
+        seconds = time.perf_counter() - start
+        found = swapper.detect(swapped)
+        before = [swapper.identify(target, face).similarity(identity) for face in faces]
+        after = [swapper.identify(swapped, _nearest(face, found)).similarity(identity) for face in faces]
+    write_image(MEASURED / f"{name}.jpg", swapped)
+    _write_plot(before, after)
+    gains = np.subtract(after, before)
+    enough = int((gains >= GAIN_AT_LEAST).sum())
+    if enough < FACES_AT_LEAST:
+        raise MorphstreamError(
+            f"{name}: expected {FACES_AT_LEAST} faces nearer to the source by {GAIN_AT_LEAST}, seen {enough} of "
+            f"{len(faces)}; look at {MEASURED / name}.jpg"
+        )
+    return {
+        "faces": len(faces),
+        "faces_swapped": enough,
+        "similarity_before": float(np.mean(before)),
+        "similarity_after": float(np.mean(after)),
+        "least_gain": float(gains.min()),
+        "swap_seconds": seconds,
+    }
+
+
+def _nearest(face: Face, found: list[Face]) -> Face:
+    return min(found, key=lambda other: float(np.abs(other.points5 - face.points5).sum()), default=face)
+
+
+def _parity(params: Params) -> dict[str, object]:
+    """Return what `check` measured on this machine, so far as it ran here."""
+    files = {name: MEASURED / "check" / f"{name}.json" for name in params.models}
+    return {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.is_file()}
+
+
+def _executed(params: Params) -> dict[str, bool]:
+    return {name: build.target.target.builder == "openvino" for name, build in params.builds.items()}
+
+
+def _write_plot(before: list[float], after: list[float]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["face", "before", "after"])
+    writer.writerows([place, f"{b:.4f}", f"{a:.4f}"] for place, (b, a) in enumerate(zip(before, after, strict=True)))
+    write_whole(MEASURED / "similarity.csv", text.getvalue().encode())
+
+
+def _write_json(path: Path, document: object) -> None:
+    write_whole(path, (json.dumps(document, indent=2) + "\n").encode())
+
+
+if __name__ == "__main__":
+    run_program(main)

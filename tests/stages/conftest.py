@@ -1,0 +1,62 @@
+"""A workspace is a folder where stages run: the project's source and schemas, and a small params.yaml.
+
+The built one has three models of the kit (with and without emap, baked and streamed) for the CPU.
+"""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stages.compile import compile_model
+from stages.files import BUILD, ENGINES, PREPARED
+from stages.index import index_engines
+from stages.params import Params, load_params
+from stages.prepare import prepare
+from tests.stages import ROOT, original, reduced, write_params
+
+MODELS = ("fan_68_5", "inswapper_128_fp16", "xseg_1")
+
+
+def new_workspace(folder: Path) -> Path:
+    """Make a folder in which stage programs run."""
+    (folder / "manifests").mkdir(parents=True)
+    for name in ("stages", ".cache", "manifests/schema"):
+        (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Enter a workspace with params.yaml alone."""
+    folder = new_workspace(tmp_path / "workspace")
+    write_params(folder, reduced(MODELS, ["cpu"]))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the models, engines and cache of a workspace, once."""
+    folder = new_workspace(tmp_path_factory.mktemp("template") / "workspace")
+    params = write_params(folder, reduced(MODELS, ["cpu"]))
+    with contextlib.chdir(folder):
+        build = params.build("cpu")
+        for name, model in params.models.items():
+            source = BUILD / model.file
+            source.parent.mkdir(parents=True, exist_ok=True)
+            source.write_bytes(original(name))
+            prepare(model, source, PREPARED / name)
+            compile_model(build.target, PREPARED / name, ENGINES / "cpu" / name)
+        index_engines(build, list(params.models), ENGINES / "cpu", BUILD / "trt_cache" / build.cache_key)
+    return folder
+
+
+@pytest.fixture
+def built(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """Enter a copy of the built workspace and return its params."""
+    folder = tmp_path / "built"
+    shutil.copytree(template, folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    return load_params()

@@ -1,0 +1,258 @@
+"""An engine's bytes and its name follow from its recipe alone, and what can't be built leaves what was there."""
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+from onnx import numpy_helper
+
+from morphstream.artifact.digest import digest_of_file
+from morphstream.artifact.errors import ModelError, ToolchainMismatchError
+from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.target import Target
+from stages.builders import Options, Order
+from stages.compile import BUILDERS, compile_model, profile
+from stages.files import ENGINES, PREPARED
+from stages.params import ParamsError, TargetOptions
+from stages.prepare import prepare
+from tests.stages import (
+    PARAMS,
+    document,
+    files_in,
+    needs_rtx,
+    original,
+    read_json,
+    refusal,
+    run_stage,
+    write_json,
+    write_params,
+)
+
+CPU = PARAMS.target("cpu")
+MODEL = "w600k_r50"
+PART = b"an engine"
+
+
+@dataclass
+class Echo:
+    """A builder whose engine is its prepared model; it can claim any version and break on its way."""
+
+    OPTIONS: Options = field(default_factory=lambda: {"level": 1})
+    version: str = "2026.4.1"
+    error: BaseException | None = None
+
+    def versions(self) -> dict[str, str | None]:
+        """Return the version it claims."""
+        return {"openvino": self.version}
+
+    def build(self, order: Order) -> dict[str, str]:
+        """Write half of an engine, then the rest or an error."""
+        (order.folder / f"{order.stem}.xml").write_bytes(PART)
+        if self.error is not None:
+            raise self.error
+        return {f"{order.stem}.xml": "ir"}
+
+
+@pytest.fixture
+def prepared(workspace: Path) -> Path:
+    """Prepare the model in a workspace."""
+    model = PARAMS.model(MODEL)
+    source = Path("build", model.file)
+    source.parent.mkdir(parents=True)
+    source.write_bytes(original(MODEL))
+    prepare(model, source, PREPARED / MODEL)
+    data = document()
+    data["models"] = {MODEL: data["models"][MODEL]}
+    write_params(workspace, data)
+    return PREPARED / MODEL
+
+
+def recipe(monkeypatch: pytest.MonkeyPatch, prepared: Path, builder: Echo, options: TargetOptions = CPU) -> str:
+    """Compile with a builder of the tests and return the recipe in the manifest, which names the file too."""
+    monkeypatch.setitem(BUILDERS, "openvino", builder)
+    compile_model(options, prepared, ENGINES / "echo")
+    manifest = EngineManifest.from_json((ENGINES / "echo/manifest.json").read_bytes())
+    ((name, entry),) = manifest.engine_files.items()
+    assert entry.recipe
+    assert name == f"{entry.recipe[:16]}_{MODEL}.xml"
+    return entry.recipe
+
+
+def scale_a_weight(prepared: Path) -> None:
+    model = onnx.load_model(prepared / "fp32.onnx")
+    weight = max(model.graph.initializer, key=lambda tensor: int(np.prod(tensor.dims)))
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.5), weight.name))
+    (prepared / "fp32.onnx").write_bytes(model.SerializeToString(deterministic=True))
+
+
+def resize_an_input(prepared: Path) -> None:
+    contract = read_json(prepared / "contract.json")
+    contract["inputs"]["crop"]["shape"] = [-1, 128, 128, 3]
+    write_json(prepared / "contract.json", contract)
+
+
+def with_toolchain(version: str) -> TargetOptions:
+    return replace(CPU, target=Target(arch="x86_64", builder="openvino", toolchain={"openvino": version}))
+
+
+@pytest.mark.parametrize("target", ["cpu", pytest.param("rtx-sm89", marks=needs_rtx)])
+def test_two_processes_write_the_same_bytes_under_the_same_names(workspace: Path, prepared: Path, target: str) -> None:
+    folders = []
+    for _ in range(2):
+        done = run_stage(workspace, "compile", target, MODEL)
+        assert done.returncode == 0, done.stderr
+        folders.append(files_in(ENGINES / target / MODEL))
+    assert folders[0] == folders[1]
+    assert len(folders[0]) == {"cpu": 3, "rtx-sm89": 2}[target]
+
+
+@needs_rtx
+def test_another_arch_is_another_engine(prepared: Path) -> None:
+    folders = [ENGINES / name for name in ("rtx-sm86", "rtx-sm89")]
+    for folder in folders:
+        compile_model(PARAMS.target(folder.name), prepared, folder)
+    first, second = ({path.name: path.read_bytes() for path in folder.glob("*.engine")} for folder in folders)
+    assert not first.keys() & second.keys()
+    assert not set(first.values()) & set(second.values())
+
+
+def test_the_manifest_names_every_file_by_its_digest(prepared: Path) -> None:
+    compile_model(CPU, prepared, ENGINES / "cpu")
+    manifest = EngineManifest.from_json((ENGINES / "cpu/manifest.json").read_bytes())
+    assert {path.name for path in (ENGINES / "cpu").iterdir()} == {"manifest.json", *manifest.engine_files}
+    assert {entry.kind for entry in manifest.engine_files.values()} == {"ir", "ir_weights"}
+    for name, entry in manifest.engine_files.items():
+        assert entry.digest == digest_of_file(ENGINES / "cpu" / name)
+        assert (entry.onnx_model, entry.group, entry.precision) == (MODEL, "core", "fp32")
+
+
+def test_emap_goes_with_the_engines(built: object) -> None:
+    folder = ENGINES / "cpu/inswapper_128_fp16"
+    (emap,) = folder.glob("*.npy")
+    assert emap.read_bytes() == (PREPARED / "inswapper_128_fp16/emap.npy").read_bytes()
+    assert EngineManifest.from_json((folder / "manifest.json").read_bytes()).engine_files[emap.name].kind == "emap"
+
+
+def test_nothing_changed_is_the_same_recipe(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
+    assert recipe(monkeypatch, prepared, Echo()) == recipe(monkeypatch, prepared, Echo())
+
+
+@pytest.mark.parametrize(
+    ("alteration", "builder", "options"),
+    [
+        # Two fine-tunes of one graph took each other's engines: microsoft/onnxruntime#6455.
+        pytest.param(scale_a_weight, Echo(), CPU, id="weights of another fine-tune"),
+        # One name, another static shape, and the old engine: microsoft/onnxruntime#32254.
+        pytest.param(resize_an_input, Echo(), CPU, id="another static shape"),
+        pytest.param(None, Echo(), replace(CPU, batch=4), id="another batch"),
+        pytest.param(None, Echo(version="2026.4.2"), with_toolchain("2026.4.2"), id="another patch version"),
+        pytest.param(None, Echo(OPTIONS={"level": 2}), CPU, id="another value of an option"),
+        pytest.param(None, Echo(OPTIONS={"level": 1, "fast": True}), CPU, id="another option"),
+    ],
+)
+def test_whatever_decides_an_engine_changes_its_recipe_and_name(
+    monkeypatch: pytest.MonkeyPatch,
+    prepared: Path,
+    alteration: Callable[[Path], None] | None,
+    builder: Echo,
+    options: TargetOptions,
+) -> None:
+    before = recipe(monkeypatch, prepared, Echo())
+    if alteration:
+        alteration(prepared)
+    assert recipe(monkeypatch, prepared, builder, options) != before
+
+
+def test_another_builder_source_is_another_recipe(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
+    before = recipe(monkeypatch, prepared, Echo())
+    source = Path("stages").resolve()
+    Path("stages").unlink()
+    Path("stages/builders").mkdir(parents=True)
+    for name in ("compile.py", "builders/__init__.py", "builders/openvino.py"):
+        Path("stages", name).write_bytes((source / name).read_bytes())
+    assert recipe(monkeypatch, prepared, Echo()) == before
+    with Path("stages/builders/openvino.py").open("a") as file:
+        file.write("# changed\n")
+    assert recipe(monkeypatch, prepared, Echo()) != before
+
+
+@pytest.mark.parametrize("target", ["cpu", "rtx-sm89"])
+def test_another_toolchain_than_declared_is_refused_and_writes_nothing(
+    workspace: Path, prepared: Path, target: str
+) -> None:
+    data = yaml.safe_load((workspace / "params.yaml").read_text("utf-8"))
+    library = {"cpu": "openvino", "rtx-sm89": "tensorrt_rtx"}[target]
+    version = data["targets"][target]["toolchain"][library]
+    data["targets"][target]["toolchain"][library] = f"{version}9"
+    write_params(workspace, data)
+    message = refusal(workspace, "compile", target, MODEL)
+    assert f"targets.{target}.toolchain: declared {library} {version}9, this machine has " in message
+    assert not ENGINES.exists()
+
+
+def test_a_library_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
+    options = replace(CPU, target=replace(CPU.target, toolchain={**CPU.target.toolchain, "onednn": "3.1"}))
+    monkeypatch.setitem(BUILDERS, "openvino", Echo())
+    with pytest.raises(ToolchainMismatchError, match=r"declared onednn 3\.1, this machine has none; install 3\.1"):
+        compile_model(options, prepared, ENGINES / "echo")
+    assert not ENGINES.exists()
+
+
+def test_a_builder_that_is_not_written_is_refused(prepared: Path) -> None:
+    toolchain = {"tensorrt": "10.14.1", "onnxruntime": "1.24.4"}
+    options = replace(CPU, name="trt", target=Target(arch="sm89", builder="tensorrt", toolchain=toolchain))
+    with pytest.raises(ParamsError, match=r"targets\.trt\.builder: expected one of openvino, "):
+        compile_model(options, prepared, ENGINES / "trt")
+
+
+@pytest.mark.parametrize("error", [ModelError("no"), KeyboardInterrupt(), OSError("disk full")], ids=repr)
+def test_a_build_that_breaks_leaves_the_engine_that_was_there_and_no_half_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, prepared: Path, error: BaseException
+) -> None:
+    recipe(monkeypatch, prepared, Echo())
+    before = files_in(ENGINES)
+    scale_a_weight(prepared)
+    monkeypatch.setitem(BUILDERS, "openvino", Echo(error=error))
+    for folder in (ENGINES / "echo", ENGINES / "new"):
+        with pytest.raises(type(error)):
+            compile_model(CPU, prepared, folder)
+    assert files_in(ENGINES) == before
+
+
+def test_what_a_killed_build_left_is_not_taken_into_the_next(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = ENGINES / ".echo.part"
+    part.mkdir(parents=True)
+    (part / "half.xml").write_bytes(PART)
+    recipe(monkeypatch, prepared, Echo())
+    assert {path.name for path in ENGINES.iterdir()} == {"echo"}
+    assert "half.xml" not in files_in(ENGINES / "echo")
+
+
+@pytest.mark.parametrize("target", ["cpu", pytest.param("rtx-sm89", marks=needs_rtx)])
+def test_a_model_that_the_builder_cannot_take_is_refused(workspace: Path, prepared: Path, target: str) -> None:
+    for name in ("fp32", "fp16"):
+        (prepared / f"{name}.onnx").write_bytes(original(MODEL)[:5000])
+    done = run_stage(workspace, "compile", target, MODEL)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"compile {target} {MODEL}: build/prepared/{MODEL}/fp")
+    assert "Traceback" not in done.stderr
+    assert not ENGINES.joinpath(target, MODEL).exists()
+
+
+def test_a_dynamic_batch_goes_from_one_to_the_target_s() -> None:
+    inputs = {"crop": {"shape": [-1, 112, 112, 3]}, "source": {"shape": [1, 512]}}
+    assert profile(inputs, 8) == {
+        "crop": ((1, 112, 112, 3), (4, 112, 112, 3), (8, 112, 112, 3)),
+        "source": ((1, 512), (1, 512), (1, 512)),
+    }
+    assert profile(inputs, 1)["crop"] == ((1, 112, 112, 3),) * 3
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="needs an x86-64 machine")
+def test_the_cpu_s_target_is_this_machine_s() -> None:
+    assert CPU.target.arch == platform.machine()

@@ -1,0 +1,101 @@
+"""A stage's declaration changes with what decides its result, and with nothing else."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.declare import declarations, source_digest
+from stages.lists import DVC_YAML
+from stages.params import Params
+from stages.prune import write_lists
+from tests.stages import ROOT, document, files_in, read_json, run_stage, write_params
+
+MODEL = "xseg_1"
+
+
+def declared(folder: Path, change: Callable[[dict[str, Any]], object] | None = None) -> dict[str, Any]:
+    data = document()
+    if change:
+        change(data)
+    return dict(declarations(write_params(folder, data)))
+
+
+def put(where: str, value: object) -> Callable[[dict[str, Any]], None]:
+    def change(data: dict[str, Any]) -> None:
+        *above, last = where.split("/")
+        for key in above:
+            data = data[key]
+        data[last] = value
+
+    return change
+
+
+def every(verb: str) -> set[str]:
+    return {f"{verb}/{name}" for name in document()["build_targets"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        pytest.param(put(f"models/{MODEL}/precision", "fp16"), {f"prepare/{MODEL}"}, id="precision"),
+        pytest.param(put(f"models/{MODEL}/tolerance", 0.5), {f"check/{MODEL}"}, id="tolerance"),
+        pytest.param(put(f"models/{MODEL}/inputs", {"input": [1, 256, 256, 3]}), {f"prepare/{MODEL}"}, id="shape"),
+        pytest.param(put(f"models/{MODEL}/licence", "another"), set(), id="licence"),
+        pytest.param(put(f"models/{MODEL}/sha256", "0" * 64), set(), id="pin of a model that the kit makes"),
+        pytest.param(put("targets/cpu/batch", 4), {"compile/cpu"}, id="batch"),
+        pytest.param(
+            put("targets/cpu/toolchain/openvino", "2026.4.2"), {"compile/cpu", "index/cpu"}, id="patch version"
+        ),
+        pytest.param(put("targets/rtx-sm75/batch", 2), set(), id="target that is not built"),
+        pytest.param(lambda data: data["models"].pop("gfpgan"), every("index"), id="one model less"),
+        pytest.param(put("archive/level", 4), set(), id="level"),
+    ],
+)
+def test_a_change_is_declared_to_its_own_stages_alone(
+    workspace: Path, change: Callable[[dict[str, Any]], object], stages: set[str]
+) -> None:
+    before, after = declared(workspace), declared(workspace, change)
+    assert {stage for stage in after if after[stage] != before[stage]} == stages
+
+
+def test_with_origin_hub_a_pin_decides_what_is_fetched(workspace: Path) -> None:
+    def pinned(sha256: str, revision: str) -> dict[str, Any]:
+        def change(data: dict[str, Any]) -> None:
+            data["origin"], data["hub"]["revision"] = "hub", revision * 40
+            data["models"][MODEL]["sha256"] = sha256 * 64
+
+        return declared(workspace, change)
+
+    first, second, third = pinned("0", "0"), pinned("1", "0"), pinned("0", "1")
+    assert {stage for stage in first if first[stage] != second[stage]} == {f"fetch/{MODEL}"}
+    assert {stage.split("/")[0] for stage in first if first[stage] != third[stage]} == {"fetch"}
+
+
+def test_a_changed_source_is_another_declaration(workspace: Path) -> None:
+    source = Path("stages").resolve()
+    Path("stages").unlink()
+    Path("stages").mkdir()
+    Path("stages/a.py").write_bytes((source / "check.py").read_bytes())
+    before = source_digest("a.py")
+    Path("stages/a.py").write_bytes((source / "check.py").read_bytes() + b"\n")
+    assert source_digest("a.py") != before
+
+
+def test_declared_files_are_the_same_on_every_run_and_lose_what_is_gone(built: Params) -> None:
+    DVC_YAML.write_bytes((ROOT / "dvc.yaml").read_bytes())
+    write_lists(built)
+    folder = Path("build/declared")
+    (folder / "fetch").mkdir(parents=True)
+    (folder / "fetch/gone.json").write_bytes(b"{}")
+    runs = []
+    for _ in range(2):
+        assert run_stage(Path.cwd(), "declare").returncode == 0
+        runs.append(files_in(folder))
+    assert runs[0] == runs[1]
+    assert set(runs[0]) == {
+        *(f"{verb}/{name}.json" for verb in ("fetch", "prepare", "check") for name in built.models),
+        *("compile/cpu.json", "index/cpu.json"),
+    }
+    assert read_json(folder / "index/cpu.json")["models"] == list(built.models)

@@ -1,0 +1,69 @@
+"""dvc.yaml names stage programs that exist, lists what params.yaml names, and never depends on a parent folder."""
+
+import re
+from importlib import import_module
+from typing import Any
+
+import pytest
+import yaml
+
+from stages.lists import listed
+from tests.stages import PARAMS, ROOT
+
+STAGES: dict[str, dict[str, Any]] = {
+    name: stage.get("do", stage)
+    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"].items()
+}
+
+
+def paths(stage: str, key: str) -> list[str]:
+    """Return a stage's dependencies or outputs."""
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in STAGES[stage].get(key, ())]
+
+
+@pytest.mark.parametrize("stage", listed(PARAMS))
+def test_lists_are_those_of_params_in_the_same_order(stage: str) -> None:
+    wanted = listed(PARAMS)[stage]
+    assert [dep for dep in paths(stage, "deps") if dep in wanted] == wanted
+    folders = tuple({dep.rpartition("/")[0] for dep in wanted})
+    others = [dep for dep in paths(stage, "deps") if dep.startswith(folders) and dep not in wanted]
+    assert [dep for dep in others if not dep.startswith("build/manifests/")] == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_runs_a_program_that_exists(stage: str) -> None:
+    found = re.fullmatch(r"\$\{run\} (stages\.[a-z_]+)( (--[a-z]+|\$\{[a-z.]+\}))*", STAGES[stage]["cmd"])
+    assert found, STAGES[stage]["cmd"]
+    assert callable(import_module(found[1]).main)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_depends_on_something_and_makes_something_of_its_own(stage: str) -> None:
+    others = {out for name in STAGES if name != stage for out in paths(name, "outs")}
+    assert paths(stage, "deps")
+    assert paths(stage, "outs")
+    assert not others.intersection(paths(stage, "outs"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_stage_depends_on_a_folder_of_other_stages_outputs(stage: str) -> None:
+    outs = [out for name in STAGES for out in paths(name, "outs")]
+    above = {out for out in outs for dep in paths(stage, "deps") if out.startswith(f"{dep}/")}
+    assert not above
+
+
+def test_every_verb_of_the_design_is_a_stage() -> None:
+    verbs = {"fetch", "prepare", "compile", "check", "index", "pack", "validate", "report"}
+    assert verbs <= set(STAGES)
+
+
+def test_only_files_in_git_are_outside_dvc_s_cache() -> None:
+    uncached = {
+        path
+        for stage in STAGES.values()
+        for entry in stage["outs"]
+        if isinstance(entry, dict)
+        for path, options in entry.items()
+        if options.get("cache") is False
+    }
+    assert uncached == {"manifests/models.json", "manifests/archives.json"}

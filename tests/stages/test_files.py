@@ -1,0 +1,55 @@
+"""An output is there whole or not at all, and what was there before stays until the new one is complete."""
+
+from pathlib import Path
+
+import pytest
+
+from stages.files import new_folder, write_whole
+from tests.stages import files_in
+
+
+def test_a_new_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "above" / "folder"
+    for name in ("old", "new"):
+        with new_folder(folder) as part:
+            (part / name).write_bytes(b"")
+            assert not (folder / name).exists()
+    assert files_in(tmp_path) == {"above/folder/new": b""}
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=["an error", "an interrupt"])
+def test_a_block_that_breaks_leaves_the_old_folder(tmp_path: Path, error: BaseException) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "old").write_bytes(b"old")
+
+    def break_halfway() -> None:
+        with new_folder(tmp_path / "folder") as part:
+            (part / "new").write_bytes(b"new")
+            raise error
+
+    with pytest.raises(type(error)):
+        break_halfway()
+    assert files_in(tmp_path) == {"folder/old": b"old"}
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
+
+
+def test_what_a_killed_run_left_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / ".folder.part").mkdir()
+    (tmp_path / ".folder.part" / "half").write_bytes(b"half")
+    with new_folder(tmp_path / "folder") as part:
+        assert not list(part.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "above" / "file"
+    for data in (b"old", b"new"):
+        write_whole(path, data)
+        assert files_in(tmp_path) == {"above/file": data}
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    with pytest.raises(OSError, match=r".*"):
+        write_whole(tmp_path / "file", b"data")
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]

@@ -1,0 +1,131 @@
+"""A target's manifest names every model's engine by its digest; a missing or altered one is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from morphstream.artifact.archive import describe
+from morphstream.artifact.digest import Digest, digest_of_file
+from morphstream.artifact.errors import DigestMismatchError, ManifestError
+from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
+from stages.files import ARCHIVES, BUILD, CACHES, ENGINES, MANIFESTS
+from stages.index import archives_manifest, index_engines, models_manifest
+from stages.pack import MODELS_ARCHIVE, cache_files, model_files, pack_files
+from stages.params import Params
+from tests.stages import files_in, read_json, refusal, run_stage, write_json
+
+MODEL = "fan_68_5"
+CACHE = CACHES / "x86_64/ov2026.4"
+
+
+def index(built: Params) -> None:
+    index_engines(built.build("cpu"), list(built.models), ENGINES / "cpu", CACHE)
+
+
+def test_a_cache_holds_every_model_s_files_and_its_manifest(built: Params) -> None:
+    manifest = EngineManifest.from_json((CACHE / "manifest.json").read_bytes())
+    assert {entry.onnx_model for entry in manifest.engine_files.values()} == set(built.models)
+    assert set(files_in(CACHE)) == {"manifest.json", *manifest.engine_files}
+    assert manifest.toolchain == built.target("cpu").target.toolchain
+    for name, entry in manifest.engine_files.items():
+        assert entry.digest == digest_of_file(CACHE / name)
+
+
+def test_indexing_again_writes_the_same_bytes(built: Params) -> None:
+    before = files_in(CACHE)
+    assert run_stage(Path.cwd(), "index", "cpu").returncode == 0
+    assert files_in(CACHE) == before
+
+
+def test_an_engine_that_params_no_longer_name_is_left_out(built: Params) -> None:
+    models = [name for name in built.models if name != MODEL]
+    index_engines(built.build("cpu"), models, ENGINES / "cpu", CACHE)
+    manifest = EngineManifest.from_json((CACHE / "manifest.json").read_bytes())
+    assert {entry.onnx_model for entry in manifest.engine_files.values()} == set(models)
+    assert not [name for name in files_in(CACHE) if MODEL in name]
+
+
+def test_a_model_without_an_engine_is_refused_and_the_last_cache_stays(built: Params) -> None:
+    before = files_in(CACHE)
+    (ENGINES / "cpu" / MODEL / "manifest.json").unlink()
+    message = refusal(Path.cwd(), "index", "cpu")
+    assert f"expected an engine of {MODEL}, seen none; run `dvc repro`" in message
+    assert files_in(CACHES) == {f"x86_64/ov2026.4/{name}": data for name, data in before.items()}
+
+
+@pytest.mark.parametrize("ending", ["xml", "bin"])
+def test_an_altered_engine_is_refused(built: Params, ending: str) -> None:
+    (path,) = (ENGINES / "cpu" / MODEL).glob(f"*.{ending}")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DigestMismatchError, match=rf"^{path.name}: expected sha256 .*, seen sha256 "):
+        index(built)
+
+
+def test_an_engine_of_another_cache_is_refused(built: Params) -> None:
+    path = ENGINES / "cpu" / MODEL / "manifest.json"
+    data = read_json(path)
+    data["cache_key"], data["toolchain"] = "x86_64/ov2026.3", {"openvino": "2026.3.0"}
+    write_json(path, data)
+    with pytest.raises(ManifestError, match=r"expected x86_64/ov2026\.4, seen x86_64/ov2026\.3 in 'cache_key'"):
+        index(built)
+
+
+def test_an_engine_of_another_patch_version_is_refused(built: Params) -> None:
+    path = ENGINES / "cpu" / MODEL / "manifest.json"
+    data = read_json(path)
+    data["toolchain"] = {"openvino": "2026.4.0"}
+    write_json(path, data)
+    with pytest.raises(ManifestError, match=r"expected .*2026\.4\.1.*, seen .*2026\.4\.0.*; compile it again"):
+        index(built)
+
+
+def test_a_manifest_that_names_no_digest_is_refused(built: Params) -> None:
+    path = ENGINES / "cpu" / MODEL / "manifest.json"
+    data = read_json(path)
+    for entry in data["engine_files"].values():
+        del entry["sha256"], entry["bytes"]
+    write_json(path, data)
+    with pytest.raises(ManifestError, match="expected a digest, seen none; compile it again"):
+        index(built)
+
+
+def test_models_json_describes_every_model_as_it_lies_there(built: Params) -> None:
+    assert run_stage(Path.cwd(), "index", "--models").returncode == 0
+    manifest = ModelsManifest.from_json((MANIFESTS / "models.json").read_bytes())
+    assert manifest == models_manifest(built)
+    assert (MANIFESTS / "models.json").read_bytes() == Path("manifests/models.json").read_bytes()
+    assert {name: entry.file for name, entry in manifest.models.items()} == {
+        name: model.file for name, model in built.models.items()
+    }
+    for entry in manifest.models.values():
+        assert entry.digest == digest_of_file(BUILD / entry.file)
+
+
+def test_archives_json_describes_every_archive_to_its_end(built: Params) -> None:
+    build = built.build("cpu")
+    pack_files(MODELS_ARCHIVE, model_files(built), built.archive)
+    pack_files(build.archive, cache_files(build, list(built.models)), built.archive)
+    assert run_stage(Path.cwd(), "index", "--archives").returncode == 0
+    manifest = ArchivesManifest.from_json(Path("manifests/archives.json").read_bytes())
+    assert manifest == archives_manifest(built)
+    keys = {name: entry.cache_key and str(entry.cache_key) for name, entry in manifest.archives.items()}
+    assert keys == {"models-core-masks.tar.zst": None, "cpu-cache-x86_64.tar.zst": "x86_64/ov2026.4"}
+    for name, entry in manifest.archives.items():
+        packed = describe(ARCHIVES / name)
+        assert (entry.digest, entry.tar_digest, entry.files) == (packed.archive, packed.tar, packed.files)
+        assert isinstance(entry.digest, Digest)
+
+
+def test_a_broken_or_missing_archive_is_refused_and_no_manifest_written(built: Params) -> None:
+    assert "models-core-masks.tar.zst" in refusal(Path.cwd(), "index", "--archives")
+    ARCHIVES.mkdir()
+    (ARCHIVES / "models-core-masks.tar.zst").write_bytes(b"no archive")
+    assert "models-core-masks.tar.zst: expected " in refusal(Path.cwd(), "index", "--archives")
+    assert not MANIFESTS.exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("cpu", "--models"), ("--models", "--archives")], ids=" ".join)
+def test_wrong_usage_exits_2(workspace: Path, arguments: tuple[str, ...]) -> None:
+    assert run_stage(workspace, "index", *arguments).returncode == 2

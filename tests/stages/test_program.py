@@ -1,0 +1,65 @@
+"""A stage program exits 0 done, 1 refused in one line, 2 wrong usage; a bug keeps its traceback."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.lists import DVC_YAML
+from tests.stages import ROOT, run_stage
+
+VERBS = ("declare", "fetch", "prepare", "compile", "check", "index", "pack", "validate", "report", "prune")
+PROGRAM = """
+from pathlib import Path
+from morphstream.artifact.errors import FetchError
+from stages.program import run_program
+
+def main():
+    {body}
+
+run_program(main)
+"""
+
+
+def program(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
+    path = folder / "verb.py"
+    path.write_text(PROGRAM.format(body=body), "utf-8")
+    command = [sys.executable, str(path), "model"]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=folder, env={"PYTHONPATH": str(ROOT)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "lines"),
+    [
+        pytest.param("pass", 0, [], id="done"),
+        pytest.param("raise FetchError('a\\n  b')", 1, ["verb model: a b"], id="refused"),
+        pytest.param(
+            "Path('none').read_bytes()",
+            1,
+            ["verb model: none: expected a file to read or write, seen No such file or directory; run `dvc repro`"],
+            id="a missing file",
+        ),
+        pytest.param("raise OSError('disk full')", 1, ["verb model: disk full"], id="a system's error"),
+    ],
+)
+def test_an_end_is_a_code_and_a_line_at_most(tmp_path: Path, body: str, code: int, lines: list[str]) -> None:
+    done = program(tmp_path, body)
+    assert (done.returncode, done.stdout, done.stderr.splitlines()) == (code, "", lines)
+
+
+def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
+    done = program(tmp_path, "raise KeyError('bug')")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback (most recent call last):")
+    assert done.stderr.splitlines()[-1] == "KeyError: 'bug'"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_wrong_usage_exits_2_with_a_usage_line(workspace: Path, verb: str) -> None:
+    done = run_stage(workspace, verb, "--no-such-option")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"usage: python -m stages.{verb} ")
+    assert not DVC_YAML.exists()

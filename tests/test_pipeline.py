@@ -1,0 +1,212 @@
+"""The pipeline as its users run it, by DVC: nothing runs twice, no archive is ever incomplete, nothing stays behind.
+
+One workspace, of five models, is built and pushed to a remote once; the tests clone it.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import chdir
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from morphstream.artifact.archive import describe
+from morphstream.artifact.manifest import ArchivesManifest
+from stages.files import ARCHIVES, MANIFESTS
+from stages.pack import MODELS_ARCHIVE, cache_files, model_files
+from stages.params import Params, load_params
+from tests.stages import ROOT, files_in, reduced, write_params
+
+MODELS = ("det_10g", "w600k_r50", "fan_68_5", "inswapper_128_fp16", "xseg_1")
+TARGETS = ("cpu", "rtx-sm89") if find_spec("tensorrt_rtx_bindings") else ("cpu",)
+ALTERED, GONE = "w600k_r50", "fan_68_5"
+GATHERING = ("index_models", "pack_models", "index_archives", "validate", "report")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A clone in which DVC runs."""
+
+    folder: Path
+
+    def run(self, *command: str) -> str:
+        """Run a command that must succeed and return what it printed."""
+        done = self.start(*command)
+        output, _ = done.communicate()
+        assert done.returncode == 0, output
+        return output
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command in a process group of its own."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        site = str(self.folder.parent / "site")
+        environment = os.environ | {"PATH": path, "PYTHONPATH": str(self.folder / "runtime")}
+        environment |= {"DVC_SITE_CACHE_DIR": site, "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def repro(self, *options: str) -> set[str]:
+        """Run ``dvc repro`` and return the stages whose program ran."""
+        return set(re.findall(r"^Running stage '(.+)':$", self.run("dvc", "repro", *options), re.MULTILINE))
+
+    def commit(self) -> None:
+        """Commit all that Git does not ignore."""
+        self.run("git", "add", "--all")
+        names = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
+        self.run("git", *names, "commit", "--quiet", "--message", "All")
+
+    def clone(self, folder: Path) -> "Workspace":
+        """Clone it, with the detector's package beside, as ``make setup`` puts it there."""
+        self.run("git", "clone", "--quiet", str(self.folder), str(folder))
+        if (ROOT / ".cache").is_dir():
+            shutil.copytree(ROOT / ".cache", folder / ".cache")
+        return Workspace(folder)
+
+    def change_params(self, change: Mapping[str, Any]) -> None:
+        """Set keys of models; None removes the model."""
+        data = yaml.safe_load((self.folder / "params.yaml").read_text("utf-8"))
+        for model, keys in change.items():
+            if keys is None:
+                del data["models"][model]
+            else:
+                data["models"][model].update(keys)
+        write_params(self.folder, data)
+
+    def locked(self) -> dict[str, Any]:
+        """Return what dvc.lock says of each stage."""
+        stages: dict[str, Any] = yaml.safe_load((self.folder / "dvc.lock").read_text("utf-8"))["stages"]
+        return stages
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Build the workspace, commit and push it; one process does so for all that run tests."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pipeline"
+    shared.mkdir(exist_ok=True)
+    workspace = Workspace(shared / "first")
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "pushed").exists():
+            shutil.rmtree(workspace.folder, ignore_errors=True)
+            build(workspace)
+            (shared / "pushed").touch()
+    return workspace
+
+
+def build(workspace: Workspace) -> None:
+    """Copy the project's files as they are now, reduce params.yaml, and run everything."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "bench/")):
+            (workspace.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, workspace.folder / name)
+    (workspace.folder / "dvc.lock").unlink(missing_ok=True)
+    workspace.run("git", "init", "--quiet")
+    if (ROOT / ".cache").is_dir():
+        shutil.copytree(ROOT / ".cache", workspace.folder / ".cache")
+    write_params(workspace.folder, reduced(MODELS, TARGETS))
+    workspace.run("python", "-m", "stages.prune")
+    workspace.run("dvc", "remote", "add", "--default", "shared", str(workspace.folder.parent / "remote"))
+    workspace.repro()
+    workspace.commit()
+    workspace.run("dvc", "push", "--quiet", "--run-cache")
+
+
+def stages_of(model: str) -> set[str]:
+    """Return the stages that are a model's own, but for fetching it."""
+    return {f"prepare@{model}", f"check@{model}", *(f"compile@{target}-{model}" for target in TARGETS)}
+
+
+def check_archives(workspace: Workspace) -> Params:
+    """Check that every archive holds exactly what params.yaml names, and return params.yaml."""
+    params = load_params(workspace.folder / "params.yaml")
+    with chdir(workspace.folder):
+        wanted = {f"{MODELS_ARCHIVE}.tar.zst": set(model_files(params))}
+        for build in params.builds.values():
+            wanted[f"{build.archive}.tar.zst"] = set(cache_files(build, list(params.models)))
+        packed = {path.name: describe(path) for path in ARCHIVES.glob("*.tar.zst") if path.name in wanted}
+        manifest = ArchivesManifest.from_json((MANIFESTS / "archives.json").read_bytes())
+    assert {name: set(archive.files) for name, archive in packed.items()} == wanted
+    assert {name: entry.digest for name, entry in manifest.archives.items()} == {
+        name: archive.archive for name, archive in packed.items()
+    }
+    return params
+
+
+def test_a_run_makes_whole_archives_and_a_second_runs_nothing(first: Workspace) -> None:
+    check_archives(first)
+    assert first.repro() == set()
+    assert first.run("git", "status", "--porcelain") == ""
+
+
+def test_a_changed_precision_runs_its_own_stages_and_what_follows_in_a_fresh_clone_too(
+    first: Workspace, tmp_path: Path
+) -> None:
+    clone = first.clone(tmp_path / "clone")
+    clone.change_params({ALTERED: {"precision": "fp32"}})
+    ran = clone.repro("--pull", "--allow-missing")
+    follows = {f"{verb}@{target}" for verb in ("index", "pack") for target in TARGETS if target != "cpu"}
+    assert ran == {"declare", *stages_of(ALTERED), *follows, *GATHERING}  # the CPU's engine is single anyway
+    check_archives(clone)
+    before, after = first.locked(), clone.locked()
+    unchanged = {f"compile@cpu-{ALTERED}", "pack_models", "validate", "report"}  # they ran, to the same bytes
+    assert {stage for stage in after if before[stage]["outs"] != after[stage]["outs"]} == ran - unchanged
+
+
+def test_a_removed_model_is_in_no_archive_and_prune_removes_the_rest(first: Workspace, tmp_path: Path) -> None:
+    clone = first.clone(tmp_path / "clone")
+    clone.run("dvc", "pull", "--quiet")
+    clone.change_params({GONE: None})
+    clone.repro()
+    params = check_archives(clone)
+    assert GONE not in params.models
+    for archive in (clone.folder / ARCHIVES).iterdir():
+        assert not [name for name in describe(archive).files if GONE in name]
+
+    leftovers = clone.run("python", "-m", "stages.prune").splitlines()
+    assert f"build/models/{GONE}.onnx" in leftovers
+    assert f"dvc.lock: fetch@{GONE}" in leftovers
+    assert not [name for name in files_in(clone.folder / "build") if GONE in name]
+    assert not [stage for stage in clone.locked() if GONE in stage]
+    assert GONE not in (clone.folder / "dvc.yaml").read_text("utf-8")
+    assert {stage for stage in clone.repro() if GONE in stage or stage.startswith("compile")} == set()
+    assert clone.repro() == set()
+    check_archives(clone)
+
+
+def test_a_run_that_was_killed_ends_with_the_same_digests_in_another_folder(first: Workspace, tmp_path: Path) -> None:
+    clone = first.clone(tmp_path / "another" / "clone")
+    (clone.folder / "dvc.lock").unlink()
+    repro = clone.start("dvc", "repro", "index@cpu")
+    assert repro.stdout is not None
+    for line in repro.stdout:
+        if "stages.compile cpu" in line:
+            break
+    os.killpg(repro.pid, signal.SIGKILL)
+    repro.communicate()
+    assert clone.repro("index@cpu") >= {f"compile@cpu-{model}" for model in MODELS[1:]}
+    locked, wanted = clone.locked(), first.locked()
+    assert set(locked) == {"declare", "index@cpu"} | {
+        f"{verb}{model}" for verb in ("fetch@", "prepare@", "compile@cpu-") for model in MODELS
+    }
+    assert locked == {stage: wanted[stage] for stage in locked}
+    assert not [name for name in files_in(clone.folder / "build") if ".part" in name]
