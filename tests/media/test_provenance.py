@@ -77,6 +77,16 @@ def test_a_pngs_mark_stands_under_the_keyword_of_xmp(tmp_path: Path) -> None:
     assert [body.split(b"\0")[0] for body in texts] == [b"XML:com.adobe.xmp"]
 
 
+def test_a_pngs_mark_ends_where_it_ends(tmp_path: Path) -> None:
+    """OpenCV writes what lies in memory behind a text that isn't ended by 0."""
+    junk = np.full(510, ord("A"), np.uint8)
+    for size in range(490, 510):
+        cv2.imencodeWithMetadata(".png", noise(4, 6), [cv2.IMAGE_METADATA_XMP], [junk[:size]])
+    write_image(tmp_path / "a.png", noise(4, 6))
+    (text,) = (body for kind, body in chunks((tmp_path / "a.png").read_bytes()) if kind in (b"tEXt", b"iTXt"))
+    assert text.endswith(b'<?xpacket end="w"?>')
+
+
 def test_a_webps_mark_stands_in_its_xmp_chunk(tmp_path: Path) -> None:
     write_image(tmp_path / "a.webp", noise(40, 60))
     data = (tmp_path / "a.webp").read_bytes()

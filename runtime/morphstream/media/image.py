@@ -10,8 +10,7 @@ from morphstream.artifact.errors import ImageError
 from morphstream.face.types import Frame
 from morphstream.media.provenance import xmp
 
-JPEG = (".jpg", ".jpeg")
-FORMATS = (".png", *JPEG, ".webp")
+FORMATS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def read_image(path: Path) -> Frame:
@@ -41,8 +40,7 @@ def write_image(path: Path, frame: Frame) -> None:
         OSError: It can't be written.
     """
     check_output(path)
-    mark = xmp(is_jpeg=path.suffix.lower() in JPEG)
-    done, data = cv2.imencodeWithMetadata(path.suffix, frame, [cv2.IMAGE_METADATA_XMP], [mark])
+    done, data = cv2.imencodeWithMetadata(path.suffix, frame, [cv2.IMAGE_METADATA_XMP], [xmp(path.suffix)])
     if not done:
         raise ImageError(f"{path}: expected a picture that fits its format, seen {frame.shape}; use .png")
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -59,6 +57,8 @@ def check_output(path: Path) -> None:
     Raises:
         ImageError: The suffix is of no format, or there is no such folder.
     """
+    if path.is_dir():
+        raise ImageError(f"{path}: expected the name of a picture, seen a folder; name a file in it")
     if not path.parent.is_dir():
         raise ImageError(f"{path}: expected a folder to write to, seen no {path.parent}; make it or name another")
     if path.suffix.lower() not in FORMATS:

@@ -6,7 +6,11 @@ Source: IPTC Photo Metadata Standard, Digital Source Type; XMP specification, pa
 import numpy as np
 import numpy.typing as npt
 
-_JPEG_HEADER = b"http://ns.adobe.com/xap/1.0/\0"  # tells XMP from EXIF; OpenCV writes none
+# What OpenCV leaves out before and after a packet: the header by which readers tell XMP from EXIF, and the end of a
+# text; without it libpng writes on to the next 0 in memory.
+_JPEG, _PNG = (b"http://ns.adobe.com/xap/1.0/\0", b""), (b"", b"\0")
+_AROUND = {".jpg": _JPEG, ".jpeg": _JPEG, ".png": _PNG, ".webp": (b"", b"")}
+
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
 _XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -22,6 +26,7 @@ _XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <?xpacket end="w"?>"""
 
 
-def xmp(*, is_jpeg: bool) -> npt.NDArray[np.uint8]:
-    """Return the mark as an XMP packet, UTF-8 bytes, as a format keeps it."""
-    return np.frombuffer((_JPEG_HEADER if is_jpeg else b"") + _XMP.encode(), np.uint8)
+def xmp(suffix: str) -> npt.NDArray[np.uint8]:
+    """Return the mark as an XMP packet, UTF-8 bytes, as OpenCV takes it for the format of a suffix."""
+    before, after = _AROUND[suffix.lower()]
+    return np.frombuffer(before + _XMP.encode() + after, np.uint8)
