@@ -19,7 +19,7 @@ from stages.program import run_program
 
 DECLARED = BUILD / "declared"
 _SOURCE = Path("stages")
-_FETCH, _PREPARE, _CHECK = ("fetch.py", "kit"), ("prepare.py", "surgery"), ("check.py", "surgery/plan.py")
+_FETCH, _PREPARE, _CHECK = ("fetch.py", "kit"), ("prepare.py", "surgery"), ("check.py", "surgery")
 
 
 def main() -> None:

@@ -129,7 +129,7 @@ def _write(name: str, text: str) -> None:
 
 def _link(source: Path, target: Path) -> None:
     try:
-        os.link(source, target)  # engines are large, and both places are DVC's
+        os.link(source.resolve(), target)  # engines are large, and both places are DVC's
     except OSError:
         shutil.copyfile(source, target)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 
+from morphstream.artifact import vocabulary
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.target import Target
 
@@ -165,6 +166,10 @@ def _model(name: str, value: object) -> Model:
         _choice(entry[key], f"{where}.{key}", choices)
     for key in ("file", "worker", "group", "licence"):
         _kind(entry[key], f"{where}.{key}", str)
+    if not re.fullmatch(vocabulary.MODEL_PATH.pattern, entry["file"]):
+        raise ParamsError(f"{where}.file", vocabulary.MODEL_PATH.words, entry["file"])
+    if entry["group"] not in vocabulary.GROUPS:
+        raise ParamsError(f"{where}.group", f"one of {', '.join(vocabulary.GROUPS)}", entry["group"])
     if entry["sha256"] is not None and not re.fullmatch("[0-9a-f]{64}", str(entry["sha256"])):
         raise ParamsError(f"{where}.sha256", "64 hexadecimal digits or null", entry["sha256"])
     if entry["bytes"] is not None:

@@ -13,7 +13,7 @@ from stages.params import Params, load_params
 from stages.program import run_program
 
 DVC_LOCK = Path("dvc.lock")
-_LISTED = ("build/models/", "build/gfpgan/", "build/engines/", "build/archives/", "build/trt_cache/")
+_NOT_LISTED = ("stages/", "manifests/", "build/declared/", "build/manifests/")  # what a stage depends on besides
 _UNTRACKED = {BUILD / "measured", BUILD / "demo"}  # nobody's outputs, and nobody's leftovers
 
 
@@ -50,8 +50,8 @@ def write_lists(params: Params) -> None:
     for stage, wanted in listed(params).items():
         definition = document["stages"][stage]
         deps = definition.get("do", definition)["deps"]
-        if [dep for dep in deps if dep.startswith(_LISTED)] != wanted:
-            deps[:] = [*(dep for dep in deps if not dep.startswith(_LISTED)), *wanted]
+        if [dep for dep in deps if not dep.startswith(_NOT_LISTED)] != wanted:
+            deps[:] = [*(dep for dep in deps if dep.startswith(_NOT_LISTED)), *wanted]
             is_changed = True
     if is_changed:
         yaml.dump(document, DVC_YAML)
