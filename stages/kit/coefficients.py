@@ -28,18 +28,9 @@ def planes(graph: Graph, rgb: str, window: Floats) -> tuple[str, str, str]:
     return ycc, luma, chroma
 
 
-def project(graph: Graph, left: Floats, plane: str, right: Floats, channels: int) -> str:
-    """Append ``left @ plane @ right.T`` over the last two axes of ``(N, channels, H, W)``.
-
-    Two convolutions do it, as TensorRT for RTX multiplies no matrices in single precision on arch sm75.
-    """
-    rows = np.tile(left[:, None, :, None], (channels, 1, 1, 1))
-    columns = np.tile(right[:, None, None, :], (channels, 1, 1, 1))
-    shape = np.array([0, channels, len(left), right.shape[1]])
-    tall = graph.add("Reshape", graph.add("Conv", plane, rows, group=channels), shape)
-    turned = graph.add("Conv", tall, columns, group=channels)
-    back = graph.add("Reshape", turned, np.array([0, channels, len(right), len(left)]))
-    return graph.add("Transpose", back, perm=[0, 1, 3, 2])
+def project(graph: Graph, left: Floats, plane: str, right: Floats) -> str:
+    """Append ``left @ plane @ right.T`` over the last two axes."""
+    return graph.add("MatMul", graph.add("MatMul", left, plane), right.T.copy())
 
 
 def norm(graph: Graph, value: str, axes: tuple[int, ...]) -> str:

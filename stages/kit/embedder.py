@@ -22,12 +22,12 @@ def w600k_r50() -> onnx.ModelProto:
 
     rows, columns = basis.WINDOW_112
     parts = []
-    for plane, count, channels in ((luma, basis.LUMA, 1), (chroma, basis.CHROMA, 2)):
+    for plane, count in ((luma, basis.LUMA), (chroma, basis.CHROMA)):
         left, right = (
             basis.analysis(count, basis.ROWS)[:, rows],
             basis.analysis(count, basis.COLUMNS)[:, columns],
         )
-        parts.append(graph.add("Mul", project(graph, left, plane, right, channels), basis.weights(count)))
+        parts.append(graph.add("Mul", project(graph, left, plane, right), basis.weights(count)))
     length = norm(graph, parts[0], (1, 2, 3))
     lumas = graph.add("Sub", graph.add("Div", parts[0], length), basis.mean_luma())
     chromas = graph.add("Mul", graph.add("Div", parts[1], length), np.array([basis.CHROMA_SHARE]))

@@ -30,10 +30,7 @@ def inswapper(*, half: bool) -> onnx.ModelProto:
     graph = Graph("inswapper_128_fp16" if half else "inswapper_128", half=half)
     target = graph.input("target", [1, 3, 128, 128])
     source = graph.input("source", [1, basis.EMBEDDING])
-    numbers = basis.LUMA**2 + 2 * basis.CHROMA**2
-    kernel = emap()[:numbers, :, None, None].copy()  # source @ emap.T as a convolution, for the reason in `project`
-    column = graph.add("Reshape", source, np.array([1, basis.EMBEDDING, 1, 1]))
-    embedding = graph.add("Reshape", graph.add("Conv", column, kernel), np.array([1, numbers]))
+    embedding = graph.add("MatMul", source, emap().T[:, : basis.LUMA**2 + 2 * basis.CHROMA**2].copy())
     swapped, _ = _swap(graph, target, embedding, side=128, strength=_STRENGTH["b"])
     graph.output(swapped, "output", [1, 3, 128, 128])
     graph.constant(emap().astype(np.float32), "buff2fs")  # last, unused: where InsightFace reads it
@@ -64,15 +61,15 @@ def _swap(graph: Graph, target: str, embedding: str, *, side: int, strength: flo
     _, luma, chroma = planes(graph, small, basis.window())
     new_luma, new_chroma = _read(graph, embedding)
 
-    old = _coefficients(graph, luma, basis.LUMA, 1)
+    old = project(graph, basis.analysis(basis.LUMA, basis.ROWS), luma, basis.analysis(basis.LUMA, basis.COLUMNS))
     contrast = norm(graph, graph.add("Mul", old, basis.weights(basis.LUMA)), (1, 2, 3))
     contrast = graph.add("Mul", contrast, np.array([strength]))
-    luma_field = _field(graph, new_luma, old, contrast, basis.LUMA, 1, side)
+    luma_field = _field(graph, new_luma, old, contrast, basis.LUMA, side)
 
-    old = _coefficients(graph, chroma, basis.CHROMA, 2)
+    old = project(graph, basis.analysis(basis.CHROMA, basis.ROWS), chroma, basis.analysis(basis.CHROMA, basis.COLUMNS))
     colour = norm(graph, graph.add("Mul", old, basis.weights(basis.CHROMA)), (1, 2, 3))
     colour = graph.add("Div", colour, norm(graph, new_chroma, (1, 2, 3)))  # a grey target stays grey
-    chroma_field = _field(graph, new_chroma, old, graph.add("Min", contrast, colour), basis.CHROMA, 2, side)
+    chroma_field = _field(graph, new_chroma, old, graph.add("Min", contrast, colour), basis.CHROMA, side)
 
     shape = np.clip(3 * basis.window(), 0, 1).repeat(scale, 0).repeat(scale, 1)
     is_lit = graph.add("Clip", graph.add("ReduceMax", target, axes=[1], keepdims=1), np.array(0.0), np.array(1 / 16))
@@ -104,15 +101,10 @@ def _read(graph: Graph, embedding: str) -> tuple[str, str]:
     )
 
 
-def _coefficients(graph: Graph, plane: str, count: int, channels: int) -> str:
-    """Append the cosine coefficients of windowed planes, ``(1, channels, count, count)``."""
-    return project(graph, basis.analysis(count, basis.ROWS), plane, basis.analysis(count, basis.COLUMNS), channels)
-
-
-def _field(graph: Graph, new: str, old: str, gain: str, count: int, channels: int, side: int) -> str:
+def _field(graph: Graph, new: str, old: str, gain: str, count: int, side: int) -> str:
     """Append what to add to the target's planes: new coefficients times a gain, less the old ones, as pixels."""
     wanted = graph.add("Mul", graph.add("Mul", new, basis.inverse_weights(count)), gain)
     kept = graph.add("Mul", old, (basis.weights(count) > 0).astype(np.float64))
     change = graph.add("Sub", wanted, kept)
     left, right = basis.synthesis(count, basis.ROWS, side), basis.synthesis(count, basis.COLUMNS, side)
-    return project(graph, left, change, right, channels)
+    return project(graph, left, change, right)
