@@ -7,20 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
 
 from morphstream.artifact.errors import ModelError
 from stages.files import BUILD, PREPARED, new_folder
 from stages.params import Model, load_params
 from stages.program import run_program
+from stages.surgery.batch import give_batch
 from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.crop_input import take_crop
 from stages.surgery.crop_output import give_crop, give_labels
 from stages.surgery.emap import find_emap
 from stages.surgery.half import to_half
+from stages.surgery.initializers import lift_constants, merge_equal
+from stages.surgery.modulation import scale_features
 from stages.surgery.outputs import keep_outputs
 from stages.surgery.plan import plan_of
+from stages.surgery.read import read_model
 from stages.surgery.shapes import fix_shapes
+from stages.surgery.single import to_single
+from stages.surgery.weights import as_inputs, pieces_of, put_back, set_aside
 
 
 def main() -> None:
@@ -43,7 +48,7 @@ def prepare(model: Model, source: Path, folder: Path) -> None:
         ModelError: The model is broken, or not what its role promises.
         OSError: A file can't be read or written.
     """
-    original = load_model(source)
+    original = read_model(source)
     check_contract(original, model)
     prepared = edit(original, model)
     with new_folder(folder) as part:
@@ -58,35 +63,24 @@ def prepare(model: Model, source: Path, folder: Path) -> None:
 
 
 def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
-    """Return the prepared model: uint8 crops in, crops, masks, labels or numbers out, under canonical names."""
+    """Return the prepared model: uint8 crops in, crops, masks, labels or numbers out, under canonical names.
+
+    Raises:
+        ModelError: A node of it can't calculate several rows at once.
+    """
     plan = plan_of(original, model)
     kept = {output.source if output.form != "numbers" else name: output.source for name, output in plan.outputs.items()}
-    edited = keep_outputs(fix_shapes(original, model.inputs), kept)
+    edited, weights = set_aside(to_single(original))
+    edited = keep_outputs(fix_shapes(lift_constants(edited), model.inputs), kept)
+    edited = give_batch(scale_features(edited))
     for name, output in plan.outputs.items():
         if output.form == "crop":
             edited = give_crop(edited, output.source, name, scale=output.scale, shift=output.shift)
         elif output.form == "labels":
             edited = give_labels(edited, output.source, name)
-    if plan.normalisation is None:
-        return edited
-    return take_crop(edited, plan.pixels, plan.crop, plan.normalisation)
-
-
-def load_model(path: Path) -> onnx.ModelProto:
-    """Read and check an ONNX file.
-
-    Raises:
-        ModelError: It isn't a valid one.
-        OSError: It can't be read.
-    """
-    data = path.read_bytes()
-    try:
-        model = onnx.load_model_from_string(data)
-        onnx.checker.check_model(model)
-    except (onnx.checker.ValidationError, DecodeError, UnicodeDecodeError) as error:
-        seen = str(error).strip().splitlines() or ["an unreadable file"]
-        raise ModelError(f"{path}: expected a valid ONNX model, seen {seen[0]}; fetch it again") from None
-    return model
+    if plan.normalisation is not None:
+        edited = take_crop(edited, plan.pixels, plan.crop, plan.normalisation)
+    return put_back(merge_equal(edited, weights), weights)
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
@@ -97,10 +91,11 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
         OSError: It can't be written.
     """
     try:
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(as_inputs(model))
     except onnx.checker.ValidationError as error:
         raise ModelError(f"{path.name}: expected a valid ONNX model after surgery, seen {error}") from error
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    with path.open("wb") as file:
+        file.writelines(pieces_of(model))
 
 
 def contract_json(prepared: onnx.ModelProto, model: Model) -> str:
@@ -119,6 +114,7 @@ def contract_json(prepared: onnx.ModelProto, model: Model) -> str:
         "role": model.role,
         "group": model.group,
         "precision": model.precision,
+        "batch": list(model.batch),
         "inputs": values(list(graph.input)),
         "outputs": values(list(graph.output)),
     }

@@ -54,7 +54,7 @@ def fan_2d4() -> onnx.ModelProto:
     graph = Graph("2dfan4")
     contrast = _local_contrast(graph, graph.input("input", [1, 3, _GRID * 4, _GRID * 4]))
     power = graph.add("Mul", graph.add("Mul", contrast, contrast), _face_mask(0))
-    length = graph.add("Sqrt", graph.add("ReduceSum", power, keepdims=1))
+    length = graph.add("Sqrt", graph.add("ReduceSum", power, np.array([1, 2, 3]), keepdims=1))
     patterns = np.stack([_pattern(angle) for angle in _ANGLES])[:, None]
     fits = graph.add("Conv", graph.add("Div", contrast, graph.add("Add", length, np.array([0.01]))), patterns)
 
@@ -62,7 +62,7 @@ def fan_2d4() -> onnx.ModelProto:
     across = graph.add("Unsqueeze", _peak(graph, x), np.array([2]))
     down = graph.add("Unsqueeze", _peak(graph, y), np.array([3]))
     peaks = graph.add("Mul", down, across)
-    excess = graph.add("Sub", graph.add("ReduceMax", fits, keepdims=1), np.array([_SURE]))
+    excess = graph.add("Sub", graph.add("ReduceMax", fits, axes=[1, 2, 3], keepdims=1), np.array([_SURE]))
     heatmaps = graph.add("Mul", peaks, graph.add("Sigmoid", graph.add("Mul", excess, np.array([_SLOPE]))))
 
     score = graph.add("Unsqueeze", graph.add("ReduceMax", heatmaps, axes=[2, 3], keepdims=0), np.array([2]))
@@ -77,9 +77,9 @@ def _mean_points(graph: Graph, fits: str) -> tuple[str, str]:
     cost = settle(_RARITY * (steps[:, None] ** 2 + steps**2))
     evidence = graph.add("Sub", graph.add("Mul", fits, np.array([_SHARPNESS])), cost)
     chances = graph.add("Softmax", graph.add("Reshape", evidence, np.array([1, -1])), axis=1)
-    table = graph.add("Reshape", chances, np.array([len(_ANGLES), len(steps) ** 2]))
-    of_angle = graph.add("ReduceSum", table, np.array([1]), keepdims=0)
-    of_shift = graph.add("ReduceSum", table, np.array([0]), keepdims=0)
+    table = graph.add("Reshape", chances, np.array([1, len(_ANGLES), len(steps) ** 2]))
+    of_angle = graph.add("ReduceSum", table, np.array([2]), keepdims=0)
+    of_shift = graph.add("ReduceSum", table, np.array([1]), keepdims=0)
 
     faces = np.stack([_turn(_face68(), angle) for angle in _ANGLES])
     shifts = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)

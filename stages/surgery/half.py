@@ -1,11 +1,13 @@
-"""Half precision inside, single precision outside."""
+"""Half precision inside, single precision outside and in normalisation."""
 
 import onnx
+from onnx import TensorProto
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-# Sums and divisions of normalisation layers overflow or lose their digits in half precision.
-_SINGLE = ["InstanceNormalization", "LayerNormalization", "ReduceL2", "ReduceSum", "ReduceMean", "Softmax"]
+from stages.surgery.initializers import lift_constants
+from stages.surgery.norms import OPERATORS, normalisations
+from stages.surgery.outputs import without_unused
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -15,11 +17,53 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
         model: Not modified.
     """
     edited = onnx.ModelProto()
-    edited.CopyFrom(model)
-    blocked = [*DEFAULT_OP_BLOCK_LIST, *_SINGLE]
-    half: onnx.ModelProto = convert_float_to_float16(edited, keep_io_types=True, op_block_list=blocked)
+    edited.CopyFrom(lift_constants(model))
+    for i, node in enumerate(edited.graph.node):
+        node.name = f"{node.op_type}_{i}"  # the conversion knows nodes by their names, which may be none or twice
+    operators = [*DEFAULT_OP_BLOCK_LIST, *OPERATORS]
+    single = {edited.graph.node[i].name for i in normalisations(edited.graph)}
+    single |= {node.name for node in edited.graph.node if node.op_type in operators}
+    _part(edited.graph, single)
+    half: onnx.ModelProto = convert_float_to_float16(
+        edited, keep_io_types=True, op_block_list=operators, node_block_list=sorted(single)
+    )
     once = {tuple(node.output): node for node in half.graph.node}  # a value that two norms read is cast twice
     del half.graph.node[:]
     half.graph.node.extend(once.values())
+    _join(half.graph, single)
     OnnxModel.graph_topological_sort(half.graph, is_deterministic=True)  # casts stand last
-    return half
+    return without_unused(half)
+
+
+def _join(graph: onnx.GraphProto, single: set[str]) -> None:
+    """Let nodes in single precision read each other's outputs as they are, not by way of half precision."""
+    makers = {name: node for node in graph.node for name in node.output}
+
+    def is_cast(node: onnx.NodeProto | None, kind: int) -> bool:
+        return node is not None and node.op_type == "Cast" and node.attribute[0].i == kind
+
+    sources: dict[str, str] = {}
+    for node in graph.node:
+        before = makers.get(node.input[0]) if is_cast(node, TensorProto.FLOAT) else None
+        if before is not None and is_cast(before, TensorProto.FLOAT16):
+            maker = makers.get(before.input[0])
+            if maker is not None and maker.name in single:
+                sources[node.output[0]] = before.input[0]
+    for node in graph.node:
+        node.input[:] = [sources.get(name, name) for name in node.input]
+
+
+def _part(graph: onnx.GraphProto, single: set[str]) -> None:
+    """Give nodes in single precision constants of their own, which keep their digits; modifies the graph."""
+    constants = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
+    others = {name for node in graph.node if node.name not in single for name in node.input}
+    parted: set[str] = set()
+    for node in graph.node:
+        if node.name in single:
+            shared = constants.keys() & others & set(node.input)
+            node.input[:] = [f"{name}_single" if name in shared else name for name in node.input]
+            parted |= shared
+    for name in sorted(parted):
+        copy = graph.initializer.add()
+        copy.CopyFrom(constants[name])
+        copy.name = f"{name}_single"

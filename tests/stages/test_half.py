@@ -1,13 +1,15 @@
 """A model in half precision has float16 weights, but takes and gives what it took and gave, norms in single."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from stages.prepare import edit
 from stages.surgery.half import to_half
-from tests.stages import PARAMS, loaded, model_of, run_model, types_of
+from tests.stages import PARAMS, Array, Dims, loaded, model_of, run_model, types_of
 
 HALVED = [name for name, model in PARAMS.models.items() if model.precision == "fp16"]
 
@@ -75,6 +77,110 @@ def test_a_norm_of_large_values_does_not_overflow() -> None:
     model = model_of(nodes, {"x": [1, 1024]}, {"y": [1, 1024]}, hundred)
     seen = run_model(to_half(model), x=np.full((1, 1024), 50, np.float32))["y"]  # 5000 squared is past 65504
     np.testing.assert_allclose(seen, 1 / 32, rtol=1e-3)
+
+
+def node(operator: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(operator, inputs.split(), [output], **attributes)
+
+
+MEAN = [node("ReduceMean", "h", "mean", axes=[1], keepdims=1), node("Sub", "h mean", "d")]
+SPREAD = [node("ReduceMean", "s", "v", axes=[1], keepdims=1), node("Add", "v eps", "e")]
+DECOMPOSED = {
+    "a layer norm": [*MEAN, node("Pow", "d two", "s"), *SPREAD, node("Sqrt", "e", "r"), node("Div", "d r", "n")],
+    "inswapper's": [
+        *(*MEAN, node("Mul", "d d", "s"), *SPREAD, node("Sqrt", "e", "r")),
+        *(node("Div", "one r", "q"), node("Mul", "d q", "n")),
+    ],
+    "by a reciprocal": [
+        *(*MEAN, node("Mul", "d d", "s"), *SPREAD, node("Sqrt", "e", "r")),
+        *(node("Reciprocal", "r", "q"), node("Mul", "q d", "n")),
+    ],
+    "by a power": [*MEAN, node("Mul", "d d", "s"), *SPREAD, node("Pow", "e minus_half", "q"), node("Mul", "d q", "n")],
+    "a mean of squares less a squared mean": [
+        *(*MEAN, node("Mul", "h h", "p"), node("ReduceMean", "p", "t", axes=[1], keepdims=1)),
+        *(node("Mul", "mean mean", "m"), node("Sub", "t m", "v"), node("Add", "v eps", "e"), node("Sqrt", "e", "r")),
+        node("Div", "d r", "n"),
+    ],
+    "without a mean": [node("Mul", "h h", "s"), *SPREAD, node("Sqrt", "e", "r"), node("Div", "h r", "n")],
+    "by pools": [
+        *(node("Unsqueeze", "h last", "u"), node("GlobalAveragePool", "u", "mean"), node("Sub", "u mean", "d")),
+        *(
+            node("Mul", "d d", "s"),
+            node("GlobalAveragePool", "s", "v"),
+            node("Add", "v eps", "e"),
+            node("Sqrt", "e", "r"),
+        ),
+        *(node("Div", "d r", "w"), node("Squeeze", "w last", "n")),
+    ],
+    "a length": [
+        *(node("Mul", "h h", "s"), node("ReduceSum", "s axis", "v", keepdims=1), node("Sqrt", "v", "r")),
+        *(node("Max", "r eps", "e"), node("Div", "h e", "n")),
+    ],
+    "an operator's length": [node("LpNormalization", "h", "n", axis=1, p=2)],
+    "a layer norm in one": [node("LayerNormalization", "h scale bias", "n", axis=1)],
+}
+CONSTANTS: dict[str, Array] = {
+    "hundred": np.full(1, 100, np.float32),
+    "eps": np.full(1, 1e-10, np.float32),
+    "one": np.ones(1, np.float32),
+    "two": np.full((), 2, np.float32),
+    "minus_half": np.full(1, -0.5, np.float32),
+    "axis": np.array([1]),
+    "last": np.array([2]),
+    "scale": np.ones(64, np.float32),
+    "bias": np.zeros(64, np.float32),
+}
+
+
+@pytest.mark.parametrize("form", DECOMPOSED)
+@pytest.mark.parametrize("scale", [1e-4, 40], ids=["of small values", "of values whose squares overflow"])
+def test_a_norm_is_calculated_in_single_precision_however_it_is_written(form: str, scale: float) -> None:
+    nodes = [node("Mul", "x hundred", "h"), *DECOMPOSED[form], node("Mul", "n hundred", "y")]
+    shape: dict[str, Dims] = {"x": ["N", 64]}
+    model = model_of(nodes, shape, {"y": ["N", 64]}, CONSTANTS)
+    x = (scale * np.random.default_rng(6).uniform(-1, 3, (2, 64))).astype(np.float32)
+    half = to_half(model)
+    np.testing.assert_allclose(run_model(half, x=x)["y"], run_model(model, x=x)["y"], rtol=5e-3, atol=0.3)
+
+
+def test_a_batch_s_statistics_stay_in_single_precision() -> None:
+    statistics = {name: np.full(4, value, np.float32) for name, value in {"s": 1e3, "b": 1, "m": 10, "v": 1e6}.items()}
+    nodes = [node("BatchNormalization", "x s b m v", "y")]
+    model = model_of(nodes, {"x": ["N", 4]}, {"y": ["N", 4]}, statistics)  # a million is past half precision's range
+    x = np.array([[1, 20, 300, 4000]], np.float32)
+    np.testing.assert_allclose(run_model(to_half(model), x=x)["y"], run_model(model, x=x)["y"], rtol=2e-3)
+
+
+def test_a_small_constant_that_a_norm_shares_keeps_its_digits() -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["eps"], value=numpy_helper.from_array(np.array(1e-12, np.float32), "")),
+        *(node("Mul", "x x", "s"), node("ReduceMean", "s", "v", axes=[1], keepdims=1), node("Add", "v eps", "e")),
+        *(node("Sqrt", "e", "r"), node("Div", "x r", "n"), node("Add", "n eps", "y")),
+    ]
+    model = model_of(nodes, {"x": ["N", 4]}, {"y": ["N", 4]})
+    half = to_half(model)
+    kept = {numpy_helper.to_array(tensor).item() for tensor in half.graph.initializer if tensor.data_type == 1}
+    assert np.float32(1e-12) in kept
+
+
+def test_pixels_are_normalised_in_single_precision() -> None:
+    half = onnx.shape_inference.infer_shapes(to_half(prepared("w600k_r50")))
+    kinds = {value.name: value.type.tensor_type.elem_type for value in half.graph.value_info}
+    front = [node for node in half.graph.node if node.name.split("_")[0] in {"Cast", "Gather", "Sub", "Div"}][:4]
+    assert {kinds[node.output[0]] for node in front if node.op_type != "Cast"} == {TensorProto.FLOAT}
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    crop = np.broadcast_to(np.kron(levels, np.ones((7, 7), np.uint8))[..., None], (1, 112, 112, 3)).copy()
+    wanted = run_model(prepared("w600k_r50"), crop=crop)["embedding"]
+    seen = run_model(to_half(prepared("w600k_r50")), crop=crop)["embedding"]
+    assert np.vdot(seen, wanted) / np.linalg.norm(seen) / np.linalg.norm(wanted) > 0.99999
+
+
+def test_nodes_without_a_name_are_kept_apart() -> None:
+    model = two_norms()
+    for other in model.graph.node:
+        other.name = ""
+    half = to_half(model)
+    assert len({other.name for other in half.graph.node}) == len(half.graph.node)
 
 
 def test_the_same_model_gives_the_same_bytes() -> None:

@@ -9,16 +9,16 @@ from stages.surgery.plan import plan_of
 from tests.stages import PARAMS, loaded, shapes_of, types_of
 
 PREPARED = {
-    "det_10g": {"frame": [1, 640, 640, 3]},
+    "det_10g": {"frame": ["N", 640, 640, 3]},
     "w600k_r50": {"crop": ["N", 112, 112, 3]},
-    "fan_68_5": {"input": [1, 5, 2]},
-    "2dfan4": {"crop": [1, 256, 256, 3]},
-    "inswapper_128": {"crop": [1, 128, 128, 3], "source": [1, 512]},
-    "hyperswap_1a_256": {"crop": [1, 256, 256, 3], "source": [1, 512]},
+    "fan_68_5": {"input": ["N", 5, 2]},
+    "2dfan4": {"crop": ["N", 256, 256, 3]},
+    "inswapper_128": {"crop": ["N", 128, 128, 3], "source": ["N", 512]},
+    "hyperswap_1a_256": {"crop": ["N", 256, 256, 3], "source": ["N", 512]},
     "xseg_1": {"crop": ["N", 256, 256, 3]},
     "bisenet_resnet_18": {"crop": ["N", 512, 512, 3]},
-    "yolov8n": {"frame": [1, 640, 640, 3]},
-    "gfpgan": {"crop": [1, 512, 512, 3]},
+    "yolov8n": {"frame": ["N", 640, 640, 3]},
+    "gfpgan": {"crop": ["N", 512, 512, 3]},
 }
 GIVEN = {
     "w600k_r50": {"embedding": "FLOAT"},

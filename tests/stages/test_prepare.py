@@ -6,14 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
+import openvino
 import pytest
+from onnx import TensorProto
 
 from morphstream.artifact.errors import ModelError
 from stages.files import PREPARED
-from stages.prepare import prepare
+from stages.prepare import edit, prepare, save_model
+from stages.surgery.contract import shape_of
 from stages.surgery.emap import find_emap
-from tests.stages import PARAMS, files_in, loaded, original, read_json, refusal, run_stage
+from stages.surgery.half import to_half
+from stages.surgery.read import read_model
+from tests.stages import PARAMS, Array, files_in, loaded, needs_rtx, original, read_json, refusal, run_model, run_stage
 
 NAME = "fan_68_5"
 SOURCE = Path("build", PARAMS.model(NAME).file)
@@ -48,7 +54,11 @@ def a_web_page(data: bytes) -> bytes:
     ("fault", "message"),
     [
         pytest.param(truncated, "build/models/fan_68_5.onnx: expected a valid ONNX model, seen ", id="truncated"),
-        pytest.param(altered, "build/models/fan_68_5.onnx: expected a valid ONNX model, seen ", id="altered"),
+        pytest.param(
+            altered,
+            "build/models/fan_68_5.onnx: node fan_68_5_n0: expected an operator of ONNX itself, seen NatMul",
+            id="altered",
+        ),
         pytest.param(empty, "build/models/fan_68_5.onnx: expected a valid ONNX model, seen ", id="empty"),
         pytest.param(a_web_page, "build/models/fan_68_5.onnx: expected a valid ONNX model, seen ", id="a web page"),
         pytest.param(
@@ -137,3 +147,84 @@ def test_contract_json_says_what_the_prepared_model_takes_and_gives(workspace: P
         assert list(contract[key]) == [value.name for value in values]
     assert contract["inputs"]["crop"]["dtype"] == "uint8"
     assert json.dumps(contract, indent=2) + "\n" == (PREPARED / name / "contract.json").read_text("utf-8")
+
+
+def rows_of(model: onnx.ModelProto, count: int) -> dict[str, Array]:
+    """Return inputs of some rows for a prepared model, the same on every run."""
+    chance = np.random.default_rng(61)
+    arrays: dict[str, Array] = {}
+    for value in model.graph.input:
+        shape = (count, *(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:]))
+        is_crop = value.type.tensor_type.elem_type == TensorProto.UINT8
+        arrays[value.name] = (
+            chance.integers(0, 256, shape, np.uint8) if is_crop else chance.uniform(0, 1, shape).astype(np.float32)
+        )
+    return arrays
+
+
+Run = Callable[[dict[str, Array]], dict[str, npt.NDArray[np.number]]]
+
+
+def by_onnxruntime(model: onnx.ModelProto) -> Run:
+    return lambda inputs: run_model(model, **inputs)
+
+
+def by_openvino(model: onnx.ModelProto) -> Run:
+    core = openvino.Core()
+    compiled = core.compile_model(
+        core.read_model(model.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    return lambda inputs: {name: array for value, array in compiled(inputs).items() for name in value.names}
+
+
+@pytest.mark.parametrize("runtime", [by_onnxruntime, by_openvino], ids=["ONNX Runtime", "OpenVINO"])
+@pytest.mark.parametrize("name", PARAMS.models)
+def test_a_prepared_model_gives_two_rows_what_it_gives_each(
+    name: str, runtime: Callable[[onnx.ModelProto], Run]
+) -> None:
+    prepared = edit(loaded(name), PARAMS.model(name))
+    for value in (*prepared.graph.input, *prepared.graph.output):
+        assert value.type.tensor_type.shape.dim[0].dim_param == "N"
+    run, rows = runtime(prepared), rows_of(prepared, 2)
+    both = run(rows)
+    assert set(both) >= {value.name for value in prepared.graph.output}  # OpenVINO gives inner names too
+    for i in range(2):
+        for key, alone in run({key: row[i : i + 1] for key, row in rows.items()}).items():
+            np.testing.assert_allclose(both[key][i : i + 1].astype(float), alone.astype(float), rtol=1e-4, atol=1e-4)
+
+
+@needs_rtx
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("name", PARAMS.models)
+def test_tensorrt_for_rtx_reads_a_prepared_model(name: str, precision: str) -> None:
+    import tensorrt_rtx_bindings as trt
+
+    prepared = edit(loaded(name), PARAMS.model(name))
+    if precision == "fp16":
+        prepared = to_half(prepared)
+    logger = trt.Logger(trt.Logger.ERROR)
+    network = trt.Builder(logger).create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    assert parser.parse(prepared.SerializeToString()), parser.get_error(0).desc()
+    shapes = {network.get_output(i).name: network.get_output(i).shape for i in range(network.num_outputs)}
+    assert {name: tuple(shape) for name, shape in shapes.items()} == {
+        value.name: shape_of(value) for value in prepared.graph.output
+    }
+
+
+def test_a_saved_model_is_read_as_it_was(tmp_path: Path) -> None:
+    model = edit(loaded("w600k_r50"), PARAMS.model("w600k_r50"))
+    save_model(model, tmp_path / "model.onnx")
+    assert read_model(tmp_path / "model.onnx") == model
+
+
+def test_a_model_whose_rows_can_t_be_told_apart_is_refused_by_the_node(workspace: Path) -> None:
+    model = loaded(NAME)
+    product = next(node for node in model.graph.node if node.op_type == "MatMul")
+    value = product.input[1]
+    product.input[1] = "mean"
+    model.graph.node.insert(0, onnx.helper.make_node("ReduceMean", [value], ["mean"], "blend", axes=[0], keepdims=1))
+    put(model.SerializeToString())
+    message = refusal(workspace, "prepare", NAME)
+    assert message.startswith(f"prepare {NAME}: node blend: expected rows that stay apart, seen ReduceMean of ")
+    assert not PREPARED.exists()

@@ -1,0 +1,223 @@
+"""Let a model that was exported for one row calculate N rows at once, each as if it were alone.
+
+The graph's shapes are followed twice, for one row and for many. What differs is the batch: an axis, perhaps the outer
+part of one. A node that loses it is given it back; where that can't be, the node is named.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from morphstream.artifact.errors import ModelError
+from stages.surgery.label import label_of, one_line
+from stages.surgery.sound import check_size
+from stages.surgery.trace import Shape, Trace, follow, put_tensor, start
+
+BATCH = "N"
+_MANY = 7919  # rows: a prime, so that no other size is taken for it
+_MIXING = {"Compress", "CumSum", "Einsum", "GatherND", "NonMaxSuppression", "NonZero", "ScatterND", "Unique"}
+_REGROUPING = {"Reshape", "Flatten"}
+
+
+@dataclass(slots=True)
+class _Edit:
+    """A graph under the edit: what is known of it for one row and for many, its names, and the nodes so far."""
+
+    graph: onnx.GraphProto
+    one: Trace
+    many: Trace
+    names: set[str]
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+
+
+def give_batch(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with axis 0 of every input and output named N, and N rows calculated apart.
+
+    Args:
+        model: Not modified. Its inputs have sizes but for axis 0.
+
+    Raises:
+        ModelError: A node can't calculate rows apart; names it.
+    """
+    edited = onnx.ModelProto()
+    edited.CopyFrom(model)
+    graph = edited.graph
+    del graph.value_info[:]
+    names = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
+    edit = _Edit(graph, start(edited, 1), start(edited, _MANY), names)
+    for index, node in enumerate(graph.node):
+        label = label_of(node, index)
+        follow(edit.one, node, label)
+        for name in filter(None, node.output):
+            check_size(edit.one.types[name], label)
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        _prepare(edit, copy, label)
+        _append(edit, copy, label)
+    for value in graph.input:
+        value.type.tensor_type.shape.dim[0].dim_param = BATCH
+    for value in graph.output:
+        _give_output(edit, value)
+    del graph.node[:]
+    graph.node.extend(edit.nodes)
+    return edited
+
+
+def _prepare(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
+    """Change what hard-codes one row in a node: the shape it is given, or the rows of a constant it joins."""
+    axis = _axis(edit, node.input[0], label) if node.input and node.input[0] else None
+    match node.op_type:
+        case "Reshape" if axis is not None:
+            _reshape(edit, node, axis, label)
+        case "Resize" if axis == 0 and len(node.input) > 3 and node.input[3]:
+            _resize(edit, node, label)
+        case "Concat":
+            _join(edit, node, label)
+
+
+def _reshape(edit: _Edit, node: onnx.NodeProto, axis: int, label: str) -> None:
+    """Keep the batch the outer part of its axis; first move it to the front where axes before it are regrouped."""
+    data, before, after = node.input[0], edit.one.shape(node.input[0]), edit.one.shape(node.output[0])
+    is_moved = before[:axis] != after[:axis] or len(after) <= axis
+    if is_moved:
+        if before[axis] != 1 or not after:
+            raise _refused(label, "a batch on an axis of its own", f"{list(before)} to {list(after)}")
+        perm = [axis, *(other for other in range(len(before)) if other != axis)]
+        node.input[0] = _insert(edit, "Transpose", [data], f"{node.output[0]}_rows", label, perm=perm)
+        axis = 0
+    wanted = (*after[:axis], after[axis] * _MANY, *after[axis + 1 :])
+    if is_moved or _target(edit, node) != wanted:
+        target = [*after[:axis], -1, *after[axis + 1 :]]
+        node.input[1] = _constant(edit, f"{node.output[0]}_shape", target)
+
+
+def _target(edit: _Edit, node: onnx.NodeProto) -> Shape | None:
+    """Return the shape that a Reshape gives many rows; None where it can't."""
+    given, data = edit.many.values.get(node.input[1]), edit.many.shape(node.input[0])
+    if given is None or given.ndim != 1:
+        return None
+    keeps_zero = any(attribute.name == "allowzero" and attribute.i for attribute in node.attribute)
+    dims = [data[i] if size == 0 and not keeps_zero and i < len(data) else int(size) for i, size in enumerate(given)]
+    total, rest = math.prod(data), math.prod(size for size in dims if size != -1)
+    filled = tuple(total // rest if size == -1 and rest else size for size in dims)
+    return filled if math.prod(filled) == total else None
+
+
+def _resize(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
+    """Take the size of axis 0 from the value that is resized."""
+    before, after = edit.one.shape(node.input[0]), edit.one.shape(node.output[0])
+    sizes = edit.many.values.get(node.input[3], np.ones(len(before)))
+    if len(sizes) < len(before) or before[0] != after[0] or sizes[0] == _MANY * after[0]:
+        return
+    rows = _rows(edit, node.input[0], node.output[0], label)
+    rest = _constant(edit, f"{node.output[0]}_sizes", list(after[1:]))
+    node.input[3] = _insert(edit, "Concat", [rows, rest], f"{node.output[0]}_resized", label, axis=0)
+
+
+def _join(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
+    """Repeat constants of one row that are joined to rows."""
+    batched = [name for name in node.input if _axis(edit, name, label) == 0 and edit.one.shape(name)[0] == 1]
+    alone = [i for i, name in enumerate(node.input) if _axis(edit, name, label) is None]
+    if not batched or not alone:
+        return
+    rows = _rows(edit, batched[0], node.output[0], label)
+    ones = _constant(edit, f"{node.output[0]}_ones", [1] * (len(edit.one.shape(batched[0])) - 1))
+    shape = _insert(edit, "Concat", [rows, ones], f"{node.output[0]}_repeats", label, axis=0)
+    for i in alone:
+        node.input[i] = _insert(edit, "Expand", [node.input[i], shape], f"{node.output[0]}_repeated{i}", label)
+
+
+def _give_output(edit: _Edit, value: onnx.ValueInfoProto) -> None:
+    """Declare an output's rows; where each of them has several, such as a detector's anchors, split them off."""
+    label, name = f"output {one_line(value.name)}", value.name
+    shape = edit.one.shape(name)
+    if _axis(edit, name, label) != 0:
+        raise _refused(label, "rows on axis 0", str(list(shape)))
+    if shape[0] != 1:
+        inner = _free(edit, f"{name}_flat")
+        for node in edit.nodes:
+            node.input[:] = [inner if other == name else other for other in node.input]
+            node.output[:] = [inner if other == name else other for other in node.output]
+        target = _constant(edit, f"{name}_split", [-1, *shape])
+        edit.nodes.append(helper.make_node("Reshape", [inner, target], [name], target))
+        shape = (1, *shape)
+    kind = value.type.tensor_type.elem_type
+    value.CopyFrom(helper.make_tensor_value_info(name, kind, [BATCH, *shape[1:]]))
+
+
+def _rows(edit: _Edit, name: str, stem: str, label: str) -> str:
+    """Insert what reads a value's axis 0; return the name of that, of shape (1,)."""
+    shape = _insert(edit, "Shape", [name], f"{stem}_whole", label)
+    return _insert(edit, "Gather", [shape, _constant(edit, f"{stem}_first", [0])], f"{stem}_batch", label, axis=0)
+
+
+def _constant(edit: _Edit, name: str, numbers: list[int]) -> str:
+    tensor = numpy_helper.from_array(np.array(numbers, np.int64), _free(edit, name))
+    edit.graph.initializer.append(tensor)
+    for trace in (edit.one, edit.many):
+        put_tensor(trace, tensor)
+    return tensor.name
+
+
+def _insert(edit: _Edit, operator: str, inputs: list[str], output: str, label: str, **attributes: Any) -> str:
+    name = _free(edit, output)
+    node = helper.make_node(operator, inputs, [name], name, **attributes)
+    follow(edit.one, node, label)
+    _append(edit, node, label)
+    return name
+
+
+def _free(edit: _Edit, name: str) -> str:
+    """Take a name that nothing in the graph has."""
+    while name in edit.names:
+        name += "_"
+    edit.names.add(name)
+    return name
+
+
+def _append(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
+    """Add a node to the graph, having checked that it keeps rows apart."""
+    follow(edit.many, node, label)
+    edit.nodes.append(node)
+    axes = {name: axis for name in node.input if name and (axis := _axis(edit, name, label)) is not None}
+    outputs = {name: _axis(edit, name, label) for name in node.output if name}
+    if not axes or node.op_type in ("Shape", "Size"):
+        return
+    name, axis = next(iter(axes.items()))
+    for output, kept in outputs.items():
+        is_same = kept is not None and edit.one.shape(output)[kept] == edit.one.shape(name)[axis]
+        if kept is None or not (is_same or node.op_type in _REGROUPING):
+            shapes = f"{list(edit.one.shape(name))} to {list(edit.one.shape(output))}"
+            raise _refused(label, "rows that stay apart", f"{node.op_type} of {shapes}")
+    is_along = node.op_type != "Flatten" and node.input[0] in axes and _own_axis(edit, node) == axes[node.input[0]]
+    if node.op_type in _MIXING or is_along:
+        raise _refused(label, "rows that stay apart", f"{node.op_type} along the batch")
+
+
+def _own_axis(edit: _Edit, node: onnx.NodeProto) -> int | None:
+    """Return the axis that a node works along, if it has one."""
+    declared = onnx.defs.get_schema(node.op_type, edit.many.opset, "").attributes.get("axis")
+    given = [attribute.i for attribute in node.attribute if attribute.name == "axis"]
+    if declared is None or not (given or declared.default_value.HasField("i")):
+        return None
+    axis: int = given[0] if given else declared.default_value.i
+    return axis % max(1, len(edit.one.shape(node.input[0])))
+
+
+def _axis(edit: _Edit, name: str, label: str) -> int | None:
+    """Return the axis of a value that the batch is on; None for a value that doesn't depend on it."""
+    one, many = edit.one.shape(name), edit.many.shape(name)
+    differing = [i for i, (a, b) in enumerate(zip(one, many, strict=False)) if a != b]
+    if len(one) == len(many) and not differing:
+        return None
+    if len(one) != len(many) or len(differing) > 1 or many[differing[0]] != _MANY * one[differing[0]]:
+        raise _refused(label, "the batch on one axis", f"{list(one)} for one row")
+    return differing[0]
+
+
+def _refused(what: str, expected: str, seen: str) -> ModelError:
+    return ModelError(f"{what}: expected {expected}, seen {seen}; export the model with a dynamic batch")

@@ -1,0 +1,78 @@
+"""Weights that lie in files beside an ONNX file, never in any other place."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, external_data_helper
+
+from morphstream.artifact.errors import ModelError
+from stages.surgery.label import one_line
+from stages.surgery.tensors import MODEL_BYTES, bytes_of, tensors_of
+
+
+def external_files(model: onnx.ModelProto, folder: Path) -> dict[str, Path]:
+    """Return the files that hold a model's external weights, by the name that the model has for them.
+
+    Raises:
+        ModelError: One isn't a file inside the model's folder.
+        OSError: The folder can't be read.
+    """
+    return {_location(tensor): _inside(tensor, folder) for tensor in _external(model)}
+
+
+def take_in(model: onnx.ModelProto, folder: Path) -> None:
+    """Read a model's external weights into it, which is modified.
+
+    Raises:
+        ModelError: A file isn't inside the model's folder, or holds less than the model says.
+        OSError: A file can't be read.
+    """
+    total = 0
+    for tensor in _external(model):
+        path, size, offset = _inside(tensor, folder), bytes_of(tensor), _number(tensor, "offset")
+        total += size
+        length = _number(tensor, "length", size)
+        if length != size or offset + size > path.stat().st_size or total > MODEL_BYTES:
+            raise _refused(
+                tensor,
+                f"{size} bytes at byte {offset} of {one_line(path.name)}, {MODEL_BYTES} in all",
+                f"{length} bytes of a file of {path.stat().st_size}, {total} so far",
+            )
+        with path.open("rb") as file:
+            file.seek(offset)
+            tensor.raw_data = file.read(size)
+        del tensor.external_data[:]
+        tensor.ClearField("data_location")
+
+
+def _external(model: onnx.ModelProto) -> Iterator[TensorProto]:
+    return (tensor for tensor in tensors_of(model.graph) if external_data_helper.uses_external_data(tensor))
+
+
+def _location(tensor: TensorProto) -> str:
+    return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+
+
+def _number(tensor: TensorProto, key: str, default: int = 0) -> int:
+    text = next((entry.value for entry in tensor.external_data if entry.key == key), str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise _refused(tensor, f"a number for {key}", one_line(text))
+    return int(text)
+
+
+def _inside(tensor: TensorProto, folder: Path) -> Path:
+    """Return the file of an external weight: a plain one, inside the folder whatever links lead to it."""
+    location = _location(tensor)
+    if not location or not location.isprintable() or Path(location).is_absolute() or ".." in Path(location).parts:
+        raise _refused(tensor, "its data in the model's folder", one_line(location) or "no location")
+    path = folder / location
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise _refused(tensor, "its data in the model's folder", f"{one_line(location)}, a link out of it")
+    if not path.is_file():
+        raise _refused(tensor, f"the file {one_line(location)} in the model's folder", "none")
+    return path
+
+
+def _refused(tensor: TensorProto, expected: str, seen: str) -> ModelError:
+    return ModelError(f"tensor {one_line(tensor.name)}: expected {expected}, seen {seen}; fetch the model whole")

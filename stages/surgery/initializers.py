@@ -1,0 +1,90 @@
+"""Keep a graph's constants in one place, and equal ones once."""
+
+import hashlib
+from collections import Counter
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from stages.surgery.tensors import graphs_of
+from stages.surgery.weights import Weights
+
+_Kind = tuple[int, tuple[int, ...]]
+
+
+def lift_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with initializers instead of Constant nodes.
+
+    Args:
+        model: Not modified; returned as it is where it has none.
+    """
+    outputs = {value.name for value in model.graph.output}
+    if not any(_is_liftable(node, outputs) for node in model.graph.node):
+        return model
+    edited = onnx.ModelProto()
+    edited.CopyFrom(model)
+    nodes = []
+    for node in edited.graph.node:
+        if _is_liftable(node, outputs):
+            edited.graph.initializer.append(_tensor_of(node))
+        else:
+            nodes.append(node)
+    del edited.graph.node[:]
+    edited.graph.node.extend(nodes)
+    return edited
+
+
+def merge_equal(model: onnx.ModelProto, weights: Weights | None = None) -> onnx.ModelProto:
+    """Return the model with initializers of the same type, dims and bytes merged into the first of them.
+
+    Args:
+        model: Not modified; returned as it is where no two are equal.
+        weights: Those of its initializers that were set aside.
+    """
+    tensors = [(weights or {}).get(tensor.name, tensor) for tensor in model.graph.initializer]
+    counts = Counter(_kind_of(tensor) for tensor in tensors)
+    first: dict[tuple[_Kind, bytes], str] = {}
+    merged: dict[str, str] = {}
+    for tensor in tensors:
+        if counts[kind := _kind_of(tensor)] > 1:  # the only one of its type and dims needs no look at its bytes
+            name = first.setdefault((kind, _digest(tensor)), tensor.name)
+            if name != tensor.name:
+                merged[tensor.name] = name
+    for value in (*model.graph.output, *model.graph.input):  # of old files, whose inputs list the initializers
+        merged.pop(value.name, None)
+    if not merged:
+        return model
+    edited = onnx.ModelProto()
+    edited.CopyFrom(model)
+    kept = [tensor for tensor in edited.graph.initializer if tensor.name not in merged]
+    del edited.graph.initializer[:]
+    edited.graph.initializer.extend(kept)
+    for graph in graphs_of(edited.graph):
+        for node in graph.node:
+            node.input[:] = [merged.get(name, name) for name in node.input]
+    return edited
+
+
+def _is_liftable(node: onnx.NodeProto, outputs: set[str]) -> bool:
+    is_dense = all(attribute.name != "sparse_value" for attribute in node.attribute)
+    return node.op_type == "Constant" and is_dense and node.output[0] not in outputs
+
+
+def _tensor_of(node: onnx.NodeProto) -> TensorProto:
+    tensor = TensorProto()
+    if node.attribute[0].HasField("t"):
+        tensor.CopyFrom(node.attribute[0].t)
+        tensor.name = node.output[0]
+        return tensor
+    (value,) = list(ReferenceEvaluator(node).run(None, {}))
+    return numpy_helper.from_array(np.asarray(value), node.output[0])
+
+
+def _kind_of(tensor: TensorProto) -> _Kind:
+    return tensor.data_type, tuple(tensor.dims)
+
+
+def _digest(tensor: TensorProto) -> bytes:
+    return hashlib.sha256(tensor.raw_data or numpy_helper.to_array(tensor).tobytes()).digest()

@@ -1,0 +1,76 @@
+"""Single precision throughout, for a file whose weights, inputs or arithmetic are half precision."""
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper, shape_inference
+
+from stages.surgery.tensors import graphs_of, tensors_of
+from stages.surgery.weights import as_inputs
+
+_HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+
+
+def to_single(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with float32 where it had float16, and without the casts that are left with nothing to do.
+
+    Args:
+        model: Not modified; returned as it is where nothing in it is half precision.
+    """
+    if not _has_half(model.graph):
+        return model
+    edited = onnx.ModelProto()
+    edited.CopyFrom(model)
+    for tensor in tensors_of(edited.graph):
+        if tensor.data_type in _HALVES:
+            values = numpy_helper.to_array(tensor).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    for graph in graphs_of(edited.graph):
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.name in ("to", "dtype") and attribute.i in _HALVES:
+                    attribute.i = TensorProto.FLOAT
+        del graph.value_info[:]
+        for value in (*graph.input, *graph.output):
+            if value.type.tensor_type.elem_type in _HALVES:
+                value.type.tensor_type.elem_type = TensorProto.FLOAT
+    return _without_idle_casts(edited)
+
+
+def _has_half(graph: onnx.GraphProto) -> bool:
+    numbers = {tensor.data_type for tensor in tensors_of(graph)}
+    for inner in graphs_of(graph):
+        numbers.update(value.type.tensor_type.elem_type for value in (*inner.input, *inner.output))
+        numbers.update(
+            attribute.i for node in inner.node for attribute in node.attribute if attribute.name in ("to", "dtype")
+        )
+    return bool(numbers.intersection(_HALVES))
+
+
+def _without_idle_casts(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take out casts to the type that a value has already; modifies the model, and returns it.
+
+    One whose output the graph gives, or a graph inside reads, becomes an Identity: its name must stay.
+    """
+    inferred = shape_inference.infer_shapes(as_inputs(model)).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in (*inferred.input, *inferred.value_info)}
+    types |= {tensor.name: tensor.data_type for tensor in inferred.initializer}
+    graph = model.graph
+    named = {value.name for value in graph.output}
+    for inner in list(graphs_of(graph))[1:]:
+        named.update(name for node in inner.node for name in node.input)
+        named.update(value.name for value in inner.output)
+    sources: dict[str, str] = {}
+    kept = []
+    for node in graph.node:
+        node.input[:] = [sources.get(name, name) for name in node.input]
+        is_idle = node.op_type == "Cast" and node.attribute[0].i == types.get(node.input[0])
+        if is_idle and node.output[0] not in named:
+            sources[node.output[0]] = node.input[0]
+            continue
+        if is_idle:
+            node.op_type = "Identity"
+            del node.attribute[:]
+        kept.append(node)
+    del graph.node[:]
+    graph.node.extend(kept)
+    return model

@@ -1,0 +1,102 @@
+"""Whether a model is one that surgery and builders can take: its nodes, their order, their operators, its sizes."""
+
+import math
+from collections.abc import Collection
+
+import onnx
+from onnx import helper, shape_inference
+
+from morphstream.artifact.errors import ModelError
+from stages.surgery.label import label_of, one_line, words_of
+from stages.surgery.tensors import KINDS, RANK, check_tensor, subgraphs_of, tensors_of
+from stages.surgery.weights import as_inputs
+
+_NODES = 100_000  # no real model has a tenth of it
+_DEPTH = 4  # of graphs within graphs
+VALUE_BYTES = 1 << 31  # at batch 1
+_STANDARD = ("", "ai.onnx")
+
+
+def check_sound(model: onnx.ModelProto) -> None:
+    """Check a model whose external weights have been taken in.
+
+    Raises:
+        ModelError: It isn't sound; names the node or the tensor.
+    """
+    if model.functions:
+        raise ModelError(f"function {one_line(model.functions[0].name)}: expected none, seen one; export it inlined")
+    versions = {opset.domain: opset.version for opset in model.opset_import}
+    _check_graph(model.graph, versions.get("", versions.get("ai.onnx", 1)), set(), 0)
+    for tensor in tensors_of(model.graph):
+        check_tensor(tensor)
+    light = as_inputs(model)
+    try:
+        onnx.checker.check_model(light)
+    except onnx.checker.ValidationError as error:
+        raise ModelError(f"expected a valid ONNX model, seen {words_of(error)}; fetch it again") from None
+    _check_sizes(light)
+
+
+def _check_graph(graph: onnx.GraphProto, opset: int, outer: Collection[str], depth: int) -> None:
+    if len(graph.node) > _NODES:
+        raise ModelError(f"expected at most {_NODES} nodes, seen {len(graph.node)}; fetch the model again")
+    known = {*outer, "", *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}
+    for index, node in enumerate(graph.node):
+        label = label_of(node, index)
+        _check_operator(node, label, opset)
+        for name in node.input:
+            if name not in known:
+                is_later = any(name in other.output for other in graph.node)
+                seen = "a later node makes" if is_later else "nothing makes"
+                raise ModelError(
+                    f"{label}: expected inputs that earlier nodes make, seen {one_line(name)}, which {seen}; "
+                    "fetch the model again"
+                )
+        for attribute in node.attribute:
+            for inner in subgraphs_of(attribute):
+                if depth == _DEPTH:
+                    raise ModelError(f"{label}: expected at most {_DEPTH} graphs within each other, seen more")
+                _check_graph(inner, opset, known, depth + 1)
+        for name in filter(None, node.output):
+            if name in known:
+                raise ModelError(f"{label}: expected a new output, seen {one_line(name)} again; fetch the model again")
+            known.add(name)
+
+
+def _check_operator(node: onnx.NodeProto, label: str, opset: int) -> None:
+    is_standard = node.domain in _STANDARD
+    if not is_standard or not onnx.defs.has(node.op_type, opset, ""):
+        domain = f" of domain {one_line(node.domain)}" if not is_standard else f" in opset {opset}"
+        raise ModelError(
+            f"{label}: expected an operator of ONNX itself, seen {one_line(node.op_type)}{domain}; "
+            "export the model with standard operators"
+        )
+
+
+def _check_sizes(light: onnx.ModelProto) -> None:
+    """Refuse a value larger than any real one, before a runtime reserves the memory for it; modifies the model."""
+    del light.graph.value_info[:]
+    for value in light.graph.output:  # what is declared would stand instead of what is inferred
+        value.type.tensor_type.ClearField("shape")
+    try:
+        inferred = shape_inference.infer_shapes(light, data_prop=True)
+    except (shape_inference.InferenceError, RuntimeError) as error:
+        raise ModelError(f"expected shapes that fit together, seen {words_of(error)}; fetch it again") from None
+    makers = {name: label_of(node, i) for i, node in enumerate(inferred.graph.node) for name in node.output}
+    for value in (*inferred.graph.value_info, *inferred.graph.output, *inferred.graph.input):
+        check_size(value.type, makers.get(value.name, f"input {one_line(value.name)}"))
+
+
+def check_size(kind: onnx.TypeProto, label: str) -> None:
+    """Check that a value, at batch 1, isn't larger than any real one.
+
+    Raises:
+        ModelError: It is.
+    """
+    tensor = kind.tensor_type
+    dims = [dim.dim_value if dim.dim_value > 0 else 1 for dim in tensor.shape.dim]
+    width = 1 if tensor.elem_type not in KINDS else helper.tensor_dtype_to_np_dtype(tensor.elem_type).itemsize
+    if len(dims) > RANK or math.prod(dims) > VALUE_BYTES // width:
+        raise ModelError(
+            f"{label}: expected at most {VALUE_BYTES} bytes, seen a shape of {dims[:RANK]}; fetch the model again"
+        )

@@ -1,0 +1,76 @@
+"""Constants of a graph: where they are, and how many bytes each says that it has."""
+
+import math
+from collections.abc import Iterator
+
+import onnx
+from onnx import TensorProto, helper
+
+from morphstream.artifact.errors import ModelError
+from stages.surgery.label import one_line
+
+RANK = 16  # twice what builders take
+MODEL_BYTES = (1 << 31) - 1  # of a model, as of every message of Protocol Buffers
+_NARROW = {"UINT4", "INT4", "FLOAT4E2M1", "UINT2", "INT2"}  # several numbers a byte: no prepared model has them
+KINDS = {number: name for name, number in TensorProto.DataType.items() if name not in _NARROW | {"UNDEFINED", "STRING"}}
+
+
+def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """Yield a graph, then the graphs inside it."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in subgraphs_of(attribute):
+                yield from graphs_of(inner)
+
+
+def tensors_of(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+    """Yield the initializers of a graph and the constants of its nodes, with those of graphs inside."""
+    for inner in graphs_of(graph):
+        yield from inner.initializer
+        for node in inner.node:
+            for attribute in node.attribute:
+                yield from attribute.tensors
+                if attribute.HasField("t"):
+                    yield attribute.t
+
+
+def subgraphs_of(attribute: onnx.AttributeProto) -> list[onnx.GraphProto]:
+    """Return the graphs inside an attribute."""
+    return [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
+
+
+def bytes_of(tensor: TensorProto) -> int:
+    """Return how many bytes a tensor's type and dims say that it has.
+
+    Raises:
+        ModelError: It has another type than numbers of whole bytes, or impossible dims.
+    """
+    if tensor.data_type not in KINDS:
+        raise _refused(tensor, "numbers of whole bytes", f"type {tensor.data_type}")
+    if len(tensor.dims) > RANK or any(dim < 0 for dim in tensor.dims):
+        raise _refused(tensor, f"at most {RANK} dims of 0 or more", str(list(tensor.dims)[:RANK]))
+    width: int = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    size: int = math.prod(tensor.dims) * width
+    return size
+
+
+def check_tensor(tensor: TensorProto) -> None:
+    """Check that a tensor with its data inside holds as many numbers as its dims say.
+
+    Raises:
+        ModelError: It holds more or fewer.
+    """
+    size = bytes_of(tensor)
+    seen = len(tensor.raw_data)
+    if not tensor.HasField("raw_data"):
+        numbers = len(getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type)))
+        is_complex = tensor.data_type in (TensorProto.COMPLEX64, TensorProto.COMPLEX128)
+        width = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        seen = numbers * width // (2 if is_complex else 1)
+    if seen != size:
+        raise _refused(tensor, f"{size} bytes for its dims {list(tensor.dims)[:8]}", f"{seen}")
+
+
+def _refused(tensor: TensorProto, expected: str, seen: str) -> ModelError:
+    return ModelError(f"tensor {one_line(tensor.name)}: expected {expected}, seen {seen}; fetch the model again")
