@@ -3,19 +3,22 @@
 import argparse
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from morphstream.artifact.digest import digest_of_file
 from morphstream.artifact.errors import ToolchainMismatchError
 from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.recipe import Recipe
-from stages.builders import Builder, Order, Shapes, openvino, tensorrt_rtx
+from stages.builders import Builder, Order, Shapes, Tensor, openvino, tensorrt, tensorrt_rtx
 from stages.declare import builder_source
-from stages.files import ENGINES, PREPARED, new_folder
-from stages.params import ParamsError, TargetOptions, load_params
+from stages.files import ENGINES, PREPARED, TIMING, new_folder
+from stages.params import TargetOptions, load_params
 from stages.program import run_program
+from stages.surgery.read import digest_of_model
 
-BUILDERS: dict[str, Builder] = {"openvino": openvino, "tensorrt_rtx": tensorrt_rtx}
+BUILDERS: dict[str, Builder] = {"openvino": openvino, "tensorrt_rtx": tensorrt_rtx, "tensorrt": tensorrt}
 
 
 def main() -> None:
@@ -44,31 +47,41 @@ def compile_model(options: TargetOptions, prepared: Path, folder: Path) -> None:
     """
     builder = builder_of(options)
     contract = json.loads((prepared / "contract.json").read_text("utf-8"))
-    precision = "fp32" if options.target.builder == "openvino" else contract["precision"]
-    source = prepared / f"{precision}.onnx"
-    shapes = profile(contract["inputs"], options.batch)
+    precision = "fp32" if builder.HALF == "never" else contract["precision"]
+    source = prepared / f"{precision if builder.HALF == 'file' else 'fp32'}.onnx"
+    shapes = profile(contract["inputs"], contract["batch"])
     recipe = Recipe(
-        model=digest_of_file(source),
+        model=digest_of_model(source),
         target=options.target,
-        options=builder.OPTIONS,
+        options={**builder.OPTIONS, "archs": " ".join(options.archs), "precision": precision},
         shapes=shapes,
         builder_source=builder_source(options),
     )
     stem = f"{recipe.prefix}_{contract['model']}"
     with new_folder(folder) as part:
-        order = Order(model=source, arch=options.target.arch, shapes=shapes, stem=stem, folder=part)
+        order = Order(
+            model=source,
+            archs=options.archs,
+            precision=precision,
+            inputs=_tensors(contract["inputs"]),
+            outputs=_tensors(contract["outputs"]),
+            shapes=shapes,
+            stem=stem,
+            folder=part,
+            shared=TIMING / "-".join([options.target.arch, *options.target.toolchain.values()]),
+        )
         kinds = builder.build(order)
         if (prepared / "emap.npy").is_file():
             shutil.copyfile(prepared / "emap.npy", part / f"{stem}.npy")
             kinds[f"{stem}.npy"] = "emap"
         files = {
             name: EngineFile(
-                group=contract["group"],
-                onnx_model=contract["model"],
+                group="shared" if kind == "timing" else contract["group"],
+                onnx_model=None if kind == "timing" else contract["model"],
                 digest=digest_of_file(part / name),
-                recipe=recipe.sha256,
+                recipe=None if kind == "timing" else recipe.sha256,
                 kind=kind,
-                precision=precision,
+                precision=None if kind == "timing" else precision,
             )
             for name, kind in kinds.items()
         }
@@ -82,11 +95,9 @@ def builder_of(options: TargetOptions) -> Builder:
     """Return a target's builder, once the machine is known to have its toolchain.
 
     Raises:
-        ParamsError: There is no such builder.
         ToolchainMismatchError: The machine has another version of a library, or none.
     """
-    if (builder := BUILDERS.get(options.target.builder)) is None:
-        raise ParamsError(f"targets.{options.name}.builder", f"one of {', '.join(BUILDERS)}", options.target.builder)
+    builder = BUILDERS[options.target.builder]
     actual = builder.versions()
     for library, declared in options.target.toolchain.items():
         if actual.get(library) != declared:
@@ -95,20 +106,23 @@ def builder_of(options: TargetOptions) -> Builder:
     return builder
 
 
-def profile(inputs: dict[str, dict[str, list[int]]], batch: int) -> Shapes:
-    """Return least, usual and greatest shape of each input; a dynamic batch goes from 1 to the target's.
+def profile(inputs: dict[str, dict[str, list[int]]], batch: Sequence[int]) -> Shapes:
+    """Return least, usual and greatest shape of each input.
 
     Args:
-        inputs: As in a prepared model's contract.json.
-        batch: The greatest batch.
+        inputs: As in a prepared model's contract.json; -1 is a dynamic batch.
+        batch: Least, usual and greatest batch.
     """
-    shapes = {}
-    for name, value in inputs.items():
-        least, usual, greatest = (
-            tuple(size if dim == -1 else dim for dim in value["shape"]) for size in (1, batch // 2 or 1, batch)
-        )
-        shapes[name] = (least, usual, greatest)
-    return shapes
+    least, usual, greatest = batch
+
+    def shape(value: dict[str, list[int]], size: int) -> tuple[int, ...]:
+        return tuple(size if dim == -1 else dim for dim in value["shape"])
+
+    return {name: (shape(value, least), shape(value, usual), shape(value, greatest)) for name, value in inputs.items()}
+
+
+def _tensors(values: dict[str, dict[str, Any]]) -> tuple[Tensor, ...]:
+    return tuple(Tensor(name=name, dtype=value["dtype"], shape=tuple(value["shape"])) for name, value in values.items())
 
 
 if __name__ == "__main__":

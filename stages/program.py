@@ -4,19 +4,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from morphstream.artifact.errors import MorphstreamError
 
 _QUIET_S = 2.0  # a program that takes longer says so on a terminal
+_LOG_S = 30.0  # and in a log each time
 
 
-def run_program(main: Callable[[], None]) -> None:
-    """Call a program's main function and exit as the module says."""
-    what = " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]])
+def run_program(main: Callable[[], None], *, is_timed: bool = True) -> None:
+    """Call a program's main function and exit as the module says; a program with a view of its own isn't timed."""
+    path = Path(sys.argv[0])
+    what = " ".join([path.parent.name if path.stem == "__main__" else path.stem, *sys.argv[1:]])
     try:
-        with _elapsed(what):
+        with _elapsed(what) if is_timed else nullcontext():
             main()
     except (MorphstreamError, OSError) as error:
         print(f"{what}: {_line(error)}", file=sys.stderr)
@@ -31,17 +33,15 @@ def _line(error: MorphstreamError | OSError) -> str:
 
 @contextmanager
 def _elapsed(what: str) -> Iterator[None]:
-    """Show on a terminal, after two seconds, what is running and for how long."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    done, start = threading.Event(), time.monotonic()
+    """Say what is running and for how long: on a terminal after two seconds, in a log every half minute."""
+    done, start, is_terminal = threading.Event(), time.monotonic(), sys.stderr.isatty()
 
     def show() -> None:
-        pause = _QUIET_S
+        pause = _QUIET_S if is_terminal else _LOG_S
         while not done.wait(pause):
-            print(f"\r{what}: {time.monotonic() - start:.0f} s", end="", file=sys.stderr, flush=True)
-            pause = 1.0
+            said = f"{what}: {time.monotonic() - start:.0f} s"
+            print(f"\r{said}" if is_terminal else said, end="" if is_terminal else "\n", file=sys.stderr, flush=True)
+            pause = 1.0 if is_terminal else _LOG_S
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()
@@ -50,4 +50,5 @@ def _elapsed(what: str) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+        if is_terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -1,15 +1,26 @@
 """The only code that decides engine bytes, a file a builder.
 
-A builder turns a prepared model into the files of one engine, in a folder of its own, the same bytes every time.
+A builder turns a prepared model into the files of one engine, in a folder of its own. ``openvino`` and
+``tensorrt_rtx`` write the same bytes every time; ``tensorrt`` measures kernels on its GPU, and does not.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 Options = Mapping[str, str | int | bool]
+Half = Literal["never", "file", "flag"]
 Shapes = Mapping[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """An input or output of a prepared model: its name, NumPy's name of its type, and its shape (-1 is dynamic)."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,23 +29,37 @@ class Order:
 
     Attributes:
         model: The prepared ONNX file.
-        arch: What the engine runs on.
+        archs: What the engine runs on: one, or those of a portable engine.
+        precision: The numbers it may calculate with, ``fp32`` or ``fp16``.
+        inputs: Of the model.
+        outputs: The same.
         shapes: Least, usual and greatest shape of each input.
         stem: What the names of the engine's files begin with.
         folder: Where they are written; exists and is empty.
+        shared: Where the builder may keep what helps it build other models for the same target.
     """
 
     model: Path
-    arch: str
+    archs: tuple[str, ...]
+    precision: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
     shapes: Shapes
     stem: str
     folder: Path
+    shared: Path
 
 
 class Builder(Protocol):
-    """A module of this package."""
+    """A module of this package.
+
+    Attributes:
+        OPTIONS: Every option that decides engine bytes.
+        HALF: Whether half precision is ``never`` used, is that of the prepared ``file``, or a ``flag`` allows it.
+    """
 
     OPTIONS: Options
+    HALF: Half
 
     def versions(self) -> dict[str, str | None]:
         """Return the exact version of each library that decides engine bytes; None where it isn't installed."""
@@ -45,6 +70,7 @@ class Builder(Protocol):
 
         Raises:
             ModelError: The builder can't take the model.
+            NoEngineError: The machine can't build it.
             OSError: A file can't be written.
         """
         ...

@@ -6,9 +6,10 @@ One engine a process: a second conversion in the same one numbers its nodes on, 
 from importlib import metadata
 
 from morphstream.artifact.errors import ModelError
-from stages.builders import Options, Order
+from stages.builders import Half, Options, Order
 
 OPTIONS: Options = {"compress_to_fp16": False}
+HALF: Half = "never"
 
 
 def versions() -> dict[str, str | None]:

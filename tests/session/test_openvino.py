@@ -19,11 +19,11 @@ from tests.conftest import MODELS
 from tests.stages import model_of
 
 SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
-    "det_10g": {"frame": (1, 640, 640, 3)},
+    "det_10g": {"frame": (-1, 640, 640, 3)},
     "w600k_r50": {"crop": (-1, 112, 112, 3)},
-    "inswapper_128": {"crop": (1, 128, 128, 3), "source": (1, 512)},
-    "inswapper_128_fp16": {"crop": (1, 128, 128, 3), "source": (1, 512)},
-    "hyperswap_1a_256": {"crop": (1, 256, 256, 3), "source": (1, 512)},
+    "inswapper_128": {"crop": (-1, 128, 128, 3), "source": (-1, 512)},
+    "inswapper_128_fp16": {"crop": (-1, 128, 128, 3), "source": (-1, 512)},
+    "hyperswap_1a_256": {"crop": (-1, 256, 256, 3), "source": (-1, 512)},
     "xseg_1": {"crop": (-1, 256, 256, 3)},
 }
 OUTPUTS: dict[str, dict[str, tuple[int, ...]]] = {
@@ -63,8 +63,19 @@ def built(folder: Path, **outputs: str) -> OpenVINOSession:
     nodes = [helper.make_node(operator, ["x"], [name]) for name, operator in outputs.items()]
     model = model_of(nodes, {"x": ["N", 3]}, {name: ["N", 3] for name in outputs})
     save_model(model, folder / "small.onnx")
-    shapes = {"x": ((1, 3), (1, 3), (8, 3))}
-    openvino.build(Order(model=folder / "small.onnx", arch="x86_64", shapes=shapes, stem="small", folder=folder))
+    openvino.build(
+        Order(
+            model=folder / "small.onnx",
+            archs=("x86_64",),
+            precision="fp32",
+            inputs=(),
+            outputs=(),
+            shapes={"x": ((1, 3), (1, 3), (8, 3))},
+            stem="small",
+            folder=folder,
+            shared=folder,
+        )
+    )
     return OpenVINOSession(folder / "small.xml", threads=1)
 
 

@@ -1,0 +1,60 @@
+"""The small ONNX file with which ONNX Runtime opens an engine that lies beside it.
+
+Its one node is ``EPContext`` of domain com.microsoft; it names the engine by a relative path, and its inputs and
+outputs are the prepared model's.
+Source: ONNX Runtime, "EP context design"; NVIDIA's TensorRT-RTX-EP-ABI, ``onnx_ctx_model_helper.cc``.
+"""
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from stages.builders import Order, Tensor
+
+_IR_VERSION, _OPSET = 10, 21  # that every ONNX Runtime with this provider reads
+_PROVIDER = "NvTensorRTRTXExecutionProvider"
+
+
+def write_ep_context(order: Order, engine: str, *, sdk_version: str) -> str:
+    """Write ``STEM_ctx.onnx`` into the order's folder and return its name.
+
+    Args:
+        order: What was built.
+        engine: Name of the engine, in the same folder.
+        sdk_version: Of the library that built it.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    node = helper.make_node(
+        "EPContext",
+        [tensor.name for tensor in order.inputs],
+        [tensor.name for tensor in order.outputs],
+        name=order.stem,
+        domain="com.microsoft",
+        main_context=1,
+        embed_mode=0,
+        ep_cache_context=engine,
+        ep_sdk_version=sdk_version,
+        hardware_architecture=",".join(arch.removeprefix("sm") for arch in order.archs),
+        partition_name=order.stem,
+        source=_PROVIDER,
+    )
+    graph = helper.make_graph([node], order.stem, _values(order.inputs), _values(order.outputs))
+    opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, ir_version=_IR_VERSION, opset_imports=opsets, producer_name="morphstream")
+    name = f"{order.stem}_ctx.onnx"
+    (order.folder / name).write_bytes(model.SerializeToString(deterministic=True))
+    return name
+
+
+def _values(tensors: tuple[Tensor, ...]) -> list[onnx.ValueInfoProto]:
+    """Return what a graph says of its inputs or outputs; a dynamic axis is a batch's."""
+    return [
+        helper.make_tensor_value_info(
+            tensor.name,
+            helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype)),
+            ["N" if dim == -1 else dim for dim in tensor.shape],
+        )
+        for tensor in tensors
+    ]

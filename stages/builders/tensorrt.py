@@ -1,0 +1,107 @@
+"""Builder `tensorrt`: what ONNX Runtime's TensorRT provider compiles on the GPU that runs it.
+
+It needs a GPU of the target's arch. Kernels are timed, so two builds differ in their bytes; one recipe names both.
+Source: ONNX Runtime, "TensorRT Execution Provider", version 1.24; names of its cache files in its
+``tensorrt_execution_provider.cc``.
+"""
+
+import importlib
+import shutil
+from importlib import metadata
+from typing import Any
+
+from morphstream.artifact.errors import ModelError, NoEngineError
+from morphstream.store.machine import Machine, probe_machine
+from stages.builders import Half, Options, Order
+
+OPTIONS: Options = {
+    "trt_engine_cache_enable": True,
+    "trt_timing_cache_enable": True,
+    "trt_layer_norm_fp32_fallback": True,
+    "trt_builder_optimization_level": 3,
+    "trt_engine_hw_compatible": False,
+}
+HALF: Half = "flag"
+
+_PROVIDER = "TensorrtExecutionProvider"
+_PACKAGES = {
+    "onnxruntime": ("onnxruntime-gpu",),
+    "tensorrt": ("tensorrt", "tensorrt-cu12", "tensorrt-cu13"),
+}
+_KINDS = {".engine": "engine", ".profile": "profile", ".timing": "timing"}
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of ONNX Runtime for GPUs and of TensorRT; None where they aren't installed."""
+    found: dict[str, str | None] = {}
+    for library, packages in _PACKAGES.items():
+        installed = [found for package in packages for found in metadata.distributions(name=package)]
+        found[library] = installed[0].version if installed else None
+    return found
+
+
+def build(order: Order, *, machine: Machine | None = None, runtime: Any = None) -> dict[str, str]:
+    """Write ``STEM*.engine`` and ``STEM*.profile``, and the arch's timing cache as it is after this build.
+
+    Args:
+        order: What is asked for.
+        machine: What it is built on; None for this one.
+        runtime: The module ``onnxruntime`` or one like it; None for the installed one.
+
+    Raises:
+        NoEngineError: The machine has no GPU of the arch, or ONNX Runtime no TensorRT.
+        ModelError: TensorRT can't take the whole model.
+        OSError: A file can't be written.
+    """
+    machine = machine or probe_machine()
+    (arch,) = order.archs
+    if arch not in machine.gpu_archs:
+        seen = ", ".join(machine.gpu_archs) or f"none ({machine.no_gpu})"
+        raise NoEngineError(f"{order.stem}: expected a GPU of {arch} to build on, seen {seen}; build on such a machine")
+    runtime = runtime or importlib.import_module("onnxruntime")  # here, so that other builders work without it
+    if _PROVIDER not in (providers := runtime.get_available_providers()):
+        seen = ", ".join(providers)
+        raise NoEngineError(
+            f"{order.stem}: expected ONNX Runtime with {_PROVIDER}, seen {seen}; install onnxruntime-gpu"
+        )
+    order.shared.mkdir(parents=True, exist_ok=True)
+    _open(runtime, order)
+    for timing in order.shared.glob("*.timing"):
+        shutil.copyfile(timing, order.folder / timing.name)
+    kinds = {path.name: _KINDS[path.suffix] for path in order.folder.iterdir() if path.suffix in _KINDS}
+    if "engine" not in kinds.values():
+        seen = ", ".join(sorted(kinds)) or "no file"
+        raise ModelError(f"{order.model}: expected an engine of TensorRT, seen {seen}; look at the messages above")
+    return kinds
+
+
+def provider_options(order: Order) -> dict[str, str | bool | int]:
+    """Return the options that ONNX Runtime's TensorRT provider is opened with; paths are absolute, as it needs them."""
+
+    def profile(place: int) -> str:
+        return ",".join(f"{name}:{'x'.join(map(str, shapes[place]))}" for name, shapes in order.shapes.items())
+
+    return {
+        **OPTIONS,
+        "trt_fp16_enable": order.precision == "fp16",
+        "trt_engine_cache_path": str(order.folder.resolve()),
+        "trt_engine_cache_prefix": order.stem,
+        "trt_timing_cache_path": str(order.shared.resolve()),
+        "trt_profile_min_shapes": profile(0),
+        "trt_profile_opt_shapes": profile(1),
+        "trt_profile_max_shapes": profile(2),
+    }
+
+
+def _open(runtime: Any, order: Order) -> None:
+    """Open a session, which builds the engine, as every dynamic input has its profile."""
+    options = runtime.SessionOptions()
+    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    providers = [(_PROVIDER, provider_options(order))]
+    try:
+        session = runtime.InferenceSession(str(order.model), options, providers=providers)
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no other base
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{order.model}: expected a model for TensorRT, seen {reason}; mend the surgery") from None
+    if (used := session.get_providers()[0]) != _PROVIDER:
+        raise ModelError(f"{order.model}: expected {_PROVIDER}, seen {used}; check that TensorRT's libraries load")

@@ -1,0 +1,152 @@
+"""Builder `tensorrt_rtx` needs no GPU, gives the same bytes whatever is around it, and says what it can't take."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import pytest
+from onnx import helper
+
+from morphstream.artifact.errors import ModelError
+from stages.builders import Order, Tensor
+from stages.builders.tensorrt_rtx import build
+from stages.prepare import edit, save_model
+from tests.stages import PARAMS, ROOT, loaded, needs_rtx
+
+pytestmark = needs_rtx
+
+SHAPE = (112, 112, 3)
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Order:
+    """Order an engine of the kit's embedder; with its dynamic batch the bytes would follow addresses in memory."""
+    (tmp_path / "engine").mkdir()
+    model = tmp_path / "fp32.onnx"
+    save_model(edit(loaded("w600k_r50"), PARAMS.model("w600k_r50")), model)
+    return Order(
+        model=model,
+        archs=("sm89",),
+        precision="fp32",
+        inputs=(Tensor(name="crop", dtype="uint8", shape=(-1, *SHAPE)),),
+        outputs=(Tensor(name="embedding", dtype="float32", shape=(-1, 512)),),
+        shapes={"crop": ((1, *SHAPE), (2, *SHAPE), (8, *SHAPE))},
+        stem="0123456789abcdef_m",
+        folder=tmp_path / "engine",
+        shared=tmp_path / "timing",
+    )
+
+
+def with_an_operator_it_lacks() -> bytes:
+    """Return a model with a node that TensorRT for RTX has no form of."""
+    node = helper.make_node("Det", ["crop"], ["embedding"], "the_node")
+    crop = helper.make_tensor_value_info("crop", onnx.TensorProto.FLOAT, ["N", 4, 4])
+    graph = helper.make_graph([node], "m", [crop], [helper.make_tensor_value_info("embedding", 1, ["N"])])
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    return bytes(model.SerializeToString())
+
+
+def digest(order: Order) -> str:
+    """Build and return the digest of the engine."""
+    kinds = build(order)
+    (engine,) = (name for name, kind in kinds.items() if kind == "engine")
+    return hashlib.sha256((order.folder / engine).read_bytes()).hexdigest()
+
+
+def test_the_bytes_follow_neither_place_nor_environment_nor_chance(
+    order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = digest(order)
+    far = tmp_path / ("a folder with a long name " * 6)
+    far.mkdir()
+    moved = far / order.model.name
+    moved.write_bytes(order.model.read_bytes())
+    monkeypatch.chdir(far)
+    monkeypatch.setenv("SOMETHING", "else" * 2000)
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
+    assert [digest(replace(order, model=moved)) for _ in range(3)] == [first] * 3
+
+
+def test_archs_differ_and_a_portable_engine_holds_several(order: Order) -> None:
+    engines = {}
+    for archs in (("sm86",), ("sm89",), ("sm86", "sm89", "sm120")):
+        build(replace(order, archs=archs))
+        engines[archs] = (order.folder / f"{order.stem}.engine").read_bytes()
+    assert len(set(engines.values())) == 3
+    assert len(engines["sm86", "sm89", "sm120"]) > len(engines["sm86",])
+
+
+def test_onnx_runtime_finds_the_engine_through_a_node_that_names_it(order: Order) -> None:
+    kinds = build(order)
+    assert kinds == {f"{order.stem}.engine": "engine", f"{order.stem}_ctx.onnx": "ep_context"}
+    model = onnx.load_model(order.folder / f"{order.stem}_ctx.onnx")
+    (node,) = model.graph.node
+    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    assert (node.op_type, node.domain) == ("EPContext", "com.microsoft")
+    assert attributes["ep_cache_context"].decode() == f"{order.stem}.engine"  # relative: both lie in one folder
+    assert (attributes["embed_mode"], attributes["main_context"]) == (0, 1)
+    assert attributes["hardware_architecture"] == b"89"
+    assert attributes["source"] == b"NvTensorRTRTXExecutionProvider"
+    (crop,) = model.graph.input
+    assert [dim.dim_param or dim.dim_value for dim in crop.type.tensor_type.shape.dim] == ["N", *SHAPE]
+    assert crop.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    with pytest.raises(Exception, match="EPContext"):  # all that this machine lacks is the provider
+        onnxruntime.InferenceSession(order.folder / f"{order.stem}_ctx.onnx", providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize(
+    ("model", "seen"),
+    [
+        pytest.param(with_an_operator_it_lacks(), "the_node", id="an operator that it lacks"),
+        pytest.param(b"\x00\x01", "", id="no model"),
+    ],
+)
+def test_what_it_can_not_take_is_refused_in_one_line(order: Order, model: bytes, seen: str) -> None:
+    order.model.write_bytes(model)
+    with pytest.raises(ModelError) as refused:
+        build(order)
+    assert str(order.model) in str(refused.value)
+    assert "TensorRT for RTX builds for sm89, seen " in str(refused.value)
+    assert seen in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not list(order.folder.iterdir())
+
+
+def test_a_process_that_is_killed_takes_its_builder_with_it(order: Order) -> None:
+    program = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from stages.builders import Order, Tensor
+from stages.builders.tensorrt_rtx import build
+print("go", flush=True)
+build({repr(order).replace("PosixPath", "Path")})
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not (child := children.read_text().split()):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    for _ in range(500):
+        if not is_running(int(child[0])):
+            return
+        time.sleep(0.01)
+    pytest.fail("the builder outlived its parent")
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process is there and no zombie."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
