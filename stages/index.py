@@ -3,10 +3,12 @@
 import argparse
 import os
 import shutil
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from morphstream.artifact.archive import describe
-from morphstream.artifact.digest import digest_of_file, verify_file
+from morphstream.artifact.digest import Digest, digest_of_file, verify_file
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.manifest import (
     ArchiveEntry,
@@ -37,7 +39,12 @@ def main() -> None:
     which.add_argument("target", nargs="?", help="a key of build_targets in params.yaml")
     which.add_argument("--models", action="store_true", help="write manifests/models.json")
     which.add_argument("--archives", action="store_true", help="write manifests/archives.json")
+    parser.add_argument(
+        "--merge", action="store_true", help="with a target: keep the engines of models that have none in build/engines"
+    )
     arguments = parser.parse_args()
+    if arguments.merge and arguments.target is None:
+        parser.error("--merge goes with a target")
     params = load_params()
     if arguments.models:
         _write("models.json", models_manifest(params).to_json())
@@ -45,41 +52,85 @@ def main() -> None:
         _write("archives.json", archives_manifest(params).to_json())
     else:
         build = params.build(arguments.target)
-        index_engines(build, list(params.models), ENGINES / build.target.name, CACHES / build.cache_key)
+        engines, folder = ENGINES / build.target.name, CACHES / build.cache_key
+        index_engines(build, list(params.models), engines, folder, is_merged=arguments.merge)
 
 
-def index_engines(build: Build, models: list[str], engines: Path, folder: Path) -> None:
+def index_engines(build: Build, models: list[str], engines: Path, folder: Path, *, is_merged: bool = False) -> None:
     """Gather a target's engines in one folder and write the manifest that names them.
 
+    Args:
+        build: The target.
+        models: The models to name.
+        engines: Where each has a folder with its engine.
+        folder: The cache to write in the place of what is there.
+        is_merged: A model that has no folder keeps the engine that the cache has for it, if any.
+
     Raises:
-        ManifestError: A model has no engine, or one for another cache.
+        ManifestError: A model has no engine, or one for another cache or of another toolchain.
         DigestMismatchError: An engine was altered since it was built.
         OSError: A file can't be read or written.
     """
-    files: dict[str, EngineFile] = {}
+    target = build.target.target
     with new_folder(folder) as part:
-        for model in models:
-            path = engines / model / "manifest.json"
-            if not path.is_file():
-                raise ManifestError("", f"{path}: expected an engine of {model}, seen none; run `dvc repro`")
-            built = EngineManifest.from_json(path.read_bytes())
-            if built.cache_key != build.target.target.cache_key:
-                raise ManifestError("cache_key", f"{path}: expected {build.cache_key}, seen {built.cache_key}")
-            if built.toolchain != build.target.target.toolchain:
-                expected = f"expected {build.target.target.toolchain}, seen {built.toolchain}; compile it again"
-                raise ManifestError("toolchain", f"{path}: {expected}")
-            for name, entry in built.engine_files.items():
-                if entry.digest is None:
-                    raise ManifestError(name, f"{path}: expected a digest, seen none; compile it again")
-                verify_file(engines / model / name, entry.digest)
-                _link(engines / model / name, part / name)
-            files |= built.engine_files
+        built = [model for model in models if not is_merged or (engines / model).exists()]
+        found = [file for model in built for file in _engine_files(build, engines / model)]
+        if others := set(models).difference(built):
+            found += _kept(build, folder, others)
+        files = _one_of_each(found)
+        for file in files:
+            verify_file(file.path, file.digest)
+            _link(file.path, part / file.path.name)
         manifest = EngineManifest(
-            cache_key=build.target.target.cache_key,
-            toolchain=build.target.target.toolchain,
-            engine_files=files,
+            cache_key=target.cache_key,
+            toolchain=target.toolchain,
+            engine_files={file.path.name: file.entry for file in files},
         )
         (part / "manifest.json").write_text(manifest.to_json(), "utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    path: Path
+    digest: Digest
+    entry: EngineFile
+
+
+def _engine_files(build: Build, folder: Path) -> list[_File]:
+    path, target = folder / "manifest.json", build.target.target
+    if not path.is_file():
+        raise ManifestError("", f"{path}: expected an engine of {folder.name}, seen none; run `dvc repro`")
+    manifest = EngineManifest.from_json(path.read_bytes())
+    if manifest.cache_key != target.cache_key:
+        raise ManifestError("cache_key", f"{path}: expected {build.cache_key}, seen {manifest.cache_key}")
+    if manifest.toolchain != target.toolchain:
+        expected = f"expected {target.toolchain}, seen {manifest.toolchain}; compile it again"
+        raise ManifestError("toolchain", f"{path}: {expected}")
+    files = []
+    for name, entry in manifest.engine_files.items():
+        if entry.digest is None:
+            raise ManifestError(name, f"{path}: expected a digest, seen none; compile it again")
+        files.append(_File(path=folder / name, digest=entry.digest, entry=entry))
+    return files
+
+
+def _kept(build: Build, folder: Path, models: Collection[str]) -> list[_File]:
+    """Read what a cache holds of these models, with the files they share; of an obsolete cache without any, nothing."""
+    path = folder / "manifest.json"
+    entries = EngineManifest.from_json(path.read_bytes()).engine_files if path.is_file() else {}
+    if not any(entry.onnx_model in models for entry in entries.values()):
+        return []
+    return [file for file in _engine_files(build, folder) if file.entry.onnx_model in (*models, None)]
+
+
+def _one_of_each(files: Iterable[_File]) -> list[_File]:
+    """Return one file of each name: of those that models share, the largest, as it holds what the others do."""
+    chosen: dict[str, _File] = {}
+    for file in files:
+        other = chosen.setdefault(file.path.name, file)
+        if (file.digest.bytes, file.digest.sha256) > (other.digest.bytes, other.digest.sha256):
+            chosen[file.path.name] = file
+    return list(chosen.values())
 
 
 def models_manifest(params: Params) -> ModelsManifest:

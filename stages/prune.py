@@ -2,26 +2,27 @@
 
 import argparse
 import shutil
+from io import BytesIO
 from pathlib import Path
 
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from stages.files import BUILD
+from stages.files import BUILD, TIMING, write_whole
 from stages.lists import DVC_YAML, listed
+from stages.lock import read_lock, write_lock
 from stages.params import Params, load_params
 from stages.program import run_program
 
-DVC_LOCK = Path("dvc.lock")
 _NOT_LISTED = ("stages/", "manifests/", "build/declared/", "build/manifests/")  # what a stage depends on besides
-_UNTRACKED = {BUILD / "measured", BUILD / "demo"}  # nobody's outputs, and nobody's leftovers
+_UNTRACKED = {BUILD / "measured", BUILD / "demo", TIMING}  # nobody's outputs, and nobody's leftovers
 
 
 def main() -> None:
     """Prune, and print what was removed.
 
     Raises:
-        ParamsError: params.yaml is wrong.
+        MorphstreamError: params.yaml is wrong, or dvc.lock broken.
         OSError: A file can't be read or written.
     """
     argparse.ArgumentParser(prog="python -m stages.prune", description=__doc__).parse_args()
@@ -54,26 +55,21 @@ def write_lists(params: Params) -> None:
             deps[:] = [*(dep for dep in deps if dep.startswith(_NOT_LISTED)), *wanted]
             is_changed = True
     if is_changed:
-        yaml.dump(document, DVC_YAML)
+        text = BytesIO()
+        yaml.dump(document, text)
+        write_whole(DVC_YAML, text.getvalue())
 
 
 def forget_stages(names: set[str]) -> list[str]:
     """Remove from dvc.lock the stages that dvc.yaml no longer has, and return their names.
 
     Raises:
+        MorphstreamError: dvc.lock is broken.
         OSError: dvc.lock can't be read or written.
     """
-    if not DVC_LOCK.exists():
-        return []
-    yaml = YAML(typ="safe")
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # as DVC writes it
-    lock = yaml.load(DVC_LOCK)
-    gone = sorted(set(lock["stages"]) - names)
-    if gone:
-        lock["stages"] = {name: stage for name, stage in lock["stages"].items() if name in names}
-        yaml.dump(lock, DVC_LOCK)
-    return gone
+    stages = read_lock()
+    write_lock({name: stage for name, stage in stages.items() if name in names})
+    return sorted(set(stages) - names)
 
 
 def leftovers(outs: set[Path]) -> list[Path]:

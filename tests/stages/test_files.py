@@ -41,6 +41,16 @@ def test_what_a_killed_run_left_is_not_taken(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+def test_an_old_folder_that_a_killed_run_had_put_aside_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
+    (tmp_path / ".folder.old").mkdir()
+    (tmp_path / ".folder.old" / "old").write_bytes(b"old")
+    with new_folder(tmp_path / "folder") as part:
+        assert files_in(tmp_path / "folder") == {"old": b"old"}
+        (part / "new").write_bytes(b"new")
+    assert files_in(tmp_path) == {"folder/new": b"new"}
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "above" / "file"
     for data in (b"old", b"new"):

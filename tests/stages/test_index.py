@@ -1,11 +1,12 @@
 """A target's manifest names every model's engine by its digest; a missing or altered one is refused."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from morphstream.artifact.archive import describe
-from morphstream.artifact.digest import Digest, digest_of_file
+from morphstream.artifact.digest import Digest, digest_of, digest_of_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError
 from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
 from stages.files import ARCHIVES, BUILD, CACHES, ENGINES, MANIFESTS
@@ -91,6 +92,104 @@ def test_a_manifest_that_names_no_digest_is_refused(built: Params) -> None:
         index(built)
 
 
+def only_masks_built(built: Params) -> None:
+    for name in built.models:
+        if name != "xseg_1":
+            shutil.rmtree(ENGINES / "cpu" / name)
+
+
+def merge() -> EngineManifest:
+    done = run_stage(Path.cwd(), "index", "cpu", "--merge")
+    assert (done.returncode, done.stderr) == (0, "")
+    return EngineManifest.from_json((CACHE / "manifest.json").read_bytes())
+
+
+def test_merging_keeps_the_engines_of_models_that_have_none_here(built: Params) -> None:
+    before = files_in(CACHE)
+    only_masks_built(built)
+    merge()
+    assert files_in(CACHE) == before
+
+
+def test_merging_replaces_a_model_s_engine_and_drops_what_params_do_not_name(built: Params) -> None:
+    data = read_json(CACHE / "manifest.json")
+    for name, model in (("0123456789_xseg_1.xml", "xseg_1"), ("0123456789_gone.xml", "gone")):
+        (CACHE / name).write_bytes(b"old")
+        entry = {"group": "masks", "onnx_model": model, "sha256": digest_of(b"old").sha256, "bytes": 3, "kind": "ir"}
+        data["engine_files"][name] = entry
+    write_json(CACHE / "manifest.json", data)
+    (CACHE / "named by none").write_bytes(b"")
+    only_masks_built(built)
+    manifest = merge()
+    assert {entry.onnx_model for entry in manifest.engine_files.values()} == set(built.models)
+    assert set(files_in(CACHE)) == {"manifest.json", *manifest.engine_files}
+    assert not [name for name in manifest.engine_files if name.startswith("0123456789")]
+
+
+def test_merging_into_no_cache_names_what_is_here(built: Params) -> None:
+    shutil.rmtree(CACHE)
+    only_masks_built(built)
+    assert {entry.onnx_model for entry in merge().engine_files.values()} == {"xseg_1"}
+
+
+@pytest.mark.parametrize("what", ["an altered engine", "another toolchain", "no engine"])
+def test_merging_what_cannot_be_kept_is_refused_and_the_cache_stays(built: Params, what: str) -> None:
+    data = read_json(CACHE / "manifest.json")
+    if what == "an altered engine":
+        (path,) = CACHE.glob(f"*{MODEL}.bin")
+        path.unlink()  # it is one file with the engine's
+        path.write_bytes(b"altered")
+    elif what == "another toolchain":
+        write_json(CACHE / "manifest.json", data | {"toolchain": {"openvino": "2026.4.0"}})
+    only_masks_built(built)
+    if what == "no engine":
+        (ENGINES / "cpu" / MODEL).mkdir()
+    before = files_in(CACHES)
+    expected = {
+        "an altered engine": "bytes, seen 7 bytes; fetch or build it again",
+        "another toolchain": "seen {'openvino': '2026.4.0'}; compile it again",
+        "no engine": f"expected an engine of {MODEL}, seen none",
+    }
+    assert expected[what] in refusal(Path.cwd(), "index", "cpu", "--merge")
+    assert files_in(CACHES) == before
+
+
+def test_a_cache_of_another_toolchain_with_nothing_to_keep_is_replaced(built: Params) -> None:
+    data = read_json(CACHE / "manifest.json")
+    data["engine_files"] = {name: entry for name, entry in data["engine_files"].items() if "xseg_1" in name}
+    write_json(CACHE / "manifest.json", data | {"toolchain": {"openvino": "2026.4.0"}})
+    only_masks_built(built)
+    assert merge().toolchain == built.target("cpu").target.toolchain
+
+
+def share(folder: Path, data: bytes) -> None:
+    (folder / "cpu.timing").write_bytes(data)
+    manifest = read_json(folder / "manifest.json")
+    digest = digest_of(data)
+    entry = {"group": "shared", "onnx_model": None, "sha256": digest.sha256, "bytes": digest.bytes, "kind": "timing"}
+    manifest["engine_files"]["cpu.timing"] = entry
+    write_json(folder / "manifest.json", manifest)
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "held"),
+    [
+        pytest.param((b"1", b"123", b"12"), b"123", id="the largest"),
+        pytest.param((b"c", b"a", b"b"), b"a", id="of equal ones that of the greatest sha256"),
+    ],
+)
+def test_of_a_file_that_models_share_a_cache_has_one(built: Params, snapshots: tuple[bytes, ...], held: bytes) -> None:
+    for model, data in zip(built.models, snapshots, strict=True):
+        share(ENGINES / "cpu" / model, data)
+    index(built)
+    assert (CACHE / "cpu.timing").read_bytes() == held
+    before = files_in(CACHE)
+    only_masks_built(built)
+    entry = merge().engine_files["cpu.timing"]
+    assert (entry.group, entry.kind, entry.onnx_model) == ("shared", "timing", None)
+    assert files_in(CACHE) == before
+
+
 def test_models_json_describes_every_model_as_it_lies_there(built: Params) -> None:
     assert run_stage(Path.cwd(), "index", "--models").returncode == 0
     manifest = ModelsManifest.from_json((MANIFESTS / "models.json").read_bytes())
@@ -126,6 +225,8 @@ def test_a_broken_or_missing_archive_is_refused_and_no_manifest_written(built: P
     assert not MANIFESTS.exists()
 
 
-@pytest.mark.parametrize("arguments", [(), ("cpu", "--models"), ("--models", "--archives")], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [(), ("cpu", "--models"), ("--models", "--archives"), ("--models", "--merge")], ids=" ".join
+)
 def test_wrong_usage_exits_2(workspace: Path, arguments: tuple[str, ...]) -> None:
     assert run_stage(workspace, "index", *arguments).returncode == 2

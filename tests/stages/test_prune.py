@@ -7,8 +7,9 @@ import yaml
 
 from stages.files import BUILD
 from stages.lists import DVC_YAML, check_lists, listed
+from stages.lock import DVC_LOCK
 from stages.params import Params, ParamsError, load_params
-from stages.prune import DVC_LOCK, forget_stages, leftovers, write_lists
+from stages.prune import forget_stages, leftovers, write_lists
 from tests.stages import PARAMS, ROOT, document, refusal, write_params
 
 GONE = "fan_68_5"
@@ -33,6 +34,8 @@ def test_lists_lose_the_lines_of_what_is_gone_and_nothing_else(shortened: Params
         f"- build/models/{GONE}.onnx",
         "- build/trt_cache/sm86/rtx1.7_ort1.31",
         "- build/archives/rtx-cache-sm86.tar.zst",
+        "- build/engines/rtx-sm86/${key}",
+        f"- build/check/{GONE}.json",
     }
     assert {line.strip() for line in after} <= {line.strip() for line in before}
     comments = [line for line in before if line.lstrip().startswith("#")]
@@ -100,6 +103,7 @@ def test_what_no_stage_makes_is_left_over_by_its_shortest_path(workspace: Path) 
         "trt_cache/sm86/rtx1.7_ort1.31/manifest.json",
         "measured/metrics.json",
         "demo/swapped.jpg",
+        "timing/sm89/timing.cache",
     )
     for name in files:
         (BUILD / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,67 @@
+"""farm: rebuild some models' engines for some targets, side by side, or say what is stale and why."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+
+from stages.farm.choice import choose
+from stages.farm.plan import plan, table
+from stages.farm.rebuild import rebuild
+from stages.lists import check_lists
+from stages.params import load_params
+from stages.program import run_program
+
+
+def main() -> None:
+    """Run one of the farm's commands.
+
+    Raises:
+        MorphstreamError: There is no such model, group or target, a stage refuses, or DVC does.
+        OSError: A file can't be read or written.
+    """
+    arguments = _arguments()
+    params = load_params()
+    check_lists(params)
+    choice = choose(params, groups=arguments.group, models=arguments.model, targets=arguments.target)
+    if arguments.command == "plan":
+        is_filtered = arguments.group or arguments.model or arguments.target
+        stale = plan(params, choice if is_filtered else None)
+        print(json.dumps([asdict(one) for one in stale], indent=2) if arguments.json else table(stale))
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        counts = rebuild(params, choice, is_forced=arguments.force, jobs=arguments.jobs)
+    except KeyboardInterrupt:
+        sys.exit(130)  # what ran has been stopped
+    print(f"{counts.total()} stages: {', '.join(f'{count} {state}' for state, count in counts.items())}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m stages.farm", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    rebuilding = commands.add_parser("rebuild", help="bring engines up to date, and index them")
+    planning = commands.add_parser("plan", help="say what is stale, and why")
+    for command in (rebuilding, planning):
+        for option, what in (("group", "the models of a group"), ("model", "a model"), ("target", "a built target")):
+            command.add_argument(f"--{option}", action="append", default=[], metavar="NAME", help=f"{what}; repeatable")
+    planning.add_argument("--json", action="store_true", help="as a list of objects")
+    rebuilding.add_argument("--all", action="store_true", help="every model")
+    rebuilding.add_argument("--force", action="store_true", help="engines that are up to date too")
+    rebuilding.add_argument("--jobs", type=_jobs, default=os.cpu_count(), metavar="N", help="so many at once")
+    arguments = parser.parse_args()
+    if arguments.command == "rebuild" and bool(arguments.group or arguments.model) == arguments.all:
+        rebuilding.error("expected --group NAME or --model NAME, or else --all")
+    return arguments
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, seen {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    run_program(main, is_timed=False)

@@ -1,0 +1,136 @@
+"""DVC's side of the farm: which stages stand, which DVC's cache has, and what dvc.lock says of those that ran.
+
+`dvc repro` writes all of dvc.lock again after every stage, and no two at once: with a hundred stages that takes more
+than half a second each, and several side by side are no faster than one. So the farm runs the stages' programs itself,
+has DVC's own code judge and keep what they made, and writes dvc.lock for many at once (docs/adr/0007-farm.md).
+"""
+
+import json
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo, lock_repo
+from dvc.stage.cache import RunCacheNotFoundError
+from dvc.stage.serialize import to_lockfile
+
+from morphstream.artifact.errors import MorphstreamError
+from stages.lock import read_lock, write_lock
+
+_LOCK_EVERY_S = 10.0  # should this be killed, what ran since is in DVC's cache, and needn't run again
+
+
+class Pipeline:
+    """Holds the stages of dvc.yaml, under DVC's lock; `open_pipeline` makes it."""
+
+    def __init__(self, repo: Any) -> None:
+        self._stages = {stage.addressing: stage for stage in repo.index.stages}
+        self._graph, self._cache = repo.index.graph, repo.stage_cache
+        self._first = list(read_lock())
+        self._unlocked: dict[str, Any] = {}
+        self._locked_at = time.monotonic()
+
+    def with_upstream(self, names: Iterable[str]) -> list[str]:
+        """Return stages and all that they need, which comes first."""
+        stages = (self._stages[name] for name in names)
+        return [stage.addressing for stage in needed_first(self._graph, stages)]
+
+    def needs(self, name: str) -> set[str]:
+        """Return the stages whose outputs a stage reads."""
+        return {stage.addressing for stage in self._graph.successors(self._stages[name])}
+
+    def command(self, name: str) -> str:
+        """Return a stage's command."""
+        return str(self._stages[name].cmd)
+
+    def is_stale(self, name: str) -> bool:
+        """Whether DVC would run a stage, or take it from its cache."""
+        return bool(self._stages[name].changed())
+
+    def restore(self, name: str) -> bool:
+        """Take a stale stage's outputs from DVC's cache, if it has them; return whether it had."""
+        stage = self._stages[name]
+        for out in stage.outs:
+            if out.status():
+                out.remove()  # DVC would ask before it replaces what it can't bring back
+        try:
+            self._cache.restore(stage)
+        except RunCacheNotFoundError:
+            return False
+        return True
+
+    def keep(self, name: str) -> None:
+        """Put what a stage made into DVC's cache, and into dvc.lock by the end at the latest.
+
+        Raises:
+            MorphstreamError: dvc.lock is broken.
+            OSError: dvc.lock can't be written.
+        """
+        stage = self._stages[name]
+        stage.save()
+        stage.commit()
+        self._unlocked |= to_lockfile(stage)
+        if time.monotonic() - self._locked_at > _LOCK_EVERY_S:
+            self.write_lock()
+
+    def write_lock(self) -> None:
+        """Write dvc.lock: what is new in it stands in the order of dvc.yaml, whatever was done first.
+
+        Raises:
+            MorphstreamError: dvc.lock is broken.
+            OSError: It can't be written.
+        """
+        stages = read_lock() | self._unlocked
+        names = dict.fromkeys([*self._first, *self._stages])
+        write_lock({name: stages[name] for name in names if name in stages})
+        self._locked_at = time.monotonic()
+
+
+@contextmanager
+def open_pipeline() -> Iterator[Pipeline]:
+    """Give the pipeline while no other DVC runs here, and write dvc.lock however the block ends.
+
+    Raises:
+        MorphstreamError: Another DVC runs, or DVC refuses something; or dvc.lock is broken.
+        OSError: dvc.lock can't be written.
+    """
+    logging.getLogger("dvc").setLevel(logging.WARNING)
+    try:
+        with Repo() as repo, lock_repo(repo):
+            _remove_torn(Path(repo.tmp_dir) / "rwlock")
+            pipeline = Pipeline(repo)
+            try:
+                yield pipeline
+            finally:
+                pipeline.write_lock()
+    except DvcException as error:
+        raise MorphstreamError(" ".join(str(error).split())) from error
+
+
+def needed_first(graph: Any, stages: Iterable[Any]) -> list[Any]:
+    """Return stages and all that they need, each behind what it needs itself."""
+    found: dict[Any, None] = {}
+
+    def visit(stage: Any) -> None:
+        if stage not in found:
+            for needed in graph.successors(stage):
+                visit(needed)
+            found[stage] = None
+
+    for stage in stages:
+        visit(stage)
+    return list(found)
+
+
+def _remove_torn(path: Path) -> None:
+    """Remove DVC's list of paths in use if a DVC that was killed left half of it; all write it under the lock."""
+    try:
+        json.loads(path.read_bytes())
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        path.unlink()

@@ -1,0 +1,109 @@
+"""Tell which stages are stale and why, in the order of dvc.yaml: nothing is run and no file is changed.
+
+DVC alone would name only `declare`, until that has run; here its files are taken as it would write them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from morphstream.artifact.errors import MorphstreamError
+from stages.declare import DECLARED, declarations, to_json
+from stages.farm.choice import Choice, choose, engine_stages
+from stages.farm.pipeline import needed_first
+from stages.farm.why import IS_STALE, reasons
+from stages.lock import read_lock
+from stages.params import Params
+
+_MANY = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stale:
+    """A stage that `dvc repro` would run, or take from its cache.
+
+    Attributes:
+        stage: Its name.
+        verb: What it does.
+        target: The target that it is about, if one.
+        model: The model that it is about, if one.
+        group: That model's group.
+        why: At least one reason.
+    """
+
+    stage: str
+    verb: str
+    target: str | None
+    model: str | None
+    group: str | None
+    why: tuple[str, ...]
+
+
+def plan(params: Params, choice: Choice | None) -> list[Stale]:
+    """Return what is stale.
+
+    Args:
+        params: What params.yaml says.
+        choice: Tell only of what its rebuild looks at; None is the whole pipeline.
+
+    Raises:
+        MorphstreamError: DVC can't read the pipeline, or dvc.lock is broken.
+        OSError: A file can't be read.
+    """
+    try:
+        with Repo() as repo:
+            why = _reasons(repo, params)
+            order = [stage.addressing for stage in repo.index.stages]
+            wanted = set(order) if choice is None else _looked_at(repo, choice)
+    except DvcException as error:
+        raise MorphstreamError(" ".join(str(error).split())) from error
+    return [_stale(params, stage, why[stage]) for stage in order if stage in wanted and why[stage]]
+
+
+def table(stale: list[Stale]) -> str:
+    """Return a line for each stage, aligned, or that there is none."""
+    if not stale:
+        return "everything is up to date"
+    width = max(len(one.stage) for one in stale)
+    return "\n".join(f"{one.stage:{width}}  {'; '.join(_shortened(one.why))}" for one in stale)
+
+
+def _shortened(why: tuple[str, ...]) -> list[str]:
+    """Return reasons with only the first of the stages that are stale, where these are many."""
+    above = [reason for reason in why if reason.endswith(IS_STALE)]
+    if len(above) < _MANY:
+        return list(why)
+    rest = f"{above[0].removesuffix(IS_STALE)} and {len(above) - 1} more are stale"
+    return [reason for reason in why if reason not in above] + [rest]
+
+
+def _reasons(repo: Any, params: Params) -> dict[str, tuple[str, ...]]:
+    """Return the reasons of every stage, those first that others need."""
+    declared = {str(DECLARED / f"{name}.json"): to_json(document) for name, document in declarations(params)}
+    locked = read_lock()
+    makers: dict[str, str] = {}
+    why: dict[str, tuple[str, ...]] = {}
+    for stage in needed_first(repo.index.graph, repo.index.stages):
+        name = stage.addressing
+        why[name] = tuple(reasons(stage, declared, makers)) if name in locked else ("never built",)
+        if why[name]:
+            makers |= {out.def_path: name for out in stage.outs}
+    return why
+
+
+def _looked_at(repo: Any, choice: Choice) -> set[str]:
+    engines = {stage for stage, _, _ in engine_stages(choice)}
+    stages = [stage for stage in repo.index.stages if stage.addressing in engines]
+    above = {stage.addressing for stage in needed_first(repo.index.graph, stages)}
+    return above | {f"index@{target}" for target in choice.targets}
+
+
+def _stale(params: Params, stage: str, why: tuple[str, ...]) -> Stale:
+    verb, _, name = stage.partition("@")
+    engines = {engine: (target, model) for engine, target, model in engine_stages(choose(params))}
+    alone = (name if name in params.builds else None, name if name in params.models else None)
+    target, model = engines.get(stage, alone)
+    group = params.models[model].group if model else None
+    return Stale(stage=stage, verb=verb, target=target, model=model, group=group, why=why)

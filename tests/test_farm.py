@@ -1,0 +1,229 @@
+"""The farm as its users run it: it rebuilds what it is told to and nothing else, and survives being killed.
+
+One workspace, of three models and two targets, is built by the farm once; the tests copy it.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from morphstream.artifact.digest import verify_file
+from morphstream.artifact.manifest import EngineManifest
+from stages.files import CACHES, ENGINES
+from tests.stages import files_in, needs_rtx
+from tests.test_pipeline import Workspace, copy_project
+
+pytestmark = needs_rtx
+
+MODELS = ("fan_68_5", "inswapper_128_fp16", "xseg_1")
+TARGETS = ("cpu", "rtx-sm89")
+INDEXES = [f"index@{target}" for target in TARGETS]
+RTX_CACHE = CACHES / "sm89/rtx1.7_ort1.31"
+FARM = ("python", "-m", "stages.farm")
+
+
+@pytest.fixture(scope="module")
+def farmed(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Build every engine with the farm."""
+    workspace = Workspace(tmp_path_factory.mktemp("farm") / "farmed")
+    copy_project(workspace, MODELS, TARGETS)
+    printed = workspace.run(*FARM, "rebuild", "--all", "--jobs", "2").splitlines()
+    assert printed[-1] == "15 stages: 15 run"
+    assert sorted(line.rpartition("(")[2] for line in printed[:-1]) == sorted(f"{i} of 15)" for i in range(1, 16))
+    workspace.commit()
+    return workspace
+
+
+@pytest.fixture
+def copy(farmed: Workspace, tmp_path: Path) -> Workspace:
+    """Copy the workspace with all that was built, and DVC's cache."""
+    folder = tmp_path / "copy"
+    shutil.copytree(farmed.folder, folder, symlinks=True)
+    return Workspace(folder)
+
+
+def built(workspace: Workspace) -> dict[str, bytes]:
+    """Return every file of build/ and dvc.lock."""
+    return {**files_in(workspace.folder / "build"), "dvc.lock": (workspace.folder / "dvc.lock").read_bytes()}
+
+
+def rebuilt(workspace: Workspace, *options: str) -> dict[str, str]:
+    """Run a rebuild and return how each stage was done that wasn't up to date."""
+    lines = workspace.run(*FARM, "rebuild", *options, "--jobs", "2").splitlines()
+    done = (line.rpartition(" (")[0].partition(" ") for line in lines[:-1])
+    return {stage: "run" if how.endswith(" s") else how for stage, _, how in done}
+
+
+def refused(workspace: Workspace, *options: str) -> str:
+    """Run a rebuild that must refuse, and return its last line."""
+    farm = workspace.start(*FARM, "rebuild", *options)
+    output, _ = farm.communicate()
+    assert farm.returncode == 1, output
+    return output.splitlines()[-1]
+
+
+def plan(workspace: Workspace, *options: str) -> dict[str, list[str]]:
+    """Return why each stage is stale."""
+    return {one["stage"]: one["why"] for one in json.loads(workspace.run(*FARM, "plan", "--json", *options))}
+
+
+def change(workspace: Workspace, *keys: str, value: Any) -> None:
+    """Set a value in params.yaml."""
+    path = workspace.folder / "params.yaml"
+    data = yaml.safe_load(path.read_text("utf-8"))
+    above = data
+    for key in keys[:-1]:
+        above = above[key]
+    above[keys[-1]] = value
+    path.write_text(yaml.safe_dump(data, sort_keys=False), "utf-8")
+
+
+def check_caches(workspace: Workspace) -> None:
+    """Check that every cache that is there holds exactly the files that its manifest names."""
+    for path in workspace.folder.joinpath(CACHES).glob("*/*/manifest.json"):
+        manifest = EngineManifest.from_json(path.read_bytes())
+        assert {file.name for file in path.parent.iterdir()} == {"manifest.json", *manifest.engine_files}
+        for name, entry in manifest.engine_files.items():
+            assert entry.digest is not None
+            verify_file(path.parent / name, entry.digest)
+
+
+def test_after_the_farm_dvc_has_nothing_to_do(farmed: Workspace) -> None:
+    assert farmed.repro(*INDEXES) == set()
+    assert farmed.run("git", "status", "--porcelain") == ""
+    stages = list(farmed.locked())
+    assert [stage for stage in stages if stage.startswith("compile")] == [
+        f"compile@{target}-{model}" for target in TARGETS for model in MODELS
+    ]
+    assert plan(farmed, "--target", "rtx-sm89", "--target", "cpu") == {}
+    check_caches(farmed)
+
+
+def test_a_rebuild_of_what_is_up_to_date_runs_nothing_and_a_forced_one_changes_nothing(copy: Workspace) -> None:
+    before = built(copy)
+    assert rebuilt(copy, "--group", "masks", "--target", "rtx-sm89") == {}
+    assert rebuilt(copy, "--group", "masks", "--target", "rtx-sm89", "--force") == {"compile@rtx-sm89-xseg_1": "run"}
+    assert built(copy) == before
+
+
+def test_a_fresh_clone_builds_what_is_chosen_and_merges_it_into_the_cache_that_is_there(
+    farmed: Workspace, tmp_path: Path
+) -> None:
+    clone = farmed.clone(tmp_path / "clone")
+    shutil.copytree(farmed.folder / RTX_CACHE, clone.folder / RTX_CACHE)
+    done = rebuilt(clone, "--model", "xseg_1", "--target", "rtx-sm89")
+    assert done == dict.fromkeys(
+        ("declare", "fetch@xseg_1", "prepare@xseg_1", "compile@rtx-sm89-xseg_1", "index@rtx-sm89"), "run"
+    )
+    before, after = built(farmed), built(clone)
+    assert after == {name: before[name] for name in after}
+    wanted = ("declared/", "models/xseg_1.onnx", "prepared/xseg_1/", "engines/rtx-sm89/xseg_1/", "trt_cache/sm89/")
+    assert set(after) - {name for name in before if name.startswith(wanted)} == {"dvc.lock"}
+
+
+def test_a_plan_says_why_and_changes_no_file(copy: Workspace) -> None:
+    engine = next((copy.folder / ENGINES / "cpu/fan_68_5").glob("*.bin"))
+    engine.unlink()
+    engine.write_bytes(b"altered")
+    shutil.rmtree(copy.folder / ENGINES / "rtx-sm89/fan_68_5")
+    change(copy, "models", "xseg_1", "precision", value="fp16")
+    change(copy, "targets", "rtx-sm89", "toolchain", "tensorrt_rtx", value="1.7.2")
+    with (copy.folder / "stages/check.py").open("a") as source:
+        source.write("\n")
+    before = files_in(copy.folder)
+    stale = plan(copy)
+    assert {name: data for name, data in files_in(copy.folder).items() if not name.startswith(".dvc/tmp")} == {
+        name: data for name, data in before.items() if not name.startswith(".dvc/tmp")
+    }
+    toolchain = "toolchain: tensorrt_rtx 1.7.1.116 -> 1.7.2"
+    assert stale["declare"] == ["params.yaml changed", "source of stages changed"]
+    assert stale["prepare@xseg_1"] == ["params: precision fp32 -> fp16"]
+    assert stale["compile@cpu-xseg_1"] == ["prepare@xseg_1 is stale"]
+    assert stale["compile@rtx-sm89-xseg_1"] == [toolchain, "prepare@xseg_1 is stale"]
+    assert stale["compile@cpu-fan_68_5"] == ["build/engines/cpu/fan_68_5 was altered"]
+    assert stale["compile@rtx-sm89-fan_68_5"] == [toolchain, "build/engines/rtx-sm89/fan_68_5 is missing"]
+    assert stale["index@rtx-sm89"][0] == toolchain
+    assert stale["check@xseg_1"] == ["never built"]
+    assert "fetch@xseg_1" not in stale
+    chosen = plan(copy, "--group", "masks", "--target", "cpu")
+    assert set(chosen) == {"declare", "prepare@xseg_1", "compile@cpu-xseg_1", "index@cpu"}
+
+
+def test_a_stage_that_refuses_is_told_in_its_own_words_and_nothing_is_lost(copy: Workspace) -> None:
+    before = built(copy)
+    change(copy, "targets", "rtx-sm89", "toolchain", "tensorrt_rtx", value="1.7.2")
+    message = refused(copy, "--all")
+    assert message.startswith("farm rebuild --all: compile rtx-sm89 ")
+    assert message.endswith("this machine has 1.7.1.116; install 1.7.2 or change the target")
+    kept = {name: data for name, data in built(copy).items() if not name.startswith(("declared/", "dvc.lock"))}
+    assert kept == {name: before[name] for name in kept}
+    assert set(before) - set(kept) == {name for name in before if name.startswith(("declared/", "dvc.lock"))}
+
+
+def test_what_dvc_s_cache_has_is_not_built_again(copy: Workspace) -> None:
+    before = built(copy)
+    shutil.rmtree(copy.folder / ENGINES / "cpu")
+    done = rebuilt(copy, "--all", "--target", "cpu")
+    assert done == {f"compile@cpu-{model}": "restored from DVC's cache" for model in MODELS}
+    assert built(copy) == before
+
+
+def test_a_rebuild_that_is_killed_anywhere_leaves_whole_caches_and_the_next_has_the_same_digests(
+    copy: Workspace,
+) -> None:
+    before = built(copy)
+    moments = random.Random(0)
+    for _ in range(3):
+        farm = copy.start(*FARM, "rebuild", "--all", "--force", "--jobs", "2")
+        time.sleep(moments.uniform(0.7, 2.8))
+        os.killpg(farm.pid, signal.SIGKILL)
+        farm.communicate()
+        check_caches(copy)
+    (copy.folder / ".dvc/tmp/rwlock").write_text('{"read": {"', "utf-8")
+    rebuilt(copy, "--all", "--force")
+    assert built(copy) == before
+    assert copy.repro(*INDEXES) == set()
+
+
+def test_an_interrupted_rebuild_stops_what_runs(copy: Workspace) -> None:
+    farm = copy.start(*FARM, "rebuild", "--all", "--force", "--jobs", "1")
+    assert farm.stdout is not None
+    farm.stdout.readline()
+    farm.send_signal(signal.SIGINT)
+    output, _ = farm.communicate()
+    assert farm.returncode == 130
+    assert "Traceback" not in output
+    assert not [name for name in built(copy) if ".part" in name or ".old" in name]
+    with pytest.raises(ProcessLookupError):
+        os.killpg(farm.pid, 0)
+    check_caches(copy)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("rebuild", "--group", "mask"), 1),
+        (("plan", "--model", "xseg"), 1),
+        (("rebuild", "--all", "--target", "sm89"), 1),
+        (("rebuild",), 2),
+        (("rebuild", "--target", "cpu"), 2),
+        (("rebuild", "--all", "--jobs", "0"), 2),
+        ((), 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
+)
+def test_an_unknown_name_is_refused_and_nothing_chosen_is_wrong_usage(
+    farmed: Workspace, options: tuple[str, ...], code: int
+) -> None:
+    farm = farmed.start(*FARM, *options)
+    output, _ = farm.communicate()
+    assert farm.returncode == code
+    assert output.startswith("usage: " if code == 2 else f"farm {' '.join(options)}: params.yaml: ")
