@@ -8,7 +8,7 @@ a `dvc repro` with nothing to do take half as long again (docs/adr/0003-declared
 import argparse
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from stages.program import run_program
 
 DECLARED = BUILD / "declared"
 _SOURCE = Path("stages")
-_FETCH, _PREPARE, _CHECK = ("fetch.py", "kit"), ("prepare.py", "surgery"), ("check.py", "surgery")
+_FETCH, _PREPARE = ("fetch.py", "kit"), ("prepare.py", "surgery")
+_CHECK = ("check.py", "parity", "photos.py", "surgery")
 
 
 def main() -> None:
@@ -36,7 +37,12 @@ def main() -> None:
         for stage, document in declarations(params):
             path = part / f"{stage}.json"
             path.parent.mkdir(exist_ok=True)
-            path.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+            path.write_bytes(to_json(document))
+
+
+def to_json(document: Mapping[str, object]) -> bytes:
+    """Return a declaration as its file holds it."""
+    return (json.dumps(document, indent=2) + "\n").encode()
 
 
 def declarations(params: Params) -> Iterator[tuple[str, dict[str, object]]]:
@@ -48,9 +54,10 @@ def declarations(params: Params) -> Iterator[tuple[str, dict[str, object]]]:
     sources = {files: source_digest(*files) for files in (_FETCH, _PREPARE, _CHECK)}
     for model in params.models.values():
         yield f"fetch/{model.name}", {**_origin(params, model), "source": sources[_FETCH]}
-        choices = {key: getattr(model, key) for key in ("role", "group", "precision", "inputs")}
+        choices = {key: getattr(model, key) for key in ("role", "group", "precision", "inputs", "batch")}
         yield f"prepare/{model.name}", {**choices, "source": sources[_PREPARE]}
-        yield f"check/{model.name}", {"tolerance": model.tolerance, "source": sources[_CHECK]}
+        bounds = {"tolerance": asdict(model.tolerance), "targets": list(params.builds)}
+        yield f"check/{model.name}", {**bounds, "source": sources[_CHECK]}
     for build in params.builds.values():
         yield (
             f"compile/{build.target.name}",
@@ -91,7 +98,7 @@ def _origin(params: Params, model: Model) -> dict[str, object]:
 
 
 def _target(options: TargetOptions) -> dict[str, object]:
-    return {**asdict(options.target), "batch": options.batch}
+    return {**asdict(options.target), "archs": options.archs}
 
 
 if __name__ == "__main__":

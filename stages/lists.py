@@ -18,12 +18,24 @@ def listed(params: Params) -> dict[str, list[str]]:
     caches = [str(CACHES / build.cache_key) for build in params.builds.values()]
     names = [MODELS_ARCHIVE, *(build.archive for build in params.builds.values())]
     archives = [str(ARCHIVES / f"{name}.tar.zst") for name in names]
+    cpus = [build for build in params.builds.values() if build.target.target.builder == "openvino"]
     return {
         "index": [f"build/engines/${{key}}/{name}" for name in params.models],
         "index_models": models,
         "pack_models": [str(BUILD / file) for file in model_files(params)],
         "index_archives": archives,
         "validate": [*models, *caches, *archives],
+        "check": [
+            "build/${item.file}",
+            "build/prepared/${key}",
+            *(f"build/engines/{target}/${{key}}" for target in params.builds),
+        ],
+        "report": [
+            "runtime/morphstream",
+            str(BUILD / "validated.json"),
+            *(str(ARCHIVES / f"{build.archive}.tar.zst") for build in cpus),
+            *(str(BUILD / "check" / f"{name}.json") for name in params.models),
+        ],
     }
 
 

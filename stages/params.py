@@ -18,6 +18,7 @@ Origin = Literal["kit", "hub"]
 Role = Literal["detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer"]
 Delivery = Literal["baked", "stream", "on_request"]
 Precision = Literal["fp32", "fp16"]
+SINGLE_ROLES = ("swapper", "occluder", "parser", "restorer")  # half precision shows in what they paint
 
 _T = TypeVar("_T")
 _REVISION = re.compile(r"[0-9a-f]{40}")
@@ -51,6 +52,19 @@ class ArchiveOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How far outputs may be from the original where half precision or a GPU made them.
+
+    Attributes:
+        cosine: Least cosine of numbers.
+        levels: Greatest difference of a uint8 crop.
+    """
+
+    cosine: float
+    levels: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """One model; `name` is its key in params.yaml."""
 
@@ -64,8 +78,9 @@ class Model:
     delivery: Delivery
     precision: Precision
     inputs: Mapping[str, tuple[int, ...]]
+    batch: tuple[int, ...]
     licence: str
-    tolerance: float
+    tolerance: Tolerance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +90,12 @@ class TargetOptions:
     Attributes:
         name: Its key in params.yaml.
         target: Arch, builder and toolchain.
-        batch: Largest batch of an engine whose model has a dynamic one.
+        archs: What one of its engines runs on; several where the arch is ``portable``.
     """
 
     name: str
     target: Target
-    batch: int
+    archs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +179,8 @@ def _model(name: str, value: object) -> Model:
     entry = _fields(Model, value, where, given={"name": name})
     for key, choices in (("role", Role), ("delivery", Delivery), ("precision", Precision)):
         _choice(entry[key], f"{where}.{key}", choices)
+    if entry["role"] in SINGLE_ROLES and entry["precision"] != "fp32":
+        raise ParamsError(f"{where}.precision", f"fp32 for the role {entry['role']}", entry["precision"])
     for key in ("file", "worker", "group", "licence"):
         _kind(entry[key], f"{where}.{key}", str)
     if not re.fullmatch(vocabulary.MODEL_PATH.pattern, entry["file"]):
@@ -178,13 +195,20 @@ def _model(name: str, value: object) -> Model:
     for key, shape in _mapping(entry["inputs"], f"{where}.inputs").items():
         dims = _kind(shape, f"{where}.inputs.{key}", list)
         inputs[key] = tuple(_kind(dim, f"{where}.inputs.{key}", int) for dim in dims)
-    _kind(entry["tolerance"], f"{where}.tolerance", float)
-    return Model(**{**entry, "inputs": inputs})
+    batch = [_kind(size, f"{where}.batch", int) for size in _kind(entry["batch"], f"{where}.batch", list)]
+    if len(batch) != 3 or not 1 <= batch[0] <= batch[1] <= batch[2]:
+        raise ParamsError(f"{where}.batch", "least, usual and greatest, at least 1 and in that order", batch)
+    tolerance = _fields(Tolerance, entry["tolerance"], f"{where}.tolerance")
+    _kind(tolerance["cosine"], f"{where}.tolerance.cosine", float)
+    _kind(tolerance["levels"], f"{where}.tolerance.levels", int)
+    return Model(**{**entry, "inputs": inputs, "batch": tuple(batch), "tolerance": Tolerance(**tolerance)})
 
 
 def _target(name: str, value: object) -> TargetOptions:
     where = f"targets.{name}"
-    entry = _keys(value, where, ("builder", "arch", "toolchain", "batch"))
+    entry = _mapping(value, where)
+    is_portable = entry.get("arch") == "portable"
+    entry = _keys(entry, where, ("builder", "arch", "toolchain", *(["archs"] if is_portable else [])))
     toolchain = {
         key: _kind(version, f"{where}.toolchain.{key}", str)  # without quotes YAML reads 2026.10 as 2026.1
         for key, version in _mapping(entry["toolchain"], f"{where}.toolchain").items()
@@ -193,7 +217,10 @@ def _target(name: str, value: object) -> TargetOptions:
         target = Target(arch=entry["arch"], builder=entry["builder"], toolchain=toolchain)
     except (ValueError, TypeError) as error:
         raise ParamsError(where, "an arch, a builder and its toolchain", str(error)) from None
-    return TargetOptions(name=name, target=target, batch=_kind(entry["batch"], f"{where}.batch", int))
+    archs = _kind(entry["archs"], f"{where}.archs", list) if is_portable else [target.arch]
+    if not archs or not all(isinstance(arch, str) and re.fullmatch(r"sm[0-9]+|x86_64|aarch64", arch) for arch in archs):
+        raise ParamsError(f"{where}.archs", "archs such as sm89", archs)
+    return TargetOptions(name=name, target=target, archs=tuple(archs))
 
 
 def _build(name: str, value: object, targets: Mapping[str, TargetOptions]) -> Build:

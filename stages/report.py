@@ -9,6 +9,7 @@ import io
 import json
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from morphstream.artifact.errors import MorphstreamError
 from morphstream.face.swapper import FaceSwapper
 from morphstream.face.types import Face, Frame
 from morphstream.media.image import write_image
+from stages import summary
 from stages.files import BUILD, write_whole
 from stages.params import Params, load_params
 from stages.photos import astronaut, solvay
@@ -32,7 +34,7 @@ SWAP_MODELS = (
 )
 FACES_AT_LEAST = 25  # of the 29 people in the photo
 GAIN_AT_LEAST = 0.5  # of the cosine to the source
-MEASURED = BUILD / "measured"
+MEASURED, CHECKED, PARITY = BUILD / "measured", BUILD / "check", BUILD / "parity"
 
 
 def main() -> None:
@@ -51,10 +53,13 @@ def main() -> None:
         morphstream.boot(folder, target="cpu", source=BUILD)
         for name in (name for name in SWAP_MODELS if name in params.models):
             metrics[name] = _swap(Path(folder), name, source, target)
-    metrics |= {"parity": _parity(params)}
-    verdict = {"faces_at_least": FACES_AT_LEAST, "gain_at_least": GAIN_AT_LEAST, "passed": list(metrics)[:-1]}
-    _write_json(MEASURED / "metrics.json", metrics)
-    _write_json(BUILD / "report.json", {"swaps": verdict, "executed": _executed(params)})
+    verdict = {"faces_at_least": FACES_AT_LEAST, "gain_at_least": GAIN_AT_LEAST, "passed": list(metrics)}
+    _write_json(MEASURED / "metrics.json", {**metrics, "parity": _measured(params)})
+    records = {name: json.loads((CHECKED / f"{name}.json").read_text("utf-8")) for name in params.models}
+    _write_csv(PARITY / "nines.csv", ("comparison", "nines"), summary.nines(records))
+    _write_csv(PARITY / "decibels.csv", ("comparison", "psnr_db"), summary.decibels(records))
+    print(summary.table(records))
+    _write_json(BUILD / "report.json", {"swaps": verdict, "executed": summary.executed(records), "parity": records})
 
 
 def _swap(store: Path, name: str, source: Frame, target: Frame) -> dict[str, float]:
@@ -67,7 +72,8 @@ def _swap(store: Path, name: str, source: Frame, target: Frame) -> dict[str, flo
         before = [swapper.identify(target, face).similarity(identity) for face in faces]
         after = [swapper.identify(swapped, _nearest(face, found)).similarity(identity) for face in faces]
     write_image(MEASURED / f"{name}.jpg", swapped)
-    _write_plot(before, after)
+    rows = ((place, f"{b:.4f}", f"{a:.4f}") for place, (b, a) in enumerate(zip(before, after, strict=True)))
+    _write_csv(MEASURED / "similarity.csv", ("face", "before", "after"), rows)
     gains = np.subtract(after, before)
     enough = int((gains >= GAIN_AT_LEAST).sum())
     if enough < FACES_AT_LEAST:
@@ -89,22 +95,18 @@ def _nearest(face: Face, found: list[Face]) -> Face:
     return min(found, key=lambda other: float(np.abs(other.points5 - face.points5).sum()), default=face)
 
 
-def _parity(params: Params) -> dict[str, object]:
+def _measured(params: Params) -> dict[str, object]:
     """Return what `check` measured on this machine, so far as it ran here."""
     files = {name: MEASURED / "check" / f"{name}.json" for name in params.models}
     return {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.is_file()}
 
 
-def _executed(params: Params) -> dict[str, bool]:
-    return {name: build.target.target.builder == "openvino" for name, build in params.builds.items()}
-
-
-def _write_plot(before: list[float], after: list[float]) -> None:
+def _write_csv(path: Path, head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["face", "before", "after"])
-    writer.writerows([place, f"{b:.4f}", f"{a:.4f}"] for place, (b, a) in enumerate(zip(before, after, strict=True)))
-    write_whole(MEASURED / "similarity.csv", text.getvalue().encode())
+    writer.writerow(head)
+    writer.writerows(rows)
+    write_whole(path, text.getvalue().encode())
 
 
 def _write_json(path: Path, document: object) -> None:

@@ -39,16 +39,17 @@ def every(verb: str) -> set[str]:
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        pytest.param(put(f"models/{MODEL}/precision", "fp16"), {f"prepare/{MODEL}"}, id="precision"),
-        pytest.param(put(f"models/{MODEL}/tolerance", 0.5), {f"check/{MODEL}"}, id="tolerance"),
+        pytest.param(put("models/w600k_r50/precision", "fp32"), {"prepare/w600k_r50"}, id="precision"),
+        pytest.param(put(f"models/{MODEL}/batch", [1, 1, 2]), {f"prepare/{MODEL}"}, id="batch"),
+        pytest.param(put(f"models/{MODEL}/tolerance/cosine", 0.5), {f"check/{MODEL}"}, id="tolerance"),
+        pytest.param(put(f"models/{MODEL}/tolerance/levels", 3), {f"check/{MODEL}"}, id="tolerance of crops"),
         pytest.param(put(f"models/{MODEL}/inputs", {"input": [1, 256, 256, 3]}), {f"prepare/{MODEL}"}, id="shape"),
         pytest.param(put(f"models/{MODEL}/licence", "another"), set(), id="licence"),
         pytest.param(put(f"models/{MODEL}/sha256", "0" * 64), set(), id="pin of a model that the kit makes"),
-        pytest.param(put("targets/cpu/batch", 4), {"compile/cpu"}, id="batch"),
         pytest.param(
             put("targets/cpu/toolchain/openvino", "2026.4.2"), {"compile/cpu", "index/cpu"}, id="patch version"
         ),
-        pytest.param(put("targets/rtx-sm75/batch", 2), set(), id="target that is not built"),
+        pytest.param(put("targets/rtx-sm75/toolchain/onnxruntime", "1.31.2"), set(), id="target that is not built"),
         pytest.param(lambda data: data["models"].pop("gfpgan"), every("index"), id="one model less"),
         pytest.param(put("archive/level", 4), set(), id="level"),
     ],

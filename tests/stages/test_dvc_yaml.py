@@ -14,20 +14,22 @@ STAGES: dict[str, dict[str, Any]] = {
     name: stage.get("do", stage)
     for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"].items()
 }
+NOT_LISTED = ("stages/", "manifests/", "build/declared/", "build/manifests/")
+KINDS = {"outs": ("outs", "metrics", "plots")}
 
 
 def paths(stage: str, key: str) -> list[str]:
-    """Return a stage's dependencies or outputs."""
-    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in STAGES[stage].get(key, ())]
+    """Return a stage's dependencies, or its outputs of any kind."""
+    entries = [entry for kind in KINDS.get(key, (key,)) for entry in STAGES[stage].get(kind, ())]
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
 
 
 @pytest.mark.parametrize("stage", listed(PARAMS))
 def test_lists_are_those_of_params_in_the_same_order(stage: str) -> None:
     wanted = listed(PARAMS)[stage]
     assert [dep for dep in paths(stage, "deps") if dep in wanted] == wanted
-    folders = tuple({dep.rpartition("/")[0] for dep in wanted})
-    others = [dep for dep in paths(stage, "deps") if dep.startswith(folders) and dep not in wanted]
-    assert [dep for dep in others if not dep.startswith("build/manifests/")] == []
+    others = [dep for dep in paths(stage, "deps") if dep not in wanted]
+    assert [dep for dep in others if not dep.startswith(NOT_LISTED)] == []
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -61,7 +63,8 @@ def test_only_files_in_git_are_outside_dvc_s_cache() -> None:
     uncached = {
         path
         for stage in STAGES.values()
-        for entry in stage["outs"]
+        for kind in KINDS["outs"]
+        for entry in stage.get(kind, ())
         if isinstance(entry, dict)
         for path, options in entry.items()
         if options.get("cache") is False

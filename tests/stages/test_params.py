@@ -84,11 +84,29 @@ def test_no_two_models_or_targets_are_published_under_one_name() -> None:
         pytest.param("models/xseg_1/role", "net", "models.xseg_1.role: expected one of", id="unknown role"),
         pytest.param("models/xseg_1/role", ["parser"], "models.xseg_1.role: ", id="role as a list"),
         pytest.param("models/xseg_1/precision", "int8", "models.xseg_1.precision: ", id="unknown precision"),
+        *(
+            pytest.param(
+                f"models/{name}/precision",
+                "fp16",
+                f"models.{name}.precision: expected fp32 for the role {role}, seen 'fp16'",
+                id=f"half precision for a {role}",
+            )
+            for name, role in {
+                "inswapper_128_fp16": "swapper",
+                "xseg_1": "occluder",
+                "bisenet_resnet_18": "parser",
+                "gfpgan": "restorer",
+            }.items()
+        ),
         pytest.param("models/xseg_1/delivery", "mail", "models.xseg_1.delivery: ", id="unknown delivery"),
         pytest.param("models/xseg_1/bytes", "70 MB", "models.xseg_1.bytes: ", id="bytes as text"),
         pytest.param("models/xseg_1/bytes", True, "models.xseg_1.bytes: ", id="bytes as a truth"),
         pytest.param("models/xseg_1/sha256", "c4d1", "models.xseg_1.sha256: expected 64", id="short sha256"),
-        pytest.param("models/xseg_1/tolerance", 1, "models.xseg_1.tolerance: ", id="tolerance as an integer"),
+        pytest.param("models/xseg_1/tolerance", 0.99, "models.xseg_1.tolerance: ", id="tolerance as a number"),
+        pytest.param(
+            "models/xseg_1/tolerance/cosine", 1, "models.xseg_1.tolerance.cosine: ", id="cosine as an integer"
+        ),
+        pytest.param("models/xseg_1/tolerance/levels", 1.5, "models.xseg_1.tolerance.levels: ", id="half a level"),
         pytest.param("models/xseg_1/inputs", [1], "models.xseg_1.inputs: ", id="inputs as a list"),
         pytest.param("models/xseg_1/inputs/input", 3, "models.xseg_1.inputs.input: ", id="shape as a number"),
         pytest.param("models/xseg_1/inputs/input", ["N"], "models.xseg_1.inputs.input: ", id="axis as text"),
@@ -98,7 +116,13 @@ def test_no_two_models_or_targets_are_published_under_one_name() -> None:
         pytest.param("hub/revision", "A" * 40, "hub.revision: expected a commit of 40", id="capitals"),
         pytest.param("archive/level", "3", "archive.level: ", id="level as text"),
         pytest.param("archive/zstandard", 0.25, "archive.zstandard: ", id="version as a number"),
-        pytest.param("targets/cpu/batch", 8.0, "targets.cpu.batch: ", id="batch with a fraction"),
+        pytest.param("models/xseg_1/batch", [1, 2, 8.0], "models.xseg_1.batch: ", id="batch with a fraction"),
+        pytest.param("models/xseg_1/batch", [1, 8], "models.xseg_1.batch: ", id="batch without the usual"),
+        pytest.param("models/xseg_1/batch", [2, 1, 8], "models.xseg_1.batch: ", id="batch out of order"),
+        pytest.param("models/xseg_1/batch", [0, 1, 8], "models.xseg_1.batch: ", id="batch of none"),
+        pytest.param("targets/rtx-portable/archs", [], "targets.rtx-portable.archs: ", id="portable for no arch"),
+        pytest.param("targets/rtx-portable/archs", ["ada"], "targets.rtx-portable.archs: ", id="portable for a name"),
+        pytest.param("targets/rtx-sm89/archs", ["sm89"], "targets.rtx-sm89.archs: ", id="archs of one arch"),
         pytest.param("targets/cpu/arch", "x87", "targets.cpu: expected an arch", id="unknown arch"),
         pytest.param("targets/cpu/builder", "tvm", "targets.cpu: expected an arch, a builder", id="unknown builder"),
         pytest.param("targets/cpu/toolchain", {}, "targets.cpu: ", id="no toolchain"),
@@ -133,7 +157,7 @@ def test_a_wrong_value_is_refused_by_its_path(tmp_path: Path, where: str, value:
     assert len(str(error.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("where", ["hub", "models/xseg_1/sha256", "targets/cpu/batch", "archive/level"])
+@pytest.mark.parametrize("where", ["hub", "models/xseg_1/sha256", "models/xseg_1/licence", "archive/level"])
 def test_a_missing_key_is_refused_by_its_path(tmp_path: Path, where: str) -> None:
     data = document()
     *above, last = where.split("/")

@@ -1,0 +1,91 @@
+"""Compare a model's prepared files and engines with the original and with each other, each run once."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import onnx
+from onnx import TensorProto
+
+from morphstream.artifact.errors import ModelError
+from stages.files import BUILD, ENGINES, PREPARED
+from stages.params import Model, TargetOptions, Tolerance
+from stages.parity.figures import SINGLE, Arrays, Figures, compare_outputs
+from stages.parity.gpu import run_gpu
+from stages.parity.inputs import ROWS, sample_inputs
+from stages.parity.run import run_onnx, run_openvino, run_original
+from stages.surgery.plan import Plan, plan_of
+from stages.surgery.read import read_model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """How far one thing is from another.
+
+    Attributes:
+        subject: ``prepared``, ``fp16`` or a target.
+        reference: ``original``, or the ``prepared`` model of the subject's precision.
+        tolerance: How far it may be.
+        figures: How far it is, by output.
+    """
+
+    subject: str
+    reference: str
+    tolerance: Tolerance
+    figures: Mapping[str, Figures]
+
+
+def compare(model: Model, targets: Mapping[str, TargetOptions]) -> Iterator[Comparison]:
+    """Run original, prepared models and engines on the same inputs, each once, and compare their outputs.
+
+    What is half, the file or an engine, and what runs on a GPU has the model's own tolerance; all else that of
+    single precision.
+
+    Args:
+        model: Fetched, prepared and compiled.
+        targets: Those that this machine executes.
+
+    Raises:
+        ModelError: A file is missing or broken.
+        OSError: A file can't be read.
+    """
+    source, prepared = BUILD / model.file, PREPARED / model.name
+    original = read_model(source)
+    plan, to_original = plan_of(original, model), model.tolerance if is_half(original) else SINGLE
+    del original
+    contract = json.loads((prepared / "contract.json").read_text("utf-8"))
+    inputs = sample_inputs(contract)
+    outputs = {"original": run_original(source, plan, inputs)}
+    for precision in dict.fromkeys(("fp32", model.precision)):
+        outputs[precision] = run_onnx(prepared / f"{precision}.onnx", inputs, rows=ROWS)
+
+    def compared(subject: str, seen: Arrays, to: str, tolerance: Tolerance) -> Comparison:
+        figures = _figures(subject, seen, outputs[to], plan)
+        reference = to if to == "original" else "prepared"
+        return Comparison(subject=subject, reference=reference, tolerance=tolerance, figures=figures)
+
+    yield compared("prepared", outputs["fp32"], "original", to_original)
+    if model.precision == "fp16":
+        yield compared("fp16", outputs["fp16"], "fp32", model.tolerance)
+    for name, options in targets.items():
+        folder = ENGINES / name / model.name
+        if options.target.builder == "openvino":
+            seen = run_openvino(folder, inputs, rows=ROWS)
+            yield compared(name, seen, "fp32", SINGLE)
+            yield compared(name, seen, "original", to_original)
+        else:
+            seen = run_gpu(folder, options.target.builder, inputs, rows=min(ROWS, model.batch[2]))
+            yield compared(name, seen, model.precision, model.tolerance)
+            yield compared(name, seen, "original", model.tolerance)
+
+
+def _figures(subject: str, seen: Arrays, reference: Arrays, plan: Plan) -> dict[str, Figures]:
+    try:
+        return compare_outputs(seen, reference, plan)
+    except ModelError as error:
+        raise ModelError(f"{subject}: {error}") from None
+
+
+def is_half(original: onnx.ModelProto) -> bool:
+    """Return whether a model holds weights in half precision."""
+    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in original.graph.initializer)

@@ -1,0 +1,99 @@
+"""How far outputs are from their reference, how far they may be, and the part of it that machines share."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from morphstream.artifact.errors import ModelError
+from stages.params import Tolerance
+from stages.surgery.plan import Plan
+
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+Form = Literal["numbers", "crop", "labels"]
+
+# By name: cosine and max_abs_error of numbers, psnr_db and levels of a uint8 crop, labels_off of labels.
+Figures = dict[str, float]
+
+SINGLE = Tolerance(cosine=0.99999, levels=1)  # in single precision; one level is rounding
+LABELS_OFF = 0.001  # as large a share of labels may differ: where two logits are all but equal
+EQUAL_DB = 100.0  # said of equal crops, whose ratio is infinite
+
+_WORST = {"cosine": min, "max_abs_error": max, "psnr_db": min, "levels": max, "labels_off": max}
+_COSINES = (0.0, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+_SHARES = (0.001, 0.01, 0.1, 1.0)
+_STEP_DB, _MOST_DB = 10, 50
+
+
+def compare_outputs(seen: Arrays, reference: Arrays, plan: Plan) -> dict[str, Figures]:
+    """Compare a plan's outputs, by name, with their reference.
+
+    Raises:
+        ModelError: An output is missing or of another size, or has a number that is none.
+    """
+    figures = {}
+    for name, output in plan.outputs.items():
+        if name not in seen:
+            raise ModelError(f"expected an output {name}, seen {', '.join(seen) or 'none'}")
+        a, b = (side[name].astype(np.float64).ravel() for side in (seen, reference))
+        if a.size != b.size:
+            raise ModelError(f"{name}: expected {b.size} numbers, seen {a.size}")
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            raise ModelError(f"{name}: expected numbers, seen NaN or infinity")
+        figures[name] = figures_of(a, b, output.form)
+    return figures
+
+
+def figures_of(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], form: Form) -> Figures:
+    """Compare one output, flat and finite, with its reference.
+
+    The cosine is ``2ab / (aa + bb)``: less than the usual one where lengths differ.
+    """
+    difference = np.abs(a - b)
+    if form == "labels":
+        return {"labels_off": float((difference > 0).mean())}
+    if form == "crop":
+        mean = float((difference**2).mean())
+        psnr_db = min(EQUAL_DB, 10 * math.log10(255**2 / mean)) if mean else EQUAL_DB
+        return {"psnr_db": psnr_db, "levels": int(difference.max())}
+    cosine = float(2 * (a @ b) / (a @ a + b @ b)) if difference.any() else 1.0
+    return {"cosine": cosine, "max_abs_error": float(difference.max())}
+
+
+def worst(figures: Iterable[Figures]) -> Figures:
+    """Return the worst of each figure."""
+    found: Figures = {}
+    for one in figures:
+        found |= {name: _WORST[name](value, found.get(name, value)) for name, value in one.items()}
+    return found
+
+
+def shortfall(figures: Figures, tolerance: Tolerance) -> str:
+    """Return which bound figures don't keep, and what was seen; empty where they keep all."""
+    if (cosine := figures.get("cosine", 1.0)) < tolerance.cosine:
+        return f"expected a cosine of {tolerance.cosine} at least, seen {cosine:.7f}"
+    if (levels := figures.get("levels", 0)) > tolerance.levels:
+        return f"expected a crop off by {tolerance.levels} levels at most, seen {levels}"
+    if (share := figures.get("labels_off", 0.0)) > LABELS_OFF:
+        return f"expected a share of {LABELS_OFF} of the labels off at most, seen {share:.4f}"
+    return ""
+
+
+def coarsen(figures: Figures) -> Figures:
+    """Return what of figures machines share.
+
+    A cosine in single precision is the bound it kept, on every machine. Elsewhere a figure can lie by an edge; so the
+    steps are whole decades: the nines that a cosine begins with, up to the bound's five, 10 dB up to 50, tenfold
+    shares.
+    """
+    found: Figures = {}
+    for name, value in figures.items():
+        if name == "cosine":
+            found[name] = max((step for step in _COSINES if step <= value), default=0.0)
+        elif name == "psnr_db":
+            found[name] = min(_MOST_DB, int(value) // _STEP_DB * _STEP_DB)
+        elif name == "labels_off":
+            found[name] = min(step for step in _SHARES if step >= value)
+    return found

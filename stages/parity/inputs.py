@@ -1,0 +1,67 @@
+"""The inputs that models are compared on: two rows, one of seeded numbers and one of a real photo."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from stages.photos import astronaut
+
+Pixels = npt.NDArray[np.uint8]
+
+ROWS = 2
+_SEED = 20271102
+_BLOCK = 16  # pixels of one colour, before noise
+
+# The astronaut's five points, in pixels of the photo, as the kit's detector finds them, and the similarity that
+# takes the photo to a crop of side 1 with these points at template arcface_128, where most models want a face.
+POINTS5 = np.array([[204.42, 100.81], [247.31, 103.09], [223.53, 128.42], [201.16, 138.53], [246.45, 140.62]])
+ALIGNED = np.array([[0.0067311, 0.0003899, -1.0591], [-0.0003899, 0.0067311, -0.17388]])
+
+
+def sample_inputs(contract: Mapping[str, Any]) -> dict[str, npt.NDArray[np.generic]]:
+    """Return inputs for a prepared model, the same on every run.
+
+    Args:
+        contract: Its contract.json. A uint8 ``frame`` gets the whole photo, any other image the aligned face, rows
+            of numbers directions of length 1, points the face's.
+    """
+    random = np.random.default_rng(_SEED)
+    arrays: dict[str, npt.NDArray[np.generic]] = {}
+    for name, value in contract["inputs"].items():
+        _, *shape = value["shape"]
+        if value["dtype"] == "uint8":
+            height, width, _ = shape
+            photo = _frame(height, width) if name == "frame" else _face(height)
+            arrays[name] = np.stack([_blocks(random, height, width), photo])
+        elif len(shape) == 1:
+            directions = random.standard_normal((ROWS, *shape))
+            arrays[name] = (directions / np.linalg.norm(directions, axis=1, keepdims=True)).astype(np.float32)
+        else:
+            points = POINTS5 @ ALIGNED[:, :2].T + ALIGNED[:, 2]
+            arrays[name] = np.stack([random.uniform(0.2, 0.8, shape), points]).astype(np.float32)
+    return arrays
+
+
+def _blocks(random: np.random.Generator, height: int, width: int) -> Pixels:
+    """Return an image with plains, edges and noise."""
+    coarse = random.integers(0, 256, (height // _BLOCK, width // _BLOCK, 3))
+    fine = coarse.repeat(_BLOCK, 0).repeat(_BLOCK, 1) + random.integers(-20, 21, (height, width, 3))
+    image: Pixels = np.clip(fine, 0, 255).astype(np.uint8)
+    return image
+
+
+def _frame(height: int, width: int) -> Pixels:
+    """Return the photo, as large as it fits, in the frame's top left."""
+    photo = astronaut()
+    scale = min(height / photo.shape[0], width / photo.shape[1])
+    frame = np.zeros((height, width, 3), np.uint8)
+    rows, columns = int(photo.shape[0] * scale), int(photo.shape[1] * scale)
+    frame[:rows, :columns] = cv2.resize(photo, (columns, rows))
+    return frame
+
+
+def _face(side: int) -> Pixels:
+    return np.asarray(cv2.warpAffine(astronaut(), ALIGNED * side, (side, side), flags=cv2.INTER_LINEAR), np.uint8)

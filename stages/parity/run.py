@@ -1,0 +1,126 @@
+"""Run originals, prepared models and the CPU's engines, in single precision and on a fixed number of threads."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+from morphstream.artifact.errors import ModelError
+from stages.parity.figures import Arrays
+from stages.surgery.crop_input import Normalisation
+from stages.surgery.plan import Plan
+
+THREADS = 2  # stated, so that figures repeat
+RUNTIME_ERRORS = (
+    states.EPFail,
+    states.Fail,
+    states.InvalidArgument,
+    states.InvalidGraph,
+    states.InvalidProtobuf,
+    states.NoModel,
+    states.NoSuchFile,
+    states.NotImplemented,
+    states.RuntimeException,
+    RuntimeError,
+    ValueError,
+)
+_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+
+
+def run_original(path: Path, plan: Plan, inputs: Arrays) -> Arrays:
+    """Run an original row by row, with what surgery put into the graph done here instead.
+
+    Row by row is what a batch has to equal, and what a file without a batch axis can do.
+
+    Args:
+        path: The ONNX file.
+        plan: How it was prepared.
+        inputs: Of the prepared model; not modified.
+
+    Returns:
+        The outputs of the prepared model; the shape is the original's.
+
+    Raises:
+        ModelError: ONNX Runtime can't run it.
+    """
+    arrays = dict(inputs)
+    if plan.normalisation is not None:
+        arrays[plan.pixels] = normalise(arrays.pop(plan.crop), plan.normalisation)
+    given = run_onnx(path, arrays, rows=1)
+    outputs = {}
+    for name, output in plan.outputs.items():
+        value = given[output.source]
+        if output.form == "crop":
+            floats = value.astype(np.float32) * output.scale + output.shift
+            value = np.rint(np.clip(floats, 0, 255)).astype(np.uint8)[:, ::-1].transpose(0, 2, 3, 1)
+        elif output.form == "labels":
+            value = value.argmax(1).astype(np.uint8)
+        outputs[name] = value
+    return outputs
+
+
+def normalise(crop: npt.NDArray[np.generic], how: Normalisation) -> npt.NDArray[np.float32]:
+    """Do to uint8 NHWC BGR crops what a model's owner does, in float32."""
+    pixels = crop[..., ::-1] if how.is_rgb else crop
+    floats = (pixels.astype(np.float32) - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
+    return np.ascontiguousarray(floats.transpose(0, 3, 1, 2) if how.is_nchw else floats)
+
+
+def run_onnx(path: Path, inputs: Arrays, *, rows: int) -> dict[str, npt.NDArray[Any]]:
+    """Run an ONNX file on the CPU, so many rows at once.
+
+    Raises:
+        ModelError: ONNX Runtime can't run it.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised
+    options.intra_op_num_threads = THREADS
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        return run_session(session, inputs, rows=rows)
+    except RUNTIME_ERRORS as error:
+        raise ModelError(f"{path}: expected a model for ONNX Runtime, seen {error}; make it again") from None
+
+
+def run_session(session: onnxruntime.InferenceSession, inputs: Arrays, *, rows: int) -> dict[str, npt.NDArray[Any]]:
+    """Run a session of ONNX Runtime, so many rows at once; inputs are cast to what it declares."""
+    names = [value.name for value in session.get_outputs()]
+    arrays = {value.name: inputs[value.name].astype(_TYPES[value.type]) for value in session.get_inputs()}
+    return in_parts(lambda part: dict(zip(names, session.run(names, part), strict=True)), arrays, rows)
+
+
+def run_openvino(folder: Path, inputs: Arrays, *, rows: int) -> dict[str, npt.NDArray[Any]]:
+    """Run an engine of OpenVINO in single precision, so many rows at once.
+
+    Raises:
+        ModelError: There is none, or OpenVINO can't run it.
+    """
+    import openvino  # here, as it takes long to load
+
+    if (path := next(folder.glob("*.xml"), None)) is None:
+        raise ModelError(f"{folder}: expected an engine of OpenVINO, seen none; compile it first")
+    config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": THREADS}
+    try:
+        compiled = openvino.Core().compile_model(path, "CPU", config)
+
+        def run(part: Arrays) -> dict[str, npt.NDArray[Any]]:
+            return {name: array for value, array in compiled(part).items() for name in value.names}
+
+        return in_parts(run, inputs, rows)
+    except RuntimeError as error:
+        raise ModelError(f"{path}: expected an engine for OpenVINO, seen {error}; compile it again") from None
+
+
+def in_parts(
+    run: Callable[[Arrays], dict[str, npt.NDArray[Any]]], inputs: Arrays, rows: int
+) -> dict[str, npt.NDArray[Any]]:
+    """Run so many rows of the inputs at once, and join the outputs along their first axis."""
+    count = len(next(iter(inputs.values())))
+    parts = [
+        run({name: array[start : start + rows] for name, array in inputs.items()}) for start in range(0, count, rows)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

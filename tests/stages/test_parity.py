@@ -1,0 +1,246 @@
+"""Figures trip a bound where it ends, coarse ones are what machines share, and no CPU stands in for a GPU."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+from onnx import helper
+
+from morphstream.artifact.errors import ModelError
+from morphstream.face.geometry import ARCFACE_128, align
+from morphstream.face.swapper import FaceSwapper
+from morphstream.store.machine import Machine
+from morphstream.store.store import Store
+from stages.files import PREPARED
+from stages.params import Params
+from stages.parity import gpu
+from stages.parity.figures import SINGLE, Figures, Form, coarsen, compare_outputs, figures_of, shortfall, worst
+from stages.parity.inputs import ALIGNED, POINTS5, sample_inputs
+from stages.parity.run import normalise, run_onnx, run_openvino, run_original
+from stages.photos import astronaut
+from stages.surgery.crop_input import Normalisation
+from stages.surgery.plan import Output, Plan
+from tests.stages import PARAMS, files_in, model_of, original, read_json
+
+NUMBERS: npt.NDArray[np.float64] = np.random.default_rng(12).standard_normal(2048)
+BESIDE: npt.NDArray[np.float64] = np.random.default_rng(13).standard_normal(2048)
+BESIDE -= NUMBERS * (BESIDE @ NUMBERS) / (NUMBERS @ NUMBERS)
+BESIDE *= np.linalg.norm(NUMBERS) / np.linalg.norm(BESIDE)
+MACHINE = Machine(arch="x86_64", gpu_archs=("sm89",), libraries={"tensorrt_rtx": "1.7.1", "onnxruntime": "1.31.1"})
+
+
+def turned(cosine: float) -> npt.NDArray[np.float64]:
+    """Return numbers of this cosine to `NUMBERS`, and of their length."""
+    return NUMBERS * cosine + BESIDE * float(np.sqrt(1 - cosine**2))
+
+
+def off_by(levels: int) -> npt.NDArray[np.float64]:
+    crop = np.full(2048, 100.0)
+    crop[7] += levels
+    return crop
+
+
+def mislabelled(count: int) -> npt.NDArray[np.float64]:
+    labels = np.zeros(4000)
+    labels[:count] = 18
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("form", "reference", "allowed", "too_far"),
+    [
+        pytest.param("numbers", NUMBERS, turned(0.9999901), turned(0.9999899), id="cosine"),
+        pytest.param("numbers", NUMBERS, NUMBERS * 1.00446, NUMBERS * 1.00449, id="length"),
+        pytest.param("crop", off_by(0), off_by(1), off_by(2), id="levels"),
+        pytest.param("crop", off_by(1), off_by(0), off_by(-1), id="levels below"),
+        pytest.param("labels", mislabelled(0), mislabelled(4), mislabelled(5), id="labels"),
+    ],
+)
+def test_a_bound_holds_up_to_its_edge_and_no_further(
+    form: Form,
+    reference: npt.NDArray[np.float64],
+    allowed: npt.NDArray[np.float64],
+    too_far: npt.NDArray[np.float64],
+) -> None:
+    assert shortfall(figures_of(reference, reference, form), SINGLE) == ""
+    assert shortfall(figures_of(allowed, reference, form), SINGLE) == ""
+    assert shortfall(figures_of(too_far, reference, form), SINGLE).startswith("expected a ")
+
+
+def test_a_model_s_own_tolerance_is_kept_too() -> None:
+    own = replace(SINGLE, cosine=0.999, levels=2)
+    assert shortfall(figures_of(turned(0.99901), NUMBERS, "numbers"), own) == ""
+    assert shortfall(figures_of(turned(0.99899), NUMBERS, "numbers"), own)
+    assert shortfall(figures_of(off_by(2), off_by(0), "crop"), own) == ""
+    assert shortfall(figures_of(off_by(3), off_by(0), "crop"), own)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(2 * NUMBERS, id="twice as large"),
+        pytest.param(-NUMBERS, id="the other way round"),
+        pytest.param(NUMBERS[::-1], id="in another order"),
+        pytest.param(0 * NUMBERS, id="zeros"),
+    ],
+)
+def test_other_numbers_are_below_any_tolerance(seen: npt.NDArray[np.float64]) -> None:
+    for model in PARAMS.models.values():
+        assert shortfall(figures_of(seen, NUMBERS, "numbers"), model.tolerance)
+
+
+def test_equal_outputs_have_finite_figures() -> None:
+    assert figures_of(0 * NUMBERS, 0 * NUMBERS, "numbers") == {"cosine": 1.0, "max_abs_error": 0.0}
+    assert figures_of(off_by(1), off_by(1), "crop") == {"psnr_db": 100.0, "levels": 0}
+    assert figures_of(mislabelled(1), mislabelled(1), "labels") == {"labels_off": 0.0}
+
+
+def test_the_ratio_of_a_crop_is_that_of_its_definition() -> None:
+    assert figures_of(np.full(9, 255.0), np.zeros(9), "crop") == {"psnr_db": 0.0, "levels": 255}
+    assert figures_of(np.full(9, 101.0), np.full(9, 100.0), "crop")["psnr_db"] == pytest.approx(48.1308)
+
+
+@pytest.mark.parametrize(
+    ("seen", "message"),
+    [
+        pytest.param({"y": np.array([1.0, np.nan])}, "y: expected numbers, seen NaN or infinity", id="nan"),
+        pytest.param({"y": np.array([1.0, -np.inf])}, "y: expected numbers, seen NaN or infinity", id="infinity"),
+        pytest.param({"y": np.ones(3)}, "y: expected 2 numbers, seen 3", id="another size"),
+        pytest.param({"x": np.ones(2)}, "expected an output y, seen x", id="another name"),
+    ],
+)
+def test_what_is_no_number_or_not_there_is_refused(seen: dict[str, npt.NDArray[np.float64]], message: str) -> None:
+    plan = Plan(pixels="x", crop="x", normalisation=None, outputs={"y": Output(source="y")})
+    with pytest.raises(ModelError, match=message):
+        compare_outputs(seen, {"y": np.ones(2)}, plan)
+
+
+@pytest.mark.parametrize(
+    ("exact", "coarse"),
+    [
+        ({"cosine": 1.0, "max_abs_error": 0.0}, {"cosine": 0.99999}),
+        ({"cosine": 0.9999999, "max_abs_error": 3e-7}, {"cosine": 0.99999}),
+        ({"cosine": 0.99998, "max_abs_error": 0.1}, {"cosine": 0.9999}),
+        ({"cosine": -0.5, "max_abs_error": 9.0}, {"cosine": 0.0}),
+        ({"psnr_db": 100.0, "levels": 0}, {"psnr_db": 50}),
+        ({"psnr_db": 71.8, "levels": 1}, {"psnr_db": 50}),
+        ({"psnr_db": 49.9, "levels": 1}, {"psnr_db": 40}),
+        ({"labels_off": 0.0}, {"labels_off": 0.001}),
+        ({"labels_off": 0.002}, {"labels_off": 0.01}),
+    ],
+)
+def test_coarse_figures_are_steps_never_better_than_the_exact_ones(exact: Figures, coarse: Figures) -> None:
+    assert coarsen(exact) == coarse
+
+
+def test_the_worst_of_several_figures_is_taken_of_each() -> None:
+    assert worst([{"cosine": 0.9, "max_abs_error": 1.0}, {"psnr_db": 50.0, "levels": 1}, {"cosine": 0.8}]) == {
+        "cosine": 0.8,
+        "max_abs_error": 1.0,
+        "psnr_db": 50.0,
+        "levels": 1,
+    }
+
+
+def test_inputs_are_the_same_on_every_run_and_of_the_contract_s_types(built: Params) -> None:
+    contract = read_json(PREPARED / "inswapper_128_fp16" / "contract.json")
+    first, second = (sample_inputs(contract) for _ in range(2))
+    assert {name: (array.dtype.name, array.shape) for name, array in first.items()} == {
+        "crop": ("uint8", (2, 128, 128, 3)),
+        "source": ("float32", (2, 512)),
+    }
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name])
+    np.testing.assert_allclose(np.linalg.norm(first["source"], axis=1), 1, atol=1e-6)
+    assert int(np.ptp(first["crop"][0].astype(int))) > 200
+
+
+def test_a_frame_is_the_whole_photo_and_keeps_its_shape() -> None:
+    frame = sample_inputs({"inputs": {"frame": {"dtype": "uint8", "shape": [-1, 320, 640, 3]}}})["frame"][1]
+    assert frame[:, :320].any(axis=2).mean() > 0.85
+    assert not frame[:, 320:].any()
+
+
+def test_the_stated_points_and_crop_are_those_of_the_detector_and_the_template(booted: Store) -> None:
+    with FaceSwapper.open(booted, swap_model="inswapper_128") as swapper:
+        (face,) = swapper.detect(astronaut())
+    np.testing.assert_allclose(POINTS5, face.points5, atol=0.02)
+    fitted = align(POINTS5, ARCFACE_128, 1)
+    np.testing.assert_allclose(ALIGNED, fitted, rtol=1e-4)
+
+
+def test_the_host_s_normalisation_is_the_owner_s() -> None:
+    pixel = np.array([[[[0, 127, 255]]]], np.uint8)  # blue, green, red
+    how = Normalisation(mean=[127.5], std=[127.5])
+    np.testing.assert_allclose(normalise(pixel, how).ravel(), [1, -1 / 255, -1], atol=1e-6)
+    as_is = replace(how, mean=[0.0], std=[255.0], is_rgb=False, is_nchw=False)
+    np.testing.assert_allclose(normalise(pixel, as_is).ravel(), [0, 127 / 255, 1], atol=1e-6)
+    assert normalise(pixel, how).shape == (1, 3, 1, 1)
+
+
+def test_a_broken_engine_of_the_cpu_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "engine.xml").write_bytes(b"something else")
+    with pytest.raises(ModelError, match=r"engine\.xml: expected an engine for OpenVINO, seen "):
+        run_openvino(tmp_path, {}, rows=2)
+
+
+@pytest.mark.parametrize("kind", [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16], ids=["single", "half"])
+def test_an_original_of_one_row_and_no_batch_axis_is_run_row_by_row(tmp_path: Path, kind: int) -> None:
+    nodes = [helper.make_node("Reshape", ["x", "shape"], ["y"])]
+    shapes = ({"x": (1, 4, 3)}, {"y": (4, 3)})
+    model = model_of(nodes, *shapes, {"shape": np.array([4, 3])}, kind)
+    (tmp_path / "original.onnx").write_bytes(model.SerializeToString())
+    plan = Plan(pixels="x", crop="x", normalisation=None, outputs={"numbers": Output(source="y")})
+    rows = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
+    outputs = run_original(tmp_path / "original.onnx", plan, {"x": rows})
+    assert compare_outputs({"numbers": rows}, outputs, plan)["numbers"] == {"cosine": 1.0, "max_abs_error": 0.0}
+    with pytest.raises(ModelError, match=r"original\.onnx: expected a model for ONNX Runtime, seen .*INVALID_ARGUMENT"):
+        run_onnx(tmp_path / "original.onnx", {"x": rows}, rows=2)
+
+
+@pytest.mark.parametrize(
+    ("machine", "target", "reason"),
+    [
+        pytest.param(replace(MACHINE, gpu_archs=(), no_gpu="no driver"), "rtx-sm89", "no GPU: no driver", id="no GPU"),
+        pytest.param(MACHINE, "rtx-sm86", "expected arch sm86, seen x86_64, sm89", id="another arch"),
+        pytest.param(
+            replace(MACHINE, libraries={"onnxruntime": "1.24.4"}),
+            "rtx-sm89",
+            "expected TensorRT for RTX 1.7 and ONNX Runtime 1.31, seen none and 1.24.4",
+            id="other libraries",
+        ),
+    ],
+)
+def test_why_an_engine_is_not_executed_is_said(machine: Machine, target: str, reason: str) -> None:
+    assert reason in gpu.why_not(PARAMS.target(target), machine)
+
+
+def test_engines_of_cpus_are_executed_anywhere() -> None:
+    assert gpu.why_not(PARAMS.target("cpu"), replace(MACHINE, gpu_archs=())) == ""
+
+
+def test_without_its_provider_no_engine_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(gpu.PROVIDERS, "tensorrt_rtx", "NoSuchExecutionProvider")
+    expected = "expected ONNX Runtime with NoSuchExecutionProvider, seen .*CPUExecutionProvider"
+    (tmp_path / "engine.onnx").write_bytes(original("fan_68_5"))
+    with pytest.raises(ModelError, match=expected):
+        gpu.run_gpu(tmp_path, "tensorrt_rtx", {}, rows=2)
+    assert "NoSuchExecutionProvider" in gpu.why_not(PARAMS.target("rtx-sm89"), MACHINE)
+
+
+def test_the_cpu_never_stands_in_for_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that ONNX Runtime offers and that takes no node stands for one whose library can't be loaded."""
+    (tmp_path / "engine.onnx").write_bytes(original("fan_68_5"))
+    for provider in ("AzureExecutionProvider", "CPUExecutionProvider"):
+        monkeypatch.setitem(gpu.PROVIDERS, "tensorrt", provider)
+        with pytest.raises(ModelError, match=rf"engine\.onnx: expected an engine for {provider}, seen .*CPU EP"):
+            gpu.run_gpu(tmp_path, "tensorrt", {"input": np.zeros((2, 5, 2), np.float32)}, rows=1)
+
+
+def test_without_its_engine_a_gpu_is_not_asked(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="expected an engine's EPContext model, seen none; compile it first"):
+        gpu.run_gpu(tmp_path, "tensorrt_rtx", {}, rows=2)
+    assert files_in(tmp_path) == {}

@@ -1,0 +1,54 @@
+"""The report says of every target whether its engines were executed, and of every model how near they are."""
+
+from stages import summary
+
+RECORDS: summary.Records = {
+    "det_10g": {
+        "prepared": {"cosine": 0.99999},
+        "fp16": {"cosine": 0.9999},
+        "cpu": {"executed": True, "cosine": 0.99999},
+        "rtx-sm89": {"executed": False},
+    },
+    "hyperswap_1a_256": {
+        "prepared": {"psnr_db": 50, "cosine": 0.99999},
+        "cpu": {"executed": True, "psnr_db": 50, "cosine": 0.99999},
+        "rtx-sm89": {"executed": True, "psnr_db": 40, "cosine": 0.999},
+    },
+    "bisenet_resnet_34": {
+        "prepared": {"labels_off": 0.001},
+        "cpu": {"executed": True, "labels_off": 0.001},
+        "rtx-sm89": {"executed": True, "labels_off": 0.001},
+    },
+}
+
+
+def test_a_target_counts_as_executed_when_every_model_s_engine_was() -> None:
+    assert summary.executed(RECORDS) == {"cpu": True, "rtx-sm89": False}
+
+
+def test_the_table_has_a_line_a_model_and_says_what_was_not_executed() -> None:
+    head, *lines = (line.split("  ") for line in summary.table(RECORDS).splitlines())
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    assert [cell.strip() for cell in head if cell.strip()] == ["prepared", "fp16", "cpu", "rtx-sm89"]
+    five = "cosine >= 0.99999"
+    assert cells == [
+        ["det_10g", five, "cosine >= 0.9999", five, "not executed"],
+        ["hyperswap_1a_256", f">= 50 dB, {five}", "-", f">= 50 dB, {five}", ">= 40 dB, cosine >= 0.999"],
+        ["bisenet_resnet_34", "<= 0.001 off", "-", "<= 0.001 off", "<= 0.001 off"],
+    ]
+
+
+def test_plots_count_the_nines_of_numbers_and_the_decibels_of_crops() -> None:
+    assert dict(summary.nines(RECORDS)) == {
+        "det_10g prepared": 5,
+        "det_10g fp16": 4,
+        "det_10g cpu": 5,
+        "hyperswap_1a_256 prepared": 5,
+        "hyperswap_1a_256 cpu": 5,
+        "hyperswap_1a_256 rtx-sm89": 3,
+    }
+    assert dict(summary.decibels(RECORDS)) == {
+        "hyperswap_1a_256 prepared": 50,
+        "hyperswap_1a_256 cpu": 50,
+        "hyperswap_1a_256 rtx-sm89": 40,
+    }
