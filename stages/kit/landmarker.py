@@ -80,14 +80,14 @@ def _mean_points(graph: Graph, fits: str) -> tuple[str, str]:
     table = graph.add("Reshape", chances, np.array([1, len(_ANGLES), len(steps) ** 2]))
     of_angle = graph.add("ReduceSum", table, np.array([2]), keepdims=0)
     of_shift = graph.add("ReduceSum", table, np.array([1]), keepdims=0)
+    of_each = graph.add("Concat", of_angle, of_shift, axis=1)
 
     faces = np.stack([_turn(_face68(), angle) for angle in _ANGLES])
-    shifts = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
+    shifts = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 1, 2)
 
     def mean(axis: int) -> str:
-        face, shift = faces[..., axis], shifts[:, axis : axis + 1]
-        value = graph.add("Add", graph.add("MatMul", of_angle, face), graph.add("MatMul", of_shift, shift))
-        return graph.add("Reshape", value, np.array([1, 68, 1]))
+        points = np.concatenate([faces, shifts.repeat(68, 1)])[..., axis]
+        return graph.add("Reshape", graph.add("MatMul", of_each, points), np.array([1, 68, 1]))
 
     return mean(0), mean(1)
 
