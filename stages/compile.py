@@ -49,7 +49,7 @@ def compile_model(options: TargetOptions, prepared: Path, folder: Path) -> None:
     contract = json.loads((prepared / "contract.json").read_text("utf-8"))
     precision = "fp32" if builder.HALF == "never" else contract["precision"]
     source = prepared / f"{precision if builder.HALF == 'file' else 'fp32'}.onnx"
-    shapes = profile(contract["inputs"], contract["batch"])
+    shapes = shapes_of(contract["inputs"], contract["batches"])
     recipe = Recipe(
         model=digest_of_model(source),
         target=options.target,
@@ -106,19 +106,17 @@ def builder_of(options: TargetOptions) -> Builder:
     return builder
 
 
-def profile(inputs: dict[str, dict[str, list[int]]], batch: Sequence[int]) -> Shapes:
-    """Return least, usual and greatest shape of each input.
+def shapes_of(inputs: dict[str, dict[str, list[int]]], batches: Sequence[int]) -> Shapes:
+    """Return the shape of each input at each batch.
 
     Args:
         inputs: As in a prepared model's contract.json; -1 is a dynamic batch.
-        batch: Least, usual and greatest batch.
+        batches: The sizes that the engine is for.
     """
-    least, usual, greatest = batch
-
-    def shape(value: dict[str, list[int]], size: int) -> tuple[int, ...]:
-        return tuple(size if dim == -1 else dim for dim in value["shape"])
-
-    return {name: (shape(value, least), shape(value, usual), shape(value, greatest)) for name, value in inputs.items()}
+    return {
+        name: tuple(tuple(size if dim == -1 else dim for dim in value["shape"]) for size in batches)
+        for name, value in inputs.items()
+    }
 
 
 def _tensors(values: dict[str, dict[str, Any]]) -> tuple[Tensor, ...]:

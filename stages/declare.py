@@ -54,7 +54,7 @@ def declarations(params: Params) -> Iterator[tuple[str, dict[str, object]]]:
     sources = {files: source_digest(*files) for files in (_FETCH, _PREPARE, _CHECK)}
     for model in params.models.values():
         yield f"fetch/{model.name}", {**_origin(params, model), "source": sources[_FETCH]}
-        choices = {key: getattr(model, key) for key in ("role", "group", "precision", "inputs", "batch")}
+        choices = {key: getattr(model, key) for key in ("role", "group", "precision", "inputs", "batches")}
         yield f"prepare/{model.name}", {**choices, "source": sources[_PREPARE]}
         bounds = {"tolerance": asdict(model.tolerance), "targets": list(params.builds)}
         yield f"check/{model.name}", {**bounds, "source": sources[_CHECK]}

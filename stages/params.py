@@ -78,7 +78,7 @@ class Model:
     delivery: Delivery
     precision: Precision
     inputs: Mapping[str, tuple[int, ...]]
-    batch: tuple[int, ...]
+    batches: tuple[int, ...]
     licence: str
     tolerance: Tolerance
 
@@ -195,13 +195,13 @@ def _model(name: str, value: object) -> Model:
     for key, shape in _mapping(entry["inputs"], f"{where}.inputs").items():
         dims = _kind(shape, f"{where}.inputs.{key}", list)
         inputs[key] = tuple(_kind(dim, f"{where}.inputs.{key}", int) for dim in dims)
-    batch = [_kind(size, f"{where}.batch", int) for size in _kind(entry["batch"], f"{where}.batch", list)]
-    if len(batch) != 3 or not 1 <= batch[0] <= batch[1] <= batch[2]:
-        raise ParamsError(f"{where}.batch", "least, usual and greatest, at least 1 and in that order", batch)
+    batches = [_kind(size, f"{where}.batches", int) for size in _kind(entry["batches"], f"{where}.batches", list)]
+    if not batches or batches != sorted({*batches}) or batches[0] < 1:
+        raise ParamsError(f"{where}.batches", "sizes from 1 on, each greater than the one before", batches)
     tolerance = _fields(Tolerance, entry["tolerance"], f"{where}.tolerance")
     _kind(tolerance["cosine"], f"{where}.tolerance.cosine", float)
     _kind(tolerance["levels"], f"{where}.tolerance.levels", int)
-    return Model(**{**entry, "inputs": inputs, "batch": tuple(batch), "tolerance": Tolerance(**tolerance)})
+    return Model(**{**entry, "inputs": inputs, "batches": tuple(batches), "tolerance": Tolerance(**tolerance)})
 
 
 def _target(name: str, value: object) -> TargetOptions:

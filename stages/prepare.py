@@ -19,6 +19,7 @@ from stages.surgery.crop_output import give_crop, give_labels
 from stages.surgery.emap import find_emap
 from stages.surgery.half import to_half
 from stages.surgery.initializers import lift_constants, merge_equal
+from stages.surgery.join_outputs import join_outputs
 from stages.surgery.modulation import scale_features
 from stages.surgery.outputs import keep_outputs
 from stages.surgery.plan import plan_of
@@ -70,14 +71,17 @@ def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
     """
     plan = plan_of(original, model)
     kept = {output.source if output.form != "numbers" else name: output.source for name, output in plan.outputs.items()}
+    kept |= {output.mask: output.mask for output in plan.outputs.values() if output.mask}
     edited, weights = set_aside(to_single(original))
     edited = keep_outputs(fix_shapes(lift_constants(edited), model.inputs), kept)
     edited = give_batch(scale_features(edited))
     for name, output in plan.outputs.items():
         if output.form == "crop":
-            edited = give_crop(edited, output.source, name, scale=output.scale, shift=output.shift)
+            edited = give_crop(edited, output.source, name, scale=output.scale, shift=output.shift, mask=output.mask)
         elif output.form == "labels":
             edited = give_labels(edited, output.source, name)
+    if plan.joined:
+        edited = join_outputs(edited, plan.joined)
     if plan.normalisation is not None:
         edited = take_crop(edited, plan.pixels, plan.crop, plan.normalisation)
     return put_back(merge_equal(edited, weights), weights)
@@ -114,7 +118,7 @@ def contract_json(prepared: onnx.ModelProto, model: Model) -> str:
         "role": model.role,
         "group": model.group,
         "precision": model.precision,
-        "batch": list(model.batch),
+        "batches": list(model.batches),
         "inputs": values(list(graph.input)),
         "outputs": values(list(graph.output)),
     }

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 Options = Mapping[str, str | int | bool]
 Half = Literal["never", "file", "flag"]
-Shapes = Mapping[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]
+Shapes = Mapping[str, tuple[tuple[int, ...], ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Order:
         precision: The numbers it may calculate with, ``fp32`` or ``fp16``.
         inputs: Of the model.
         outputs: The same.
-        shapes: Least, usual and greatest shape of each input.
+        shapes: The shape of each input at each batch that the engine is for, the least first.
         stem: What the names of the engine's files begin with.
         folder: Where they are written; exists and is empty.
         shared: Where the builder may keep what helps it build other models for the same target.

@@ -81,6 +81,7 @@ def provider_options(order: Order) -> dict[str, str | bool | int]:
     def profile(place: int) -> str:
         return ",".join(f"{name}:{'x'.join(map(str, shapes[place]))}" for name, shapes in order.shapes.items())
 
+    usual = (len(next(iter(order.shapes.values()))) - 1) // 2
     return {
         **OPTIONS,
         "trt_fp16_enable": order.precision == "fp16",
@@ -88,8 +89,8 @@ def provider_options(order: Order) -> dict[str, str | bool | int]:
         "trt_engine_cache_prefix": order.stem,
         "trt_timing_cache_path": str(order.shared.resolve()),
         "trt_profile_min_shapes": profile(0),
-        "trt_profile_opt_shapes": profile(1),
-        "trt_profile_max_shapes": profile(2),
+        "trt_profile_opt_shapes": profile(usual),
+        "trt_profile_max_shapes": profile(-1),
     }
 
 

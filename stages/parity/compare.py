@@ -14,6 +14,7 @@ from stages.parity.figures import SINGLE, Arrays, Figures, compare_outputs
 from stages.parity.gpu import run_gpu
 from stages.parity.inputs import ROWS, sample_inputs
 from stages.parity.run import run_onnx, run_openvino, run_original
+from stages.surgery.join_outputs import part_outputs
 from stages.surgery.plan import Plan, plan_of
 from stages.surgery.read import read_model
 
@@ -55,12 +56,13 @@ def compare(model: Model, targets: Mapping[str, TargetOptions]) -> Iterator[Comp
     del original
     contract = json.loads((prepared / "contract.json").read_text("utf-8"))
     inputs = sample_inputs(contract)
-    outputs = {"original": run_original(source, plan, inputs)}
+    outputs: dict[str, Arrays] = {"original": run_original(source, plan, inputs)}
+    sizes = {name: array.size for name, array in outputs["original"].items()}
     for precision in dict.fromkeys(("fp32", model.precision)):
-        outputs[precision] = run_onnx(prepared / f"{precision}.onnx", inputs, rows=ROWS)
+        outputs[precision] = _parted(run_onnx(prepared / f"{precision}.onnx", inputs, rows=ROWS), plan, sizes)
 
     def compared(subject: str, seen: Arrays, to: str, tolerance: Tolerance) -> Comparison:
-        figures = _figures(subject, seen, outputs[to], plan)
+        figures = _figures(subject, _parted(seen, plan, sizes), outputs[to], plan)
         reference = to if to == "original" else "prepared"
         return Comparison(subject=subject, reference=reference, tolerance=tolerance, figures=figures)
 
@@ -74,9 +76,16 @@ def compare(model: Model, targets: Mapping[str, TargetOptions]) -> Iterator[Comp
             yield compared(name, seen, "fp32", SINGLE)
             yield compared(name, seen, "original", to_original)
         else:
-            seen = run_gpu(folder, options.target.builder, inputs, rows=min(ROWS, model.batch[2]))
+            seen = run_gpu(
+                folder, options.target.builder, inputs, rows=max(size for size in (1, *model.batches) if size <= ROWS)
+            )
             yield compared(name, seen, model.precision, model.tolerance)
             yield compared(name, seen, "original", model.tolerance)
+
+
+def _parted(outputs: Arrays, plan: Plan, sizes: Mapping[str, int]) -> Arrays:
+    """Return a plan's outputs one by one, where the prepared model joins them."""
+    return part_outputs(outputs[plan.joined], sizes) if plan.joined and plan.joined in outputs else outputs
 
 
 def _figures(subject: str, seen: Arrays, reference: Arrays, plan: Plan) -> dict[str, Figures]:

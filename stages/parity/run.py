@@ -55,8 +55,9 @@ def run_original(path: Path, plan: Plan, inputs: Arrays) -> Arrays:
     for name, output in plan.outputs.items():
         value = given[output.source]
         if output.form == "crop":
-            floats = value.astype(np.float32) * output.scale + output.shift
-            value = np.rint(np.clip(floats, 0, 255)).astype(np.uint8)[:, ::-1].transpose(0, 2, 3, 1)
+            floats = [(value.astype(np.float32) * output.scale + output.shift)[:, ::-1]]
+            floats += [given[output.mask].astype(np.float32) * 255] if output.mask else []
+            value = np.rint(np.clip(np.concatenate(floats, 1), 0, 255)).astype(np.uint8).transpose(0, 2, 3, 1)
         elif output.form == "labels":
             value = value.argmax(1).astype(np.uint8)
         outputs[name] = value

@@ -27,12 +27,14 @@ class Output:
         form: ``numbers`` as they are, a uint8 ``crop``, or uint8 ``labels``.
         scale: Of a crop: ``round(clip(source * scale + shift, 0, 255))``.
         shift: The same.
+        mask: Of a crop: the original's output that becomes its fourth channel, if any.
     """
 
     source: str
     form: Literal["numbers", "crop", "labels"] = "numbers"
     scale: float = 0.0
     shift: float = 0.0
+    mask: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +46,14 @@ class Plan:
         crop: Its name in the prepared model, which takes uint8 NHWC BGR.
         normalisation: What lies between them; None for a model that takes no pixels.
         outputs: What the prepared model gives, by name.
+        joined: The one output that these are joined into, if they are.
     """
 
     pixels: str
     crop: str
     normalisation: Normalisation | None
     outputs: Mapping[str, Output]
+    joined: str | None = None
 
 
 def plan_of(original: onnx.ModelProto, model: Model) -> Plan:
@@ -57,7 +61,7 @@ def plan_of(original: onnx.ModelProto, model: Model) -> Plan:
     pixels = next(iter(model.inputs))
     if model.role == "detector":
         outputs = {new: Output(source=old) for new, old in detector_outputs(original.graph.output).items()}
-        return Plan(pixels=pixels, crop="frame", normalisation=_SCRFD, outputs=outputs)
+        return Plan(pixels=pixels, crop="frame", normalisation=_SCRFD, outputs=outputs, joined="anchors")
     main = main_output(original, model)
     match model.role:
         case "person_detector":
@@ -77,13 +81,13 @@ def plan_of(original: onnx.ModelProto, model: Model) -> Plan:
             swapped = Output(source=main, form="crop", scale=255.0)
             return Plan(pixels="target", crop="crop", normalisation=_UNIT, outputs={"swapped": swapped})
         case "swapper" | "restorer":
-            swapped = Output(source=main, form="crop", scale=127.5, shift=127.5)
-            mask = {"mask": Output(source="mask")} if model.role == "swapper" else {}
+            is_masked = model.role == "swapper"
+            swapped = Output(source=main, form="crop", scale=127.5, shift=127.5, mask="mask" if is_masked else None)
             return Plan(
-                pixels="target" if mask else pixels,
+                pixels="target" if is_masked else pixels,
                 crop="crop",
                 normalisation=_SYMMETRIC,
-                outputs={"swapped": swapped, **mask},
+                outputs={"swapped": swapped},
             )
 
 

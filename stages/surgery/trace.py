@@ -106,8 +106,10 @@ def _calculated(
     trace: Trace, node: onnx.NodeProto, known: dict[str, npt.NDArray[np.generic]], label: str
 ) -> list[npt.NDArray[np.generic]]:
     try:
-        evaluator = ReferenceEvaluator(node, opsets={"": trace.opset})
-        values = list(evaluator.run(None, known))
+        inputs, outputs = ([onnx.ValueInfoProto(name=name) for name in names] for names in (known, node.output))
+        graph = helper.make_graph([node], "node", inputs, outputs)
+        alone = helper.make_model(graph, opset_imports=[helper.make_opsetid("", trace.opset)])
+        values = list(ReferenceEvaluator(alone).run(None, known))
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # what NumPy raises
         raise _refused(label, "a shape that can be calculated", words_of(error)) from None
     return values

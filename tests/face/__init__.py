@@ -48,17 +48,11 @@ def astronaut_bgr() -> Frame:
 
 
 def scrfd_outputs(*detections: Detection) -> dict[str, Array]:
-    """Return SCRFD's nine outputs for a canvas of `CANVAS`, with detections in them."""
-    arrays: dict[str, Array] = {}
-    for stride in STRIDES:
-        count = 2 * (CANVAS // stride) ** 2
-        for name, width in (("score", 1), ("bbox", 4), ("kps", 10)):
-            arrays[f"{name}_{stride}"] = np.zeros((count, width), np.float32)
+    """Return the detector's output for a canvas of `CANVAS`, with detections in it."""
+    strides = {stride: np.zeros((1, 2 * (CANVAS // stride) ** 2, 15), np.float32) for stride in STRIDES}
     for stride, anchor, score, sides in detections:
-        arrays[f"score_{stride}"][anchor] = score
-        arrays[f"bbox_{stride}"][anchor] = sides
-        arrays[f"kps_{stride}"][anchor] = np.arange(10)
-    return arrays
+        strides[stride][0, anchor] = [score, *sides, *range(10)]
+    return {"anchors": np.concatenate(list(strides.values()), axis=1)}
 
 
 def identity_of(numbers: npt.ArrayLike) -> Identity:

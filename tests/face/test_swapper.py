@@ -231,9 +231,9 @@ def test_a_crops_border_is_never_seen() -> None:
 
 def test_a_models_own_mask_counts_too() -> None:
     def masked(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        mask = np.zeros((1, 1, 128, 128), np.float32)
-        mask[..., 64:, :] = 1
-        return {**echo(inputs), "mask": mask}
+        mask = np.zeros((1, 128, 128, 1), np.uint8)
+        mask[:, 64:] = 255
+        return {"swapped": np.concatenate([echo(inputs)["swapped"], mask], axis=3)}
 
     frame = noise(300, 300)
     upright = Face(box_xyxy=ASTRONAUT.box_xyxy, points5=TEMPLATE * 128 + [50, 60], score=1)

@@ -27,15 +27,11 @@ SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "xseg_1": {"crop": (-1, 256, 256, 3)},
 }
 OUTPUTS: dict[str, dict[str, tuple[int, ...]]] = {
-    "det_10g": {
-        f"{name}_{stride}": (1, 2 * (640 // stride) ** 2, width)
-        for name, width in (("score", 1), ("bbox", 4), ("kps", 10))
-        for stride in (8, 16, 32)
-    },
+    "det_10g": {"anchors": (1, 16800, 15)},
     "w600k_r50": {"embedding": (1, 512)},
     "inswapper_128": {"swapped": (1, 128, 128, 3)},
     "inswapper_128_fp16": {"swapped": (1, 128, 128, 3)},
-    "hyperswap_1a_256": {"swapped": (1, 256, 256, 3), "mask": (1, 1, 256, 256)},
+    "hyperswap_1a_256": {"swapped": (1, 256, 256, 4)},
     "xseg_1": {"mask": (1, 256, 256, 1)},
 }
 

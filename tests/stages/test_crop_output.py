@@ -41,9 +41,15 @@ def test_every_level_comes_back_as_it_went_in() -> None:
     np.testing.assert_array_equal(seen, levels.transpose(0, 2, 3, 1))
 
 
-def test_a_crop_comes_first_and_other_outputs_follow() -> None:
-    edited = give_crop(loaded("hyperswap_1a_256"), "output", "swapped", scale=127.5, shift=127.5)
-    assert types_of(edited.graph.output) == {"swapped": "UINT8", "mask": "FLOAT"}
+def test_a_mask_is_the_fourth_channel() -> None:
+    nodes = [helper.make_node("Identity", ["x"], ["y"]), helper.make_node("ReduceMax", ["x"], ["m"], axes=[1])]
+    model = model_of(nodes, {"x": SHAPE}, {"y": SHAPE, "m": ["N", 1, 6, 4]})
+    edited = give_crop(model, "y", "swapped", scale=255.0, shift=0.0, mask="m")
+    assert shapes_of(edited.graph.output) == {"swapped": ["N", 6, 4, 4]}
+    values = np.random.default_rng(6).uniform(-0.2, 1.2, (2, 3, 6, 4)).astype(np.float32)
+    seen = run_model(edited, x=values)["swapped"]
+    np.testing.assert_array_equal(seen[..., :3], host(values, 255.0, 0.0))
+    np.testing.assert_array_equal(seen[..., 3:], host(values.max(1, keepdims=True), 255.0, 0.0))
 
 
 def test_labels_are_the_channel_of_the_greatest_and_the_first_of_equals() -> None:

@@ -40,7 +40,7 @@ def every(verb: str) -> set[str]:
     ("change", "stages"),
     [
         pytest.param(put("models/w600k_r50/precision", "fp32"), {"prepare/w600k_r50"}, id="precision"),
-        pytest.param(put(f"models/{MODEL}/batch", [1, 1, 2]), {f"prepare/{MODEL}"}, id="batch"),
+        pytest.param(put(f"models/{MODEL}/batches", [1, 3]), {f"prepare/{MODEL}"}, id="batch"),
         pytest.param(put(f"models/{MODEL}/tolerance/cosine", 0.5), {f"check/{MODEL}"}, id="tolerance"),
         pytest.param(put(f"models/{MODEL}/tolerance/levels", 3), {f"check/{MODEL}"}, id="tolerance of crops"),
         pytest.param(put(f"models/{MODEL}/inputs", {"input": [1, 256, 256, 3]}), {f"prepare/{MODEL}"}, id="shape"),

@@ -1,11 +1,8 @@
 """Builder `tensorrt_rtx` needs no GPU, gives the same bytes whatever is around it, and says what it can't take."""
 
 import hashlib
-import os
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +24,7 @@ SHAPE = (112, 112, 3)
 
 @pytest.fixture
 def order(tmp_path: Path) -> Order:
-    """Order an engine of the kit's embedder; with its dynamic batch the bytes would follow addresses in memory."""
+    """Order an engine of the kit's embedder, for one and two faces."""
     (tmp_path / "engine").mkdir()
     model = tmp_path / "fp32.onnx"
     save_model(edit(loaded("w600k_r50"), PARAMS.model("w600k_r50")), model)
@@ -37,7 +34,7 @@ def order(tmp_path: Path) -> Order:
         precision="fp32",
         inputs=(Tensor(name="crop", dtype="uint8", shape=(-1, *SHAPE)),),
         outputs=(Tensor(name="embedding", dtype="float32", shape=(-1, 512)),),
-        shapes={"crop": ((1, *SHAPE), (2, *SHAPE), (8, *SHAPE))},
+        shapes={"crop": ((1, *SHAPE), (2, *SHAPE))},
         stem="0123456789abcdef_m",
         folder=tmp_path / "engine",
         shared=tmp_path / "timing",
@@ -60,18 +57,18 @@ def digest(order: Order) -> str:
     return hashlib.sha256((order.folder / engine).read_bytes()).hexdigest()
 
 
-def test_the_bytes_follow_neither_place_nor_environment_nor_chance(
-    order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_bytes_follow_neither_place_nor_environment_nor_chance(order: Order, tmp_path: Path) -> None:
     first = digest(order)
     far = tmp_path / ("a folder with a long name " * 6)
     far.mkdir()
-    moved = far / order.model.name
-    moved.write_bytes(order.model.read_bytes())
-    monkeypatch.chdir(far)
-    monkeypatch.setenv("SOMETHING", "else" * 2000)
-    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
-    assert [digest(replace(order, model=moved)) for _ in range(3)] == [first] * 3
+    moved = replace(order, model=far / order.model.name)
+    moved.model.write_bytes(order.model.read_bytes())
+    program = f"from tests.stages.test_tensorrt_rtx import *\nprint(digest({moved!r}))".replace("PosixPath", "Path")
+    for seed in range(3):
+        environment = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(seed), "SOMETHING": "else" * 500 * seed}
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, cwd=far, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == first
 
 
 def test_archs_differ_and_a_portable_engine_holds_several(order: Order) -> None:
@@ -117,36 +114,3 @@ def test_what_it_can_not_take_is_refused_in_one_line(order: Order, model: bytes,
     assert seen in str(refused.value)
     assert "\n" not in str(refused.value)
     assert not list(order.folder.iterdir())
-
-
-def test_a_process_that_is_killed_takes_its_builder_with_it(order: Order) -> None:
-    program = f"""
-import sys
-sys.path.insert(0, {str(ROOT)!r})
-from pathlib import Path
-from stages.builders import Order, Tensor
-from stages.builders.tensorrt_rtx import build
-print("go", flush=True)
-build({repr(order).replace("PosixPath", "Path")})
-"""
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        while not (child := children.read_text().split()):
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    for _ in range(500):
-        if not is_running(int(child[0])):
-            return
-        time.sleep(0.01)
-    pytest.fail("the builder outlived its parent")
-
-
-def is_running(pid: int) -> bool:
-    """Return whether a process is there and no zombie."""
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False

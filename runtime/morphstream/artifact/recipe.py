@@ -21,7 +21,7 @@ class Recipe:
         model: Digest of the prepared model, with its external data.
         target: Arch, builder and exact toolchain.
         options: Every option the builder is called with.
-        shapes: Least, usual and greatest shape of each input.
+        shapes: The shape of each input at each batch that the engine is for.
         builder_source: sha256 of the builder's source.
     """
 

@@ -25,7 +25,11 @@ class DirectSCRFD:
         self._threshold = threshold
         _, self._height, self._width, _ = session.input_shapes["frame"]
         self._canvas = np.zeros((1, self._height, self._width, 3), np.uint8)
-        self._anchors = {stride: _anchors(self._height // stride, self._width // stride, stride) for stride in STRIDES}
+        sizes = [(self._height // stride, self._width // stride, stride) for stride in STRIDES]
+        self._anchors = np.concatenate([_anchors(*size) for size in sizes])
+        self._strides = np.concatenate(
+            [np.full(_ANCHORS * rows * columns, float(stride)) for rows, columns, stride in sizes]
+        )
 
     def detect(self, frame: Frame) -> list[Face]:
         """Return the faces of a frame, the surest first.
@@ -40,18 +44,12 @@ class DirectSCRFD:
         """
         check_frame(frame)
         scale = self._letterbox(frame)
-        outputs = self._session.run({"frame": self._canvas})
-        scores, boxes, points = [], [], []
-        for stride, anchors in self._anchors.items():
-            score = outputs[f"score_{stride}"].reshape(-1)
-            sure = np.flatnonzero(score >= self._threshold)  # first, so that little is decoded
-            at = anchors[sure]
-            sides = outputs[f"bbox_{stride}"].reshape(-1, 4)[sure].astype(np.float64) * stride
-            moves = outputs[f"kps_{stride}"].reshape(-1, 5, 2)[sure].astype(np.float64) * stride
-            scores.append(score[sure].astype(np.float64))
-            boxes.append(np.hstack([at - sides[:, :2], at + sides[:, 2:]]) / scale)
-            points.append((at[:, None] + moves) / scale)
-        score, box, point = np.concatenate(scores), np.concatenate(boxes), np.concatenate(points)
+        rows = self._session.run({"frame": self._canvas})["anchors"][0]  # score, four sides, five points' moves
+        sure = np.flatnonzero(rows[:, 0] >= self._threshold)  # first, so that little is decoded
+        found, at, stride = rows[sure].astype(np.float64), self._anchors[sure], self._strides[sure, None]
+        score, sides = found[:, 0], found[:, 1:5] * stride
+        box = np.hstack([at - sides[:, :2], at + sides[:, 2:]]) / scale
+        point = (at[:, None] + found[:, 5:].reshape(-1, 5, 2) * stride[..., None]) / scale
         order = np.argsort(-score, kind="stable")
         kept = order[_not_covered(box[order])]
         return [Face(box_xyxy=box[i], points5=point[i], score=float(score[i])) for i in kept]

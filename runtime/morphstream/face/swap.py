@@ -53,6 +53,6 @@ class Swapper:
         Raises:
             SessionError: The engine failed.
         """
-        outputs = self._session.run({"crop": crop[None], "source": latent})
-        mask = outputs["mask"][0, 0].copy() if "mask" in outputs else None
-        return outputs["swapped"][0].copy(), mask
+        swapped = self._session.run({"crop": crop[None], "source": latent})["swapped"][0]
+        mask = swapped[..., 3] / np.float32(255) if swapped.shape[2] == 4 else None  # hyperswap's own
+        return swapped[..., :3].copy(), mask

@@ -1,0 +1,56 @@
+"""Join a detector's nine outputs into one: a row an anchor, with its score, its box's sides and its points' moves.
+
+One output is one copy off a GPU, and TensorRT for RTX orders several by their addresses, not twice the same
+(docs/adr/0004-rtx-batches.md).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper
+
+from stages.surgery.contract import STRIDES
+
+WIDTHS = {"score": 1, "bbox": 4, "kps": 10}  # in the order of a row's numbers
+
+
+def join_outputs(model: onnx.ModelProto, joined: str) -> onnx.ModelProto:
+    """Replace outputs ``score_8 ... kps_32``, each ``(N, rows, width)``, by one ``(N, all rows, 15)``.
+
+    Args:
+        model: Not modified.
+        joined: Name of the new output; its rows are those of the strides 8, 16 and 32.
+    """
+    edited = onnx.ModelProto()
+    edited.CopyFrom(model)
+    graph = edited.graph
+    rows = 0
+    for stride in STRIDES:
+        names = [f"{role}_{stride}" for role in WIDTHS]
+        graph.node.append(helper.make_node("Concat", names, [f"{joined}_{stride}"], f"{joined}_{stride}", axis=2))
+        score = next(value for value in graph.output if value.name == names[0])
+        rows += score.type.tensor_type.shape.dim[1].dim_value
+    graph.node.append(helper.make_node("Concat", [f"{joined}_{s}" for s in STRIDES], [joined], joined, axis=1))
+    kind, batch = score.type.tensor_type.elem_type, score.type.tensor_type.shape.dim[0].dim_param
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info(joined, kind, [batch, rows, sum(WIDTHS.values())]))
+    return edited
+
+
+def part_outputs(array: npt.NDArray[np.generic], sizes: Mapping[str, int]) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the nine outputs that were joined.
+
+    Args:
+        array: ``(N, all rows, 15)``.
+        sizes: How many numbers each of the nine holds, in all of the N.
+    """
+    parts, row = {}, 0
+    for stride in STRIDES:
+        count, column = sizes[f"score_{stride}"] // len(array), 0
+        for role, width in WIDTHS.items():
+            parts[f"{role}_{stride}"] = array[:, row : row + count, column : column + width]
+            column += width
+        row += count
+    return parts
