@@ -1,0 +1,140 @@
+"""Build the cache of all real-time models, at full size, for one RTX arch, as the pipeline does; then once more.
+
+Promised: its compilation takes under 60 s on two cores without a GPU, and its engines are the same bytes in another
+folder, environment and time. The largest, a swapper of 529 MiB, takes under 10 s alone, and 4 GB of memory.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.full_size.steps import ROOT, Step, run_stage
+from stages.files import BUILD, ENGINES
+from stages.params import Model, load_params
+
+TARGET = "rtx-sm89"
+MIB = 2**20
+SECONDS_AT_MOST = 60.0
+LARGEST, LARGEST_SECONDS, LARGEST_BYTES = "inswapper_128", 10.0, 4 * 10**9
+OTHER = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "1", "HOME": "/"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A build of the whole cache: what every model took, the phases' seconds, and the manifests with their digests."""
+
+    prepare: dict[str, Step]
+    compile: dict[str, Step]
+    prepare_s: float
+    compile_s: float
+    manifests: dict[str, str]
+
+
+def main() -> int:
+    """Print what each run takes; return 0 if the promise holds, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m bench.full_size", description=__doc__)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="write the originals there, or take them from there")
+    parser.add_argument("--parity", action="store_true", help="run the stage `check` too: some minutes")
+    options = parser.parse_args()
+    everything = load_params(ROOT / "params.yaml").models.values()
+    models = {model.name: model for model in everything if model.delivery != "on_request"}
+    with tempfile.TemporaryDirectory(prefix="full_size_") as name:
+        folder = Path(name)
+        originals = (options.keep or folder / "originals").absolute()
+        written = write_originals(models, originals)
+        sizes = {name: (originals / model.file).stat().st_size for name, model in models.items()}
+        order = sorted(models, key=lambda name: -sizes[name])
+        for run in ("one", "two"):  # both now: an edit of stages/ in between would be a difference
+            _set_up(folder / run, originals)
+        first = _build(order, folder / "one", {})
+        alone, _ = run_stage(f"stages.compile {TARGET}", [LARGEST], folder / "one", {})
+        print_table(models, {name: int(step.said) for name, step in written.items()}, sizes, first)
+        is_equal = not options.parity or _check(order, folder / "one")
+        shutil.rmtree(folder / "one")
+        (folder / "two" / "tmp").mkdir()
+        second = _build(order, folder / "two", {**OTHER, "TMPDIR": str(folder / "two" / "tmp")})
+    return 0 if judge(first, second, alone[LARGEST]) and is_equal else 1
+
+
+def write_originals(models: Mapping[str, Model], folder: Path) -> dict[str, Step]:
+    """Write the originals that aren't there; the processes say how many parameters each has.
+
+    Raises:
+        RuntimeError: One couldn't be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "files.json").write_text(json.dumps({name: model.file for name, model in models.items()}), "utf-8")
+    steps, seconds = run_stage("bench.full_size.originals", models, folder, {})
+    if failed := [step.reason for step in steps.values() if not step.is_done]:
+        raise RuntimeError(failed[0])
+    print(f"{len(models)} originals of random weights in {seconds:.1f} s; for {TARGET}")
+    return steps
+
+
+def _set_up(folder: Path, originals: Path) -> None:
+    """Make a working folder of the pipeline's: `originals` in ``build/``, beside a copy of params and stages."""
+    (folder / BUILD).mkdir(parents=True)
+    shutil.copy(ROOT / "params.yaml", folder)
+    shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+    for path in originals.iterdir():
+        (folder / BUILD / path.name).symlink_to(path)
+
+
+def _build(order: list[str], folder: Path, environment: Mapping[str, str]) -> Run:
+    prepared, prepare_s = run_stage("stages.prepare", order, folder, environment)
+    able = [name for name in order if prepared[name].is_done]
+    compiled, compile_s = run_stage(f"stages.compile {TARGET}", able, folder, environment)
+    paths = {name: folder / ENGINES / TARGET / name / "manifest.json" for name in able if compiled[name].is_done}
+    manifests = {name: path.read_text("utf-8") for name, path in paths.items()}
+    return Run(prepare=prepared, compile=compiled, prepare_s=prepare_s, compile_s=compile_s, manifests=manifests)
+
+
+def print_table(models: Mapping[str, Model], counts: Mapping[str, int], sizes: Mapping[str, int], run: Run) -> None:
+    """Print a line a model: its size, what its two stages took, and its engine."""
+    stages = f"{'prepare s':>9} {'GB':>5} {'compile s':>9} {'GB':>5}"
+    print(f"{'model':20} {'params M':>8} {'MiB':>5} {stages} {'engine MiB':>10}")
+    for name in models:
+        line = f"{name:20} {counts[name] / 1e6:8.2f} {sizes[name] / MIB:5.0f}"
+        for step in filter(None, (run.prepare[name], run.compile.get(name))):
+            line += f" {step.seconds:9.1f} {step.peak_bytes / 1e9:5.2f}" if step.is_done else f" {step.reason}"
+        files = json.loads(run.manifests.get(name, "{}")).get("engine_files", {}).values()
+        print(line, f"{sum(file['bytes'] for file in files) / MIB:10.0f}" if files else "")
+
+
+def _check(order: list[str], folder: Path) -> bool:
+    compiled, _ = run_stage("stages.compile cpu", order, folder, {})
+    checked, seconds = run_stage("stages.check", order, folder, {})
+    for name in order:
+        failed = [step.reason for step in (compiled[name], checked[name]) if not step.is_done]
+        path = folder / BUILD / "measured" / "check" / f"{name}.json"
+        print(f"parity {name}:", *(failed or [json.dumps(json.loads(path.read_text("utf-8"))["prepared"])]))
+    print(f"parity in {seconds:.0f} s")
+    return all(step.is_done for step in checked.values())
+
+
+def judge(first: Run, second: Run, largest: Step) -> bool:
+    """Print whether two runs, and a compilation of the largest model alone, keep the promise; return it."""
+    claims = {"every model is built": len(first.manifests) == len(second.manifests) == len(first.prepare)}
+    for run in (first, second):
+        total = run.prepare_s + run.compile_s
+        print(f"prepare {run.prepare_s:.1f} s, compile {run.compile_s:.1f} s, together {total:.1f} s")
+    differ = [name for name, manifest in first.manifests.items() if manifest != second.manifests.get(name)]
+    claims[f"byte-identical in another folder and environment{': not ' * bool(differ)}{', '.join(differ)}"] = not differ
+    compile_s = max(first.compile_s, second.compile_s)
+    claims[f"the cache is compiled in under {SECONDS_AT_MOST:.0f} s"] = compile_s < SECONDS_AT_MOST
+    print(f"{LARGEST} alone: {largest.seconds:.1f} s, {largest.peak_bytes / 1e9:.2f} GB")
+    is_light = largest.is_done and largest.peak_bytes < LARGEST_BYTES
+    is_quick = largest.seconds < LARGEST_SECONDS
+    claims[f"{LARGEST} in under {LARGEST_SECONDS:.0f} s and {LARGEST_BYTES / 1e9:.0f} GB"] = is_light and is_quick
+    for claim, is_kept in claims.items():
+        print(f"{claim}: {'yes' if is_kept else 'NO'}")
+    return all(claims.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
