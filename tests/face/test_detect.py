@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 import pytest
 
@@ -66,6 +67,15 @@ def test_a_face_in_a_wide_or_tall_frame_is_found_where_it_is(
 )
 def test_a_frame_without_a_face_has_none(detector: DirectSCRFD, shape: tuple[int, int]) -> None:
     assert detector.detect(np.full((*shape, 3), 90, np.uint8)) == []
+
+
+@pytest.mark.parametrize("times", [1, 3, 5])
+def test_a_frame_an_odd_number_of_times_the_canvas_is_sampled_as_linearly(times: int) -> None:
+    frame = noise(times * CANVAS // 2, times * CANVAS)
+    session = player(scrfd_outputs())
+    DirectSCRFD(session).detect(frame)
+    wanted = cv2.resize(frame, (CANVAS, CANVAS // 2), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(session.given[0]["frame"][0, : CANVAS // 2], wanted)
 
 
 def test_a_frame_need_not_be_contiguous(detector: DirectSCRFD, astronaut: Frame) -> None:

@@ -65,7 +65,9 @@ class DirectSCRFD:
         else:
             new_height, new_width = max(1, int(self._width * height / width)), self._width
         self._canvas.fill(0)
-        cv2.resize(frame, (new_width, new_height), dst=self._canvas[0, :new_height, :new_width])
+        is_centred = all(old % new == 0 and old // new % 2 for old, new in ((height, new_height), (width, new_width)))
+        how = cv2.INTER_NEAREST_EXACT if is_centred else cv2.INTER_LINEAR  # the same pixels, in half the time
+        cv2.resize(frame, (new_width, new_height), dst=self._canvas[0, :new_height, :new_width], interpolation=how)
         return float(new_height / height)
 
 
