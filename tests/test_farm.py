@@ -134,7 +134,7 @@ def test_a_plan_says_why_and_changes_no_file(copy: Workspace) -> None:
     engine.unlink()
     engine.write_bytes(b"altered")
     shutil.rmtree(copy.folder / ENGINES / "rtx-sm89/fan_68_5")
-    change(copy, "models", "xseg_1", "precision", value="fp16")
+    change(copy, "models", "xseg_1", "batches", value=[1, 3])
     change(copy, "targets", "rtx-sm89", "toolchain", "tensorrt_rtx", value="1.7.2")
     with (copy.folder / "stages/check.py").open("a") as source:
         source.write("\n")
@@ -145,7 +145,7 @@ def test_a_plan_says_why_and_changes_no_file(copy: Workspace) -> None:
     }
     toolchain = "toolchain: tensorrt_rtx 1.7.1.116 -> 1.7.2"
     assert stale["declare"] == ["params.yaml changed", "source of stages changed"]
-    assert stale["prepare@xseg_1"] == ["params: precision fp32 -> fp16"]
+    assert stale["prepare@xseg_1"] == ["params: batches [1, 2, 4] -> [1, 3]"]
     assert stale["compile@cpu-xseg_1"] == ["prepare@xseg_1 is stale"]
     assert stale["compile@rtx-sm89-xseg_1"] == [toolchain, "prepare@xseg_1 is stale"]
     assert stale["compile@cpu-fan_68_5"] == ["build/engines/cpu/fan_68_5 was altered"]

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from dataclasses import asdict
+from threading import Event
 
 from stages.farm.choice import choose
 from stages.farm.plan import plan, table
@@ -31,9 +32,11 @@ def main() -> None:
         stale = plan(params, choice if is_filtered else None)
         print(json.dumps([asdict(one) for one in stale], indent=2) if arguments.json else table(stale))
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop = Event()  # not an exception, which could fall anywhere in DVC's code
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     try:
-        counts = rebuild(params, choice, is_forced=arguments.force, jobs=arguments.jobs)
+        counts = rebuild(params, choice, is_forced=arguments.force, jobs=arguments.jobs, stop=stop)
     except KeyboardInterrupt:
         sys.exit(130)  # what ran has been stopped
     print(f"{counts.total()} stages: {', '.join(f'{count} {state}' for state, count in counts.items())}")

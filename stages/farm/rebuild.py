@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from morphstream.artifact.errors import MorphstreamError
 from stages.farm.choice import Choice, engine_stages
@@ -39,7 +40,7 @@ class _Step:
         return not all(folder.exists() for folder in self.gathers)
 
 
-def rebuild(params: Params, choice: Choice, *, is_forced: bool, jobs: int) -> Counter[str]:
+def rebuild(params: Params, choice: Choice, *, is_forced: bool, jobs: int, stop: Event) -> Counter[str]:
     """Bring the chosen engines up to date, and index their targets.
 
     Where only some models of a target have engines here, its index is merged into the cache that is there, and not
@@ -50,6 +51,7 @@ def rebuild(params: Params, choice: Choice, *, is_forced: bool, jobs: int) -> Co
         choice: The models and targets.
         is_forced: Engines that are up to date are built again too.
         jobs: How many programs may run at once.
+        stop: Set from outside to have it stop what runs.
 
     Returns:
         How many stages were ``run``, ``restored from DVC's cache``, and ``up to date``.
@@ -57,6 +59,7 @@ def rebuild(params: Params, choice: Choice, *, is_forced: bool, jobs: int) -> Co
     Raises:
         MorphstreamError: A stage refused or failed, and those that ran beside it have ended; or DVC refused.
         OSError: A program can't be started, or dvc.lock can't be written.
+        KeyboardInterrupt: It was stopped.
     """
     counts: Counter[str] = Counter()
     failed: Ended | None = None
@@ -65,6 +68,8 @@ def rebuild(params: Params, choice: Choice, *, is_forced: bool, jobs: int) -> Co
         waiting = dict(steps)
         view = View(len(steps), sys.stdout)
         while waiting or workers.seconds():
+            if stop.is_set():
+                raise KeyboardInterrupt
             for stage, state in _begin(pipeline, workers, waiting):
                 counts[state] += 1
                 view.count(stage, None if state == "up to date" else state)
