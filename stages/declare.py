@@ -21,6 +21,7 @@ DECLARED = BUILD / "declared"
 _SOURCE = Path("stages")
 _FETCH, _PREPARE = ("fetch.py", "kit"), ("prepare.py", "surgery")
 _CHECK = ("check.py", "parity", "photos.py", "surgery")
+_LISTED = ("file", "role", "worker", "group", "delivery", "precision", "licence")  # of a model, in its manifest
 
 
 def main() -> None:
@@ -64,6 +65,10 @@ def declarations(params: Params) -> Iterator[tuple[str, dict[str, object]]]:
             {**_target(build.target), "source": builder_source(build.target)},
         )
         yield f"index/{build.target.name}", {**asdict(build.target.target), "models": list(params.models)}
+    entries = {name: {key: getattr(model, key) for key in _LISTED} for name, model in params.models.items()}
+    yield "gather/models", {"origin": params.origin, "models": entries}
+    yield "gather/archives", {build.archive: build.cache_key for build in params.builds.values()}
+    yield "gather/pack", asdict(params.archive)
 
 
 def builder_source(options: TargetOptions) -> str:
@@ -72,7 +77,9 @@ def builder_source(options: TargetOptions) -> str:
     Raises:
         OSError: It can't be read.
     """
-    return source_digest("compile.py", "builders/__init__.py", f"builders/{options.target.builder}.py")
+    builder = options.target.builder
+    parts = ("builders/ep_context.py",) if builder == "tensorrt_rtx" else ()
+    return source_digest("compile.py", "builders/__init__.py", f"builders/{builder}.py", *parts)
 
 
 def source_digest(*names: str) -> str:

@@ -39,19 +39,21 @@ def every(verb: str) -> set[str]:
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        pytest.param(put("models/w600k_r50/precision", "fp32"), {"prepare/w600k_r50"}, id="precision"),
+        pytest.param(put("models/w600k_r50/precision", "fp32"), {"prepare/w600k_r50", "gather/models"}, id="precision"),
         pytest.param(put(f"models/{MODEL}/batches", [1, 3]), {f"prepare/{MODEL}"}, id="batch"),
         pytest.param(put(f"models/{MODEL}/tolerance/cosine", 0.5), {f"check/{MODEL}"}, id="tolerance"),
         pytest.param(put(f"models/{MODEL}/tolerance/levels", 3), {f"check/{MODEL}"}, id="tolerance of crops"),
         pytest.param(put(f"models/{MODEL}/inputs", {"input": [1, 256, 256, 3]}), {f"prepare/{MODEL}"}, id="shape"),
-        pytest.param(put(f"models/{MODEL}/licence", "another"), set(), id="licence"),
+        pytest.param(put(f"models/{MODEL}/licence", "another"), {"gather/models"}, id="licence"),
         pytest.param(put(f"models/{MODEL}/sha256", "0" * 64), set(), id="pin of a model that the kit makes"),
         pytest.param(
             put("targets/cpu/toolchain/openvino", "2026.4.2"), {"compile/cpu", "index/cpu"}, id="patch version"
         ),
         pytest.param(put("targets/rtx-sm75/toolchain/onnxruntime", "1.31.2"), set(), id="target that is not built"),
-        pytest.param(lambda data: data["models"].pop("gfpgan"), every("index"), id="one model less"),
-        pytest.param(put("archive/level", 4), set(), id="level"),
+        pytest.param(
+            lambda data: data["models"].pop("gfpgan"), {*every("index"), "gather/models"}, id="one model less"
+        ),
+        pytest.param(put("archive/level", 4), {"gather/pack"}, id="level"),
     ],
 )
 def test_a_change_is_declared_to_its_own_stages_alone(
@@ -98,5 +100,6 @@ def test_declared_files_are_the_same_on_every_run_and_lose_what_is_gone(built: P
     assert set(runs[0]) == {
         *(f"{verb}/{name}.json" for verb in ("fetch", "prepare", "check") for name in built.models),
         *("compile/cpu.json", "index/cpu.json"),
+        *(f"gather/{name}.json" for name in ("models", "archives", "pack")),
     }
     assert read_json(folder / "index/cpu.json")["models"] == list(built.models)
