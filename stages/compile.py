@@ -47,6 +47,38 @@ def compile_model(options: TargetOptions, prepared: Path, folder: Path) -> None:
     """
     builder = builder_of(options)
     contract = json.loads((prepared / "contract.json").read_text("utf-8"))
+    with new_folder(folder) as part:
+        order, recipe = order_of(options, prepared, part)
+        kinds = builder.build(order)
+        if (prepared / "emap.npy").is_file():
+            kinds[f"{order.stem}.npy"] = "emap"
+            shutil.copyfile(prepared / "emap.npy", part / f"{order.stem}.npy")
+        files = {
+            name: EngineFile(
+                group="shared" if kind == "timing" else contract["group"],
+                onnx_model=None if kind == "timing" else contract["model"],
+                digest=digest_of_file(part / name),
+                recipe=None if kind == "timing" else recipe.sha256,
+                kind=kind,
+                precision=None if kind == "timing" else order.precision,
+            )
+            for name, kind in kinds.items()
+        }
+        manifest = EngineManifest(
+            cache_key=options.target.cache_key, toolchain=options.target.toolchain, engine_files=files
+        )
+        (part / "manifest.json").write_text(manifest.to_json(), "utf-8")
+
+
+def order_of(options: TargetOptions, prepared: Path, folder: Path) -> tuple[Order, Recipe]:
+    """Return what a target's builder is asked for, and the recipe of the engine.
+
+    Raises:
+        ModelError: The prepared model is broken.
+        OSError: A file can't be read.
+    """
+    builder = BUILDERS[options.target.builder]
+    contract = json.loads((prepared / "contract.json").read_text("utf-8"))
     precision = "fp32" if builder.HALF == "never" else contract["precision"]
     source = prepared / f"{precision if builder.HALF == 'file' else 'fp32'}.onnx"
     shapes = shapes_of(contract["inputs"], contract["batches"])
@@ -57,38 +89,18 @@ def compile_model(options: TargetOptions, prepared: Path, folder: Path) -> None:
         shapes=shapes,
         builder_source=builder_source(options),
     )
-    stem = f"{recipe.prefix}_{contract['model']}"
-    with new_folder(folder) as part:
-        order = Order(
-            model=source,
-            archs=options.archs,
-            precision=precision,
-            inputs=_tensors(contract["inputs"]),
-            outputs=_tensors(contract["outputs"]),
-            shapes=shapes,
-            stem=stem,
-            folder=part,
-            shared=TIMING / "-".join([options.target.arch, *options.target.toolchain.values()]),
-        )
-        kinds = builder.build(order)
-        if (prepared / "emap.npy").is_file():
-            shutil.copyfile(prepared / "emap.npy", part / f"{stem}.npy")
-            kinds[f"{stem}.npy"] = "emap"
-        files = {
-            name: EngineFile(
-                group="shared" if kind == "timing" else contract["group"],
-                onnx_model=None if kind == "timing" else contract["model"],
-                digest=digest_of_file(part / name),
-                recipe=None if kind == "timing" else recipe.sha256,
-                kind=kind,
-                precision=None if kind == "timing" else precision,
-            )
-            for name, kind in kinds.items()
-        }
-        manifest = EngineManifest(
-            cache_key=options.target.cache_key, toolchain=options.target.toolchain, engine_files=files
-        )
-        (part / "manifest.json").write_text(manifest.to_json(), "utf-8")
+    order = Order(
+        model=source,
+        archs=options.archs,
+        precision=precision,
+        inputs=_tensors(contract["inputs"]),
+        outputs=_tensors(contract["outputs"]),
+        shapes=shapes,
+        stem=f"{recipe.prefix}_{contract['model']}",
+        folder=folder,
+        shared=TIMING / "-".join([options.target.arch, *options.target.toolchain.values()]),
+    )
+    return order, recipe
 
 
 def builder_of(options: TargetOptions) -> Builder:

@@ -5,13 +5,13 @@ Source: ONNX Runtime, "TensorRT Execution Provider", version 1.24; names of its 
 ``tensorrt_execution_provider.cc``.
 """
 
+import ctypes
 import importlib
 import shutil
-from importlib import metadata
 from typing import Any
 
 from morphstream.artifact.errors import ModelError, NoEngineError
-from morphstream.store.machine import Machine, probe_machine
+from morphstream.store.machine import Machine, probe_libraries, probe_machine
 from stages.builders import Half, Options, Order
 
 OPTIONS: Options = {
@@ -24,20 +24,25 @@ OPTIONS: Options = {
 HALF: Half = "flag"
 
 _PROVIDER = "TensorrtExecutionProvider"
-_PACKAGES = {
-    "onnxruntime": ("onnxruntime-gpu",),
-    "tensorrt": ("tensorrt", "tensorrt-cu12", "tensorrt-cu13"),
-}
+_LIBRARY = "libnvinfer.so.10"
 _KINDS = {".engine": "engine", ".profile": "profile", ".timing": "timing"}
 
 
 def versions() -> dict[str, str | None]:
-    """Return the versions of ONNX Runtime for GPUs and of TensorRT; None where they aren't installed."""
-    found: dict[str, str | None] = {}
-    for library, packages in _PACKAGES.items():
-        installed = [found for package in packages for found in metadata.distributions(name=package)]
-        found[library] = installed[0].version if installed else None
-    return found
+    """Return the versions of ONNX Runtime and of TensorRT (major.minor.patch); None where there is none."""
+    libraries = probe_libraries()
+    packaged = libraries.get("tensorrt")
+    tensorrt = ".".join(packaged.split(".")[:3]) if packaged else _library_version()
+    return {"onnxruntime": libraries.get("onnxruntime"), "tensorrt": tensorrt}
+
+
+def _library_version() -> str | None:
+    """Ask TensorRT's library itself, which containers have without a package."""
+    try:
+        number = ctypes.CDLL(_LIBRARY).getInferLibVersion()
+    except (OSError, AttributeError):
+        return None
+    return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
 
 
 def build(order: Order, *, machine: Machine | None = None, runtime: Any = None) -> dict[str, str]:
@@ -65,7 +70,7 @@ def build(order: Order, *, machine: Machine | None = None, runtime: Any = None) 
             f"{order.stem}: expected ONNX Runtime with {_PROVIDER}, seen {seen}; install onnxruntime-gpu"
         )
     order.shared.mkdir(parents=True, exist_ok=True)
-    _open(runtime, order)
+    open_session(runtime, order)
     for timing in order.shared.glob("*.timing"):
         shutil.copyfile(timing, order.folder / timing.name)
     kinds = {path.name: _KINDS[path.suffix] for path in order.folder.iterdir() if path.suffix in _KINDS}
@@ -94,8 +99,12 @@ def provider_options(order: Order) -> dict[str, str | bool | int]:
     }
 
 
-def _open(runtime: Any, order: Order) -> None:
-    """Open a session, which builds the engine, as every dynamic input has its profile."""
+def open_session(runtime: Any, order: Order) -> Any:
+    """Open a session with the engine of an order, built where its folder has none: every dynamic input has a profile.
+
+    Raises:
+        ModelError: TensorRT can't take the whole model.
+    """
     options = runtime.SessionOptions()
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     providers = [(_PROVIDER, provider_options(order))]
@@ -106,3 +115,4 @@ def _open(runtime: Any, order: Order) -> None:
         raise ModelError(f"{order.model}: expected a model for TensorRT, seen {reason}; mend the surgery") from None
     if (used := session.get_providers()[0]) != _PROVIDER:
         raise ModelError(f"{order.model}: expected {_PROVIDER}, seen {used}; check that TensorRT's libraries load")
+    return session

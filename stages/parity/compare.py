@@ -76,9 +76,8 @@ def compare(model: Model, targets: Mapping[str, TargetOptions]) -> Iterator[Comp
             yield compared(name, seen, "fp32", SINGLE)
             yield compared(name, seen, "original", to_original)
         else:
-            seen = run_gpu(
-                folder, options.target.builder, inputs, rows=max(size for size in (1, *model.batches) if size <= ROWS)
-            )
+            rows = max(size for size in (1, *model.batches) if size <= ROWS)
+            seen = run_gpu(folder, options, prepared, inputs, rows=rows)
             yield compared(name, seen, model.precision, model.tolerance)
             yield compared(name, seen, "original", model.tolerance)
 

@@ -1,9 +1,11 @@
-"""Run engines of GPUs by ONNX Runtime: the EPContext model beside an engine, never on the CPU instead.
+"""Run engines of GPUs by ONNX Runtime, the one that was built, never another and never on the CPU instead.
 
 Source: onnxruntime.ai, "EP Context Cache Feature Design", "TensorRT Execution Provider" and "Using a Plugin
 Execution Provider Library"; NVIDIA, TensorRT-RTX-EP-ABI, "Installation".
 """
 
+import shutil
+import tempfile
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,6 +18,8 @@ import onnxruntime
 from morphstream.artifact.errors import ModelError, NoEngineError
 from morphstream.store.machine import Machine
 from morphstream.store.select import check_usable
+from stages.builders import tensorrt
+from stages.compile import order_of
 from stages.params import TargetOptions
 from stages.parity.figures import Arrays
 from stages.parity.run import RUNTIME_ERRORS, run_session
@@ -40,29 +44,57 @@ def why_not(options: TargetOptions, machine: Machine) -> str:
     return ""
 
 
-def run_gpu(folder: Path, builder: str, inputs: Arrays, *, rows: int) -> dict[str, npt.NDArray[Any]]:
+def run_gpu(
+    folder: Path, options: TargetOptions, prepared: Path, inputs: Arrays, *, rows: int
+) -> dict[str, npt.NDArray[Any]]:
     """Run an engine on the GPU, so many rows at once.
 
     Raises:
         ModelError: There is none, or ONNX Runtime can't run it with the target's provider alone.
+        OSError: A file can't be read.
     """
+    provider = PROVIDERS[options.target.builder]
+    try:
+        if options.target.builder == "tensorrt":
+            return _run_tensorrt(folder, options, prepared, inputs, rows)
+        return run_session(_open_context(folder, options.target.builder), inputs, rows=rows)
+    except RUNTIME_ERRORS as error:
+        raise ModelError(f"{folder}: expected an engine for {provider}, seen {error}; compile it again") from None
+
+
+def _open_context(folder: Path, builder: str) -> onnxruntime.InferenceSession:
+    """Open the EPContext model beside an engine."""
+    provider = PROVIDERS[builder]
     if (path := next(folder.glob("*.onnx"), None)) is None:
         raise ModelError(f"{folder}: expected an engine's EPContext model, seen none; compile it first")
-    provider = PROVIDERS[builder]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    try:
-        if devices := _prepare_provider(builder):
-            options.add_provider_for_devices(devices[:1], {})
-            session = onnxruntime.InferenceSession(path, options, enable_fallback=0)
-        else:
-            session = onnxruntime.InferenceSession(path, options, providers=[provider], enable_fallback=0)
-        if session.get_providers()[0] != provider:
-            raise ModelError(f"{path}: expected it to run by {provider}, seen {session.get_providers()[0]}")
-        return run_session(session, inputs, rows=rows)
-    except RUNTIME_ERRORS as error:
-        raise ModelError(f"{path}: expected an engine for {provider}, seen {error}; compile it again") from None
+    if devices := _prepare_provider(builder):
+        options.add_provider_for_devices(devices[:1], {})
+        session = onnxruntime.InferenceSession(path, options, enable_fallback=0)
+    else:
+        session = onnxruntime.InferenceSession(path, options, providers=[provider], enable_fallback=0)
+    if session.get_providers()[0] != provider:
+        raise ModelError(f"{path}: expected it to run by {provider}, seen {session.get_providers()[0]}")
+    return session
+
+
+def _run_tensorrt(
+    folder: Path, options: TargetOptions, prepared: Path, inputs: Arrays, rows: int
+) -> dict[str, npt.NDArray[Any]]:
+    """Run the prepared model with a copy of the engine as the provider's cache, which it must not build again."""
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(shutil.copytree(folder, Path(name) / "engine"))
+        order, _ = order_of(options, prepared, copy)
+        outputs = run_session(tensorrt.open_session(onnxruntime, replace(order, shared=copy)), inputs, rows=rows)
+        engines = {path.name: path.read_bytes() for path in folder.glob("*.engine")}
+        if not engines or {path.name: path.read_bytes() for path in copy.glob("*.engine")} != engines:
+            seen = "it was built again" if engines else "none"
+            raise ModelError(
+                f"{folder}: expected an engine that TensorRT takes as it is, seen {seen}; compile it again"
+            )
+    return outputs
 
 
 def _prepare_provider(builder: str) -> list[Any]:

@@ -14,7 +14,7 @@ from morphstream.face.geometry import ARCFACE_128, align
 from morphstream.face.swapper import FaceSwapper
 from morphstream.store.machine import Machine
 from morphstream.store.store import Store
-from stages.files import PREPARED
+from stages.files import ENGINES, PREPARED
 from stages.params import Params
 from stages.parity import gpu
 from stages.parity.figures import SINGLE, Figures, Form, coarsen, compare_outputs, figures_of, shortfall, worst
@@ -29,6 +29,7 @@ NUMBERS: npt.NDArray[np.float64] = np.random.default_rng(12).standard_normal(204
 BESIDE: npt.NDArray[np.float64] = np.random.default_rng(13).standard_normal(2048)
 BESIDE -= NUMBERS * (BESIDE @ NUMBERS) / (NUMBERS @ NUMBERS)
 BESIDE *= np.linalg.norm(NUMBERS) / np.linalg.norm(BESIDE)
+RTX = PARAMS.target("rtx-sm89")
 MACHINE = Machine(arch="x86_64", gpu_archs=("sm89",), libraries={"tensorrt_rtx": "1.7.1", "onnxruntime": "1.31.1"})
 
 
@@ -227,7 +228,7 @@ def test_without_its_provider_no_engine_is_executed(tmp_path: Path, monkeypatch:
     expected = "expected ONNX Runtime with NoSuchExecutionProvider, seen .*CPUExecutionProvider"
     (tmp_path / "engine.onnx").write_bytes(original("fan_68_5"))
     with pytest.raises(ModelError, match=expected):
-        gpu.run_gpu(tmp_path, "tensorrt_rtx", {}, rows=2)
+        gpu.run_gpu(tmp_path, RTX, tmp_path, {}, rows=2)
     assert "NoSuchExecutionProvider" in gpu.why_not(PARAMS.target("rtx-sm89"), MACHINE)
 
 
@@ -235,12 +236,22 @@ def test_the_cpu_never_stands_in_for_a_gpu(tmp_path: Path, monkeypatch: pytest.M
     """A provider that ONNX Runtime offers and that takes no node stands for one whose library can't be loaded."""
     (tmp_path / "engine.onnx").write_bytes(original("fan_68_5"))
     for provider in ("AzureExecutionProvider", "CPUExecutionProvider"):
-        monkeypatch.setitem(gpu.PROVIDERS, "tensorrt", provider)
-        with pytest.raises(ModelError, match=rf"engine\.onnx: expected an engine for {provider}, seen .*CPU EP"):
-            gpu.run_gpu(tmp_path, "tensorrt", {"input": np.zeros((2, 5, 2), np.float32)}, rows=1)
+        monkeypatch.setitem(gpu.PROVIDERS, "tensorrt_rtx", provider)
+        with pytest.raises(ModelError, match=f"expected an engine for {provider}, seen .*CPU EP"):
+            gpu.run_gpu(tmp_path, RTX, tmp_path, {"input": np.zeros((2, 5, 2), np.float32)}, rows=1)
 
 
 def test_without_its_engine_a_gpu_is_not_asked(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="expected an engine's EPContext model, seen none; compile it first"):
-        gpu.run_gpu(tmp_path, "tensorrt_rtx", {}, rows=2)
+        gpu.run_gpu(tmp_path, RTX, tmp_path, {}, rows=2)
     assert files_in(tmp_path) == {}
+
+
+def test_tensorrt_is_asked_for_the_engine_that_was_built(built: Params) -> None:
+    """Here ONNX Runtime has no TensorRT: the model, its options and the engine's copy get as far as that."""
+    folder = ENGINES / "trt-sm89" / "fan_68_5"
+    folder.mkdir(parents=True)
+    (folder / "x.engine").write_bytes(b"an engine")
+    with pytest.raises(ModelError, match=r"expected (a model for TensorRT|TensorrtExecutionProvider), seen "):
+        gpu.run_gpu(folder, PARAMS.target("trt-sm89"), PREPARED / "fan_68_5", {}, rows=1)
+    assert set(files_in(folder)) == {"x.engine"}

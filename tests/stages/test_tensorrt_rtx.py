@@ -6,14 +6,18 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import helper
 
 from morphstream.artifact.errors import ModelError
+from morphstream.store.machine import probe_machine
 from stages.builders import Order, Tensor
 from stages.builders.tensorrt_rtx import build
+from stages.parity.gpu import run_gpu
+from stages.parity.run import run_onnx
 from stages.prepare import edit, save_model
 from tests.stages import PARAMS, ROOT, loaded, needs_rtx
 
@@ -114,3 +118,13 @@ def test_what_it_can_not_take_is_refused_in_one_line(order: Order, model: bytes,
     assert seen in str(refused.value)
     assert "\n" not in str(refused.value)
     assert not list(order.folder.iterdir())
+
+
+@pytest.mark.gpu
+def test_a_real_gpu_gives_what_onnx_runtime_gives_on_the_cpu(order: Order) -> None:
+    arch = probe_machine().gpu_archs[0]
+    build(replace(order, archs=(arch,)))
+    crops = {"crop": np.random.default_rng(0).integers(0, 256, (2, *SHAPE), np.uint8)}
+    target = replace(PARAMS.target("rtx-sm89"), archs=(arch,))
+    seen = run_gpu(order.folder, target, order.folder, crops, rows=2)["embedding"]
+    np.testing.assert_allclose(seen, run_onnx(order.model, crops, rows=2)["embedding"], atol=1e-2)
