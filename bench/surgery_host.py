@@ -67,6 +67,7 @@ def cases() -> dict[str, tuple[Work, Work]]:
     labels = random.integers(0, 19, (1, 512, 512), np.uint8)
     swapped = random.random((1, 3, 128, 128), np.float32)
     mask = floats[1].reshape(1, 256, 256, 1)
+    masked = random.integers(0, 256, (256, 256, 4), np.uint8)
     detectors = {side: DirectSCRFD(_Idle(side)) for side in (640, 320)}
     return {
         "det_10g at 640": (lambda: _detector_blob(frame, 640), lambda: detectors[640]._letterbox(frame)),
@@ -82,11 +83,11 @@ def cases() -> dict[str, tuple[Work, Work]]:
         ),
         "hyperswap_*_256": (
             lambda: (_symmetric(crops[256]), _bytes_of_symmetric(floats[3]), floats[1][0, 0].clip(0, 1)),
-            lambda: (crops[256][None], crops[256].copy(), floats[1][0, 0].copy()),
+            lambda: (crops[256][None], masked[..., :3].copy(), masked[..., 3] / np.float32(255)),
         ),
         "xseg_*": (
             lambda: (np.expand_dims(crops[256], 0).astype(np.float32) / 255, mask[0, :, :, 0].clip(0, 1)),
-            lambda: (crops[256][None], mask[0, :, :, 0].clip(0, 1)),
+            lambda: (crops[256][None], mask[0, :, :, 0]),
         ),
         "bisenet_* crop": (lambda: _imagenet(crops[512]), lambda: crops[512][None]),
         "bisenet_* labels": (lambda: logits[0].argmax(0), lambda: labels[0].copy()),

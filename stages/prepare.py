@@ -9,13 +9,14 @@ import numpy as np
 import onnx
 
 from morphstream.artifact.errors import ModelError
+from stages.declare import check_declared
 from stages.files import BUILD, PREPARED, new_folder
 from stages.params import Model, load_params
 from stages.program import run_program
 from stages.surgery.batch import give_batch
 from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.crop_input import take_crop
-from stages.surgery.crop_output import give_crop, give_labels
+from stages.surgery.crop_output import give_crop, give_labels, give_mask
 from stages.surgery.emap import find_emap
 from stages.surgery.half import to_half
 from stages.surgery.initializers import lift_constants, merge_equal
@@ -38,7 +39,9 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m stages.prepare", description=__doc__)
     parser.add_argument("model", help="its name in params.yaml")
-    model = load_params().model(parser.parse_args().model)
+    params = load_params()
+    model = params.model(parser.parse_args().model)
+    check_declared(f"prepare/{model.name}", params)
     prepare(model, BUILD / model.file, PREPARED / model.name)
 
 
@@ -80,6 +83,8 @@ def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
             edited = give_crop(edited, output.source, name, scale=output.scale, shift=output.shift, mask=output.mask)
         elif output.form == "labels":
             edited = give_labels(edited, output.source, name)
+        elif output.form == "mask":
+            edited = give_mask(edited, output.source, name)
     if plan.joined:
         edited = join_outputs(edited, plan.joined)
     if plan.normalisation is not None:

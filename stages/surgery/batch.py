@@ -15,11 +15,27 @@ from onnx import helper, numpy_helper
 from morphstream.artifact.errors import ModelError
 from stages.surgery.label import label_of, one_line
 from stages.surgery.sound import check_size
-from stages.surgery.trace import Shape, Trace, follow, put_tensor, start
+from stages.surgery.trace import SAME, Shape, Trace, follow, put_tensor, start
 
 BATCH = "N"
 _MANY = 7919  # rows: a prime, so that no other size is taken for it
 _MIXING = {"Compress", "CumSum", "Einsum", "GatherND", "NonMaxSuppression", "NonZero", "ScatterND", "Unique"}
+_MIXING |= {"EyeLike", "ReverseSequence", "Trilu"}
+_FIRST = {  # whose axis 0 alone has rows that stay apart
+    *("AveragePool", "BatchNormalization", "Col2Im", "Conv", "ConvTranspose", "DeformConv", "DepthToSpace"),
+    *(
+        "GridSample",
+        "GroupNormalization",
+        "InstanceNormalization",
+        "LRN",
+        "LpPool",
+        "MaxPool",
+        "MeanVarianceNormalization",
+    ),
+    *("SpaceToDepth", "Upsample"),
+}
+_ELEMENTWISE = {"Add", "Div", "Max", "Min", "Mod", "Mul", "Pow", "Sub", "Where"}
+_RECURRENT = {"GRU", "LSTM", "RNN"}
 _REGROUPING = {"Reshape", "Flatten"}
 
 
@@ -64,6 +80,13 @@ def give_batch(model: onnx.ModelProto) -> onnx.ModelProto:
         _give_output(edit, value)
     del graph.node[:]
     graph.node.extend(edit.nodes)
+    for node in graph.node:
+        if node.op_type in SAME:  # inference elsewhere needs to be told
+            name = node.output[0]
+            axis = _axis(edit, name, name)
+            dims = [None if i == axis else size for i, size in enumerate(edit.one.shape(name))]
+            kind = edit.one.types[name].tensor_type.elem_type
+            graph.value_info.append(helper.make_tensor_value_info(name, kind, dims))
     return edited
 
 
@@ -73,6 +96,13 @@ def _prepare(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
     match node.op_type:
         case "Reshape" if axis is not None:
             _reshape(edit, node, axis, label)
+        case "Flatten" if axis:  # what stands in front of the rows becomes the outer part: as in any other reshape
+            node.op_type = "Reshape"
+            del node.attribute[:]
+            node.input.append(_constant(edit, f"{node.output[0]}_flat", list(edit.one.shape(node.output[0]))))
+            _reshape(edit, node, axis, label)
+        case "ScatterElements" | "GatherElements" if axis == 0 and edit.one.shape(node.input[0])[0] == 1:
+            _repeat(edit, node, label)
         case "Resize" if axis == 0 and len(node.input) > 3 and node.input[3]:
             _resize(edit, node, label)
         case "Concat":
@@ -121,11 +151,18 @@ def _resize(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
 def _join(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
     """Repeat constants of one row that are joined to rows."""
     batched = [name for name in node.input if _axis(edit, name, label) == 0 and edit.one.shape(name)[0] == 1]
+    if batched:
+        _repeat(edit, node, label, batched[0])
+
+
+def _repeat(edit: _Edit, node: onnx.NodeProto, label: str, batched: str = "") -> None:
+    """Give a node's inputs of one row as many as a batched one has."""
+    batched = batched or node.input[0]
     alone = [i for i, name in enumerate(node.input) if _axis(edit, name, label) is None]
-    if not batched or not alone:
+    if not alone:
         return
-    rows = _rows(edit, batched[0], node.output[0], label)
-    ones = _constant(edit, f"{node.output[0]}_ones", [1] * (len(edit.one.shape(batched[0])) - 1))
+    rows = _rows(edit, batched, node.output[0], label)
+    ones = _constant(edit, f"{node.output[0]}_ones", [1] * (len(edit.one.shape(batched)) - 1))
     shape = _insert(edit, "Concat", [rows, ones], f"{node.output[0]}_repeats", label, axis=0)
     for i in alone:
         node.input[i] = _insert(edit, "Expand", [node.input[i], shape], f"{node.output[0]}_repeated{i}", label)
@@ -194,8 +231,50 @@ def _append(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
             shapes = f"{list(edit.one.shape(name))} to {list(edit.one.shape(output))}"
             raise _refused(label, "rows that stay apart", f"{node.op_type} of {shapes}")
     is_along = node.op_type != "Flatten" and node.input[0] in axes and _own_axis(edit, node) == axes[node.input[0]]
-    if node.op_type in _MIXING or is_along:
+    if node.op_type in _MIXING or is_along or _mixes(edit, node, axes):
         raise _refused(label, "rows that stay apart", f"{node.op_type} along the batch")
+
+
+def _mixes(edit: _Edit, node: onnx.NodeProto, axes: dict[str, int]) -> bool:
+    """Return whether a node calculates across the axis that its rows are on, though it keeps that axis."""
+    attributes = {attribute.name: attribute for attribute in node.attribute}
+    at = axes.get(node.input[0])
+    counted = [  # the number of rows itself, as a value
+        name
+        for name in node.input
+        if name in edit.many.values and not np.array_equal(edit.many.values[name], edit.one.values[name])
+    ]
+    if node.op_type in _ELEMENTWISE:
+        return bool(counted)
+    if at is None:
+        return False
+    match node.op_type:
+        case "MeanVarianceNormalization":
+            return at in (list(attributes["axes"].ints) if "axes" in attributes else [0, 2, 3])
+        case "BatchNormalization" if "training_mode" in attributes and attributes["training_mode"].i:
+            return True
+        case "Softmax" | "LogSoftmax" | "Hardmax" if edit.many.opset < 13:
+            return at >= (_own_axis(edit, node) or 0)
+        case "LayerNormalization" | "RMSNormalization":
+            return at >= (_own_axis(edit, node) or 0)
+        case "Slice":
+            return at in _backwards(edit, node)
+        case operator if operator in _FIRST:
+            return at != 0
+        case operator if operator in _RECURRENT:
+            return at != (0 if "layout" in attributes and attributes["layout"].i else 1)
+    return False
+
+
+def _backwards(edit: _Edit, node: onnx.NodeProto) -> set[int]:
+    """Return the axes that a Slice may turn around."""
+    rank = len(edit.one.shape(node.input[0]))
+    given = [edit.many.values.get(name) if name else None for name in node.input]
+    steps = given[4] if len(given) > 4 else np.ones(1)
+    if steps is not None and (np.asarray(steps) > 0).all():
+        return set()
+    axes = given[3] if len(given) > 3 else None
+    return set(range(rank)) if axes is None else {int(axis) % rank for axis in np.asarray(axes).ravel()}
 
 
 def _own_axis(edit: _Edit, node: onnx.NodeProto) -> int | None:

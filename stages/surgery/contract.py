@@ -7,6 +7,11 @@ from onnx import TensorProto
 
 from morphstream.artifact.errors import ModelError
 from stages.params import Model
+from stages.surgery.initializers import lift_constants
+from stages.surgery.label import label_of
+from stages.surgery.shapes import fix_shapes
+from stages.surgery.trace import follow, start
+from stages.surgery.weights import set_aside
 
 Shape = tuple[int, ...]  # -1 is a dynamic axis
 STRIDES = (8, 16, 32)
@@ -22,18 +27,29 @@ def check_contract(proto: onnx.ModelProto, model: Model) -> None:
     graph = proto.graph
     initializers = {tensor.name for tensor in graph.initializer}
     inputs = {value.name: value for value in graph.input if value.name not in initializers}
-    if list(inputs) != list(model.inputs):
+    if inputs.keys() != model.inputs.keys():  # exports differ in order
         raise _broken(model, "inputs", list(model.inputs), list(inputs))
     for name, shape in model.inputs.items():
         _check_value(model, f"input {name}", inputs[name], shape)
     if model.role == "detector":
-        _check_detector(graph.output, model)
+        _check_detector(sized_outputs(proto, model), model)
         return
     outputs, promised = {value.name: value for value in graph.output}, promised_outputs(model)
     for name, shape in promised.items():
         if name not in outputs and not len(outputs) == len(promised) == 1:  # the only one may have any name
             raise _broken(model, "outputs", list(promised), list(outputs))
         _check_value(model, f"output {name}", outputs.get(name, graph.output[0]), shape)
+
+
+def sized_outputs(proto: onnx.ModelProto, model: Model) -> Sequence[onnx.ValueInfoProto]:
+    """Return a model's outputs, with the shapes that follow from its inputs' where the file leaves them open."""
+    if all(len(shape := shape_of(value)) > 0 and shape[-1] > 0 for value in proto.graph.output):
+        return list(proto.graph.output)
+    light = lift_constants(fix_shapes(set_aside(proto)[0], model.inputs))
+    trace = start(light, 1)
+    for index, node in enumerate(light.graph.node):
+        follow(trace, node, label_of(node, index))
+    return [onnx.ValueInfoProto(name=value.name, type=trace.types[value.name]) for value in light.graph.output]
 
 
 def detector_outputs(outputs: Sequence[onnx.ValueInfoProto]) -> dict[str, str]:
@@ -57,7 +73,7 @@ def promised_outputs(model: Model) -> Mapping[str, Shape]:
     Raises:
         ModelError: The role has no contract.
     """
-    batch, *rest = next(iter(model.inputs.values()))
+    batch, *rest = max(model.inputs.values(), key=len)  # of the pixels
     match model.role:
         case "embedder":
             return {"683": (batch, 512)}

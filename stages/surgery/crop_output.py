@@ -1,4 +1,4 @@
-"""Give a uint8 NHWC BGR crop, or uint8 labels, where a model gave floats."""
+"""Give a uint8 NHWC BGR crop, uint8 labels or a clipped mask, where a model gave floats."""
 
 from typing import Any
 
@@ -53,6 +53,25 @@ def give_crop(
     return edited
 
 
+def give_mask(model: onnx.ModelProto, name: str, mask: str) -> onnx.ModelProto:
+    """Clip an output to 0..1.
+
+    Args:
+        model: Not modified.
+        name: The float output that is replaced.
+        mask: Name of the new output, of the same shape.
+    """
+    edited, old = _without_output(model, name)
+    kind = helper.tensor_dtype_to_np_dtype(old.type.tensor_type.elem_type)
+    for suffix, value in (("low", 0), ("high", 1)):
+        edited.graph.initializer.append(numpy_helper.from_array(np.array(value, kind), f"{mask}_{suffix}"))
+    operands = [name, f"{mask}_low", f"{mask}_high"]
+    edited.graph.node.append(helper.make_node("Clip", operands, [mask], f"{mask}_clip"))
+    old.name = mask
+    edited.graph.output.insert(0, old)
+    return edited
+
+
 def give_labels(model: onnx.ModelProto, name: str, labels: str) -> onnx.ModelProto:
     """Turn logits ``(N, C, H, W)`` into uint8 labels ``(N, H, W)``: the channel of the greatest.
 
@@ -73,6 +92,7 @@ def give_labels(model: onnx.ModelProto, name: str, labels: str) -> onnx.ModelPro
 def _without_output(model: onnx.ModelProto, name: str) -> tuple[onnx.ModelProto, onnx.ValueInfoProto]:
     edited = onnx.ModelProto()
     edited.CopyFrom(model)
-    old = next(value for value in edited.graph.output if value.name == name)
+    old = onnx.ValueInfoProto()
+    old.CopyFrom(next(value for value in edited.graph.output if value.name == name))
     edited.graph.output.remove(old)
     return edited, old

@@ -20,6 +20,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     edited.CopyFrom(lift_constants(model))
     for i, node in enumerate(edited.graph.node):
         node.name = f"{node.op_type}_{i}"  # the conversion knows nodes by their names, which may be none or twice
+    _rename(edited.graph)
     operators = [*DEFAULT_OP_BLOCK_LIST, *OPERATORS]
     single = {edited.graph.node[i].name for i in normalisations(edited.graph)}
     single |= {node.name for node in edited.graph.node if node.op_type in operators}
@@ -33,6 +34,19 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     _join(half.graph, single)
     OnnxModel.graph_topological_sort(half.graph, is_deterministic=True)  # casts stand last
     return without_unused(half)
+
+
+def _rename(graph: onnx.GraphProto) -> None:
+    """Give values names that the conversion's own can't be, as a file that was converted before has; modifies it."""
+    ends = {value.name for value in (*graph.input, *graph.output)}
+    renamed = {
+        name: f"{name}_before" for node in graph.node for name in node.output if "_cast" in name and name not in ends
+    }
+    for value in graph.value_info:
+        value.name = renamed.get(value.name, value.name)
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
 
 
 def _join(graph: onnx.GraphProto, single: set[str]) -> None:

@@ -9,6 +9,7 @@ Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import onnx
@@ -17,6 +18,7 @@ from onnx import helper, numpy_helper
 from stages.surgery.label import label_of
 from stages.surgery.trace import Shape, Trace, follow, start
 
+_FACTORS = 100  # more of them than any weights have; a chain of squares has two to its length
 _Makers = Mapping[str, onnx.NodeProto]
 
 
@@ -61,7 +63,10 @@ def _factors(trace: Trace, makers: _Makers, constants: set[str], node: onnx.Node
     groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
     weights = trace.shape(node.input[1])
     kernels, inputs, outputs = [], [], []
-    for name in _product(trace, makers, node.input[1]):
+    product = list(islice(_product(trace, makers, node.input[1]), _FACTORS + 1))
+    if len(product) > _FACTORS:
+        return None
+    for name in product:
         shape = _aligned(trace.shape(name), len(weights))
         if shape == weights and name in constants:
             kernels.append(name)

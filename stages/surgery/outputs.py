@@ -39,7 +39,7 @@ def without_unused(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in reversed(graph.node):
         if needed.intersection(node.output):
             needed.update(node.input)
-            needed.update(name for attribute in node.attribute for name in _captured(attribute))
+            needed.update(name for attribute in node.attribute for name in captured(attribute))
             nodes.append(node)
     weights = [tensor for tensor in graph.initializer if tensor.name in needed]
     del graph.node[:], graph.initializer[:]
@@ -48,13 +48,13 @@ def without_unused(model: onnx.ModelProto) -> onnx.ModelProto:
     return edited
 
 
-def _captured(attribute: onnx.AttributeProto) -> set[str]:
+def captured(attribute: onnx.AttributeProto) -> set[str]:
     """Return every name that the subgraphs of an attribute read."""
     names: set[str] = set()
     for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
         for node in graph.node:
             names.update(node.input)
             for inner in node.attribute:
-                names |= _captured(inner)
+                names |= captured(inner)
         names.update(value.name for value in graph.output)
     return names

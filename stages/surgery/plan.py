@@ -7,7 +7,7 @@ from typing import Literal
 import onnx
 
 from stages.params import Model
-from stages.surgery.contract import detector_outputs, main_output, promised_outputs
+from stages.surgery.contract import detector_outputs, main_output, promised_outputs, sized_outputs
 from stages.surgery.crop_input import Normalisation
 
 # What the models' owners do to pixels. Source: InsightFace, FaceFusion, face-parsing, Ultralytics.
@@ -24,14 +24,14 @@ class Output:
 
     Attributes:
         source: The original's output it is made from.
-        form: ``numbers`` as they are, a uint8 ``crop``, or uint8 ``labels``.
+        form: ``numbers`` as they are, a ``mask`` clipped to 0..1, a uint8 ``crop``, or uint8 ``labels``.
         scale: Of a crop: ``round(clip(source * scale + shift, 0, 255))``.
         shift: The same.
         mask: Of a crop: the original's output that becomes its fourth channel, if any.
     """
 
     source: str
-    form: Literal["numbers", "crop", "labels"] = "numbers"
+    form: Literal["numbers", "mask", "crop", "labels"] = "numbers"
     scale: float = 0.0
     shift: float = 0.0
     mask: str | None = None
@@ -60,7 +60,7 @@ def plan_of(original: onnx.ModelProto, model: Model) -> Plan:
     """Return how a model that keeps its contract is prepared."""
     pixels = next(iter(model.inputs))
     if model.role == "detector":
-        outputs = {new: Output(source=old) for new, old in detector_outputs(original.graph.output).items()}
+        outputs = {new: Output(source=old) for new, old in detector_outputs(sized_outputs(original, model)).items()}
         return Plan(pixels=pixels, crop="frame", normalisation=_SCRFD, outputs=outputs, joined="anchors")
     main = main_output(original, model)
     match model.role:
@@ -69,7 +69,8 @@ def plan_of(original: onnx.ModelProto, model: Model) -> Plan:
         case "embedder":
             return _numbers(pixels, "crop", _SYMMETRIC, {"embedding": main})
         case "occluder":
-            return _numbers(pixels, "crop", _XSEG, {"mask": main})
+            mask = Output(source=main, form="mask")
+            return Plan(pixels=pixels, crop="crop", normalisation=_XSEG, outputs={"mask": mask})
         case "landmarker" if len(model.inputs[pixels]) == 3:
             return _numbers(pixels, pixels, None, {"points68": main})
         case "landmarker":

@@ -10,6 +10,7 @@ from morphstream.artifact.digest import Digest, digest_of_file
 from morphstream.artifact.errors import ModelError
 from stages.surgery.external import external_files, take_in
 from stages.surgery.label import words_of
+from stages.surgery.order import put_in_order
 from stages.surgery.sound import check_sound
 from stages.surgery.tensors import MODEL_BYTES
 from stages.surgery.wire import check_wire
@@ -25,6 +26,7 @@ def read_model(path: Path) -> onnx.ModelProto:
     try:
         model = _parsed(path)
         take_in(model, path.parent)
+        put_in_order(model.graph)
         check_sound(model)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 
 import onnx
-from onnx import helper, shape_inference
+from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from morphstream.artifact.errors import ModelError
 from stages.surgery.label import label_of, one_line, words_of
@@ -12,6 +12,7 @@ from stages.surgery.tensors import KINDS, RANK, check_tensor, subgraphs_of, tens
 from stages.surgery.weights import as_inputs
 
 _NODES = 100_000  # no real model has a tenth of it
+_RANGE = 1 << 20  # numbers of a Range of constants
 _DEPTH = 4  # of graphs within graphs
 VALUE_BYTES = 1 << 31  # at batch 1
 _STANDARD = ("", "ai.onnx")
@@ -27,8 +28,13 @@ def check_sound(model: onnx.ModelProto) -> None:
         raise ModelError(f"function {one_line(model.functions[0].name)}: expected none, seen one; export it inlined")
     versions = {opset.domain: opset.version for opset in model.opset_import}
     _check_graph(model.graph, versions.get("", versions.get("ai.onnx", 1)), set(), 0)
+    made = {name for node in model.graph.node for name in node.output}
+    for value in model.graph.output:
+        if value.name not in made:
+            raise ModelError(f"output {one_line(value.name)}: expected a node that makes it, seen none; fetch it again")
     for tensor in tensors_of(model.graph):
         check_tensor(tensor)
+    _check_ranges(model.graph)
     light = as_inputs(model)
     try:
         onnx.checker.check_model(light)
@@ -40,6 +46,7 @@ def check_sound(model: onnx.ModelProto) -> None:
 def _check_graph(graph: onnx.GraphProto, opset: int, outer: Collection[str], depth: int) -> None:
     if len(graph.node) > _NODES:
         raise ModelError(f"expected at most {_NODES} nodes, seen {len(graph.node)}; fetch the model again")
+    _check_names(graph)
     known = {*outer, "", *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}
     for index, node in enumerate(graph.node):
         label = label_of(node, index)
@@ -71,6 +78,34 @@ def _check_operator(node: onnx.NodeProto, label: str, opset: int) -> None:
             f"{label}: expected an operator of ONNX itself, seen {one_line(node.op_type)}{domain}; "
             "export the model with standard operators"
         )
+
+
+def _check_names(graph: onnx.GraphProto) -> None:
+    names: set[str] = set()
+    for tensor in graph.initializer:
+        if tensor.name in names:
+            seen = "expected one of that name, seen several; fetch the model again"
+            raise ModelError(f"tensor {one_line(tensor.name)}: {seen}")
+        names.add(tensor.name)
+
+
+def _check_ranges(graph: onnx.GraphProto) -> None:
+    """Refuse a Range that shape inference would write out, number by number."""
+    constants = {tensor.name: tensor for tensor in graph.initializer if math.prod(tensor.dims) == 1}
+    for index, node in enumerate(graph.node):
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.HasField("t"):
+                    constants[node.output[0]] = attribute.t
+                elif attribute.name == "value_int":
+                    constants[node.output[0]] = helper.make_tensor("", TensorProto.INT64, [], [attribute.i])
+        if node.op_type == "Range" and all(name in constants for name in node.input):
+            start, limit, delta = (float(numpy_helper.to_array(constants[name]).item()) for name in node.input)
+            if not delta or not (limit - start) / delta <= _RANGE:
+                raise ModelError(
+                    f"{label_of(node, index)}: expected at most {_RANGE} numbers, seen a range to {limit:g}; "
+                    "fetch the model again"
+                )
 
 
 def _check_sizes(light: onnx.ModelProto) -> None:

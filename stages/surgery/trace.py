@@ -20,6 +20,8 @@ _ARITHMETIC = {  # what exporters make shapes of
     *("Concat", "Gather", "Slice", "Split", "Squeeze", "Unsqueeze"),
 }
 
+SAME = {"GroupNormalization", "MeanVarianceNormalization"}  # whose output has the first input's type and shape
+
 
 @dataclass(slots=True)
 class Trace:
@@ -91,6 +93,8 @@ def follow(trace: Trace, node: onnx.NodeProto, label: str) -> None:
         )
     except (shape_inference.InferenceError, onnx.checker.ValidationError, ValueError) as error:
         raise _refused(label, "shapes and types that fit", f"{_shapes(trace, inputs)}: {words_of(error)}") from None
+    if node.op_type in SAME:  # ONNX has a function for it, and infers nothing
+        found = {**found, node.output[0]: trace.types[node.input[0]]}
     for name in filter(None, node.output):
         kind = found.get(name, TypeProto()).tensor_type
         if not kind.HasField("shape") or not all(dim.HasField("dim_value") for dim in kind.shape.dim):

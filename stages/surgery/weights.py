@@ -41,7 +41,7 @@ def put_back(light: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
     whole = onnx.ModelProto()
     whole.CopyFrom(light)
     for tensor in whole.graph.initializer:
-        if is_weight(tensor):
+        if tensor.name in weights:  # one that an edit made has its data
             tensor.CopyFrom(weights[tensor.name])
     return whole
 

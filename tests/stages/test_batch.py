@@ -192,6 +192,18 @@ FORMS: dict[str, Case] = {
         IMAGE,
         {"shape": ints(1, 4, 6, 8)},
     ),
+    "a Flatten behind the batch": (
+        [node("Transpose", "x", "t", perm=[2, 3, 0, 1]), node("Flatten", "t", "y", axis=3)],
+        IMAGE,
+        [48, 4],
+        {},
+    ),
+    "a part that is written by places of one row": (
+        [node("ScatterElements", "x places values", "y", axis=1)],
+        [1, 5],
+        [1, 5],
+        {"places": ints(1, 3).reshape(1, 2), "values": floats(1, 2)},
+    ),
     "a Tile": (
         [node("Tile", "x times", "y")],
         IMAGE,
@@ -285,6 +297,29 @@ def test_shapes_that_the_file_states_of_values_are_gone() -> None:
 
 
 REFUSED: dict[str, tuple[Case, str]] = {
+    "a division by how many rows there are": (
+        (
+            [
+                node("Shape", "x", "whole"),
+                node("Gather", "whole first", "n"),
+                node("Cast", "n", "f", to=TensorProto.FLOAT),
+                node("Div", "x f", "y"),
+            ],
+            IMAGE,
+            IMAGE,
+            {"first": np.array(0, np.int64)},
+        ),
+        "node y_node: expected rows that stay apart, seen Div along the batch",
+    ),
+    "rows turned around": (
+        (
+            [node("Slice", "x start end axes steps", "y")],
+            IMAGE,
+            IMAGE,
+            {"start": ints(-1), "end": ints(-(10**9)), "axes": ints(0), "steps": ints(-1)},
+        ),
+        "node y_node: expected rows that stay apart, seen Slice along the batch",
+    ),
     "a mean over the batch": (
         ([node("ReduceMean", "x", "y", axes=[0, 1], keepdims=1)], IMAGE, [1, 1, 6, 8], {}),
         "node y_node: expected rows that stay apart, seen ReduceMean of ",

@@ -44,6 +44,6 @@ class Occluder:
         """
         side = crop.shape[0]
         pixels = crop if side == self._side else cv2.resize(crop, (self._side, self._side))
-        visible = np.clip(self._session.run({"crop": pixels[None]})["mask"][0, :, :, 0], 0, 1)
+        visible = self._session.run({"crop": pixels[None]})["mask"][0, :, :, 0]
         soft = cv2.GaussianBlur(cv2.resize(visible, (side, side)), (0, 0), 5)
         return ((np.clip(soft, 0.5, 1) - 0.5) * 2).astype(np.float32)
