@@ -11,10 +11,11 @@ from pathlib import Path
 
 from morphstream.artifact.errors import ModelError
 from morphstream.store.machine import probe_machine
+from stages.declare import check_declared
 from stages.files import BUILD, write_whole
 from stages.params import load_params
 from stages.parity.compare import Comparison, compare
-from stages.parity.figures import Figures, coarsen, shortfall, worst
+from stages.parity.figures import SINGLE, Figures, coarsen, shortfall, worst
 from stages.parity.gpu import why_not
 from stages.program import run_program
 
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("model", help="its name in params.yaml")
     params, machine = load_params(), probe_machine()
     model = params.model(parser.parse_args().model)
+    check_declared(f"check/{model.name}", params)
     targets = {name: build.target for name, build in params.builds.items()}
     reasons = {name: why_not(options, machine) for name, options in targets.items()}
     comparisons = list(compare(model, {name: options for name, options in targets.items() if not reasons[name]}))
@@ -51,7 +53,8 @@ def check_comparison(comparison: Comparison, model: str) -> None:
     for output, figures in comparison.figures.items():
         if seen := shortfall(figures, comparison.tolerance):
             where = f"{comparison.subject} to {comparison.reference}: {output}"
-            raise ModelError(f"{where}: {seen}; mend the surgery, or change models.{model}.tolerance")
+            own = "" if comparison.tolerance is SINGLE else f", or change models.{model}.tolerance"
+            raise ModelError(f"{where}: {seen}; mend the surgery{own}")
 
 
 def locked(comparisons: Iterable[Comparison], reasons: Mapping[str, str]) -> dict[str, dict[str, float]]:

@@ -12,7 +12,7 @@ from morphstream.artifact.errors import ToolchainMismatchError
 from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.recipe import Recipe
 from stages.builders import Builder, Order, Shapes, Tensor, openvino, tensorrt, tensorrt_rtx
-from stages.declare import builder_source
+from stages.declare import builder_source, check_declared
 from stages.files import ENGINES, PREPARED, TIMING, new_folder
 from stages.params import TargetOptions, load_params
 from stages.program import run_program
@@ -34,6 +34,7 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params()
     options, model = params.target(arguments.target), params.model(arguments.model).name
+    check_declared(f"compile/{options.name}", params)
     compile_model(options, PREPARED / model, ENGINES / options.name / model)
 
 

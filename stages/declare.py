@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from morphstream.artifact.errors import MorphstreamError
 from stages.files import BUILD, new_folder
 from stages.lists import check_lists
 from stages.params import Model, Params, TargetOptions, load_params
@@ -39,6 +40,25 @@ def main() -> None:
             path = part / f"{stage}.json"
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(to_json(document))
+
+
+def check_declared(stage: str, params: Params) -> None:
+    """Check, where a stage's declaration was written, that it says what params and sources say now.
+
+    DVC keeps a result under what was declared; a stage that read other params would be kept under a wrong name.
+
+    Args:
+        stage: Its verb and name, such as ``compile/cpu``.
+        params: As the stage has read them.
+
+    Raises:
+        MorphstreamError: It says something else.
+        OSError: It can't be read.
+    """
+    path = DECLARED / f"{stage}.json"
+    if path.is_file() and path.read_bytes() != to_json(dict(declarations(params)).get(stage, {})):
+        expected = f"{path}: expected what params.yaml and {_SOURCE} say now, seen what they said before"
+        raise MorphstreamError(f"{expected}; run `dvc repro`")
 
 
 def to_json(document: Mapping[str, object]) -> bytes:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from morphstream.artifact.digest import Digest, digest_of_file, verify_file
 from morphstream.artifact.errors import FetchError
+from stages.declare import check_declared
 from stages.files import BUILD, write_whole
 from stages.params import Hub, Model, load_params
 from stages.program import run_program
@@ -22,6 +23,7 @@ def main() -> None:
     parser.add_argument("model", help="its name in params.yaml")
     params = load_params()
     model = params.model(parser.parse_args().model)
+    check_declared(f"fetch/{model.name}", params)
     if params.origin == "kit":
         fetch_from_kit(model)
     else:

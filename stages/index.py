@@ -19,6 +19,7 @@ from morphstream.artifact.manifest import (
     ModelsManifest,
 )
 from morphstream.artifact.target import CacheKey
+from stages.declare import check_declared
 from stages.files import ARCHIVES, BUILD, CACHES, ENGINES, MANIFESTS, new_folder, write_whole
 from stages.pack import MODELS_ARCHIVE
 from stages.params import Build, Params, load_params
@@ -52,6 +53,7 @@ def main() -> None:
         _write("archives.json", archives_manifest(params).to_json())
     else:
         build = params.build(arguments.target)
+        check_declared(f"index/{build.target.name}", params)
         engines, folder = ENGINES / build.target.name, CACHES / build.cache_key
         index_engines(build, list(params.models), engines, folder, is_merged=arguments.merge)
 
@@ -100,12 +102,12 @@ def _engine_files(build: Build, folder: Path) -> list[_File]:
     path, target = folder / "manifest.json", build.target.target
     if not path.is_file():
         raise ManifestError("", f"{path}: expected an engine of {folder.name}, seen none; run `dvc repro`")
-    manifest = EngineManifest.from_json(path.read_bytes())
+    manifest = _read(path)
     if manifest.cache_key != target.cache_key:
         raise ManifestError("cache_key", f"{path}: expected {build.cache_key}, seen {manifest.cache_key}")
     if manifest.toolchain != target.toolchain:
-        expected = f"expected {target.toolchain}, seen {manifest.toolchain}; compile it again"
-        raise ManifestError("toolchain", f"{path}: {expected}")
+        expected = f"expected toolchain {target.toolchain}, seen {manifest.toolchain}; compile it again"
+        raise ManifestError("", f"{path}: {expected}")
     files = []
     for name, entry in manifest.engine_files.items():
         if entry.digest is None:
@@ -114,10 +116,17 @@ def _engine_files(build: Build, folder: Path) -> list[_File]:
     return files
 
 
+def _read(path: Path) -> EngineManifest:
+    try:
+        return EngineManifest.from_json(path.read_bytes())
+    except ManifestError as error:
+        raise ManifestError("", f"{path}: {error}; remove its folder, and compile again") from None
+
+
 def _kept(build: Build, folder: Path, models: Collection[str]) -> list[_File]:
     """Read what a cache holds of these models, with the files they share; of an obsolete cache without any, nothing."""
     path = folder / "manifest.json"
-    entries = EngineManifest.from_json(path.read_bytes()).engine_files if path.is_file() else {}
+    entries = _read(path).engine_files if path.is_file() else {}
     if not any(entry.onnx_model in models for entry in entries.values()):
         return []
     return [file for file in _engine_files(build, folder) if file.entry.onnx_model in (*models, None)]

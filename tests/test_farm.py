@@ -193,6 +193,23 @@ def test_a_rebuild_that_is_killed_anywhere_leaves_whole_caches_and_the_next_has_
     assert copy.repro(*INDEXES) == set()
 
 
+def test_a_farm_that_is_killed_takes_its_programs_with_it(copy: Workspace) -> None:
+    before = built(copy)
+    farm = copy.start(*FARM, "rebuild", "--all", "--force", "--jobs", "2")
+    assert farm.stdout is not None
+    farm.stdout.readline()
+    os.kill(farm.pid, signal.SIGKILL)
+    farm.communicate()  # ends when all that hold its output have ended
+    rebuilt(copy, "--all", "--force")
+    assert built(copy) == before
+
+
+def test_while_a_dvc_runs_a_stage_the_farm_refuses(copy: Workspace) -> None:
+    writer = {"pid": os.getpid(), "cmd": "dvc repro"}
+    (copy.folder / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {"build/x": writer}}), "utf-8")
+    assert f"seen one that runs (process {os.getpid()}: dvc repro); wait for it" in refused(copy, "--all")
+
+
 def test_an_interrupted_rebuild_stops_what_runs(copy: Workspace) -> None:
     farm = copy.start(*FARM, "rebuild", "--all", "--force", "--jobs", "1")
     assert farm.stdout is not None

@@ -7,6 +7,7 @@ has DVC's own code judge and keep what they made, and writes dvc.lock for many a
 
 import json
 import logging
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -101,7 +102,7 @@ def open_pipeline() -> Iterator[Pipeline]:
     logging.getLogger("dvc").setLevel(logging.WARNING)
     try:
         with Repo() as repo, lock_repo(repo):
-            _remove_torn(Path(repo.tmp_dir) / "rwlock")
+            _check_alone(Path(repo.tmp_dir) / "rwlock")
             pipeline = Pipeline(repo)
             try:
                 yield pipeline
@@ -126,11 +127,30 @@ def needed_first(graph: Any, stages: Iterable[Any]) -> list[Any]:
     return list(found)
 
 
-def _remove_torn(path: Path) -> None:
-    """Remove DVC's list of paths in use if a DVC that was killed left half of it; all write it under the lock."""
+def _check_alone(path: Path) -> None:
+    """Refuse while a DVC runs a stage, for which it lets go of its lock; remove its list if a kill left half of it.
+
+    Raises:
+        MorphstreamError: Another DVC runs.
+    """
     try:
-        json.loads(path.read_bytes())
+        listed = json.loads(path.read_bytes())
     except FileNotFoundError:
-        pass
+        return
     except ValueError:
         path.unlink()
+        return
+    for writer in listed.get("write", {}).values():
+        if _is_running(int(writer["pid"])):
+            expected = "expected no other DVC here, seen one that runs"
+            raise MorphstreamError(f"{expected} (process {writer['pid']}: {writer['cmd']}); wait for it")
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

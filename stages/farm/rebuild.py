@@ -75,6 +75,8 @@ def rebuild(params: Params, choice: Choice, *, is_forced: bool, jobs: int, stop:
                 view.count(stage, None if state == "up to date" else state)
             view.show(workers.seconds())
             for ended in workers.ended(_REFRESH_S):
+                if stop.is_set():  # an interrupt of a terminal ends them too
+                    raise KeyboardInterrupt
                 if ended.code:
                     failed = failed or ended
                     waiting.clear()  # what runs beside it ends, and nothing new begins
@@ -125,7 +127,7 @@ def _begin(pipeline: Pipeline, workers: Workers, waiting: dict[str, _Step]) -> I
 def _refusal(failed: Ended) -> MorphstreamError:
     """Return a stage's own refusal; of a bug, what it printed is printed first."""
     lines = failed.output.strip().splitlines()
-    if failed.code == 1 and len(lines) == 1:
-        return MorphstreamError(lines[0])
+    if failed.code == 1 and lines and "Traceback" not in failed.output:  # before it stands how long it ran
+        return MorphstreamError(lines[-1])
     print(failed.output, end="", file=sys.stderr)
     return MorphstreamError(f"{failed.name}: expected its program to end with 0, seen {failed.code}; see above")

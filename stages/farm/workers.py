@@ -1,7 +1,9 @@
 """Run programs side by side, so many at once, and in a lane one after the other."""
 
+import ctypes
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -9,6 +11,8 @@ from types import TracebackType
 from typing import IO, Self
 
 _POLL_S = 0.02
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 # A terminal interrupts the programs together with their starter, and a second interrupt would break off their tidying.
 _STOPS = ((1.0, signal.SIGINT), (10.0, signal.SIGKILL))
 
@@ -36,6 +40,12 @@ class _Running:
     output: IO[bytes]
     lane: str | None
     start: float
+
+
+def _end_with_parent() -> None:
+    """Have the system kill this process when its parent is killed; no other could write where it writes."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Workers:
@@ -78,6 +88,7 @@ class Workers:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            preexec_fn=_end_with_parent,  # no other thread runs here
         )
         self._running[name] = _Running(process=process, output=output, lane=lane, start=time.monotonic())
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from stages.declare import declarations, source_digest
+from morphstream.artifact.errors import MorphstreamError
+from stages.declare import DECLARED, check_declared, declarations, source_digest, to_json
 from stages.lists import DVC_YAML
 from stages.params import Params
 from stages.prune import write_lists
-from tests.stages import ROOT, document, files_in, read_json, run_stage, write_params
+from tests.stages import ROOT, document, files_in, read_json, refusal, run_stage, write_params
 
 MODEL = "xseg_1"
 
@@ -103,3 +104,18 @@ def test_declared_files_are_the_same_on_every_run_and_lose_what_is_gone(built: P
         *(f"gather/{name}.json" for name in ("models", "archives", "pack")),
     }
     assert read_json(folder / "index/cpu.json")["models"] == list(built.models)
+
+
+def test_a_stage_that_would_read_other_params_than_were_declared_refuses(built: Params) -> None:
+    folder = DECLARED / "prepare"
+    folder.mkdir(parents=True)
+    documents = dict(declarations(built))
+    name = next(iter(built.models))
+    (folder / f"{name}.json").write_bytes(to_json(documents[f"prepare/{name}"]))
+    check_declared(f"prepare/{name}", built)
+    (folder / f"{name}.json").write_bytes(to_json({**documents[f"prepare/{name}"], "batches": [1, 7]}))
+    with pytest.raises(
+        MorphstreamError, match="stages say now, seen what they said before"
+    ):
+        check_declared(f"prepare/{name}", built)
+    assert "run `dvc repro`" in refusal(Path.cwd(), "prepare", name)
