@@ -114,8 +114,6 @@ def test_a_stage_that_would_read_other_params_than_were_declared_refuses(built: 
     (folder / f"{name}.json").write_bytes(to_json(documents[f"prepare/{name}"]))
     check_declared(f"prepare/{name}", built)
     (folder / f"{name}.json").write_bytes(to_json({**documents[f"prepare/{name}"], "batches": [1, 7]}))
-    with pytest.raises(
-        MorphstreamError, match="stages say now, seen what they said before"
-    ):
+    with pytest.raises(MorphstreamError, match="stages say now, seen what they said before"):
         check_declared(f"prepare/{name}", built)
     assert "run `dvc repro`" in refusal(Path.cwd(), "prepare", name)
