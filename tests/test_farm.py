@@ -243,4 +243,4 @@ def test_an_unknown_name_is_refused_and_nothing_chosen_is_wrong_usage(
     farm = farmed.start(*FARM, *options)
     output, _ = farm.communicate()
     assert farm.returncode == code
-    assert output.startswith("usage: " if code == 2 else f"farm {' '.join(options)}: params.yaml: ")
+    assert output.startswith("usage: " if code == 2 else f"farm {' '.join(options)}: {options[-2]}: expected one of ")

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from stages.params import Params, ParamsError
+from morphstream.artifact.errors import MorphstreamError
+from stages.params import Params
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +21,23 @@ def choose(
     """Return the models that are named or in a group that is, and the targets; all, where none is named.
 
     Raises:
-        ParamsError: There is no such group, model or target.
+        MorphstreamError: There is no such group, model or built target.
     """
-    known = {model.group for model in params.models.values()}
-    for group in groups:
-        if group not in known:
-            raise ParamsError("models", f"a model's group, one of {', '.join(sorted(known))}", group)
-    chosen = {params.model(name).name for name in models}
-    chosen |= {model.name for model in params.models.values() if model.group in groups}
-    built = {params.build(name).target.name for name in targets}
+    _check("group", groups, {model.group for model in params.models.values()})
+    _check("model", models, params.models)
+    _check("target", targets, params.builds)
+    chosen = {*models, *(model.name for model in params.models.values() if model.group in groups)}
     return Choice(
         models=tuple(name for name in params.models if name in (chosen or params.models)),
-        targets=tuple(name for name in params.builds if name in (built or params.builds)),
+        targets=tuple(name for name in params.builds if name in (targets or params.builds)),
     )
+
+
+def _check(option: str, names: Collection[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            expected = f"expected one of {', '.join(sorted(known))}, as in params.yaml"
+            raise MorphstreamError(f"--{option}: {expected}, seen {name!r}; name one of these")
 
 
 def engine_stages(choice: Choice) -> Iterator[tuple[str, str, str]]:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from morphstream.artifact.errors import MorphstreamError
 from stages.farm.choice import Choice, choose, engine_stages
-from stages.params import ParamsError
 from tests.stages import PARAMS
 
 
@@ -30,11 +30,11 @@ def test_its_engines_are_every_model_for_every_target() -> None:
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        pytest.param({"groups": ["mask"]}, "expected a model's group, one of core, .*masks.*, seen 'mask'", id="group"),
-        pytest.param({"models": ["xseg"]}, "models: expected one of .*xseg_1.*, seen 'xseg'", id="model"),
-        pytest.param({"targets": ["sm89"]}, "build_targets: expected one of cpu, .*, seen 'sm89'", id="target"),
+        pytest.param({"groups": ["mask"]}, "--group: expected one of core, .*masks.*, seen 'mask'", id="group"),
+        pytest.param({"models": ["xseg"]}, "--model: expected one of .*xseg_1.*, seen 'xseg'", id="model"),
+        pytest.param({"targets": ["sm89"]}, "--target: expected one of cpu, .*, seen 'sm89'", id="target"),
     ],
 )
 def test_an_unknown_name_is_refused(named: dict[str, list[str]], message: str) -> None:
-    with pytest.raises(ParamsError, match=message):
+    with pytest.raises(MorphstreamError, match=message):
         choose(PARAMS, **named)
