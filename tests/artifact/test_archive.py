@@ -57,6 +57,18 @@ def test_bytes_are_the_same_for_every_run_order_and_number_of_threads(tmp_path: 
     assert digest_of_file(tmp_path / "archive") == runs[0].archive
 
 
+def test_what_its_owner_may_execute_he_may_when_it_is_unpacked_and_other_modes_are_lost(tmp_path: Path) -> None:
+    sources = {name: tmp_path / name for name in ("run.sh", "secret", "text")}
+    for (name, source), mode in zip(sources.items(), (0o700, 0o600, 0o666), strict=True):
+        source.write_text(name)
+        source.chmod(mode)
+    made = pack(sources, tmp_path / "a.tar.zst", level=3, threads=1)
+    with (tmp_path / "a.tar.zst").open("rb") as stream:
+        unpack(stream, made.files, tmp_path / "out")
+    modes = {name: (tmp_path / "out" / name).stat().st_mode & 0o111 for name in sources}
+    assert modes == {"run.sh": 0o111, "secret": 0, "text": 0}
+
+
 def test_what_was_packed_is_what_is_described(tmp_path: Path) -> None:
     archive, packed = packed_in(tmp_path, SMALL)
     assert packed.files == {name: digest_of(data) for name, data in SMALL.items()}

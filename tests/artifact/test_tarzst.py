@@ -96,6 +96,8 @@ def test_the_members_of_these_tests_make_a_good_archive(tmp_path: Path) -> None:
         pytest.param(member("a.bin", FILES["a.bin"], kind=b"Z"), id="unknown type"),
         pytest.param(member("a.bin", FILES["a.bin"], form=tarfile.GNU_FORMAT), id="GNU header"),
         pytest.param(member("a.bin", FILES["a.bin"], mode=0o4755), id="set-user-id"),
+        pytest.param(member("a.bin", FILES["a.bin"], mode=0o777), id="writable by all"),
+        pytest.param(member("a.bin", FILES["a.bin"], mode=0o600), id="readable by its owner alone"),
         pytest.param(member("a.bin", FILES["a.bin"], mtime=1), id="time"),
         pytest.param(member("a.bin", FILES["a.bin"], uname="root"), id="owner"),
         pytest.param(member("n" * 200, form=tarfile.GNU_FORMAT) + A, id="GNU long name"),

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import DigestMismatchError, UnsafeArchiveError
-from morphstream.artifact.tarzst import HASHING_THREADS, Hasher, Reader, Source, Writer, check_names
+from morphstream.artifact.tarzst import HASHING_THREADS, Hasher, Reader, Source, Writer, check_names, mode_of
 
 LEVELS = range(1, 20)  # above, windows grow, and at 22 zstd turns on long-distance matching
 
@@ -84,11 +84,11 @@ def describe(archive: Path) -> Packed:
         source, tar = Source(stream, pool), Hasher(pool)
         reader = Reader(source, archive.name, tar)
         files = {}
-        for name, size in reader.members():
+        for member in reader.members():
             hasher = Hasher(pool)
-            for chunk in reader.chunks(size):
+            for chunk in reader.chunks(member.bytes):
                 hasher.update(chunk)
-            files[name] = hasher.digest()
+            files[member.name] = hasher.digest()
         check_names(files)
         return Packed(archive=source.archive.digest(), tar=tar.digest(), files=files)
 
@@ -127,7 +127,8 @@ def unpack(stream: BinaryIO, files: Mapping[str, Digest], folder: Path, *, archi
 
 def _unpack_members(reader: Reader, files: Mapping[str, Digest], folder: Path, pool: Executor) -> None:
     missing = dict(files)
-    for name, size in reader.members():
+    for member in reader.members():
+        name, size = member.name, member.bytes
         expected = missing.pop(name, None)
         if not expected or expected.bytes != size:
             wanted = f"{expected.bytes} bytes" if expected else "no such file"
@@ -136,7 +137,8 @@ def _unpack_members(reader: Reader, files: Mapping[str, Digest], folder: Path, p
         path.parent.mkdir(parents=True, exist_ok=True)
         hasher = Hasher(pool)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with os.fdopen(os.open(path, flags, 0o644), "wb") as file:
+        mode = mode_of(is_executable=member.is_executable)
+        with os.fdopen(os.open(path, flags, mode), "wb") as file:
             for chunk in reader.chunks(size):
                 hasher.update(chunk)
                 file.write(chunk)

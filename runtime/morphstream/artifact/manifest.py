@@ -258,10 +258,10 @@ class ArchivesManifest:
     """``manifests/archives.json``, format version 1: every published archive.
 
     Attributes:
-        archives: At least one archive, by file name.
+        archives: At least one archive, by file name; a code archive by its path.
 
     Raises:
-        ManifestError: A name is none of a ``.tar.zst`` file, or there is none.
+        ManifestError: A name is none of an archive, or there is none.
     """
 
     archives: Mapping[str, ArchiveEntry]
@@ -283,6 +283,11 @@ class ArchivesManifest:
         """Return the manifest as text."""
         archives = {name: archive._to_dict() for name, archive in sorted(self.archives.items())}
         return fields.dump({"format_version": 1, "archives": archives})
+
+
+def archive_path(name: str) -> str:
+    """Return the path in the published repository of an archive that a manifest names."""
+    return name if "/" in name else f"archives/{name}"
 
 
 def _check_toolchain(toolchain: Mapping[str, str], key: CacheKey) -> None:

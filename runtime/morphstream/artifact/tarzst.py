@@ -1,7 +1,8 @@
 """The bytes of a tar.zst, written and read in one pass each, with hashing in threads beside.
 
 Convention: a tar is a function of its files. Names ascend, every member is a regular file, mtime, uid and gid
-are 0, owner names are empty, the mode is 0644, long names stand in PAX headers, a record has 10240 bytes.
+are 0, owner names are empty, the mode is 0644, or 0755 where the owner may execute the file, long names stand in PAX
+headers, a record has 10240 bytes.
 Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Header Block".
 """
 
@@ -11,6 +12,7 @@ import stat
 import tarfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
@@ -48,13 +50,19 @@ def check_names(files: Mapping[str, object]) -> None:
             raise UnsafeArchiveError(f"archive: expected {above[0]!r} to be a folder, seen {seen}; rename one")
 
 
+def mode_of(*, is_executable: bool) -> int:
+    """Return the mode of a file, in a tar and unpacked."""
+    return 0o755 if is_executable else 0o644
+
+
 def _is_safe(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and len(name.encode()) <= NAME_BYTES_MAX
 
 
-def _header(name: str, size: int) -> bytes:
+def _header(name: str, size: int, *, is_executable: bool) -> bytes:
     info = tarfile.TarInfo(name)  # its defaults are those of the convention
     info.size = size
+    info.mode = mode_of(is_executable=is_executable)
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
 
 
@@ -117,7 +125,7 @@ class Writer:
             seen = f"{stat.filemode(mode)} of {size} bytes"
             raise UnsafeArchiveError(f"pack {source}: expected {wanted}, seen {seen}; copy or split it")
         hasher = Hasher(self._pool)
-        self._write(_header(name, size))
+        self._write(_header(name, size, is_executable=bool(mode & stat.S_IXUSR)))
         with source.open("rb") as file:
             while chunk := file.read(min(CHUNK_BYTES, size + 1 - hasher.bytes)):
                 hasher.update(chunk)
@@ -187,6 +195,15 @@ class Source:
             raise DigestMismatchError("archive", self._expected, self.archive.digest())
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in a tar: its name, its size and whether its owner may execute it."""
+
+    name: str
+    bytes: int
+    is_executable: bool = field(kw_only=True)
+
+
 class Reader:
     """The tar inside a tar.zst, read in order; it refuses whatever `Writer` would not have written."""
 
@@ -196,8 +213,8 @@ class Reader:
         self._zstd = decompressor.stream_reader(stream, CHUNK_BYTES, read_across_frames=True)
         self._what, self._tar, self._bytes = what, tar, 0
 
-    def members(self) -> Iterator[tuple[str, int]]:
-        """Yield name and size of each file; its chunks must be read before the next is asked for.
+    def members(self) -> Iterator[Member]:
+        """Yield each file; its chunks must be read before the next is asked for.
 
         Raises:
             UnsafeArchiveError: The archive is broken, cut, or not of the form that `Writer` writes.
@@ -206,13 +223,13 @@ class Reader:
         """
         last = ""
         while (block := self._read(_BLOCK)) != bytes(_BLOCK):
-            name, size = self._parse(block)
-            if name <= last:
-                raise self._refusal("names that ascend", f"{name!r} after {last!r}")
-            last = name
-            yield name, size
-            if any(self._read(-size % _BLOCK)):
-                raise self._refusal(f"zeros behind {name!r}", "other bytes")
+            member = self._parse(block)
+            if member.name <= last:
+                raise self._refusal("names that ascend", f"{member.name!r} after {last!r}")
+            last = member.name
+            yield member
+            if any(self._read(-member.bytes % _BLOCK)):
+                raise self._refusal(f"zeros behind {member.name!r}", "other bytes")
         end = _end(self._bytes - _BLOCK)[_BLOCK:]
         if self._read(len(end)) != end or self._decompress(2) != _MARK:
             raise self._refusal("the end of a tar", "other bytes, or a cut")
@@ -224,7 +241,7 @@ class Reader:
             yield chunk
             size -= len(chunk)
 
-    def _parse(self, block: bytes) -> tuple[str, int]:
+    def _parse(self, block: bytes) -> Member:
         try:
             info = tarfile.TarInfo.frombuf(block, "utf-8", "replace")
             name = info.name
@@ -236,10 +253,11 @@ class Reader:
         except tarfile.TarError as error:
             raise self._refusal("a tar header", str(error)) from error
         is_safe = _is_safe(name) and 0 <= info.size <= FILE_BYTES_MAX
-        if not is_safe or block != _header(name, info.size):
+        is_executable = bool(info.mode & stat.S_IXUSR)
+        if not is_safe or block != _header(name, info.size, is_executable=is_executable):
             seen = f"{name!r} of type {info.type!r}, {info.size} bytes"
             raise self._refusal("plain files with safe names", seen)
-        return name, info.size
+        return Member(name, info.size, is_executable=is_executable)
 
     def _read(self, size: int) -> bytes:
         data = self._decompress(size)

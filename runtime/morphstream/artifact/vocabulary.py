@@ -30,13 +30,18 @@ ROLES = (
 )
 DELIVERIES = ("baked", "stream", "on_request")
 MODEL_PRECISIONS = ("fp32", "fp16")
+DEPLOY_TAGS = ("develop", "latest")
 
 _CONTROL = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"  # with halves of characters, which no file name can hold
 _FILE = rf"(?!\.)[^/\\{_CONTROL}]{{1,255}}"
 _PATH = rf"(?!.*(^|/)\.{{0,2}}(/|$))[^\\{_CONTROL}]+"  # no segment is empty, . or ..
 
 FILE_NAME = Form(_FILE, "a file name of at most 255 characters without /, \\, control characters or leading dot")
-ARCHIVE_NAME = Form(rf"(?=.*\.tar\.zst$){_FILE}", "a plain file name that ends in .tar.zst")
+CODE_ARCHIVE = Form(rf"deploy/({'|'.join(DEPLOY_TAGS)})/app_code\.tar\.zst", "the code archive of a tag")
+ARCHIVE_NAME = Form(
+    rf"(?=.*\.tar\.zst$){_FILE}|{CODE_ARCHIVE.pattern}",
+    "a plain file name that ends in .tar.zst, or that of a code archive",
+)
 SAFE_PATH = Form(_PATH, "a relative path without .., \\ or control characters")
 MODEL_PATH = Form(rf"(?=.*\.onnx$){_PATH}", "a relative path without .., \\ or control characters, ending in .onnx")
 MODEL_NAME = Form(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a model's name such as det_10g")
