@@ -21,8 +21,8 @@ _GRID = 2.0**-16
 
 
 def settle(values: npt.ArrayLike) -> Floats:
-    """Round to multiples of 2**-16, so that the last digits of one machine's library don't show."""
-    return np.round(np.asarray(values, np.float64) / _GRID) * _GRID
+    """Round to multiples of 2**-16, so that the last digits of one machine's library don't show, nor a zero's sign."""
+    return np.round(np.asarray(values, np.float64) / _GRID) * _GRID + 0.0
 
 
 class Graph:
