@@ -20,11 +20,12 @@ check: setup
 
 setup: $(VENV)/ready
 
-$(VENV)/ready: requirements.lock pyproject.toml
+$(VENV)/ready: requirements.lock tests/loopback/client-1.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "expected Python 3.11 or newer, seen %d.%d; run: make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --require-hashes -r requirements.lock
 	python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	python -m pip install --quiet --require-hashes --no-deps --upgrade --target $(VENV)/client-1 -r tests/loopback/client-1.lock
 	python -m compileall -q stages runtime
 	python -c 'from stages.kit.detector import package; package()'
 	touch $@

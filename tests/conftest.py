@@ -1,9 +1,21 @@
 """What the pipeline publishes of a few kit models, made once by its own code, and a store booted from it."""
 
+import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# The Hub's client reads these once, when it is imported: no hub but the loopback one, and no login of the user's.
+os.environ |= {
+    "HF_ENDPOINT": "http://localhost:9",
+    "HF_HOME": str(Path(tempfile.gettempdir()) / f"morphstream-tests-{os.getpid()}"),
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_XET": "1",
+}
+os.environ.pop("HF_TOKEN", None)
 
 import morphstream
 from morphstream.artifact.digest import digest_of_file
@@ -13,6 +25,7 @@ from morphstream.store.store import Store
 from stages.compile import compile_model
 from stages.index import index_engines
 from stages.prepare import prepare
+from tests.loopback.server import WRITE_TOKEN, Hub
 from tests.stages import PARAMS, original
 from tests.store.conftest import packed, write_archives, write_manifest
 
@@ -70,3 +83,11 @@ def booted_for_gpu(published: Path, tmp_path_factory: pytest.TempPathFactory) ->
     store = Store(tmp_path_factory.mktemp("booted") / "store")
     morphstream.boot(store, target="rtx-sm89", source=published)
     return store
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub on loopback without repositories, and its token in the environment."""
+    monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
+    with Hub(tmp_path / "hub") as hub:
+        yield hub

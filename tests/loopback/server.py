@@ -1,0 +1,167 @@
+"""The loopback hub: starts and stops the server, knows its users, and meets each request with its fault."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+from aiohttp import web
+
+from tests.loopback import reading, writing
+from tests.loopback.answers import FAULT, HUB, error
+from tests.loopback.faults import Faults
+from tests.loopback.repository import Repository
+
+WRITE_TOKEN, READ_TOKEN = "hf_loopback_write_token", "hf_loopback_read_token"
+_BODY_MAX = 1 << 30
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request that was answered, without its token: the sizes of both bodies in bytes, as far as they are known."""
+
+    method: str
+    path: str
+    status: int
+    has_authorization: bool
+    received: int
+    sent: int
+
+
+class Hub:
+    """A hub on loopback, from `with` to its end.
+
+    Attributes:
+        root: The folder with its repositories; served as they are.
+        faults: What goes wrong.
+        requests: What was asked.
+        page_size: Entries of a page of a listing; the real one has 1000.
+    """
+
+    def __init__(self, root: Path, *, port: int = 0, page_size: int = 1000) -> None:
+        self.root, self.page_size = root, page_size
+        self.faults, self.requests = Faults(), list[Asked]()
+        self.token, self.read_token = WRITE_TOKEN, READ_TOKEN
+        self.users = {WRITE_TOKEN: "write", READ_TOKEN: "read"}
+        self._port, self._key = port, secrets.token_bytes(16)
+        self._repositories: dict[str, Repository] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        for folder in sorted((root / "models").glob("*/*")):
+            name = str(folder.relative_to(root / "models"))
+            self._repositories[name] = Repository(root, name)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        for repository in self._repositories.values():
+            repository.close()
+
+    async def _start(self) -> None:
+        app = web.Application(client_max_size=_BODY_MAX, middlewares=[self._meet])
+        app[HUB] = self
+        app.add_routes([*reading.ROUTES, *writing.ROUTES])
+        app.router.add_route("*", "/_faults", self._switch)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+
+    @property
+    def endpoint(self) -> str:
+        """The address of the hub."""
+        return f"http://localhost:{self._port}"
+
+    def environment(self, home: Path, *, token: str | None = WRITE_TOKEN) -> dict[str, str]:
+        """Return what a process needs in its environment to use this hub, with a home of its own."""
+        settings = {"HF_ENDPOINT": self.endpoint, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(home)}
+        settings |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
+        return settings | ({"HF_TOKEN": token} if token else {})
+
+    def create(self, name: str, *, is_private: bool = True) -> Repository:
+        """Create a repository.
+
+        Raises:
+            ValueError: There is one of that name.
+        """
+        if name in self._repositories:
+            raise ValueError(f"expected no repository {name}, seen one")
+        self._repositories[name] = Repository(self.root, name, is_private=is_private)
+        return self._repositories[name]
+
+    def repository(self, name: str) -> Repository:
+        """Return a repository.
+
+        Raises:
+            KeyError: There is none of that name.
+        """
+        return self._repositories[name]
+
+    def large_url(self, repository: Repository, sha256: str) -> str:
+        """Return where a large file is put and got, signed: another host than the hub's, as with the real one."""
+        path = f"/lfs/{repository.name}/{sha256}"
+        return f"http://127.0.0.1:{self._port}{quote(path)}?signature={self.signature(path)}"
+
+    def signature(self, path: str) -> str:
+        """Return what proves that the hub gave an address."""
+        return hmac.new(self._key, path.encode(), hashlib.sha256).hexdigest()
+
+    @web.middleware
+    async def _meet(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        fault = None if request.path == "/_faults" else self.faults.take(request.method, request.path)
+        request[FAULT] = fault
+        if fault and fault.kind == "status":
+            message = request.headers.get("Authorization", "") if fault.is_echo else fault.message
+            answer: web.StreamResponse = error(fault.status, message, fault.code, retry_after=fault.retry_after)
+        elif fault and fault.kind == "cut" and request.can_read_body:
+            await request.content.read(fault.at)
+            self._note(request, web.Response(status=499))
+            return _hung_up(request)
+        else:
+            answer = await handler(request)
+        self._note(request, answer)
+        return _hung_up(request) if fault and fault.kind == "lost" else answer
+
+    def _note(self, request: web.Request, answer: web.StreamResponse) -> None:
+        asked = Asked(
+            method=request.method,
+            path=request.path,
+            status=answer.status,
+            has_authorization="Authorization" in request.headers,
+            received=request.content_length or 0,
+            sent=answer.content_length or 0,
+        )
+        self.requests.append(asked)
+
+    async def _switch(self, request: web.Request) -> web.Response:
+        """Switch faults on, off, or list them, from another process."""
+        if request.method == "POST":
+            try:
+                self.faults.add(Faults.from_json(await request.text()))
+            except ValueError as fault:
+                return error(400, str(fault))
+        elif request.method == "DELETE":
+            self.faults.clear()
+        return web.Response(text=self.faults.to_json(), content_type="application/json")
+
+
+def _hung_up(request: web.Request) -> web.Response:
+    if request.transport:
+        request.transport.abort()
+    return web.Response(status=499)
