@@ -207,8 +207,8 @@ async def _give_faulty(
     sent = data[: fault.at] if fault.kind == "cut" else data
     size = fault.at if fault.kind == "drip" else _PART_BYTES
     for start in range(0, len(sent), size):
-        await answer.write(sent[start : start + size])
         await asyncio.sleep(fault.pause_s if fault.kind == "drip" else 0)
+        await answer.write(sent[start : start + size])
     if fault.kind == "cut" and request.transport:
         await asyncio.sleep(0.05)  # so that what was sent arrives
         request.transport.abort()

@@ -26,14 +26,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A request that was answered, without its token: the sizes of both bodies in bytes, as far as they are known."""
+    """A request that was answered, without its token; `begin` is the byte that it asked a file from."""
 
     method: str
     path: str
     status: int
     has_authorization: bool
-    received: int
-    sent: int
+    begin: int
 
 
 class Hub:
@@ -134,7 +133,11 @@ class Hub:
             self._note(request, web.Response(status=499))
             return _hung_up(request)
         else:
-            answer = await handler(request)
+            try:
+                answer = await handler(request)
+            except asyncio.CancelledError:  # the client has hung up
+                self._note(request, web.Response(status=499))
+                raise
         self._note(request, answer)
         return _hung_up(request) if fault and fault.kind == "lost" else answer
 
@@ -144,8 +147,7 @@ class Hub:
             path=request.path,
             status=answer.status,
             has_authorization="Authorization" in request.headers,
-            received=request.content_length or 0,
-            sent=answer.content_length or 0,
+            begin=request.http_range.start or 0,
         )
         self.requests.append(asked)
 

@@ -26,13 +26,6 @@ def test_a_model_that_the_kit_has_not_is_refused(workspace: Path) -> None:
     assert not BUILD.exists()
 
 
-def test_the_hub_without_a_pinned_revision_is_refused_before_anything_is_asked(workspace: Path) -> None:
-    write_params(workspace, reduced(["fan_68_5"], ["cpu"]) | {"origin": "hub"})
-    message = refusal(workspace, "fetch", "fan_68_5")
-    assert "hub.revision: expected a commit of 40 hexadecimal digits, seen null; pin it in params.yaml" in message
-    assert not BUILD.exists()
-
-
 def test_an_altered_package_of_the_detector_is_not_taken(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")  # pip can't replace it
     Path(".cache").unlink()

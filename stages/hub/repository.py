@@ -1,0 +1,216 @@
+"""A repository on the Hub: which commit is its tip, what a commit holds, and one commit on top of it."""
+
+import io
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, hf_hub_url
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.file_download import http_get
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import sha
+from huggingface_hub.utils._headers import build_hf_headers
+
+from morphstream.artifact.digest import Digest, digest_of
+from morphstream.artifact.errors import DigestMismatchError
+from stages.hub.client import FAULTS, PAUSES_S, HubError, OutrunError, ask
+
+_NOT_FOUND, _PRECONDITION_FAILED = 404, 412
+_IGNORED = "# nothing\n"  # instead of the repository's own list, by which the client would leave files out in silence
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file of a repository is to hold: its digest, and the bytes or the file that has them."""
+
+    digest: Digest
+    source: bytes | Path
+
+    @classmethod
+    def of_text(cls, text: str) -> "Content":
+        """Return a text as a file's content."""
+        return cls(digest_of(text.encode()), text.encode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a commit holds under a path.
+
+    Attributes:
+        bytes: Size of the file.
+        sha256: Of the file, where it lies in large storage; None where Git holds it.
+        blob: Git's sha1 of what Git holds: the file, or the pointer to large storage.
+    """
+
+    bytes: int
+    sha256: str | None
+    blob: str
+
+    def is_same(self, content: Content) -> bool:
+        """Return whether a content is what is held already."""
+        if self.bytes != content.digest.bytes:
+            return False
+        if self.sha256 is not None:
+            return self.sha256 == content.digest.sha256
+        data = content.source if isinstance(content.source, bytes) else content.source.read_bytes()
+        return sha.git_hash(data) == self.blob
+
+
+def headers() -> dict[str, str]:
+    """Return the headers that the client would send, and that files come as they are, not compressed on their way."""
+    return {**build_hf_headers(), "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """What a revision of a repository is: its commit, 40 digits, and whether only some tokens may read it."""
+
+    commit: str
+    is_private: bool
+
+
+class Repository:
+    """A model repository on the Hub, with the token of the environment or of the user's login.
+
+    Attributes:
+        name: ``organisation/name``.
+        pauses_s: Seconds before each further attempt to ask the Hub.
+    """
+
+    def __init__(self, name: str, *, endpoint: str | None = None, pauses_s: Sequence[float] = PAUSES_S) -> None:
+        self.name, self.pauses_s = name, pauses_s
+        self._endpoint = endpoint
+        self._api = HfApi(endpoint=endpoint)
+
+    def look(self, revision: str = "main") -> Info | None:
+        """Return what a branch, tag or commit means now; None where this token sees no such repository.
+
+        Raises:
+            HubError: There is no such revision, or the Hub can't be asked.
+        """
+
+        def look() -> Info | None:
+            try:
+                info = self._api.repo_info(self.name, revision=revision)
+            except RepositoryNotFoundError as error:
+                if error.response.status_code == _NOT_FOUND:  # to no token at all it says 401
+                    return None
+                raise
+            return Info(commit=info.sha or "", is_private=bool(info.private))
+
+        return ask(f"{self.name}@{revision[:12]}", look, self.pauses_s)
+
+    def commit_of(self, revision: str) -> str:
+        """Return the 40 digits of the commit that a branch, tag or commit means now.
+
+        Raises:
+            HubError: There is none, or the Hub can't be asked.
+        """
+        info = self.look(revision)
+        if info is None or not info.commit:
+            seen = "seen no repository that the token in use may see; see hub.repo in params.yaml, and HF_TOKEN"
+            raise HubError(f"{self.name}@{revision[:12]}: expected a commit, {seen}")
+        return info.commit
+
+    def create(self) -> None:
+        """Create the repository, private, unless it is there.
+
+        Raises:
+            HubError: The token may not, or the Hub can't be asked.
+        """
+        ask(f"create {self.name}", lambda: self._api.create_repo(self.name, private=True, exist_ok=True), self.pauses_s)
+
+    def files(self, commit: str) -> dict[str, Held]:
+        """Return what each path of a commit holds.
+
+        Raises:
+            HubError: The Hub can't be asked.
+        """
+
+        def look() -> dict[str, Held]:
+            entries = self._api.list_repo_tree(self.name, recursive=True, revision=commit)
+            return {
+                entry.path: Held(
+                    bytes=entry.lfs.size if entry.lfs else entry.size,
+                    sha256=entry.lfs.sha256 if entry.lfs else None,
+                    blob=entry.blob_id,
+                )
+                for entry in entries
+                if isinstance(entry, RepoFile)
+            }
+
+        return ask(f"{self.name}@{commit[:7]}", look, self.pauses_s)
+
+    def url(self, path: str, commit: str) -> str:
+        """Return the address of a file at a commit."""
+        return hf_hub_url(self.name, path, revision=commit, endpoint=self._endpoint)
+
+    def read(self, path: str, commit: str, held: Held) -> bytes:
+        """Return a small file, verified.
+
+        Raises:
+            HubError: The Hub can't be asked.
+            DigestMismatchError: It gives other bytes than its listing says.
+        """
+
+        def fetch() -> bytes:
+            out = io.BytesIO()
+            http_get(self.url(path, commit), out, headers=headers())
+            return out.getvalue()
+
+        data = ask(f"{self.name}@{commit[:7]} {path}", fetch, self.pauses_s)
+        if not held.is_same(Content(digest_of(data), data)):
+            raise DigestMismatchError(f"{self.name}@{commit[:7]} {path}", held, digest_of(data))
+        return data
+
+    def commit(
+        self, parent: str, message: str, files: Mapping[str, Content], kept: Collection[str], deleted: Collection[str]
+    ) -> str:
+        """Make one commit on top of the tip, or none.
+
+        All files are named to the Hub, those too that a listing has already: the Hub leaves out what its tip holds,
+        and a listing may be older than its tip.
+
+        Args:
+            parent: What the tip must be.
+            message: One line.
+            files: What each path is to hold.
+            kept: Those of them that are there already; they are not read again.
+            deleted: Paths to delete, which must be there.
+
+        Returns:
+            The new tip.
+
+        Raises:
+            OutrunError: The tip is another.
+            HubError: The Hub refuses, or can't be reached.
+            DigestMismatchError: A file was altered since its digest was computed.
+            OSError: A file can't be read.
+        """
+        additions = [
+            CommitOperationAdd(path, content.source if isinstance(content.source, bytes) else str(content.source))
+            for path, content in files.items()
+        ]
+        for addition in additions:
+            if addition.path_in_repo in kept:
+                addition.upload_info.sha256 = bytes.fromhex(files[addition.path_in_repo].digest.sha256)
+        deletions = [CommitOperationDelete(path, is_folder=False) for path in deleted]
+        try:
+            self._api.preupload_lfs_files(self.name, additions, gitignore_content=_IGNORED)
+            for addition in additions:
+                _check_unaltered(addition, files[addition.path_in_repo].digest)
+            done = self._api.create_commit(
+                self.name, [*additions, *deletions], commit_message=message, parent_commit=parent
+            )
+        except FAULTS as error:
+            if isinstance(error, HfHubHTTPError) and error.response.status_code == _PRECONDITION_FAILED:
+                raise OutrunError(f"{self.name}: expected {parent[:7]} at its tip, seen another commit") from None
+            raise
+        return done.oid
+
+
+def _check_unaltered(addition: CommitOperationAdd, expected: Digest) -> None:
+    observed = Digest(addition.upload_info.sha256.hex(), addition.upload_info.size)
+    if observed != expected:
+        raise DigestMismatchError(addition.path_in_repo, expected, observed)

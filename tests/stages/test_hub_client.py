@@ -1,0 +1,108 @@
+"""What the Hub refuses is one line that says what to do, and no token is in any of it."""
+
+from email.utils import formatdate
+from pathlib import Path
+
+import httpx2
+import pytest
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
+
+from stages.hub.client import HubError, ask, prepare_client, redacted, refusal, wait_of
+from stages.hub.repository import Repository
+from tests.loopback.faults import Fault
+from tests.loopback.server import WRITE_TOKEN, Hub
+
+NAME = "org/name"
+
+
+def fault_of(hub: Hub, fault: Fault) -> HfHubHTTPError:
+    """Return what the client raises of a fault."""
+    hub.faults.add(fault)
+    with pytest.raises(HfHubHTTPError) as raised:
+        HfApi(hub.endpoint).repo_info(NAME)
+    return raised.value
+
+
+def test_an_echoed_token_is_in_no_refusal(hub: Hub) -> None:
+    for status in (400, 401, 403, 404, 409, 429, 500):
+        message = str(refusal("publish", fault_of(hub, Fault(kind="status", status=status, is_echo=True))))
+        assert str(status) in message
+        assert WRITE_TOKEN not in message
+        assert "***" in message
+        assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("token hf_abcdefghij is bad", "token *** is bad", id="any token of the Hub"),
+        pytest.param("Authorization: Bearer s3cr3t!", "Authorization: Bearer ***", id="a bearer"),
+        pytest.param("own-words", "***", id="the token in use, whatever it looks like"),
+        pytest.param("GET https://cdn/a?X-Signature=1&b=2 failed", "GET https://cdn/a failed", id="a signed address"),
+    ],
+)
+def test_secrets_are_taken_out(monkeypatch: pytest.MonkeyPatch, text: str, expected: str) -> None:
+    monkeypatch.setenv("HF_TOKEN", "own-words")
+    assert redacted(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "least", "most"),
+    [
+        pytest.param("7", 7, 7, id="seconds"),
+        pytest.param(formatdate(usegmt=True), 0, 0, id="a date that is over"),
+        pytest.param(formatdate(4102444800, usegmt=True), 1e6, 1e10, id="a date in the next century"),
+        pytest.param("", 0, 0, id="nothing"),
+        pytest.param("soon", 0, 0, id="no number"),
+    ],
+)
+def test_the_hub_says_how_long_to_wait(hub: Hub, retry_after: str, least: float, most: float) -> None:
+    wait = wait_of(fault_of(hub, Fault(kind="status", status=429, retry_after=retry_after)))
+    assert wait is not None
+    assert least <= wait <= most
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 416, 501])
+def test_waiting_does_not_help_against_a_refusal(hub: Hub, status: int) -> None:
+    assert wait_of(fault_of(hub, Fault(kind="status", status=status))) is None
+
+
+def test_what_passes_is_asked_again_and_what_stays_is_refused() -> None:
+    calls = []
+
+    def call() -> str:
+        calls.append(1)
+        if len(calls) < 3:
+            raise httpx2.ReadTimeout("timed out")
+        return "done"
+
+    assert ask("what", call, (0.0, 0.0)) == "done"
+    calls.clear()
+    with pytest.raises(HubError, match=r"^what: expected an answer, seen none \(timed out\); see the network"):
+        ask("what", call, (0.0,))
+    assert len(calls) == 2
+
+
+def test_a_local_file_s_fault_is_no_fault_of_the_hub(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        ask("what", lambda: (tmp_path / "missing").read_bytes(), ())
+
+
+def test_an_answer_that_is_none_is_refused_in_one_line(hub: Hub) -> None:
+    with pytest.raises(HubError, match=r"^org/name@main: expected an answer of a Hub, seen one that can't be read"):
+        Repository(NAME, endpoint=f"{hub.endpoint}/_faults?", pauses_s=()).look()
+
+
+def test_nobody_there_is_refused_in_one_line() -> None:
+    with pytest.raises(HubError, match=r"^org/name@main: expected an answer, seen none .*; see the network and HF_EN"):
+        Repository(NAME, endpoint="http://localhost:9", pauses_s=()).look()
+
+
+def test_a_hub_that_never_answers_is_not_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_client()
+    from huggingface_hub import get_session
+
+    assert get_session().timeout.read is not None
+    assert get_session().follow_redirects
+    assert get_session().event_hooks["request"]
