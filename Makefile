@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check setup bench lock clean
+.PHONY: demo test check hub setup lock clean
 
 demo: setup
 	python -m stages.demo
@@ -17,6 +17,10 @@ check: setup
 	ruff format --check .
 	mypy
 	lint-imports
+
+hub: setup # a hub on loopback with the kit published, to try against
+	dvc repro
+	python -m tests.loopback
 
 setup: $(VENV)/ready
 

@@ -1,6 +1,6 @@
 """What the hub answers to those who read: who they are, what a revision holds, and the files themselves."""
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from pathlib import Path
@@ -9,11 +9,10 @@ from typing import Any
 from aiohttp import web
 
 from tests.loopback.answers import FAULT, HUB, RefusedError, as_json, asked_for, commit_of, error, role_of
-from tests.loopback.faults import Fault
+from tests.loopback.faults import OF_BODIES
 from tests.loopback.repository import Entry, Repository
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_PART_BYTES = 1 << 16
 
 
 def refusing(handler: Handler) -> Handler:
@@ -146,7 +145,7 @@ async def resolve(request: web.Request) -> web.StreamResponse:
     if entry.sha256 is None:
         return await _give(request, repository.read(entry), {**headers, "ETag": f'"{entry.oid}"'})
     headers |= {"X-Linked-Etag": f'"{entry.sha256}"', "X-Linked-Size": str(entry.bytes)}
-    headers |= {"Location": request.app[HUB].large_url(repository, entry.sha256)}
+    headers |= {"Location": request.app[HUB].large_url(repository, entry.sha256, "GET")}
     return web.Response(status=302, headers=headers, text="Found. Redirecting")
 
 
@@ -166,8 +165,11 @@ def signed_for(request: web.Request) -> Repository:
     hub = request.app[HUB]
     if "Authorization" in request.headers:
         raise web.HTTPBadRequest(text="Only one auth mechanism allowed")
-    if request.query.get("signature") != hub.signature(request.path):
+    expires = request.query.get("expires", "")
+    if request.query.get("signature") != hub.signature(request.method, request.path, expires):
         raise web.HTTPForbidden(text="SignatureDoesNotMatch")
+    if int(expires) < time.time():
+        raise web.HTTPForbidden(text="Request has expired")
     return hub.repository(f"{request.match_info['org']}/{request.match_info['name']}")
 
 
@@ -180,9 +182,9 @@ def _lfs(entry: Entry) -> dict[str, Any]:
 
 
 async def _give(request: web.Request, content: bytes | Path, headers: dict[str, str]) -> web.StreamResponse:
-    """Answer bytes or a file, from where the request begins, with the fault of the request."""
+    """Answer bytes or a file, from where the request begins; in memory where a fault is to happen to it."""
     fault = request[FAULT]
-    if isinstance(content, Path) and (fault is None or fault.kind in ("lost", "stale") or request.method == "HEAD"):
+    if isinstance(content, Path) and not (fault and fault.kind in OF_BODIES):
         return web.FileResponse(content, headers=headers)
     data = content if isinstance(content, bytes) else content.read_bytes()
     part, status = data[request.http_range], 206 if "Range" in request.headers else 200
@@ -191,30 +193,8 @@ async def _give(request: web.Request, content: bytes | Path, headers: dict[str, 
         if start >= len(data):
             return web.Response(status=416, headers={**headers, "Content-Range": f"bytes */{len(data)}"})
         headers = {**headers, "Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(data)}"}
-    if fault is None or request.method == "HEAD":
-        return web.Response(status=status, body=part, headers={**headers, "Accept-Ranges": "bytes"})
-    return await _give_faulty(request, part, status, headers, fault)
-
-
-async def _give_faulty(
-    request: web.Request, data: bytes, status: int, headers: dict[str, str], fault: Fault
-) -> web.StreamResponse:
-    if fault.kind == "corrupt" and data:
-        data = data[:-1] + bytes([data[-1] ^ 1])
-    data = data[: fault.at] if fault.kind == "short" else data
-    answer = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(len(data))})
-    await answer.prepare(request)
-    sent = data[: fault.at] if fault.kind == "cut" else data
-    size = fault.at if fault.kind == "drip" else _PART_BYTES
-    for start in range(0, len(sent), size):
-        await asyncio.sleep(fault.pause_s if fault.kind == "drip" else 0)
-        await answer.write(sent[start : start + size])
-    if fault.kind == "cut" and request.transport:
-        await asyncio.sleep(0.05)  # so that what was sent arrives
-        request.transport.abort()
-        return answer
-    await answer.write_eof()
-    return answer
+    said = {"Accept-Ranges": "bytes", "Content-Length": str(len(part))}  # of an empty file too, to a HEAD
+    return web.Response(status=status, body=part, headers={**headers, **said})
 
 
 _MODEL = "/api/models/{org}/{name}"

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dulwich.index import commit_tree
 from dulwich.object_store import iter_tree_contents
@@ -18,6 +18,7 @@ from dulwich.repo import Repo
 MAIN = Ref(b"refs/heads/main")
 LARGE = ("*.onnx", "*.bin", "*.zst", "*.engine", "*.npy")  # as a new repository's .gitattributes has it
 _FILE_MODE = 0o100644
+_SHORTEST = 7  # digits that name a commit
 _WHO = b"loopback hub <hub@localhost>"
 _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n"
 _POINTER_FORM = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize ([0-9]+)\n")
@@ -63,11 +64,15 @@ class Repository:
         self.path = root / "models" / name
         self._lock = threading.RLock()
         self._entries: dict[ObjectID, Entry] = {}
+        public = self.path / ".git" / "public"  # a mark of ours that Git doesn't look at
         if (self.path / ".git").is_dir():
             self._git = Repo(str(self.path))
+            self.is_private = not public.exists()
             return
         self.path.mkdir(parents=True, exist_ok=True)
         self._git = Repo.init(str(self.path), default_branch=b"main")
+        if not is_private:
+            public.touch()
         rules = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LARGE)
         self.commit(None, "initial commit", {".gitattributes": rules.encode()})
 
@@ -83,9 +88,10 @@ class Repository:
         """Return the commit of main or of 40 digits; None where there is none."""
         if revision == "main":
             return self.tip()
+        oid = ObjectID(revision.encode())
         with self._lock:
-            known = re.fullmatch("[0-9a-f]{40}", revision) and ObjectID(revision.encode()) in self._git.object_store
-        return revision if known else None
+            known = re.fullmatch("[0-9a-f]{40}", revision) and oid in self._git.object_store
+            return revision if known and isinstance(self._git[oid], Commit) else None
 
     def commits(self) -> list[str]:
         """Return all commits of main, the newest first."""
@@ -138,13 +144,16 @@ class Repository:
         Raises:
             NotTheTipError: The tip is another.
             MissingError: A path to delete isn't there.
+            ValueError: A path would be a file and a folder.
         """
         with self._lock:
             tip = self._git.refs.read_ref(MAIN)
-            if parent is not None and (tip is None or not tip.decode().startswith(parent)):
+            if parent is not None and (len(parent) < _SHORTEST or tip is None or not tip.decode().startswith(parent)):
                 raise NotTheTipError
             held = self.files(tip.decode()) if tip else {}
             tree = _without({path: ObjectID(entry.oid.encode()) for path, entry in held.items()}, deleted, folders)
+            if clash := {str(above) for path in added for above in PurePosixPath(path).parents} & {*tree, *added}:
+                raise ValueError(f"{min(clash)} can't be a file and a folder")
             for path, content in added.items():
                 pointer = "" if isinstance(content, bytes) else _POINTER.format(content.sha256, content.bytes)
                 blob = Blob.from_string(content if isinstance(content, bytes) else pointer.encode())

@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import hmac
+import re
 import secrets
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +17,13 @@ from aiohttp import web
 
 from tests.loopback import reading, writing
 from tests.loopback.answers import FAULT, HUB, error
-from tests.loopback.faults import Faults
+from tests.loopback.faults import OF_BODIES, Faults
+from tests.loopback.faulty import give_faulty
 from tests.loopback.repository import Repository
 
 WRITE_TOKEN, READ_TOKEN = "hf_loopback_write_token", "hf_loopback_read_token"
 _BODY_MAX = 1 << 30
+_SIGNED_S = 3600
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -97,8 +101,10 @@ class Hub:
         """Create a repository.
 
         Raises:
-            ValueError: There is one of that name.
+            ValueError: There is one of that name, or it is no name of one.
         """
+        if not re.fullmatch(r"[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w.-]*", name):
+            raise ValueError(f"expected a name such as organisation/name, seen {name!r}")
         if name in self._repositories:
             raise ValueError(f"expected no repository {name}, seen one")
         self._repositories[name] = Repository(self.root, name, is_private=is_private)
@@ -112,14 +118,15 @@ class Hub:
         """
         return self._repositories[name]
 
-    def large_url(self, repository: Repository, sha256: str) -> str:
-        """Return where a large file is put and got, signed: another host than the hub's, as with the real one."""
-        path = f"/lfs/{repository.name}/{sha256}"
-        return f"http://127.0.0.1:{self._port}{quote(path)}?signature={self.signature(path)}"
+    def large_url(self, repository: Repository, sha256: str, method: str) -> str:
+        """Return where a large file is put or got, signed: another host than the hub's, as with the real one."""
+        path, expires = f"/lfs/{repository.name}/{sha256}", int(time.time()) + _SIGNED_S
+        signature = self.signature(method, path, str(expires))
+        return f"http://127.0.0.1:{self._port}{quote(path)}?expires={expires}&signature={signature}"
 
-    def signature(self, path: str) -> str:
-        """Return what proves that the hub gave an address."""
-        return hmac.new(self._key, path.encode(), hashlib.sha256).hexdigest()
+    def signature(self, method: str, path: str, expires: str) -> str:
+        """Return what proves that the hub gave an address, for one method until some time."""
+        return hmac.new(self._key, f"{method} {path} {expires}".encode(), hashlib.sha256).hexdigest()
 
     @web.middleware
     async def _meet(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -129,12 +136,17 @@ class Hub:
             message = request.headers.get("Authorization", "") if fault.is_echo else fault.message
             answer: web.StreamResponse = error(fault.status, message, fault.code, retry_after=fault.retry_after)
         elif fault and fault.kind == "cut" and request.can_read_body:
-            await request.content.read(fault.at)
+            await _read(request, fault.at)
             self._note(request, web.Response(status=499))
             return _hung_up(request)
         else:
             try:
                 answer = await handler(request)
+                if fault and fault.kind in OF_BODIES and isinstance(answer, web.Response):
+                    answer = await give_faulty(request, answer, fault)
+            except web.HTTPException as refused:  # of the store of large files, or of an unknown address
+                self._note(request, refused)
+                raise
             except asyncio.CancelledError:  # the client has hung up
                 self._note(request, web.Response(status=499))
                 raise
@@ -161,6 +173,12 @@ class Hub:
         elif request.method == "DELETE":
             self.faults.clear()
         return web.Response(text=self.faults.to_json(), content_type="application/json")
+
+
+async def _read(request: web.Request, size: int) -> None:
+    """Read so much of a body, or all of it where it has less."""
+    while size > 0 and (data := await request.content.read(size)):
+        size -= len(data)
 
 
 def _hung_up(request: web.Request) -> web.Response:

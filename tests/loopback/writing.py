@@ -1,9 +1,11 @@
 """What the hub answers to those who write: a repository, large files, and commits on top of the tip."""
 
 import base64
+import codecs
 import fnmatch
 import hashlib
 import json
+import re
 import secrets
 from typing import Any
 
@@ -11,7 +13,7 @@ import pathspec
 import yaml
 from aiohttp import web
 
-from tests.loopback.answers import HUB, as_json, asked_for, error, role_of
+from tests.loopback.answers import HUB, as_json, asked_for, commit_of, error, role_of
 from tests.loopback.reading import refusing, signed_for
 from tests.loopback.repository import LARGE, Large, MissingError, NotTheTipError, Repository
 
@@ -22,7 +24,10 @@ _PART_BYTES = 1 << 20
 @refusing
 async def create(request: web.Request) -> web.Response:
     """Create a repository."""
-    if role_of(request) != "write":
+    role = role_of(request)
+    if role is None:
+        return error(401, "Invalid username or password.")
+    if role != "write":
         return error(403, "Forbidden: you must use a write token to create a repository.")
     asked = await request.json()
     name = f"{asked.get('organization') or 'write'}/{asked['name']}"
@@ -30,7 +35,9 @@ async def create(request: web.Request) -> web.Response:
     made = {"url": f"{request.app[HUB].endpoint}/{name}", "name": name, "id": name}
     try:
         request.app[HUB].create(name, is_private=bool(is_private))
-    except ValueError:
+    except ValueError as fault:
+        if "seen one" not in str(fault):
+            return error(400, str(fault))
         return web.json_response({"error": "You already created this model repo", **made}, status=409)
     return as_json(made)
 
@@ -55,7 +62,7 @@ async def preupload(request: web.Request) -> web.Response:
     """Answer how each file is to be uploaded, and what is there under its path."""
     repository = asked_for(request, writes=True)
     asked = await request.json()
-    held = repository.files(repository.tip())
+    held = repository.files(commit_of(request, repository))
     rules = asked.get("gitIgnore")
     if rules is None:
         rules = repository.read(held[".gitignore"]).decode() if ".gitignore" in held else ""
@@ -74,8 +81,10 @@ async def preupload(request: web.Request) -> web.Response:
 
 def _is_large(file: dict[str, Any]) -> bool:
     sample = base64.b64decode(file["sample"])
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        is_text = b"\0" not in sample and bool(sample[: len(sample) - 3].decode() or True)
+        decoder.decode(sample, final=len(sample) >= file["size"])  # the last character of a sample may be cut
+        is_text = b"\0" not in sample
     except UnicodeDecodeError:
         is_text = False
     named = any(fnmatch.fnmatch(file["path"].rpartition("/")[2], pattern) for pattern in LARGE)
@@ -91,7 +100,7 @@ async def batch(request: web.Request) -> web.Response:
     for asked in json.loads(await request.text())["objects"]:
         answer = {"oid": asked["oid"], "size": asked["size"]}
         if not repository.object_path(asked["oid"]).is_file():
-            upload = {"href": hub.large_url(repository, asked["oid"]), "header": {}}
+            upload = {"href": hub.large_url(repository, asked["oid"], "PUT"), "header": {}}
             verify = {"href": f"{hub.endpoint}/{repository.name}.git/info/lfs/verify", "header": {}}
             answer |= {"authenticated": True, "actions": {"upload": upload, "verify": verify}}
         objects.append(answer)
@@ -135,30 +144,52 @@ async def commit(request: web.Request) -> web.Response:
     repository = asked_for(request, writes=True)
     if request.match_info["revision"] != "main" or request.query.get("create_pr"):
         return error(400, "this hub has one branch, and no pull requests")
-    header: dict[str, Any] = {}
-    added: dict[str, bytes | Large] = {}
-    deleted: dict[str, list[str]] = {"deletedFile": [], "deletedFolder": []}
-    for line in (await request.text()).splitlines():
-        item = json.loads(line)
-        value = item["value"]
-        if item["key"] == "header":
-            header = value
-        elif item["key"] == "file":
-            added[value["path"]] = base64.b64decode(value["content"])
-        elif item["key"] == "lfsFile":
-            if fault := _missing(repository, value):
-                return error(400, fault)
-            added[value["path"]] = Large(value["oid"], repository.object_path(value["oid"]).stat().st_size)
-        else:
-            deleted[item["key"]].append(value["path"])
     try:
-        made = repository.commit(header.get("parentCommit"), header["summary"], added, *deleted.values())
+        header, added, deleted = _operations(repository, await request.text())
+    except (ValueError, KeyError, TypeError) as fault:
+        return error(400, f"expected a header and operations, seen a fault: {fault}")
+    try:
+        made = repository.commit(header["parentCommit"], header["summary"], added, *deleted.values())
     except NotTheTipError:
         return error(412, "A commit has happened since. Please refresh and try again.")
+    except ValueError as fault:
+        return error(400, str(fault))
     except MissingError as fault:
         return error(404, f"A file with this name doesn't exist: {fault}", "EntryNotFound")
     url = f"{request.app[HUB].endpoint}/{repository.name}/commit/{made}"
     return as_json({"success": True, "commitUrl": url, "commitOid": made, "hookOutput": ""})
+
+
+def _operations(
+    repository: Repository, text: str
+) -> tuple[dict[str, Any], dict[str, bytes | Large], dict[str, list[str]]]:
+    """Read a commit's header, what it adds, and what it deletes by kind.
+
+    Raises:
+        ValueError: It isn't in lines of JSON, a path can't be committed, or a large file isn't there.
+        KeyError: A key is missing or unknown.
+        TypeError: A line is no object.
+    """
+    header: dict[str, Any] = {}
+    added: dict[str, bytes | Large] = {}
+    deleted: dict[str, list[str]] = {"deletedFile": [], "deletedFolder": []}
+    for line in text.splitlines():
+        item = json.loads(line)
+        value = item["value"]
+        if item["key"] == "header":
+            header = {"parentCommit": None, **value, "summary": value["summary"]}
+            continue
+        if not re.fullmatch(r"(?!.*(^|/)(\.{0,2}|\.git)(/|$))[^\x00-\x1f]+", value["path"].rstrip("/")):
+            raise ValueError(f"{value['path']!r} can't be committed")
+        if item["key"] == "file":
+            added[value["path"]] = base64.b64decode(value["content"])
+        elif item["key"] == "lfsFile":
+            if fault := _missing(repository, value):
+                raise ValueError(fault)
+            added[value["path"]] = Large(value["oid"], repository.object_path(value["oid"]).stat().st_size)
+        else:
+            deleted[item["key"]].append(value["path"])
+    return header, added, deleted
 
 
 def _missing(repository: Repository, file: dict[str, Any]) -> str:
