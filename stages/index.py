@@ -1,11 +1,14 @@
-"""index: write the manifests. `index TARGET` gathers engines; `index --models` and `index --archives` list files."""
+"""index: write the manifests. `index TARGET` gathers engines; `index --models` and `index --archives` list files.
+
+`index --adopt DIR` takes an engine cache that others made, and completes its manifest.
+"""
 
 import argparse
 import os
 import shutil
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from morphstream.artifact.archive import describe
 from morphstream.artifact.digest import Digest, digest_of_file, verify_file
@@ -19,6 +22,7 @@ from morphstream.artifact.manifest import (
     ModelsManifest,
 )
 from morphstream.artifact.target import CacheKey
+from stages.adopt import adopt
 from stages.declare import check_declared
 from stages.files import ARCHIVES, BUILD, CACHES, ENGINES, MANIFESTS, new_folder, write_whole
 from stages.pack import MODELS_ARCHIVE
@@ -40,6 +44,7 @@ def main() -> None:
     which.add_argument("target", nargs="?", help="a key of build_targets in params.yaml")
     which.add_argument("--models", action="store_true", help="write manifests/models.json")
     which.add_argument("--archives", action="store_true", help="write manifests/archives.json")
+    which.add_argument("--adopt", type=Path, metavar="DIR", help="verify and complete the manifest.json of a cache")
     parser.add_argument(
         "--merge", action="store_true", help="with a target: keep the engines of models that have none in build/engines"
     )
@@ -47,7 +52,9 @@ def main() -> None:
     if arguments.merge and arguments.target is None:
         parser.error("--merge goes with a target")
     params = load_params()
-    if arguments.models:
+    if arguments.adopt is not None:
+        print(adopt(arguments.adopt, params))
+    elif arguments.models:
         _write("models.json", models_manifest(params).to_json())
     elif arguments.archives:
         _write("archives.json", archives_manifest(params).to_json())
@@ -171,15 +178,24 @@ def archives_manifest(params: Params) -> ArchivesManifest:
         UnsafeArchiveError: One is broken.
         OSError: One can't be read.
     """
-    keys: dict[str, CacheKey | None] = {MODELS_ARCHIVE: None}
-    keys |= {build.archive: build.target.target.cache_key for build in params.builds.values()}
-    entries = {}
-    for name, key in keys.items():
-        packed = describe(ARCHIVES / f"{name}.tar.zst")
-        entries[f"{name}.tar.zst"] = ArchiveEntry(
-            digest=packed.archive, tar_digest=packed.tar, cache_key=key, files=packed.files
-        )
-    return ArchivesManifest(archives=entries)
+    names = [MODELS_ARCHIVE, *(build.archive for build in params.builds.values())]
+    return ArchivesManifest(archives={f"{name}.tar.zst": described(f"{name}.tar.zst") for name in names})
+
+
+def described(name: str) -> ArchiveEntry:
+    """Describe an archive as it lies in build/, read to its end.
+
+    Raises:
+        UnsafeArchiveError: It is broken.
+        ManifestError: It holds several engine caches.
+        OSError: It can't be read.
+    """
+    packed = describe(ARCHIVES / name)
+    caches = [PurePosixPath(path).parent for path in packed.files if path.endswith("/manifest.json")]
+    if len(caches) > 1:
+        raise ManifestError("", f"{name}: expected one engine cache or none, seen {len(caches)}; pack it again")
+    key = CacheKey.parse(str(caches[0].relative_to(CACHES.name))) if caches else None
+    return ArchiveEntry(digest=packed.archive, tar_digest=packed.tar, cache_key=key, files=packed.files)
 
 
 def _write(name: str, text: str) -> None:

@@ -15,7 +15,7 @@ from stages.params import Params, load_params
 from stages.program import run_program
 
 _NOT_LISTED = ("stages/", "manifests/", "build/declared/", "build/manifests/")  # what a stage depends on besides
-_UNTRACKED = {BUILD / "measured", BUILD / "demo", TIMING}  # nobody's outputs, and nobody's leftovers
+_UNTRACKED = {BUILD / "measured", BUILD / "demo", BUILD / "deploy", TIMING}  # nobody's outputs, and nobody's leftovers
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import jsonschema
@@ -10,10 +11,10 @@ import jsonschema
 from morphstream.artifact.archive import describe, unpack
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
+from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, EngineManifest, ModelsManifest
 from stages.files import ARCHIVES, BUILD, CACHES, MANIFESTS, write_whole
 from stages.index import IN_GIT
-from stages.pack import MODELS_ARCHIVE, cache_files, model_files
+from stages.pack import archived_files, cache_files
 from stages.params import Params, load_params
 from stages.program import run_program
 
@@ -60,18 +61,28 @@ def validate_cache(params: Params, name: str) -> int:
         OSError: A file can't be read.
     """
     build = params.build(name)
-    folder = CACHES / build.cache_key
     cache_files(build, list(params.models))
+    return len(check_cache(CACHES / build.cache_key).engine_files)
+
+
+def check_cache(folder: Path) -> EngineManifest:
+    """Check that an engine cache is what its manifest says, and nothing else; return that.
+
+    Raises:
+        MorphstreamError: Something is missing, altered, or not of its format.
+        OSError: A file can't be read.
+    """
     text = (folder / "manifest.json").read_text("utf-8")
     check_schema(text, "engine-manifest")
     manifest = EngineManifest.from_json(text)
     for file, entry in manifest.engine_files.items():
         if entry.digest is None:
-            raise ManifestError(f"engine_files['{file}']", "expected a digest, seen none; compile it again")
+            remedy = f"run: python -m stages.index --adopt {folder}"
+            raise ManifestError(f"engine_files['{file}']", f"{folder}: expected a digest, seen none; {remedy}")
         verify_file(folder / file, entry.digest)
     held = {path.name for path in folder.iterdir() if path.name != ".gitignore"}
     _same(str(folder), held, {"manifest.json", *manifest.engine_files})
-    return len(manifest.engine_files)
+    return manifest
 
 
 def validate_archives(params: Params) -> int:
@@ -82,21 +93,33 @@ def validate_archives(params: Params) -> int:
         OSError: A file can't be read.
     """
     manifest = ArchivesManifest.from_json(_read("archives.json", "archives"))
-    wanted = {f"{MODELS_ARCHIVE}.tar.zst": model_files(params)}
-    for build in params.builds.values():
-        wanted[f"{build.archive}.tar.zst"] = cache_files(build, list(params.models))
+    wanted = archived_files(params)
     _same("archives.json", set(manifest.archives), set(wanted))
     for name, entry in manifest.archives.items():
-        _same(name, set(entry.files), set(wanted[name]))
-        if describe(ARCHIVES / name).tar != entry.tar_digest:
-            raise ManifestError(
-                f"archives['{name}']", "expected the tar digest of the manifest, seen another; pack again"
-            )
-        with tempfile.TemporaryDirectory(dir=BUILD) as folder, (ARCHIVES / name).open("rb") as stream:
-            unpack(stream, entry.files, Path(folder) / "cold", archive=entry.digest)
-        for file, digest in entry.files.items():
-            verify_file(BUILD / file, digest)
+        check_archive(name, entry, wanted[name])
     return len(manifest.archives)
+
+
+def check_archive(name: str, entry: ArchiveEntry, wanted: Collection[str] | None) -> None:
+    """Check that an archive is what its entry says, unpacks cold, and holds the files of build/.
+
+    Args:
+        name: Its file name.
+        entry: What it should be.
+        wanted: The paths that params ask for; None for an archive that they do not name.
+
+    Raises:
+        MorphstreamError: It is another, or broken.
+        OSError: It, or a file, can't be read.
+    """
+    if wanted is not None:
+        _same(name, set(entry.files), set(wanted))
+    if describe(ARCHIVES / name).tar != entry.tar_digest:
+        raise ManifestError(f"archives['{name}']", "expected the tar digest of the manifest, seen another; pack again")
+    with tempfile.TemporaryDirectory(dir=BUILD) as folder, (ARCHIVES / name).open("rb") as stream:
+        unpack(stream, entry.files, Path(folder) / "cold", archive=entry.digest)
+    for file, digest in entry.files.items():
+        verify_file(BUILD / file, digest)
 
 
 def check_schema(text: str, schema: str) -> None:
@@ -107,7 +130,11 @@ def check_schema(text: str, schema: str) -> None:
         OSError: The schema can't be read.
     """
     validator = jsonschema.Draft202012Validator(json.loads((_SCHEMAS / f"{schema}.schema.json").read_text("utf-8")))
-    if (error := jsonschema.exceptions.best_match(validator.iter_errors(json.loads(text)))) is not None:
+    try:
+        document = json.loads(text)
+    except ValueError as fault:
+        raise ManifestError("", f"{schema}: expected JSON, seen a fault: {fault}; run `dvc repro`") from None
+    if (error := jsonschema.exceptions.best_match(validator.iter_errors(document))) is not None:
         raise ManifestError(error.json_path.removeprefix("$."), error.message)
 
 

@@ -64,10 +64,17 @@ def headers() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Info:
-    """What a revision of a repository is: its commit, 40 digits, and whether only some tokens may read it."""
+    """What a revision of a repository is.
+
+    Attributes:
+        commit: 40 digits.
+        is_private: Whether only some tokens may read it.
+        paths: Of its files; None where the Hub doesn't say.
+    """
 
     commit: str
     is_private: bool
+    paths: frozenset[str] | None
 
 
 class Repository:
@@ -92,12 +99,13 @@ class Repository:
 
         def look() -> Info | None:
             try:
-                info = self._api.repo_info(self.name, revision=revision)
+                info = self._api.model_info(self.name, revision=revision)
             except RepositoryNotFoundError as error:
                 if error.response.status_code == _NOT_FOUND:  # to no token at all it says 401
                     return None
                 raise
-            return Info(commit=info.sha or "", is_private=bool(info.private))
+            paths = None if info.siblings is None else frozenset(sibling.rfilename for sibling in info.siblings)
+            return Info(commit=info.sha or "", is_private=bool(info.private), paths=paths)
 
         return ask(f"{self.name}@{revision[:12]}", look, self.pauses_s)
 

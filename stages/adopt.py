@@ -1,0 +1,83 @@
+"""Adopt an engine cache that others made: verify its plain manifest, and write what ours say beyond that."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from morphstream.artifact.digest import digest_of_file, verify_file
+from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.fields import path_of
+from morphstream.artifact.manifest import EngineFile, EngineManifest
+from morphstream.artifact.target import CacheKey
+from stages.files import write_whole
+from stages.params import Params
+
+_KINDS = {
+    ".engine": "engine",
+    ".profile": "profile",
+    ".timing": "timing",
+    ".onnx": "ep_context",
+    ".xml": "ir",
+    ".bin": "ir_weights",
+    ".npy": "emap",
+}
+_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def adopt(folder: Path, params: Params) -> str:
+    """Write digest and kind of every file into a cache's ``manifest.json``, and return a line that says so.
+
+    Digests that it has are verified, not replaced. What made an engine can't be known: recipe, precision and
+    toolchain stay as they are, or out. Nothing else is touched, and nothing at all when something is refused.
+
+    Args:
+        folder: The cache, as it was downloaded.
+        params: The group of each model.
+
+    Raises:
+        ManifestError: The manifest is broken or contradicts its folder or params, or a file that it names is
+            missing, empty, or but a pointer to large storage.
+        DigestMismatchError: A file isn't the one that its digest says.
+        OSError: A file can't be read, or the manifest can't be written.
+    """
+    path = folder / "manifest.json"
+    try:
+        manifest = EngineManifest.from_json(path.read_bytes())
+    except ManifestError as error:
+        raise ManifestError(error.where, f"{path}: {error.message}") from None
+    _check_folder(folder, manifest.cache_key)
+    files = {name: _adopted(folder, name, file, params) for name, file in manifest.engine_files.items()}
+    write_whole(path, replace(manifest, engine_files=files).to_json().encode())
+    known = sum(file.digest is not None for file in manifest.engine_files.values())
+    said = f"{path}: {len(files)} files adopted for {manifest.cache_key}, {known} of them by their digest"
+    odd = sorted({entry.name for entry in folder.iterdir() if not entry.name.startswith(".")} - {path.name, *files})
+    return f"{said}; no manifest names {', '.join(odd)}: remove them before you publish" if odd else said
+
+
+def _check_folder(folder: Path, key: CacheKey) -> None:
+    """Check that a folder with the name of a cache key has that of its manifest."""
+    name = "/".join(folder.resolve().parts[-2:])
+    try:
+        CacheKey.parse(name)
+    except ValueError:
+        return  # somewhere else on this machine
+    if name != str(key):
+        raise ManifestError("cache_key", f"{folder}: expected {name}, as its folders say, seen {key}")
+
+
+def _adopted(folder: Path, name: str, file: EngineFile, params: Params) -> EngineFile:
+    path, where = folder / name, path_of("engine_files", name)
+    model = params.models.get(file.onnx_model or "")
+    if model is not None and model.group != file.group:
+        seen = f"expected group {model.group} of {model.name}, as in params.yaml, seen {file.group}"
+        raise ManifestError(where, f"{folder}: {seen}; correct the one that is wrong")
+    if path.is_symlink() or not path.is_file():
+        raise ManifestError(where, f"{folder}: expected the file, seen none; download it, or take its entry out")
+    with path.open("rb") as content:
+        begin = content.read(len(_POINTER))
+    if not begin or begin == _POINTER:
+        seen = "a pointer to large storage; run `git lfs pull`" if begin else "an empty file; download it again"
+        raise ManifestError(where, f"{folder}: expected the file's bytes, seen {seen}")
+    if file.digest is not None:
+        verify_file(path, file.digest)
+    digest = file.digest or digest_of_file(path)
+    return replace(file, digest=digest, kind=file.kind or _KINDS.get(path.suffix))

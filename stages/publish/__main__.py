@@ -1,0 +1,125 @@
+"""publish [WHAT] [NAME...]: bring what build/ holds to the Hub, in one commit that keeps what others published.
+
+WHAT is models, engines, archives, deploy, or all: the first three, and the fourth too where --code is given.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+from morphstream.artifact import vocabulary
+from stages.files import BUILD
+from stages.hub.client import prepare_client
+from stages.hub.repository import Repository
+from stages.params import Params, load_params
+from stages.program import run_program
+from stages.publish.archives import Packer
+from stages.publish.code import pack_code
+from stages.publish.compose import Composer
+from stages.publish.local import WHAT, Local, local
+from stages.publish.send import Sent, send
+
+
+def main() -> None:
+    """Publish, and print what was done.
+
+    Raises:
+        MorphstreamError: build/ isn't valid, the Hub refuses, or what others published can't be merged.
+        OSError: A file can't be read or written.
+    """
+    parser = _parser()
+    options = parser.parse_args()
+    options.tag = options.tag or os.environ.get("DEPLOY_TAGS", "").replace(",", " ").split() or ["develop"]
+    params = load_params()
+    _check_usage(parser, options, params)
+    prepare_client()
+    what = WHAT if options.what == "all" else (options.what,)
+    found = local(params, what, options.names, options.group)
+    if options.code is not None:
+        code = pack_code(options.code, options.tag, params.archive)
+        found = Local(models=found.models, caches=found.caches, archives={**found.archives, **code})
+    repository = Repository(params.hub.repo)
+    sent = publish(params, found, repository, options.what, dropped=frozenset(options.drop), is_dry=options.dry_run)
+    where = f"{repository.name}@{sent.commit}"
+    if options.dry_run:
+        print(sent.plan.table())
+        there = where if sent.commit else f"{repository.name}, which would be created, private"
+        print(f"dry run: nothing was changed at {there}")
+    elif sent.plan.is_empty:
+        print(f"{where} holds it all: {sent.plan.summary()}")
+    else:
+        print(f"{where}: {sent.plan.summary()}")
+
+
+def publish(
+    params: Params,
+    found: Local,
+    repository: Repository,
+    what: str,
+    *,
+    dropped: Collection[str] = (),
+    is_dry: bool = False,
+) -> Sent:
+    """Publish what was found in build/, in one commit.
+
+    Args:
+        params: What the card says beyond the manifests.
+        found: What to publish.
+        repository: Where.
+        what: For the commit's message.
+        dropped: Models whose published entries and files aren't kept.
+        is_dry: Change nothing.
+
+    Raises:
+        MorphstreamError: The Hub refuses, or what others published can't be merged.
+        OSError: A file can't be read or written.
+    """
+    with tempfile.TemporaryDirectory(dir=BUILD, prefix=".publish.") as folder:
+        packer = Packer(repository=repository, options=params.archive, folder=Path(folder))
+        composer = Composer(params=params, local=found, packer=packer, dropped=dropped)
+        return send(
+            repository,
+            composer.compose,
+            lambda plan: f"Publish {what}: {len(plan.added)} added, {len(plan.deleted)} deleted",
+            is_dry=is_dry,
+            is_confidential=params.origin == "hub",  # the kit's models may be seen by all
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m stages.publish", description=__doc__)
+    parser.add_argument("what", nargs="?", default="all", choices=[*WHAT, "deploy", "all"], help="(%(default)s)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="these models, cache keys or archives alone")
+    parser.add_argument("--group", action="append", default=[], help="models and engines of these groups alone")
+    parser.add_argument("--drop", action="append", default=[], metavar="MODEL", help="forget a published model")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be added, kept and deleted")
+    parser.add_argument("--code", type=Path, metavar="DIR", help="the code to deploy")
+    parser.add_argument(
+        "--tag",
+        action="append",
+        choices=vocabulary.DEPLOY_TAGS,
+        help="where to deploy it (DEPLOY_TAGS, else develop)",
+    )
+    return parser
+
+
+def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace, params: Params) -> None:
+    if options.what == "deploy" and options.code is None:
+        parser.error("deploy needs --code DIR")
+    if options.code is not None and options.what not in ("deploy", "all"):
+        parser.error(f"--code goes with deploy or all, not with {options.what}")
+    if options.names and options.what not in WHAT:
+        parser.error(f"names go with {', '.join(WHAT)}, not with {options.what}")
+    if options.group and options.what in ("archives", "deploy"):
+        parser.error(f"--group goes with models, engines or all, not with {options.what}")
+    if unknown := sorted(set(options.group) - set(vocabulary.GROUPS)):
+        parser.error(f"--group: expected one of {', '.join(vocabulary.GROUPS)}, seen {unknown[0]}")
+    if named := sorted(set(options.drop) & set(params.models)):
+        parser.error(f"--drop: params.yaml names {named[0]}; take it out there first")
+
+
+if __name__ == "__main__":
+    run_program(main, is_timed=not sys.stderr.isatty())  # there the client shows its uploads itself

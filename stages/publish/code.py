@@ -1,0 +1,96 @@
+"""Pack a folder of code for hot deployment: what its .gitignore leaves, the same bytes every time, and no secrets."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from morphstream.artifact import vocabulary
+from morphstream.artifact.archive import describe, pack, unpack
+from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.manifest import ArchiveEntry
+from stages.files import BUILD
+from stages.pack import THREADS, check_zstandard
+from stages.params import ArchiveOptions
+from stages.publish.secrets import looks_secret
+
+
+class CodeError(MorphstreamError):
+    """A folder of code can't be deployed as it is."""
+
+
+def pack_code(code: Path, tags: Iterable[str], options: ArchiveOptions) -> dict[str, ArchiveEntry]:
+    """Pack a folder for each tag into build/deploy/TAG/app_code.tar.zst, and return what they are, by path.
+
+    Raises:
+        CodeError: There is no code, a tag is unknown, or a file looks like a secret or is no regular file.
+        ToolchainMismatchError: The machine has another zstandard than params declare.
+        OSError: A file can't be read or written.
+    """
+    check_zstandard(options)
+    if unknown := sorted(set(tags) - set(vocabulary.DEPLOY_TAGS)):
+        raise CodeError(f"deploy: expected a tag of {', '.join(vocabulary.DEPLOY_TAGS)}, seen {unknown[0]}; name one")
+    names = files_of(code)
+    _check(code, names)
+    entries = {}
+    for tag in tags:
+        name = f"deploy/{tag}/app_code.tar.zst"
+        (BUILD / name).parent.mkdir(parents=True, exist_ok=True)
+        sources = {path: code / path for path in names}
+        made = pack(sources, BUILD / name, level=options.level, threads=THREADS)
+        entries[name] = ArchiveEntry(digest=made.archive, tar_digest=made.tar, cache_key=None, files=made.files)
+        _check_cold(name, entries[name])
+    return entries
+
+
+def files_of(code: Path) -> list[str]:
+    """Return the paths in a folder that Git would not ignore, sorted; it need be no repository of Git's.
+
+    Only ``.gitignore`` files count, no list of this machine or user. What Git tracks counts, ignored or not.
+
+    Raises:
+        CodeError: There is no such folder, or no file that isn't ignored, or Git can't list it.
+        OSError: Git can't be started.
+    """
+    if not code.is_dir():
+        raise CodeError(f"deploy {code}: expected a folder of code, seen none; name another with --code")
+    inside = _git(code, "rev-parse", "--is-inside-work-tree").returncode == 0
+    with tempfile.TemporaryDirectory() as folder:
+        environment, options = {}, ["--cached"]
+        if not inside:
+            subprocess.run(["git", "init", "--quiet", "--bare", folder], check=True, capture_output=True)
+            environment, options = {"GIT_DIR": folder, "GIT_WORK_TREE": str(code.resolve())}, []
+        done = _git(code, "ls-files", "-z", *options, "--others", "--exclude-per-directory=.gitignore", **environment)
+    if done.returncode:
+        raise CodeError(f"deploy {code}: expected Git to list it, seen: {' '.join(done.stderr.split())}; mend that")
+    names = sorted({name for name in done.stdout.split("\0") if name and os.path.lexists(code / name)})
+    if not names:
+        raise CodeError(f"deploy {code}: expected a file that isn't ignored, seen none; see its .gitignore")
+    return names
+
+
+def _git(code: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    command = ["git", *arguments]
+    return subprocess.run(
+        command, cwd=code, env={**inherited, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def _check(code: Path, names: Iterable[str]) -> None:
+    for name in names:
+        path = code / name
+        if path.is_symlink() or not path.is_file():
+            kind = "a link" if path.is_symlink() else "another repository" if path.is_dir() else "no regular file"
+            raise CodeError(f"deploy {name}: expected a regular file, seen {kind}; copy it, or add it to .gitignore")
+        if reason := looks_secret(code, name):
+            remedy = "add it to .gitignore, or take the secret out"
+            raise CodeError(f"deploy {name}: expected no secret, seen what looks like one ({reason}); {remedy}")
+
+
+def _check_cold(name: str, entry: ArchiveEntry) -> None:
+    with tempfile.TemporaryDirectory(dir=BUILD) as folder, (BUILD / name).open("rb") as stream:
+        unpack(stream, entry.files, Path(folder) / "cold", archive=entry.digest)
+    if describe(BUILD / name).tar != entry.tar_digest:
+        raise CodeError(f"{name}: expected the tar that was packed, seen another; run it again")

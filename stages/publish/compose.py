@@ -1,0 +1,134 @@
+"""From what build/ holds and what is published to the publication: merged manifests, their files, and the card."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from morphstream.artifact.digest import Digest
+from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest, archive_path
+from stages.files import BUILD, CACHES
+from stages.hub.repository import Content, Held
+from stages.params import Params
+from stages.publish.archives import Packer
+from stages.publish.card import CARD, card
+from stages.publish.local import Local
+from stages.publish.merge import merge_archives, merge_engines, merge_models
+from stages.publish.plan import Plan, Tip
+
+MODELS, ARCHIVES = "manifests/models.json", "manifests/archives.json"
+
+
+class IncompleteError(MorphstreamError):
+    """What is published lacks a file that it names; or the listing is older than the tip, which passes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composer:
+    """Composes publications of the same things, on top of one tip or another.
+
+    Attributes:
+        params: What the card says beyond the manifests.
+        local: What is to be published.
+        packer: Packs archives anew that should hold more than ours do.
+        dropped: Models whose published entries and files aren't kept.
+    """
+
+    params: Params
+    local: Local
+    packer: Packer
+    dropped: Collection[str] = ()
+
+    def compose(self, tip: Tip) -> Plan:
+        """Return the publication on top of a tip: every manifest in it is complete.
+
+        Raises:
+            IncompleteError: A published manifest names a file that isn't there.
+            MorphstreamError: A published manifest is broken or can't be merged, or an archive can't be packed.
+            OSError: A file can't be read or written.
+        """
+        texts: dict[str, str] = {}
+        files: dict[str, Content] = {}
+        deleted: set[str] = set()
+        if self.local.models:
+            texts[MODELS] = merge_models(tip.read(MODELS), self.local.models, self.dropped)
+            files |= {model.file: _built(model.file, model.digest) for model in self.local.models.models.values()}
+            deleted |= set(self._dropped_files(tip, texts[MODELS]))
+        for key, manifest in self.local.caches.items():
+            folder = f"{CACHES.name}/{key}"
+            path = f"{folder}/manifest.json"
+            texts[path] = merge_engines(tip.read(path), manifest, self.dropped)
+            merged = EngineManifest.from_json(texts[path])
+            for name, file in manifest.engine_files.items():
+                if file.digest and merged.engine_files[name].digest == file.digest:
+                    files[f"{folder}/{name}"] = _built(f"{folder}/{name}", file.digest)
+            named = {path, *(f"{folder}/{name}" for name in merged.engine_files)}
+            deleted |= {held for held in tip.held if held.startswith(f"{folder}/") and held not in named}
+        _check_whole(texts, _tree(tip, files, deleted))  # before archives are packed from it
+        if self.local.archives:
+            packed = self.packer.pack(self.local.archives, texts, tip, self.dropped)
+            ours = ArchivesManifest(archives={name: archive.entry for name, archive in packed.items()})
+            texts[ARCHIVES] = merge_archives(tip.read(ARCHIVES), ours)
+            files |= {archive_path(name): Content(made.entry.digest, made.path) for name, made in packed.items()}
+        files |= {path: Content.of_text(text) for path, text in texts.items()}
+        tree = _tree(tip, files, deleted)
+        _check_whole(texts, tree)
+        files[CARD] = Content.of_text(card(self.params, _models(texts, tip), _archives(texts, tip), tree))
+        return Plan.of(tip, files, tuple(sorted(deleted)))
+
+    def _dropped_files(self, tip: Tip, merged: str) -> Iterator[str]:
+        """Yield the files of models that are dropped, where no other model has the same."""
+        published = tip.read(MODELS)
+        theirs = ModelsManifest.from_json(published).models if published else {}
+        named = {model.file for model in ModelsManifest.from_json(merged).models.values()}
+        for name in self.dropped:
+            if name in theirs and theirs[name].file in set(tip.held) - named:
+                yield theirs[name].file
+
+
+def _built(path: str, digest: Digest) -> Content:
+    return Content(digest, (BUILD / path).resolve())  # DVC may link to its cache
+
+
+def _tree(tip: Tip, files: Mapping[str, Content], deleted: Collection[str]) -> dict[str, Held]:
+    """Return what each path holds once the publication is made."""
+    ours = {path: content.digest for path, content in files.items()}
+    kept = {path: held for path, held in tip.held.items() if path not in deleted}
+    return kept | {path: Held(bytes=new.bytes, sha256=new.sha256, blob="") for path, new in ours.items()}
+
+
+def _models(texts: Mapping[str, str], tip: Tip) -> ModelsManifest | None:
+    text = texts.get(MODELS) or tip.read(MODELS)
+    return ModelsManifest.from_json(text) if text else None
+
+
+def _archives(texts: Mapping[str, str], tip: Tip) -> ArchivesManifest | None:
+    text = texts.get(ARCHIVES) or tip.read(ARCHIVES)
+    return ArchivesManifest.from_json(text) if text else None
+
+
+def _check_whole(texts: Mapping[str, str], tree: Mapping[str, Held]) -> None:
+    """Check that all that manifests name is there, with its digest where that is known.
+
+    Raises:
+        IncompleteError: It is not.
+    """
+    for manifest, text in texts.items():
+        for path, digest in _named(manifest, text):
+            held = tree.get(path)
+            if held is None or (digest and (held.bytes, held.sha256 or digest.sha256) != (digest.bytes, digest.sha256)):
+                expected = f"expected {path} with {digest or 'any bytes'}"
+                seen = "none" if held is None else f"sha256 {held.sha256} ({held.bytes} bytes)"
+                remedy = "publish it, or take its model out with --drop"
+                raise IncompleteError(f"{manifest}: {expected}, seen {seen}; {remedy}")
+
+
+def _named(manifest: str, text: str) -> Iterator[tuple[str, Digest | None]]:
+    if manifest == MODELS:
+        yield from ((model.file, model.digest) for model in ModelsManifest.from_json(text).models.values())
+    elif manifest == ARCHIVES:
+        archives = ArchivesManifest.from_json(text).archives
+        yield from ((archive_path(name), archive.digest) for name, archive in archives.items())
+    else:
+        folder = manifest.rpartition("/")[0]
+        engines = EngineManifest.from_json(text).engine_files
+        yield from ((f"{folder}/{name}", file.digest) for name, file in engines.items())

@@ -1,0 +1,103 @@
+"""What build/ holds to be published, once `validate` has passed it."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from morphstream.artifact.digest import verify_file
+from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, EngineManifest, ModelsManifest
+from morphstream.artifact.target import CacheKey
+from stages.files import BUILD, CACHES, MANIFESTS
+from stages.index import described
+from stages.pack import archived_files, cache_files
+from stages.params import Params
+from stages.validate import check_archive, check_cache, validate_archives, validate_models
+
+WHAT = ("models", "engines", "archives")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """What is to be published, verified.
+
+    Attributes:
+        models: None where no model is.
+        caches: Manifest of each engine cache, by cache key.
+        archives: By name, as in manifests/archives.json.
+    """
+
+    models: ModelsManifest | None = None
+    caches: Mapping[str, EngineManifest] = field(default_factory=dict)
+    archives: Mapping[str, ArchiveEntry] = field(default_factory=dict)
+
+
+def local(params: Params, what: Collection[str], names: Collection[str] = (), groups: Collection[str] = ()) -> Local:
+    """Validate what is to be published, and return it.
+
+    Args:
+        params: What should be there.
+        what: Some of `WHAT`.
+        names: Of models, cache keys or archives: these alone; none for all that params name.
+        groups: Of models: models and engines of these alone; none for all.
+
+    Raises:
+        MorphstreamError: Something is missing, altered, or not of its format.
+        OSError: A file can't be read.
+    """
+    return Local(
+        models=_models(params, names, groups) if "models" in what else None,
+        caches={key: _cache(params, key, groups) for key in names or _keys(params)} if "engines" in what else {},
+        archives=_archives(params, names) if "archives" in what else {},
+    )
+
+
+def _keys(params: Params) -> list[str]:
+    return [build.cache_key for build in params.builds.values()]
+
+
+def _models(params: Params, names: Collection[str], groups: Collection[str]) -> ModelsManifest:
+    chosen = {model.name for model in params.models.values() if not groups or model.group in groups}
+    chosen &= {params.model(name).name for name in names} or chosen
+    if len(chosen) == len(params.models):
+        validate_models(params)
+    manifest = ModelsManifest.from_json((MANIFESTS / "models.json").read_bytes())
+    if missing := sorted(chosen - set(manifest.models)):
+        raise ManifestError("models", f"{MANIFESTS / 'models.json'}: expected {missing[0]}, seen none; run `dvc repro`")
+    models = {name: entry for name, entry in manifest.models.items() if name in chosen}
+    if len(chosen) < len(params.models):
+        for entry in models.values():
+            verify_file(BUILD / entry.file, entry.digest)
+    return replace(manifest, models=models)
+
+
+def _cache(params: Params, key: str, groups: Collection[str]) -> EngineManifest:
+    try:
+        folder = CACHES / str(CacheKey.parse(key))
+    except ValueError as error:
+        raise ManifestError("", f"{key}: {error}; name one of {', '.join(_keys(params))}") from None
+    if not groups:
+        for build in params.builds.values():
+            if build.cache_key == key:
+                cache_files(build, list(params.models))  # refuses one that lacks a model
+    manifest = check_cache(folder)
+    if not groups:
+        return manifest
+    wanted = {model.name for model in params.models.values() if model.group in groups}
+    files = {name: file for name, file in manifest.engine_files.items() if file.group in groups}
+    if missing := sorted(wanted - {file.onnx_model for file in files.values()}):
+        raise ManifestError("engine_files", f"{folder}: expected an engine of {missing[0]}, seen none; compile it")
+    return replace(manifest, engine_files=files)
+
+
+def _archives(params: Params, names: Collection[str]) -> dict[str, ArchiveEntry]:
+    if not names:
+        validate_archives(params)
+        return dict(ArchivesManifest.from_json((MANIFESTS / "archives.json").read_bytes()).archives)
+    files, entries = archived_files(params), {}
+    for name in (f"{name.removesuffix('.tar.zst')}.tar.zst" for name in names):
+        entry = described(name)
+        check_archive(name, entry, files.get(name))
+        if entry.cache_key is not None:
+            check_cache(CACHES / str(entry.cache_key))
+        entries[name] = entry
+    return entries

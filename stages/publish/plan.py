@@ -1,0 +1,77 @@
+"""What a publication adds, keeps and deletes on top of a tip, and the table that says so."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from stages.hub.repository import Content, Held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tip:
+    """The commit that a publication is made on top of.
+
+    Attributes:
+        commit: 40 digits; empty where there is no repository yet.
+        held: What each path of it holds.
+        read: Returns a small file of it; None where there is none.
+    """
+
+    commit: str
+    held: Mapping[str, Held]
+    read: Callable[[str], bytes | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A publication.
+
+    Attributes:
+        tip: What it is made on top of.
+        files: What each path is to hold, whether it does already or not.
+        kept: Those of them that are there already.
+        deleted: Paths to delete.
+    """
+
+    tip: Tip
+    files: Mapping[str, Content]
+    kept: frozenset[str]
+    deleted: tuple[str, ...]
+
+    @classmethod
+    def of(cls, tip: Tip, files: Mapping[str, Content], deleted: tuple[str, ...]) -> "Plan":
+        """Compare what is wanted with what is there.
+
+        Raises:
+            OSError: A file can't be read.
+        """
+        kept = {path for path, content in files.items() if path in tip.held and tip.held[path].is_same(content)}
+        return cls(tip=tip, files=files, kept=frozenset(kept), deleted=deleted)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the tip is right as it is."""
+        return len(self.kept) == len(self.files) and not self.deleted
+
+    @property
+    def added(self) -> list[str]:
+        """Paths that get a content, new or another one."""
+        return sorted(set(self.files) - self.kept)
+
+    def table(self) -> str:
+        """Return a line for each path: what is done, its bytes, the path; then a line that counts them."""
+        return "\n".join([*(f"{action:6} {size:>15,} {path}" for action, size, path in self._rows()), self.summary()])
+
+    def summary(self) -> str:
+        """Return how many files and bytes are added, kept and deleted, on one line."""
+        sizes: dict[str, list[int]] = {"add": [], "keep": [], "delete": []}
+        for action, size, _ in self._rows():
+            sizes[action].append(size)
+        return ", ".join(f"{action} {len(found)} ({sum(found):,} bytes)" for action, found in sizes.items())
+
+    def _rows(self) -> Iterator[tuple[str, int, str]]:
+        for path in self.added:
+            yield "add", self.files[path].digest.bytes, path
+        for path in sorted(self.kept):
+            yield "keep", self.files[path].digest.bytes, path
+        for path in self.deleted:
+            yield "delete", self.tip.held[path].bytes, path

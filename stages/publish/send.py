@@ -1,0 +1,103 @@
+"""Publish in one commit: read the tip, compose, commit if the tip is still the same, or begin again."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from huggingface_hub.errors import EntryNotFoundError
+
+from stages.hub.client import FAULTS, WAIT_MAX_S, HubError, OutrunError, check_hub_s, refusal, wait_of
+from stages.hub.repository import Repository
+from stages.publish.compose import IncompleteError
+from stages.publish.plan import Plan, Tip
+
+_OUTRUN_MAX = 30  # other publishers' commits in a row
+_OUTRUN_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)  # at most, before another attempt; the last one time and again
+
+
+class Sent(NamedTuple):
+    """What was published, and the commit that holds it now."""
+
+    plan: Plan
+    commit: str
+
+
+def send(
+    repository: Repository,
+    compose: Callable[[Tip], Plan],
+    message: Callable[[Plan], str],
+    *,
+    is_dry: bool = False,
+    is_confidential: bool = True,
+) -> Sent:
+    """Publish what `compose` returns on top of the tip; nothing where the tip holds it already.
+
+    A commit that failed may have been made: the next attempt begins with what the tip holds then. Large files that
+    were uploaded are found there.
+
+    Args:
+        repository: Where to publish; created, private, where there is none.
+        compose: Returns the publication on top of a tip; called again when another publisher was faster.
+        message: Returns the commit's message.
+        is_dry: Change nothing.
+        is_confidential: Publish in a private repository alone.
+
+    Raises:
+        HubError: The Hub refuses, or can't be reached.
+        OutrunError: Other publishers were faster, time and again.
+        MorphstreamError: What `compose` raises.
+        OSError: A file can't be read.
+    """
+    outrun, pauses = 0, iter(repository.pauses_s)
+    while True:
+        try:
+            tip = _tip(repository, is_dry=is_dry, is_confidential=is_confidential)
+            plan = compose(tip)
+        except IncompleteError:
+            if (pause := next(pauses, None)) is None:
+                raise
+            time.sleep(pause)  # for a listing that comes after its tip
+            continue
+        if is_dry or plan.is_empty:
+            return Sent(plan, tip.commit)
+        try:
+            return Sent(plan, repository.commit(tip.commit, message(plan), plan.files, plan.kept, plan.deleted))
+        except OutrunError:
+            outrun += 1
+            if outrun > _OUTRUN_MAX:
+                raise
+            time.sleep(random.uniform(0, _OUTRUN_PAUSES_S[min(outrun, len(_OUTRUN_PAUSES_S)) - 1]))
+        except FAULTS as error:
+            check_hub_s(error)
+            wait = 0.0 if isinstance(error, EntryNotFoundError) else wait_of(error)  # deleted meanwhile
+            pause = next(pauses, None)
+            if wait is None or wait > WAIT_MAX_S or pause is None:
+                raise refusal(f"publish {repository.name}", error) from None
+            time.sleep(max(wait, pause))
+
+
+def _tip(repository: Repository, *, is_dry: bool, is_confidential: bool) -> Tip:
+    info = repository.look()
+    if info is None and not is_dry:
+        repository.create()
+        if (info := repository.look()) is None:
+            seen = "seen one that is there and hidden from the token in use; use another"
+            raise HubError(f"{repository.name}: expected a repository to publish in, {seen}")
+    if info is None:
+        return Tip(commit="", held={}, read=lambda _: None)
+    if is_confidential and not info.is_private:
+        remedy = "the models' licences don't allow that; make it private"
+        raise HubError(f"{repository.name}: expected a private repository, seen a public one; {remedy}")
+    commit, texts = info.commit, dict[str, bytes]()
+    held = repository.files(commit)
+    if info.paths is not None and info.paths != set(held):
+        seen = f"seen one that differs in {min(info.paths ^ set(held))}; run it again later"
+        raise IncompleteError(f"{repository.name}@{commit[:7]}: expected a listing of that commit, {seen}")
+
+    def read(path: str) -> bytes | None:
+        if path in held and path not in texts:
+            texts[path] = repository.read(path, commit, held[path])
+        return texts.get(path)
+
+    return Tip(commit=commit, held=held, read=read)

@@ -1,0 +1,354 @@
+"""A publication is one commit that is complete, keeps what others published, and uploads nothing twice."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from morphstream.artifact.errors import ManifestError, MorphstreamError
+from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
+from stages.files import BUILD, CACHES
+from stages.hub.client import HubError, prepare_client
+from stages.hub.repository import Repository
+from stages.params import Params
+from stages.publish.__main__ import publish
+from stages.publish.compose import IncompleteError
+from stages.publish.local import WHAT, local
+from stages.publish.send import Sent
+from tests.loopback.repository import Large
+from tests.loopback.repository import Repository as Served
+from tests.loopback.server import Hub
+from tests.stages import files_in, read_json
+from tests.stages.publications import (
+    NAME,
+    check_complete,
+    engines_of,
+    fill,
+    new_project,
+    texts,
+    write_cache,
+    write_manifests,
+)
+
+KEY = "x86_64/ov2026.4"
+FOLDER = f"trt_cache/{KEY}"
+CORE, MASKS = ("det_10g", "fan_68_5"), ("xseg_1", "xseg_2")
+
+pytestmark = pytest.mark.usefixtures("unhurried")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _client() -> None:
+    prepare_client()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Params]:
+    """Return a function that enters a project of some models, with build/ filled."""
+
+    def enter(*models: str, turn: int = 0) -> Params:
+        folder = tmp_path / f"project-{'-'.join(models)}-{turn}"
+        params = new_project(folder, models)
+        monkeypatch.chdir(folder)
+        fill(params, turn)
+        return params
+
+    return enter
+
+
+@pytest.fixture
+def served(hub: Hub) -> Served:
+    """A hub's repository with nothing published."""
+    return hub.create(NAME)
+
+
+def send(hub: Hub, params: Params, *what: str, names: tuple[str, ...] = (), **options: object) -> Sent:
+    groups = options.pop("groups", ())
+    assert isinstance(groups, tuple)
+    found = local(params, what or WHAT, names, groups)
+    repository = Repository(NAME, endpoint=hub.endpoint, pauses_s=(0.0, 0.0))
+    return publish(params, found, repository, " ".join(what) or "all", **options)  # type: ignore[arg-type]
+
+
+def test_everything_is_published_in_one_commit_with_the_card_s_layout(
+    hub: Hub, served: Served, project: Callable[..., Params]
+) -> None:
+    params = project(*CORE, *MASKS)
+    before = files_in(BUILD)
+    sent = send(hub, params)
+    assert served.commits()[0] == sent.commit
+    assert len(served.commits()) == 2
+    check_complete(served, sent.commit)
+    files = served.files(sent.commit)
+    published = {path: served.read(entry) for path, entry in files.items()}
+    assert {path: published[path] for path in before} == before
+    assert set(files) - set(before) == {".gitattributes", "README.md"}
+    assert {path.split("/")[0] for path in files} == {
+        *(".gitattributes", "README.md", "archives", "manifests", "models", "trt_cache")
+    }
+    assert files_in(BUILD) == before
+
+
+def test_publishing_again_uploads_nothing_and_makes_no_commit(
+    hub: Hub, served: Served, project: Callable[..., Params]
+) -> None:
+    params = project(*CORE)
+    commit = send(hub, params).commit
+    hub.requests.clear()
+    sent = send(hub, params)
+    assert sent.commit == commit == served.tip()
+    assert sent.plan.is_empty
+    assert {asked.method for asked in hub.requests} <= {"GET", "HEAD"}
+
+
+def test_only_what_changed_is_uploaded(hub: Hub, served: Served, project: Callable[..., Params]) -> None:
+    params = project(*CORE)
+    send(hub, params)
+    (BUILD / "models/fan_68_5.onnx").write_bytes(b"another" * 99)
+    write_manifests(params)
+    hub.requests.clear()
+    sent = send(hub, params, "models")
+    assert sent.plan.added == ["README.md", "manifests/models.json", "models/fan_68_5.onnx"]
+    assert len([asked for asked in hub.requests if asked.method == "PUT"]) == 1
+
+
+def test_one_kind_alone_is_published(hub: Hub, served: Served, project: Callable[..., Params]) -> None:
+    params = project(*CORE)
+    folders = {"models": "models", "engines": "trt_cache", "archives": "archives"}
+    for what, folder in folders.items():
+        added = send(hub, params, what).plan.added
+        assert {path.split("/")[0] for path in added} <= {folder, "manifests", "README.md"}
+        check_complete(served, served.tip())
+    assert send(hub, params).plan.is_empty
+
+
+def test_other_groups_stay_and_old_engines_of_ours_go(hub: Hub, served: Served, project: Callable[..., Params]) -> None:
+    core = project(*CORE)
+    send(hub, core)
+    masks = project(*MASKS)
+    assert send(hub, masks).plan.deleted == ()
+    check_complete(served, served.tip())
+    first = engines_of(served, served.tip(), KEY)
+    assert sorted(map(str, first.values())) == sorted([*CORE, *MASKS])
+
+    newer = project(*MASKS, turn=1)
+    sent = send(hub, newer, "engines")
+    gone = {f"{FOLDER}/{name}" for name, model in first.items() if model in MASKS}
+    assert set(sent.plan.deleted) == gone
+    check_complete(served, served.tip())
+    after = engines_of(served, served.tip(), KEY)
+    assert {name for name, model in after.items() if model in CORE} == {
+        name for name, model in first.items() if model in CORE
+    }
+
+
+def test_archives_hold_what_others_published_too(hub: Hub, served: Served, project: Callable[..., Params]) -> None:
+    core = project(*CORE)
+    send(hub, core)
+    masks = project(*MASKS)
+    send(hub, masks)
+    text = texts(served, served.tip())["manifests/archives.json"]
+    archives = ArchivesManifest.from_json(text).archives
+    manifest = texts(served, served.tip())[f"{FOLDER}/manifest.json"]
+    named = EngineManifest.from_json(manifest).engine_files
+    assert set(archives["cpu-cache-x86_64.tar.zst"].files) == {f"{FOLDER}/{name}" for name in (*named, "manifest.json")}
+    models = ModelsManifest.from_json(texts(served, served.tip())["manifests/models.json"]).models
+    assert set(archives["models-core-masks.tar.zst"].files) == {model.file for model in models.values()}
+    check_complete(served, served.tip())
+    assert not [path for path in BUILD.iterdir() if path.name.startswith(".publish")]
+
+    both = project(*CORE, *MASKS)  # whoever has all of it makes the same archives
+    assert not [path for path in send(hub, both).plan.added if path.startswith("archives/")]
+
+
+def test_chosen_groups_replace_their_own_engines_alone(
+    hub: Hub, served: Served, project: Callable[..., Params]
+) -> None:
+    send(hub, project(*CORE, *MASKS))
+    first = engines_of(served, served.tip(), KEY)
+    newer = project(*CORE, *MASKS, turn=1)
+    sent = send(hub, newer, "engines", groups=("masks",))
+    after = engines_of(served, served.tip(), KEY)
+    kept = {name for name, model in first.items() if model in CORE}
+    assert kept == {name for name, model in after.items() if model in CORE}
+    assert not {name for name, model in first.items() if model in MASKS} & set(after)
+    assert len(sent.plan.deleted) == len(MASKS)
+    check_complete(served, served.tip())
+
+
+def test_chosen_models_caches_and_archives_are_published_alone(
+    hub: Hub, served: Served, project: Callable[..., Params]
+) -> None:
+    params = project(*CORE, *MASKS)
+    assert "models/xseg_1.onnx" in send(hub, params, "models", names=("xseg_1",)).plan.added
+    published = ModelsManifest.from_json(texts(served, served.tip())["manifests/models.json"])
+    assert set(published.models) == {"xseg_1"}
+    added = send(hub, params, "archives", names=("models-core-masks",)).plan.added
+    assert [path for path in added if path.startswith("archives/")] == ["archives/models-core-masks.tar.zst"]
+    send(hub, params, "engines", names=(KEY,))
+    check_complete(served, served.tip())
+
+
+def test_a_cache_that_params_do_not_name_is_published_by_its_key(
+    hub: Hub, served: Served, project: Callable[..., Params]
+) -> None:
+    params = project(*CORE)
+    other = "sm89/trt10.14_ort1.24"
+    write_cache(params, other, {"det_10g": b"an engine", "another": b"another"}, groups={"another": "core"})
+    send(hub, params, "engines", names=(other,))
+    assert set(engines_of(served, served.tip(), other).values()) == {"det_10g", "another"}
+    check_complete(served, served.tip())
+
+
+def test_a_plain_cache_of_the_workers_is_merged_and_its_stale_engines_go(
+    hub: Hub, served: Served, project: Callable[..., Params]
+) -> None:
+    params = project(*CORE)
+    entry = {"group": "masks", "onnx_model": "xseg_1", "compiled_in_s": 61.5}
+    plain = {
+        "cache_key": KEY,
+        "format_version": 2,
+        "gpu_arch": "x86_64",
+        "trt_version": None,
+        "ort_version": None,
+        "engine_files": {"x.engine": entry},
+    }
+    path = f"{FOLDER}/manifest.json"
+    files: dict[str, bytes | Large] = {path: json.dumps(plain).encode(), f"{FOLDER}/x.engine": b"x"}
+    served.commit(None, "By a worker", {**files, f"{FOLDER}/stale.engine": b"old", "trt_cache/sm75/a/b.engine": b"b"})
+    sent = send(hub, params, "engines")
+    assert sent.plan.deleted == (f"{FOLDER}/stale.engine",)
+    merged = json.loads(texts(served, served.tip())[path])
+    assert merged["engine_files"]["x.engine"] == entry
+    assert len(merged["engine_files"]) == 1 + len(CORE)
+    assert "trt_cache/sm75/a/b.engine" in served.files(served.tip())
+    with pytest.raises(ManifestError, match="expected a digest, seen none"):
+        send(hub, params, "archives")
+
+
+def test_a_dropped_model_goes_with_its_engines_and_its_file(
+    hub: Hub, served: Served, project: Callable[..., Params]
+) -> None:
+    send(hub, project(*CORE, *MASKS))
+    core = project(*CORE)
+    sent = send(hub, core, dropped=("xseg_1",))
+    assert "models/xseg_1.onnx" in sent.plan.deleted
+    assert set(engines_of(served, served.tip(), KEY).values()) == {*CORE, "xseg_2"}
+    check_complete(served, served.tip())
+    archives = ArchivesManifest.from_json(texts(served, served.tip())["manifests/archives.json"]).archives
+    assert not [path for archive in archives.values() for path in archive.files if "xseg_1" in path]
+
+
+def test_a_dry_run_changes_nothing_and_says_what_would_be_done(
+    hub: Hub, served: Served, project: Callable[..., Params]
+) -> None:
+    send(hub, project(*CORE))
+    tip = served.tip()
+    hub.requests.clear()
+    sent = send(hub, project(*CORE, turn=1), is_dry=True)
+    assert served.tip() == tip == sent.commit
+    assert {asked.method for asked in hub.requests} <= {"GET", "HEAD"}
+    rows = sent.plan.table().splitlines()
+    actions = {action: [row.split()[-1] for row in rows[:-1] if row.startswith(action)] for action in ("add", "delete")}
+    assert sorted(actions["add"]) == sent.plan.added
+    assert tuple(actions["delete"]) == sent.plan.deleted
+    assert len(actions["delete"]) == len(CORE)
+    assert rows[-1].startswith(f"add {len(sent.plan.added)} (")
+
+
+def test_without_a_repository_a_dry_run_adds_all_and_a_real_one_creates_it_private(
+    hub: Hub, project: Callable[..., Params]
+) -> None:
+    params = project(*CORE)
+    assert send(hub, params, is_dry=True).commit == ""
+    with pytest.raises(KeyError):
+        hub.repository(NAME)
+    send(hub, params)
+    assert hub.repository(NAME).is_private
+    check_complete(hub.repository(NAME), hub.repository(NAME).tip())
+
+
+def test_real_weights_are_not_published_where_all_can_see_them(hub: Hub, project: Callable[..., Params]) -> None:
+    from dataclasses import replace
+
+    hub.create(NAME, is_private=False)
+    params = project(*CORE)
+    with pytest.raises(HubError, match="expected a private repository, seen a public one"):
+        send(hub, replace(params, origin="hub"))
+    send(hub, params)
+
+
+def spoil(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[0] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("models/xseg_1.onnx", id="model"),
+        pytest.param(f"{FOLDER}/*_xseg_1.engine", id="engine"),
+        pytest.param("archives/cpu-cache-x86_64.tar.zst", id="archive"),
+        pytest.param("manifests/models.json", id="manifest"),
+    ],
+)
+def test_what_validate_does_not_pass_is_not_published(
+    hub: Hub, served: Served, project: Callable[..., Params], path: str
+) -> None:
+    params = project(*MASKS)
+    (file,) = BUILD.glob(path)
+    spoil(file)
+    tip = served.tip()
+    with pytest.raises(MorphstreamError):
+        send(hub, params)
+    assert served.tip() == tip
+    assert hub.requests == []
+
+
+def test_a_file_that_is_altered_after_it_was_validated_is_not_published(
+    hub: Hub, served: Served, project: Callable[..., Params]
+) -> None:
+    params = project(*MASKS)
+    found = local(params, WHAT)
+    spoil(BUILD / "models/xseg_1.onnx")
+    repository = Repository(NAME, endpoint=hub.endpoint, pauses_s=())
+    tip = served.tip()
+    with pytest.raises(MorphstreamError, match=r"models/xseg_1\.onnx: expected sha256 "):
+        publish(params, found, repository, "all")
+    assert served.tip() == tip
+
+
+def test_a_published_manifest_that_names_what_is_not_there_is_refused(
+    hub: Hub, served: Served, project: Callable[..., Params]
+) -> None:
+    send(hub, project(*MASKS))
+    (gone,) = (path for path in served.files(served.tip()) if path.endswith("_xseg_1.engine"))
+    tip = served.commit(None, "Break", {}, [gone])
+    core = project(*CORE)
+    with pytest.raises(IncompleteError, match=r"_xseg_1\.engine with .*, seen none; publish it, or take its model out"):
+        send(hub, core)
+    assert served.tip() == tip
+    send(hub, core, dropped=("xseg_1",))
+    check_complete(served, served.tip())
+
+
+def test_a_gitignore_of_the_repository_leaves_nothing_out(
+    hub: Hub, served: Served, project: Callable[..., Params]
+) -> None:
+    served.commit(None, "Ignore", {".gitignore": b"*.engine\nmodels/\n"})
+    send(hub, project(*CORE))
+    check_complete(served, served.tip())
+
+
+def test_the_card_is_of_what_is_published_then(hub: Hub, served: Served, project: Callable[..., Params]) -> None:
+    send(hub, project(*CORE))
+    first = texts(served, served.tip())["README.md"].decode()
+    assert "`det_10g`" in first
+    assert "`xseg_1`" not in first
+    send(hub, project(*MASKS))
+    second = texts(served, served.tip())["README.md"].decode()
+    for name in (*CORE, *MASKS):
+        assert f"`{name}`" in second
+    assert read_json(CACHES / KEY / "manifest.json")["cache_key"] in second
