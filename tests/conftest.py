@@ -35,6 +35,12 @@ MODELS = ("det_10g", "w600k_r50", "inswapper_128", "inswapper_128_fp16", "hypers
 RTX = "sm89/rtx1.7_ort1.31"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes, so that no worker is left with one at the end."""
+    first = ("test_pipeline.py", "test_farm.py", "test_publish_race.py")
+    items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))
+
+
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A published layout: this CPU's engines of `MODELS`, what they were made from, and an engine for a GPU."""

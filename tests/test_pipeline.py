@@ -25,6 +25,7 @@ from morphstream.artifact.manifest import ArchivesManifest
 from stages.files import ARCHIVES, MANIFESTS
 from stages.pack import MODELS_ARCHIVE, cache_files, model_files
 from stages.params import Params, load_params
+from tests.loopback.server import Hub
 from tests.stages import ROOT, files_in, reduced, write_params
 
 MODELS = ("det_10g", "w600k_r50", "fan_68_5", "inswapper_128_fp16", "xseg_1")
@@ -217,3 +218,37 @@ def test_a_run_that_was_killed_ends_with_the_same_digests_in_another_folder(firs
     }
     assert locked == {stage: wanted[stage] for stage in locked}
     assert not [name for name in files_in(clone.folder / "build") if ".part" in name]
+
+
+def test_a_clone_with_the_hub_as_origin_rebuilds_what_another_published(
+    first: Workspace, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in hub.environment(tmp_path / "home").items():
+        monkeypatch.setenv(name, value)
+    first.run("python", "-m", "stages.publish")
+
+    clone = first.clone(tmp_path / "clone")
+    data = yaml.safe_load((clone.folder / "params.yaml").read_text("utf-8"))
+    write_params(clone.folder, data | {"origin": "hub"})
+    diff = clone.run("python", "-m", "stages.fetch", "--pin")
+    served = hub.repository(data["hub"]["repo"])
+    assert f"+  revision: {served.tip()}" in diff
+    stages = ("pack@cpu", "pack_models")  # TensorRT for RTX builds from the same prepared models
+    ran = clone.repro(*stages)
+    assert {f"fetch@{model}" for model in MODELS} <= ran
+
+    published = {path: served.read(entry) for path, entry in served.files(served.tip()).items()}
+    here, there = (files_in(workspace.folder / "build") for workspace in (clone, first))
+    shared = {path for path in here if path.startswith(("models/", "trt_cache/", "archives/"))}
+    assert {f"archives/{name}.tar.zst" for name in (MODELS_ARCHIVE, "cpu-cache-x86_64")} <= shared
+    for path in shared:
+        assert here[path] == there[path] == published[path], path
+    tracked = ("dvc.lock", "params.yaml")
+    assert not [file for file in tracked if hub.token in (clone.folder / file).read_text("utf-8")]
+
+    repository, revision = data["hub"]["repo"], served.commit(None, "Say more", {"notes.txt": b"notes"})
+    hub.requests.clear()
+    clone.run("python", "-m", "stages.fetch", "--pin")
+    assert revision in (clone.folder / "params.yaml").read_text("utf-8")
+    assert clone.repro(*stages) == {"declare", *(f"fetch@{model}" for model in MODELS)}
+    assert not [asked for asked in hub.requests if asked.path.startswith(("/lfs/", f"/{repository}/resolve/"))]

@@ -17,7 +17,6 @@ from stages.hub.repository import Repository
 from stages.params import Params, load_params
 from stages.program import run_program
 from stages.publish.archives import Packer
-from stages.publish.code import pack_code
 from stages.publish.compose import Composer
 from stages.publish.local import WHAT, Local, local
 from stages.publish.send import Sent, send
@@ -39,6 +38,8 @@ def main() -> None:
     what = WHAT if options.what == "all" else (options.what,)
     found = local(params, what, options.names, options.group)
     if options.code is not None:
+        from stages.publish.code import pack_code  # here, as what looks for secrets takes a while to load
+
         code = pack_code(options.code, options.tag, params.archive)
         found = Local(models=found.models, caches=found.caches, archives={**found.archives, **code})
     repository = Repository(params.hub.repo)

@@ -12,9 +12,11 @@ import pytest
 from stages.compile import compile_model
 from stages.files import BUILD, ENGINES, PREPARED
 from stages.index import index_engines
+from stages.pack import MODELS_ARCHIVE, cache_files, model_files, pack_files
 from stages.params import Params, load_params
 from stages.prepare import prepare
 from tests.stages import ROOT, original, reduced, write_params
+from tests.stages.publications import write_manifests
 
 MODELS = ("fan_68_5", "inswapper_128_fp16", "xseg_1")
 
@@ -59,4 +61,26 @@ def built(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     folder = tmp_path / "built"
     shutil.copytree(template, folder, symlinks=True)
     monkeypatch.chdir(folder)
+    return load_params()
+
+
+@pytest.fixture(scope="session")
+def published_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pack and index the built workspace, once."""
+    folder = tmp_path_factory.mktemp("published") / "workspace"
+    shutil.copytree(template, folder, symlinks=True)
+    with contextlib.chdir(folder):
+        params = load_params()
+        build = params.build("cpu")
+        pack_files(MODELS_ARCHIVE, model_files(params), params.archive)
+        pack_files(build.archive, cache_files(build, list(params.models)), params.archive)
+        write_manifests(params)
+    return folder
+
+
+@pytest.fixture
+def whole(published_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """Enter a copy of the packed and indexed workspace."""
+    shutil.copytree(published_template, tmp_path / "whole", symlinks=True)
+    monkeypatch.chdir(tmp_path / "whole")
     return load_params()

@@ -105,7 +105,7 @@ def test_other_bytes_than_pinned_are_refused_and_not_kept(hub: Hub, served: Serv
     assert fetched() == {}
 
 
-@pytest.mark.parametrize("revision", ["main", "v1", "abc1234"])
+@pytest.mark.parametrize("revision", ["main"])
 def test_a_branch_is_refused(hub: Hub, served: Served, revision: str) -> None:
     params = Path("params.yaml").read_text("utf-8").replace(str(load_params().hub.revision), revision)
     Path("params.yaml").write_text(params, "utf-8")

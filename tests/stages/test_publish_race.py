@@ -27,11 +27,13 @@ from tests.stages.publications import NAME, fill
 prepare_client()
 params = load_params()
 for line in sys.stdin:
-    fill(params, int(line))
-    found = local(params, WHAT)
+    turn = int(line)
+    what = WHAT if turn % 5 == 4 else ("models", "engines")  # archives are heavier, and engines what can be lost
+    fill(params, turn)
+    found = local(params, what)
     print("ready", flush=True)
     sys.stdin.readline()
-    print(publish(params, found, Repository(NAME), "all").commit, flush=True)
+    print(publish(params, found, Repository(NAME), " ".join(what)).commit, flush=True)
 """
 
 
@@ -98,6 +100,8 @@ def check_turn(hub: Hub, turn: int, models: set[str]) -> None:
         data = served.read(files[f"trt_cache/{KEY}/{name}"])
         assert data == f"the engine of {file.onnx_model} for {KEY}, {turn} ".encode()
     assert set(ModelsManifest.from_json(held["manifests/models.json"]).models) == models
+    if turn % 5 != 4:
+        return
     archives = ArchivesManifest.from_json(held["manifests/archives.json"]).archives
     packed = archives["cpu-cache-x86_64.tar.zst"].files
     assert set(packed) == {f"trt_cache/{KEY}/{name}" for name in (*named, "manifest.json")}

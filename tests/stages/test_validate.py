@@ -1,6 +1,5 @@
 """What is published is whole, unaltered, of its format and what params.yaml asks for, or validate says what isn't."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,50 +8,17 @@ import pytest
 from morphstream.artifact.archive import describe, pack
 from morphstream.artifact.errors import DigestMismatchError, ManifestError
 from stages.files import ARCHIVES, BUILD, CACHES, MANIFESTS
-from stages.index import archives_manifest, index_engines, models_manifest
-from stages.pack import MODELS_ARCHIVE, cache_files, model_files, pack_files
+from stages.index import archives_manifest, index_engines
+from stages.pack import cache_files, pack_files
 from stages.params import Params, load_params
 from stages.validate import check_schema, validate_cache
 from tests.stages import files_in, read_json, reduced, refusal, run_stage, write_json, write_params
+from tests.stages.publications import write_manifests
 
 CACHE = CACHES / "x86_64/ov2026.4"
 CPU = ARCHIVES / "cpu-cache-x86_64.tar.zst"
 RECORD = BUILD / "validated.json"
 GIT = Path("manifests")
-
-
-@pytest.fixture(scope="session")
-def published_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pack and index the built workspace, once."""
-    folder = tmp_path_factory.mktemp("published") / "workspace"
-    shutil.copytree(template, folder, symlinks=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        publish(load_params())
-    return folder
-
-
-@pytest.fixture
-def whole(published_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
-    """Enter a copy of the packed and indexed workspace."""
-    shutil.copytree(published_template, tmp_path / "whole", symlinks=True)
-    monkeypatch.chdir(tmp_path / "whole")
-    return load_params()
-
-
-def publish(params: Params) -> None:
-    """Pack and index whatever lies in build/."""
-    build = params.build("cpu")
-    pack_files(MODELS_ARCHIVE, model_files(params), params.archive)
-    pack_files(build.archive, cache_files(build, list(params.models)), params.archive)
-    write_manifests(params)
-
-
-def write_manifests(params: Params) -> None:
-    MANIFESTS.mkdir(exist_ok=True)
-    for name, manifest in (("models", models_manifest(params)), ("archives", archives_manifest(params))):
-        for folder in (MANIFESTS, GIT):
-            (folder / f"{name}.json").write_text(manifest.to_json(), "utf-8")
 
 
 def alter(path: Path) -> None:
