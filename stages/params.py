@@ -39,6 +39,8 @@ class Hub:
     revision: str | None
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repo):
+            raise ParamsError("hub.repo", "organisation/name", self.repo)
         if self.revision is not None and not _REVISION.fullmatch(str(self.revision)):
             raise ParamsError("hub.revision", "a commit of 40 hexadecimal digits", self.revision)
 

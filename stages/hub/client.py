@@ -10,7 +10,13 @@ from typing import TypeVar
 
 import httpx2
 from huggingface_hub import constants, get_session, get_token, set_client_factory
-from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    OfflineModeIsEnabled,
+    RevisionNotFoundError,
+)
 from huggingface_hub.utils.logging import get_verbosity, set_verbosity_error
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
@@ -41,7 +47,7 @@ class OutrunError(MorphstreamError):
 def prepare_client() -> None:
     """Make the client quiet, and never wait for ever; to be called once, before it is used."""
     if get_verbosity() >= logging.WARNING:  # nobody asked for more
-        set_verbosity_error()  # type: ignore[no-untyped-call] # its warnings name signed addresses; a refusal is one line of ours
+        set_verbosity_error()  # type: ignore[no-untyped-call] # its warnings are more than one line
     if sys.stderr.isatty():
         disable_progress_bars("huggingface_hub.http_get")  # ours counts all downloads together
     else:
@@ -95,6 +101,8 @@ def wait_of(error: Exception) -> float | None:
         return wait_of(error.__cause__) if isinstance(error.__cause__, Exception) else None
     if isinstance(error, HfHubHTTPError):
         return _retry_after(error) if error.response.status_code in _PASSING else None
+    if isinstance(error, PermissionError | FileNotFoundError | OfflineModeIsEnabled):
+        return None
     return 0.0 if isinstance(error, httpx2.TransportError | OSError) else None  # OSError: less came than was said
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, hf_hub_url
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.file_download import http_get
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import sha
@@ -212,7 +212,8 @@ class Repository:
                 self.name, [*additions, *deletions], commit_message=message, parent_commit=parent
             )
         except FAULTS as error:
-            if isinstance(error, HfHubHTTPError) and error.response.status_code == _PRECONDITION_FAILED:
+            is_late = isinstance(error, HfHubHTTPError) and error.response.status_code == _PRECONDITION_FAILED
+            if is_late or isinstance(error, EntryNotFoundError):  # or what was to be deleted is gone
                 raise OutrunError(f"{self.name}: expected {parent[:7]} at its tip, seen another commit") from None
             raise
         return done.oid

@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from huggingface_hub.errors import EntryNotFoundError
-
 from stages.hub.client import FAULTS, WAIT_MAX_S, HubError, OutrunError, check_hub_s, refusal, wait_of
 from stages.hub.repository import Repository
 from stages.publish.compose import IncompleteError
@@ -70,10 +68,9 @@ def send(
             time.sleep(random.uniform(0, _OUTRUN_PAUSES_S[min(outrun, len(_OUTRUN_PAUSES_S)) - 1]))
         except FAULTS as error:
             check_hub_s(error)
-            wait = 0.0 if isinstance(error, EntryNotFoundError) else wait_of(error)  # deleted meanwhile
-            pause = next(pauses, None)
+            wait, pause = wait_of(error), next(pauses, None)
             if wait is None or wait > WAIT_MAX_S or pause is None:
-                raise refusal(f"publish {repository.name}", error) from None
+                raise refusal(repository.name, error) from None
             time.sleep(max(wait, pause))
 
 

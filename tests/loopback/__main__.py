@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 from stages.params import load_params
@@ -23,7 +24,12 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     root = options.root.resolve()
-    with Hub(root, port=options.port) as hub:
+    with ExitStack() as stack:
+        try:
+            hub = stack.enter_context(Hub(root, port=options.port))
+        except OSError as error:
+            print(f"hub: expected port {options.port} to be free, seen {error.strerror}; name another with --port")
+            return 1
         settings = hub.environment(root / "home")
         if not options.empty:
             publish = [sys.executable, "-m", "stages.publish", "all"]

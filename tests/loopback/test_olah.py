@@ -13,6 +13,9 @@ import pytest
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.hf_api import RepoFile
 
+from morphstream.artifact.digest import digest_of
+from stages.hub.download import download
+from stages.hub.repository import Repository
 from tests.loopback.server import WRITE_TOKEN, Hub
 
 pytestmark = pytest.mark.network
@@ -82,7 +85,9 @@ def seen(api: HfApi, commit: str, target: Path) -> dict[str, tuple[bytes, int, s
     return found
 
 
-def test_every_file_of_every_commit_has_the_same_bytes_size_and_commit(hub: Hub, olah: Path, tmp_path: Path) -> None:
+def test_every_file_of_every_commit_has_the_same_bytes_size_and_commit(
+    hub: Hub, olah: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ours = HfApi(hub.endpoint, token=WRITE_TOKEN)
     ours.create_repo(NAME, private=True)
     added = [CommitOperationAdd(path, data) for path, data in FILES.items()]
@@ -101,3 +106,10 @@ def test_every_file_of_every_commit_has_the_same_bytes_size_and_commit(hub: Hub,
             there = seen(theirs, commit, tmp_path / "theirs" / commit)
             assert there == here
             assert {path: data for path, (data, *_) in here.items() if path != ".gitattributes"} == files
+        monkeypatch.delenv("HF_TOKEN")
+        repository = Repository(NAME, endpoint=endpoint)
+        assert repository.commit_of("main") == third
+        for path, data in expected[second].items():
+            target = tmp_path / "fetched" / path
+            download(repository, path, second, digest_of(data), target)  # as the pipeline fetches
+            assert target.read_bytes() == data

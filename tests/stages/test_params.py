@@ -111,6 +111,7 @@ def test_no_two_models_or_targets_are_published_under_one_name() -> None:
         pytest.param("models/xseg_1/inputs/input", 3, "models.xseg_1.inputs.input: ", id="shape as a number"),
         pytest.param("models/xseg_1/inputs/input", ["N"], "models.xseg_1.inputs.input: ", id="axis as text"),
         pytest.param("hub/repo", None, "hub.repo: ", id="no repository"),
+        pytest.param("hub/repo", "models", "hub.repo: expected organisation/name, seen 'models'", id="no organisation"),
         pytest.param("hub/revision", "main", "hub.revision: expected a commit of 40", id="branch"),
         pytest.param("hub/revision", "0123abc", "hub.revision: expected a commit of 40", id="short commit"),
         pytest.param("hub/revision", "A" * 40, "hub.revision: expected a commit of 40", id="capitals"),

@@ -80,7 +80,7 @@ def test_a_token_that_may_not_write_is_refused_in_one_line(hub: Hub, served: Ser
     done = publish(hub, "models", HF_TOKEN=hub.read_token)
     (line,) = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (1, "")
-    assert line.startswith(f"publish models: publish {NAME}: expected a token with that right, seen 403 (")
+    assert line.startswith(f"publish models: {NAME}: expected a token with that right, seen 403 (")
     assert served.tip() == tip
     assert publish(hub, "models", "--dry-run", HF_TOKEN=hub.read_token).returncode == 0
 
