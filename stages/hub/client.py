@@ -97,8 +97,8 @@ def check_hub_s(error: Exception) -> None:
 
 def wait_of(error: Exception) -> float | None:
     """Return the seconds that the Hub asks to wait for, 0 where it doesn't say; None where waiting doesn't help."""
-    if isinstance(error, RuntimeError) and error.__cause__ is not None:  # an upload's, in the client's thread
-        return wait_of(error.__cause__) if isinstance(error.__cause__, Exception) else None
+    if isinstance(error, RuntimeError):  # an upload's in a thread, or of a client that another thread has closed
+        return wait_of(error.__cause__) if isinstance(error.__cause__, Exception) else 0.0
     if isinstance(error, HfHubHTTPError):
         return _retry_after(error) if error.response.status_code in _PASSING else None
     if isinstance(error, PermissionError | FileNotFoundError | OfflineModeIsEnabled):

@@ -104,8 +104,8 @@ class Repository:
                 if error.response.status_code == _NOT_FOUND:  # to no token at all it says 401
                     return None
                 raise
-            paths = None if info.siblings is None else frozenset(sibling.rfilename for sibling in info.siblings)
-            return Info(commit=info.sha or "", is_private=bool(info.private), paths=paths)
+            paths = frozenset(sibling.rfilename for sibling in info.siblings or ())
+            return Info(commit=info.sha or "", is_private=bool(info.private), paths=paths or None)
 
         return ask(f"{self.name}@{revision[:12]}", look, self.pauses_s)
 

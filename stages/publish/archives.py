@@ -15,7 +15,7 @@ from stages.hub.repository import Repository
 from stages.pack import MODELS_ARCHIVE, THREADS, check_zstandard
 from stages.params import ArchiveOptions
 from stages.publish.merge import merge_engines
-from stages.publish.plan import Tip
+from stages.publish.plan import MODELS, Tip
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Packer:
 
 
 def _baked(texts: Mapping[str, str], tip: Tip, dropped: Collection[str]) -> dict[str, Digest]:
-    text = texts.get("manifests/models.json") or tip.read("manifests/models.json")
+    text = texts.get(MODELS) or tip.read(MODELS)
     models = ModelsManifest.from_json(text).models if text else {}
     return {
         model.file: model.digest for name, model in models.items() if model.delivery == "baked" and name not in dropped

@@ -1,10 +1,11 @@
 """From what build/ holds and what is published to the publication: merged manifests, their files, and the card."""
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from morphstream.artifact.digest import Digest
-from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.errors import ManifestError, MorphstreamError
 from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest, archive_path
 from stages.files import BUILD, CACHES
 from stages.hub.repository import Content, Held
@@ -13,9 +14,7 @@ from stages.publish.archives import Packer
 from stages.publish.card import CARD, card
 from stages.publish.local import Local
 from stages.publish.merge import merge_archives, merge_engines, merge_models
-from stages.publish.plan import Plan, Tip
-
-MODELS, ARCHIVES = "manifests/models.json", "manifests/archives.json"
+from stages.publish.plan import ARCHIVES, MODELS, Plan, Tip
 
 
 class IncompleteError(MorphstreamError):
@@ -50,13 +49,15 @@ class Composer:
         files: dict[str, Content] = {}
         deleted: set[str] = set()
         if self.local.models:
-            texts[MODELS] = merge_models(tip.read(MODELS), self.local.models, self.dropped)
+            with _published(MODELS):
+                texts[MODELS] = merge_models(tip.read(MODELS), self.local.models, self.dropped)
             files |= {model.file: _built(model.file, model.digest) for model in self.local.models.models.values()}
             deleted |= set(self._dropped_files(tip, texts[MODELS]))
         for key, manifest in self.local.caches.items():
             folder = f"{CACHES.name}/{key}"
             path = f"{folder}/manifest.json"
-            texts[path] = merge_engines(tip.read(path), manifest, self.dropped)
+            with _published(path):
+                texts[path] = merge_engines(tip.read(path), manifest, self.dropped)
             merged = EngineManifest.from_json(texts[path])
             for name, file in manifest.engine_files.items():
                 if file.digest and merged.engine_files[name].digest == file.digest:
@@ -67,7 +68,8 @@ class Composer:
         if self.local.archives:
             packed = self.packer.pack(self.local.archives, texts, tip, self.dropped)
             ours = ArchivesManifest(archives={name: archive.entry for name, archive in packed.items()})
-            texts[ARCHIVES] = merge_archives(tip.read(ARCHIVES), ours)
+            with _published(ARCHIVES):
+                texts[ARCHIVES] = merge_archives(tip.read(ARCHIVES), ours)
             files |= {archive_path(name): Content(made.entry.digest, made.path) for name, made in packed.items()}
         files |= {path: Content.of_text(text) for path, text in texts.items()}
         tree = _tree(tip, files, deleted)
@@ -85,6 +87,16 @@ class Composer:
                 yield theirs[name].file
 
 
+@contextmanager
+def _published(path: str) -> Iterator[None]:
+    """Say of which published manifest a fault is."""
+    try:
+        yield
+    except ManifestError as error:
+        remedy = "correct it in the repository"
+        raise ManifestError(error.where, f"published {path}: {error.message}; {remedy}") from None
+
+
 def _built(path: str, digest: Digest) -> Content:
     return Content(digest, (BUILD / path).resolve())  # DVC may link to its cache
 
@@ -98,12 +110,14 @@ def _tree(tip: Tip, files: Mapping[str, Content], deleted: Collection[str]) -> d
 
 def _models(texts: Mapping[str, str], tip: Tip) -> ModelsManifest | None:
     text = texts.get(MODELS) or tip.read(MODELS)
-    return ModelsManifest.from_json(text) if text else None
+    with _published(MODELS):
+        return ModelsManifest.from_json(text) if text else None
 
 
 def _archives(texts: Mapping[str, str], tip: Tip) -> ArchivesManifest | None:
     text = texts.get(ARCHIVES) or tip.read(ARCHIVES)
-    return ArchivesManifest.from_json(text) if text else None
+    with _published(ARCHIVES):
+        return ArchivesManifest.from_json(text) if text else None
 
 
 def _check_whole(texts: Mapping[str, str], tree: Mapping[str, Held]) -> None:

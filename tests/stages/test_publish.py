@@ -334,6 +334,17 @@ def test_a_published_manifest_that_names_what_is_not_there_is_refused(
     check_complete(served, served.tip())
 
 
+@pytest.mark.parametrize("path", [f"{FOLDER}/manifest.json", "manifests/models.json", "manifests/archives.json"])
+def test_a_published_manifest_that_is_broken_is_named_and_nothing_published(
+    hub: Hub, served: Served, project: Callable[..., Params], path: str
+) -> None:
+    send(hub, project(*MASKS))
+    tip = served.commit(None, "Break", {path: b'{"format_version": 9}'})
+    with pytest.raises(ManifestError, match=f"published {path}: expected .*, seen 9; correct it in the repository"):
+        send(hub, project(*CORE))
+    assert served.tip() == tip
+
+
 def test_a_gitignore_of_the_repository_leaves_nothing_out(
     hub: Hub, served: Served, project: Callable[..., Params]
 ) -> None:
