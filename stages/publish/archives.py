@@ -7,8 +7,9 @@ from pathlib import Path
 from morphstream.artifact.archive import pack
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.manifest import ArchiveEntry, EngineManifest, ModelsManifest, archive_path
+from morphstream.artifact.manifest import ArchiveEntry, EngineManifest, ModelsManifest
 from morphstream.artifact.target import CacheKey
+from morphstream.artifact.vocabulary import archive_path
 from stages.files import BUILD, CACHES, write_whole
 from stages.hub.download import download, is_there
 from stages.hub.repository import Repository

@@ -7,8 +7,9 @@ from pathlib import Path
 from huggingface_hub import ModelCard, ModelCardData
 
 from morphstream.artifact import vocabulary
-from morphstream.artifact.manifest import ArchivesManifest, ModelEntry, ModelsManifest, archive_path
+from morphstream.artifact.manifest import ArchivesManifest, ModelEntry, ModelsManifest
 from morphstream.artifact.target import CacheKey
+from morphstream.artifact.vocabulary import archive_path
 from stages.files import CACHES
 from stages.hub.repository import Held
 from stages.params import Params

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError, MorphstreamError
-from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest, archive_path
+from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
+from morphstream.artifact.vocabulary import archive_path
 from stages.files import BUILD, CACHES
 from stages.hub.repository import Content, Held
 from stages.params import Params

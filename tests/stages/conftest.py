@@ -5,6 +5,7 @@ The built one has three models of the kit (with and without emap, baked and stre
 
 import contextlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from stages.index import index_engines
 from stages.pack import MODELS_ARCHIVE, cache_files, model_files, pack_files
 from stages.params import Params, load_params
 from stages.prepare import prepare
+from tests.loopback.repository import Repository as Served
+from tests.loopback.server import Hub
 from tests.stages import ROOT, original, reduced, write_params
-from tests.stages.publications import write_manifests
+from tests.stages.publications import NAME, fill, new_project, write_manifests
 
 MODELS = ("fan_68_5", "inswapper_128_fp16", "xseg_1")
 
@@ -84,3 +87,23 @@ def whole(published_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     shutil.copytree(published_template, tmp_path / "whole", symlinks=True)
     monkeypatch.chdir(tmp_path / "whole")
     return load_params()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Params]:
+    """Return a function that enters a project of some models, with build/ filled."""
+
+    def enter(*models: str, turn: int = 0) -> Params:
+        folder = tmp_path / "-".join([*models, str(turn)])
+        params = new_project(folder, models)
+        monkeypatch.chdir(folder)
+        fill(params, turn)
+        return params
+
+    return enter
+
+
+@pytest.fixture
+def served(hub: Hub) -> Served:
+    """A hub's repository with nothing published."""
+    return hub.create(NAME)

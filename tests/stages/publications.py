@@ -6,20 +6,20 @@ from pathlib import Path
 
 from morphstream.artifact.archive import describe
 from morphstream.artifact.digest import Digest, digest_of
-from morphstream.artifact.manifest import (
-    ArchivesManifest,
-    EngineFile,
-    EngineManifest,
-    ModelsManifest,
-    archive_path,
-)
+from morphstream.artifact.manifest import ArchivesManifest, EngineFile, EngineManifest, ModelsManifest
 from morphstream.artifact.target import CacheKey
+from morphstream.artifact.vocabulary import archive_path
 from stages.files import BUILD, CACHES, MANIFESTS
+from stages.hub.repository import Repository as Published
 from stages.index import archives_manifest, models_manifest
 from stages.pack import MODELS_ARCHIVE, cache_files, model_files, pack_files
 from stages.params import Params
+from stages.publish.__main__ import publish
+from stages.publish.local import WHAT, local
+from stages.publish.send import Sent
 from stages.validate import check_schema
 from tests.loopback.repository import Repository
+from tests.loopback.server import Hub
 from tests.stages import ROOT, reduced, write_params
 
 NAME = "morphstream/models"
@@ -71,6 +71,21 @@ def write_manifests(params: Params) -> None:
     for name, manifest in (("models", models_manifest(params)), ("archives", archives_manifest(params))):
         for folder in (MANIFESTS, Path("manifests")):
             (folder / f"{name}.json").write_text(manifest.to_json(), "utf-8")
+
+
+def send(
+    hub: Hub,
+    params: Params,
+    *what: str,
+    names: tuple[str, ...] = (),
+    groups: tuple[str, ...] = (),
+    dropped: tuple[str, ...] = (),
+    is_dry: bool = False,
+) -> Sent:
+    """Validate and publish build/, in this process, asking the hub three times at most."""
+    found = local(params, what or WHAT, names, groups)
+    repository = Published(NAME, endpoint=hub.endpoint, pauses_s=(0.0, 0.0))
+    return publish(params, found, repository, " ".join(what) or "all", dropped=dropped, is_dry=is_dry)
 
 
 def texts(repository: Repository, commit: str) -> dict[str, bytes]:

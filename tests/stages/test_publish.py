@@ -2,20 +2,14 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from morphstream.artifact.errors import ManifestError, MorphstreamError
+from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
 from stages.files import BUILD, CACHES
 from stages.hub.client import HubError, prepare_client
-from stages.hub.repository import Repository
 from stages.params import Params
-from stages.publish.__main__ import publish
-from stages.publish.compose import IncompleteError
-from stages.publish.local import WHAT, local
-from stages.publish.send import Sent
 from tests.loopback.repository import Large
 from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
@@ -24,8 +18,7 @@ from tests.stages.publications import (
     NAME,
     check_complete,
     engines_of,
-    fill,
-    new_project,
+    send,
     texts,
     write_cache,
     write_manifests,
@@ -41,34 +34,6 @@ pytestmark = pytest.mark.usefixtures("unhurried")
 @pytest.fixture(autouse=True, scope="module")
 def _client() -> None:
     prepare_client()
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Params]:
-    """Return a function that enters a project of some models, with build/ filled."""
-
-    def enter(*models: str, turn: int = 0) -> Params:
-        folder = tmp_path / f"project-{'-'.join(models)}-{turn}"
-        params = new_project(folder, models)
-        monkeypatch.chdir(folder)
-        fill(params, turn)
-        return params
-
-    return enter
-
-
-@pytest.fixture
-def served(hub: Hub) -> Served:
-    """A hub's repository with nothing published."""
-    return hub.create(NAME)
-
-
-def send(hub: Hub, params: Params, *what: str, names: tuple[str, ...] = (), **options: object) -> Sent:
-    groups = options.pop("groups", ())
-    assert isinstance(groups, tuple)
-    found = local(params, what or WHAT, names, groups)
-    repository = Repository(NAME, endpoint=hub.endpoint, pauses_s=(0.0, 0.0))
-    return publish(params, found, repository, " ".join(what) or "all", **options)  # type: ignore[arg-type]
 
 
 def test_everything_is_published_in_one_commit_with_the_card_s_layout(
@@ -277,80 +242,6 @@ def test_real_weights_are_not_published_where_all_can_see_them(hub: Hub, project
     with pytest.raises(HubError, match="expected a private repository, seen a public one"):
         send(hub, replace(params, origin="hub"))
     send(hub, params)
-
-
-def spoil(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[0] ^= 1
-    path.write_bytes(data)
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param("models/xseg_1.onnx", id="model"),
-        pytest.param(f"{FOLDER}/*_xseg_1.engine", id="engine"),
-        pytest.param("archives/cpu-cache-x86_64.tar.zst", id="archive"),
-        pytest.param("manifests/models.json", id="manifest"),
-    ],
-)
-def test_what_validate_does_not_pass_is_not_published(
-    hub: Hub, served: Served, project: Callable[..., Params], path: str
-) -> None:
-    params = project(*MASKS)
-    (file,) = BUILD.glob(path)
-    spoil(file)
-    tip = served.tip()
-    with pytest.raises(MorphstreamError):
-        send(hub, params)
-    assert served.tip() == tip
-    assert hub.requests == []
-
-
-def test_a_file_that_is_altered_after_it_was_validated_is_not_published(
-    hub: Hub, served: Served, project: Callable[..., Params]
-) -> None:
-    params = project(*MASKS)
-    found = local(params, WHAT)
-    spoil(BUILD / "models/xseg_1.onnx")
-    repository = Repository(NAME, endpoint=hub.endpoint, pauses_s=())
-    tip = served.tip()
-    with pytest.raises(MorphstreamError, match=r"models/xseg_1\.onnx: expected sha256 "):
-        publish(params, found, repository, "all")
-    assert served.tip() == tip
-
-
-def test_a_published_manifest_that_names_what_is_not_there_is_refused(
-    hub: Hub, served: Served, project: Callable[..., Params]
-) -> None:
-    send(hub, project(*MASKS))
-    (gone,) = (path for path in served.files(served.tip()) if path.endswith("_xseg_1.engine"))
-    tip = served.commit(None, "Break", {}, [gone])
-    core = project(*CORE)
-    with pytest.raises(IncompleteError, match=r"_xseg_1\.engine with .*, seen none; publish it, or take its model out"):
-        send(hub, core)
-    assert served.tip() == tip
-    send(hub, core, dropped=("xseg_1",))
-    check_complete(served, served.tip())
-
-
-@pytest.mark.parametrize("path", [f"{FOLDER}/manifest.json", "manifests/models.json", "manifests/archives.json"])
-def test_a_published_manifest_that_is_broken_is_named_and_nothing_published(
-    hub: Hub, served: Served, project: Callable[..., Params], path: str
-) -> None:
-    send(hub, project(*MASKS))
-    tip = served.commit(None, "Break", {path: b'{"format_version": 9}'})
-    with pytest.raises(ManifestError, match=f"published {path}: expected .*, seen 9; correct it in the repository"):
-        send(hub, project(*CORE))
-    assert served.tip() == tip
-
-
-def test_a_gitignore_of_the_repository_leaves_nothing_out(
-    hub: Hub, served: Served, project: Callable[..., Params]
-) -> None:
-    served.commit(None, "Ignore", {".gitignore": b"*.engine\nmodels/\n"})
-    send(hub, project(*CORE))
-    check_complete(served, served.tip())
 
 
 def test_the_card_is_of_what_is_published_then(hub: Hub, served: Served, project: Callable[..., Params]) -> None:

@@ -285,11 +285,6 @@ class ArchivesManifest:
         return fields.dump({"format_version": 1, "archives": archives})
 
 
-def archive_path(name: str) -> str:
-    """Return the path in the published repository of an archive that a manifest names."""
-    return name if "/" in name else f"archives/{name}"
-
-
 def _check_toolchain(toolchain: Mapping[str, str], key: CacheKey) -> None:
     """Check the form of each library and version, and that the cache key's have its major and minor."""
     fields.check_names("toolchain", toolchain, vocabulary.LIBRARY)

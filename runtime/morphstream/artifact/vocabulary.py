@@ -49,3 +49,8 @@ CLASS_NAME = Form(r"[A-Za-z_][A-Za-z0-9_]*", "a class name such as DirectSCRFD")
 LIBRARY = Form(r"[a-z][a-z0-9_-]*", "a library such as onnxruntime")
 VERSION = Form(r"[0-9]+(\.[0-9]+)+", "a version such as 10.14.1")
 LICENCE = Form(rf"(?=.*\S)[^{_CONTROL}]+", "a licence in words, on one line")
+
+
+def archive_path(name: str) -> str:
+    """Return where an archive that a manifest names lies in the published repository."""
+    return name if "/" in name else f"archives/{name}"
