@@ -10,7 +10,7 @@ demo: setup
 	python -m stages.demo
 
 test: setup
-	python -m pytest -n 2 --dist loadfile
+	python -m pytest -n 2 --dist loadgroup
 
 check: setup
 	ruff check .
