@@ -11,7 +11,7 @@ from morphstream.artifact.target import CacheKey
 from stages.files import write_whole
 from stages.params import Params
 
-_KINDS = {
+KINDS = {  # of the files of a cache, by their names' endings
     ".engine": "engine",
     ".profile": "profile",
     ".timing": "timing",
@@ -80,4 +80,4 @@ def _adopted(folder: Path, name: str, file: EngineFile, params: Params) -> Engin
     if file.digest is not None:
         verify_file(path, file.digest)
     digest = file.digest or digest_of_file(path)
-    return replace(file, digest=digest, kind=file.kind or _KINDS.get(path.suffix))
+    return replace(file, digest=digest, kind=file.kind or KINDS.get(path.suffix))

@@ -118,6 +118,9 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     from huggingface_hub import file_download
     from huggingface_hub.utils import _http
 
+    from stages.hub.client import prepare_client
+
+    prepare_client()
     waited: list[float] = []
     clock = SimpleNamespace(sleep=waited.append, time=time.time)
     for module in (file_download, _http):

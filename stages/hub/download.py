@@ -62,9 +62,13 @@ def download(
             add(expected.bytes)
             return
         what = f"{repository.name}@{commit[:7]} {path}"
-        _check_pin(repository, path, commit, expected, what)
-        _fill(repository, path, commit, _Part(file, expected, pool, add, stop or threading.Event()), what)
-        part.replace(target)
+        try:
+            _check_pin(repository, path, commit, expected, what)
+            _fill(repository, path, commit, _Part(file, expected, pool, add, stop or threading.Event()), what)
+            part.replace(target)
+        finally:
+            if part.exists() and part.stat().st_size == 0:
+                part.unlink()  # nothing to continue
 
 
 def is_there(target: Path, expected: Digest) -> bool:

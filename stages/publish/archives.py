@@ -60,7 +60,7 @@ class Packer:
         for name, entry in archives.items():
             wanted, text = dict(entry.files), None
             if name == f"{MODELS_ARCHIVE}.tar.zst":
-                wanted = {**_baked(texts, tip, dropped), **wanted}
+                wanted = _baked(texts, tip, dropped, wanted)
             elif entry.cache_key is not None:
                 wanted, text = _cached(entry.cache_key, texts, tip, dropped)
             if wanted == entry.files:
@@ -88,12 +88,15 @@ class Packer:
         return Archive(ArchiveEntry(digest=made.archive, tar_digest=made.tar, cache_key=key, files=made.files), target)
 
 
-def _baked(texts: Mapping[str, str], tip: Tip, dropped: Collection[str]) -> dict[str, Digest]:
+def _baked(
+    texts: Mapping[str, str], tip: Tip, dropped: Collection[str], ours: Mapping[str, Digest]
+) -> dict[str, Digest]:
+    """Return the baked models as they will be published; ours of the archive where no model is published with it."""
     text = texts.get(MODELS) or tip.read(MODELS)
     models = ModelsManifest.from_json(text).models if text else {}
-    return {
-        model.file: model.digest for name, model in models.items() if model.delivery == "baked" and name not in dropped
-    }
+    baked = {name: model for name, model in models.items() if model.delivery == "baked" and name not in dropped}
+    published = {model.file: model.digest for model in baked.values()}
+    return published if MODELS in texts else {**published, **ours}
 
 
 def _cached(

@@ -3,11 +3,13 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError, MorphstreamError
 from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
 from morphstream.artifact.vocabulary import archive_path
+from stages.adopt import KINDS
 from stages.files import BUILD, CACHES
 from stages.hub.repository import Content, Held
 from stages.params import Params
@@ -63,8 +65,9 @@ class Composer:
             for name, file in manifest.engine_files.items():
                 if file.digest and merged.engine_files[name].digest == file.digest:
                     files[f"{folder}/{name}"] = _built(f"{folder}/{name}", file.digest)
-            named = {path, *(f"{folder}/{name}" for name in merged.engine_files)}
-            deleted |= {held for held in tip.held if held.startswith(f"{folder}/") and held not in named}
+            named = {f"{folder}/{name}" for name in merged.engine_files}
+            held = {held for held in tip.held if held.startswith(f"{folder}/") and PurePosixPath(held).suffix in KINDS}
+            deleted |= held - named  # and no file of another kind, which isn't ours to judge
         _check_whole(texts, _tree(tip, files, deleted))  # before archives are packed from it
         if self.local.archives:
             packed = self.packer.pack(self.local.archives, texts, tip, self.dropped)

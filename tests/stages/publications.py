@@ -23,6 +23,9 @@ from tests.loopback.server import Hub
 from tests.stages import ROOT, reduced, write_params
 
 NAME = "morphstream/models"
+KEY = "x86_64/ov2026.4"  # of the cache that `fill` writes by default
+FOLDER = f"trt_cache/{KEY}"
+CORE, MASKS = ("det_10g", "fan_68_5"), ("xseg_1", "xseg_2")
 
 
 def new_project(folder: Path, models: Iterable[str], targets: Iterable[str] = ("cpu",)) -> Params:

@@ -13,7 +13,7 @@ import pytest
 
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import DigestMismatchError
-from stages.hub.client import HubError, prepare_client
+from stages.hub.client import HubError
 from stages.hub.download import download
 from stages.hub.repository import Repository
 from tests.loopback.faults import Fault
@@ -26,11 +26,6 @@ DATA = os.urandom(3 << 20)
 DIGEST = digest_of(DATA)
 
 pytestmark = pytest.mark.usefixtures("unhurried")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _client() -> None:
-    prepare_client()
 
 
 @pytest.fixture
@@ -133,6 +128,7 @@ def test_a_fault_that_stays_is_one_line_and_leaves_what_was_there(
     assert "\n" not in str(refused.value)
     assert str(refused.value).startswith(f"{NAME}@{commit[:7]} {PATH}: ")
     assert target.read_bytes() == b"another"
+    assert left(target) == []
 
 
 def test_bytes_that_stay_wrong_are_refused_after_a_second_whole_download(hub: Hub, commit: str, target: Path) -> None:

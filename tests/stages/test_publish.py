@@ -8,13 +8,17 @@ import pytest
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
 from stages.files import BUILD, CACHES
-from stages.hub.client import HubError, prepare_client
+from stages.hub.client import HubError
 from stages.params import Params
 from tests.loopback.repository import Large
 from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
 from tests.stages import files_in, read_json
 from tests.stages.publications import (
+    CORE,
+    FOLDER,
+    KEY,
+    MASKS,
     NAME,
     check_complete,
     engines_of,
@@ -24,16 +28,7 @@ from tests.stages.publications import (
     write_manifests,
 )
 
-KEY = "x86_64/ov2026.4"
-FOLDER = f"trt_cache/{KEY}"
-CORE, MASKS = ("det_10g", "fan_68_5"), ("xseg_1", "xseg_2")
-
 pytestmark = pytest.mark.usefixtures("unhurried")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _client() -> None:
-    prepare_client()
 
 
 def test_everything_is_published_in_one_commit_with_the_card_s_layout(
@@ -142,6 +137,22 @@ def test_chosen_groups_replace_their_own_engines_alone(
     check_complete(served, served.tip())
 
 
+def test_archives_of_chosen_groups_hold_what_is_published_not_what_lies_here(
+    hub: Hub, served: Served, project: Callable[..., Params]
+) -> None:
+    send(hub, project(*CORE, *MASKS))
+    send(hub, project(*CORE, *MASKS, turn=1), groups=("masks",))
+    held = texts(served, served.tip())
+    archives = ArchivesManifest.from_json(held["manifests/archives.json"]).archives
+    models = ModelsManifest.from_json(held["manifests/models.json"]).models
+    baked = {model.file: model.digest for model in models.values()}
+    assert archives["models-core-masks.tar.zst"].files == baked
+    engines = EngineManifest.from_json(held[f"{FOLDER}/manifest.json"]).engine_files
+    packed = archives["cpu-cache-x86_64.tar.zst"].files
+    assert {name: packed[f"{FOLDER}/{name}"] for name in engines} == {n: file.digest for n, file in engines.items()}
+    check_complete(served, served.tip())
+
+
 def test_chosen_models_caches_and_archives_are_published_alone(
     hub: Hub, served: Served, project: Callable[..., Params]
 ) -> None:
@@ -181,13 +192,14 @@ def test_a_plain_cache_of_the_workers_is_merged_and_its_stale_engines_go(
     }
     path = f"{FOLDER}/manifest.json"
     files: dict[str, bytes | Large] = {path: json.dumps(plain).encode(), f"{FOLDER}/x.engine": b"x"}
-    served.commit(None, "By a worker", {**files, f"{FOLDER}/stale.engine": b"old", "trt_cache/sm75/a/b.engine": b"b"})
+    stale = {f"{FOLDER}/stale.engine": b"old", f"{FOLDER}/NOTES.md": b"notes", "trt_cache/sm75/a/b.engine": b"b"}
+    served.commit(None, "By a worker", {**files, **stale})
     sent = send(hub, params, "engines")
     assert sent.plan.deleted == (f"{FOLDER}/stale.engine",)
     merged = json.loads(texts(served, served.tip())[path])
     assert merged["engine_files"]["x.engine"] == entry
     assert len(merged["engine_files"]) == 1 + len(CORE)
-    assert "trt_cache/sm75/a/b.engine" in served.files(served.tip())
+    assert {"trt_cache/sm75/a/b.engine", f"{FOLDER}/NOTES.md"} <= set(served.files(served.tip()))
     with pytest.raises(ManifestError, match="expected a digest, seen none"):
         send(hub, params, "archives")
 

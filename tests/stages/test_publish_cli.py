@@ -16,10 +16,8 @@ from tests.loopback.faults import Fault
 from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
 from tests.stages import ROOT, files_in, read_json, write_json
-from tests.stages.publications import NAME, check_complete, texts, write_cache
+from tests.stages.publications import KEY, NAME, check_complete, texts, write_cache
 from tests.stages.test_validate import alter
-
-KEY = "x86_64/ov2026.4"
 
 
 @pytest.fixture

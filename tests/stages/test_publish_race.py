@@ -8,10 +8,9 @@ from pathlib import Path
 from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
 from tests.loopback.server import Hub
 from tests.stages import ROOT
-from tests.stages.publications import NAME, check_complete, engines_of, new_project, texts
+from tests.stages.publications import KEY, NAME, check_complete, engines_of, new_project, texts
 
 ROUNDS = 50
-KEY = "x86_64/ov2026.4"
 
 # A process that publishes another build/ of its own models in every round, when the other one does.
 _PUBLISHER = """

@@ -7,7 +7,6 @@ import pytest
 
 from morphstream.artifact.errors import ManifestError, MorphstreamError
 from stages.files import BUILD
-from stages.hub.client import prepare_client
 from stages.hub.repository import Repository
 from stages.params import Params
 from stages.publish.__main__ import publish
@@ -15,18 +14,9 @@ from stages.publish.compose import IncompleteError
 from stages.publish.local import WHAT, local
 from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
-from tests.stages.publications import NAME, check_complete, send
-
-KEY = "x86_64/ov2026.4"
-FOLDER = f"trt_cache/{KEY}"
-CORE, MASKS = ("det_10g", "fan_68_5"), ("xseg_1", "xseg_2")
+from tests.stages.publications import CORE, FOLDER, MASKS, NAME, check_complete, send
 
 pytestmark = pytest.mark.usefixtures("unhurried")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _client() -> None:
-    prepare_client()
 
 
 def spoil(path: Path) -> None:
@@ -100,4 +90,5 @@ def test_a_gitignore_of_the_repository_leaves_nothing_out(
 ) -> None:
     served.commit(None, "Ignore", {".gitignore": b"*.engine\nmodels/\n"})
     send(hub, project(*CORE))
+    assert {"models/fan_68_5.onnx", ".gitignore"} <= set(served.files(served.tip()))
     check_complete(served, served.tip())
