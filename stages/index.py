@@ -192,9 +192,12 @@ def described(name: str) -> ArchiveEntry:
     """
     packed = describe(ARCHIVES / name)
     caches = [PurePosixPath(path).parent for path in packed.files if path.endswith("/manifest.json")]
-    if len(caches) > 1:
-        raise ManifestError("", f"{name}: expected one engine cache or none, seen {len(caches)}; pack it again")
-    key = CacheKey.parse(str(caches[0].relative_to(CACHES.name))) if caches else None
+    try:
+        keys = [CacheKey.parse(str(folder.relative_to(CACHES.name))) for folder in caches]
+        (key,) = keys or (None,)
+    except ValueError:
+        seen = f"seen {', '.join(map(str, caches))}"
+        raise ManifestError("", f"{name}: expected one engine cache or none, {seen}; pack it again") from None
     return ArchiveEntry(digest=packed.archive, tar_digest=packed.tar, cache_key=key, files=packed.files)
 
 

@@ -158,19 +158,18 @@ class Repository:
         """Return a small file, verified.
 
         Raises:
-            HubError: The Hub can't be asked.
-            DigestMismatchError: It gives other bytes than its listing says.
+            HubError: The Hub can't be asked, or gives other bytes than its listing says.
         """
 
         def fetch() -> bytes:
             out = io.BytesIO()
             http_get(self.url(path, commit), out, headers=headers())
-            return out.getvalue()
+            data = out.getvalue()
+            if not held.is_same(Content(digest_of(data), data)):
+                raise OSError("other bytes than its listing says")  # as the client says it of a cut
+            return data
 
-        data = ask(f"{self.name}@{commit[:7]} {path}", fetch, self.pauses_s)
-        if not held.is_same(Content(digest_of(data), data)):
-            raise DigestMismatchError(f"{self.name}@{commit[:7]} {path}", held, digest_of(data))
-        return data
+        return ask(f"{self.name}@{commit[:7]} {path}", fetch, self.pauses_s)
 
     def commit(
         self, parent: str, message: str, files: Mapping[str, Content], kept: Collection[str], deleted: Collection[str]
@@ -214,7 +213,9 @@ class Repository:
         except FAULTS as error:
             is_late = isinstance(error, HfHubHTTPError) and error.response.status_code == _PRECONDITION_FAILED
             if is_late or isinstance(error, EntryNotFoundError):  # or what was to be deleted is gone
-                raise OutrunError(f"{self.name}: expected {parent[:7]} at its tip, seen another commit") from None
+                raise OutrunError(
+                    f"{self.name}: expected {parent[:7]} at its tip, seen another commit; run it again"
+                ) from None
             raise
         return done.oid
 

@@ -55,13 +55,14 @@ def files_of(code: Path) -> list[str]:
     """
     if not code.is_dir():
         raise CodeError(f"deploy {code}: expected a folder of code, seen none; name another with --code")
-    inside = _git(code, "rev-parse", "--is-inside-work-tree").returncode == 0
-    with tempfile.TemporaryDirectory() as folder:
-        environment, options = {}, ["--cached"]
-        if not inside:
-            subprocess.run(["git", "init", "--quiet", "--bare", folder], check=True, capture_output=True)
-            environment, options = {"GIT_DIR": folder, "GIT_WORK_TREE": str(code.resolve())}, []
-        done = _git(code, "ls-files", "-z", *options, "--others", "--exclude-per-directory=.gitignore", **environment)
+    listing = ("ls-files", "-z", "--others", "--exclude-per-directory=.gitignore")
+    done = _git(code, "rev-parse", "--is-inside-work-tree")
+    if done.returncode == 0:
+        done = _git(code, *listing, "--cached")
+    elif "not a git repository" in done.stderr:
+        with tempfile.TemporaryDirectory() as folder:
+            _git(code, "init", "--quiet", "--bare", folder)
+            done = _git(code, *listing, GIT_DIR=folder, GIT_WORK_TREE=str(code.resolve()))
     if done.returncode:
         raise CodeError(f"deploy {code}: expected Git to list it, seen: {' '.join(done.stderr.split())}; mend that")
     names = sorted({name for name in done.stdout.split("\0") if name and os.path.lexists(code / name)})
@@ -71,7 +72,7 @@ def files_of(code: Path) -> list[str]:
 
 
 def _git(code: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | {"LC_ALL": "C"}
     command = ["git", *arguments]
     return subprocess.run(
         command, cwd=code, env={**inherited, **environment}, capture_output=True, text=True, check=False

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from morphstream.artifact.archive import describe
+from morphstream.artifact.archive import describe, pack
 from morphstream.artifact.digest import Digest, digest_of, digest_of_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError
 from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
 from stages.files import ARCHIVES, BUILD, CACHES, ENGINES, MANIFESTS
-from stages.index import archives_manifest, index_engines, models_manifest
+from stages.index import archives_manifest, described, index_engines, models_manifest
 from stages.pack import MODELS_ARCHIVE, cache_files, model_files, pack_files
 from stages.params import Params
 from tests.stages import files_in, read_json, refusal, run_stage, write_json
@@ -223,6 +223,14 @@ def test_a_broken_or_missing_archive_is_refused_and_no_manifest_written(built: P
     (ARCHIVES / "models-core-masks.tar.zst").write_bytes(b"no archive")
     assert "models-core-masks.tar.zst: expected " in refusal(Path.cwd(), "index", "--archives")
     assert not MANIFESTS.exists()
+
+
+def test_an_archive_of_a_manifest_that_is_no_cache_s_is_refused(built: Params) -> None:
+    ARCHIVES.mkdir()
+    (BUILD / "manifest.json").write_text("{}")
+    pack({"elsewhere/manifest.json": BUILD / "manifest.json"}, ARCHIVES / "a.tar.zst", level=3, threads=1)
+    with pytest.raises(ManifestError, match=r"a\.tar\.zst: expected one engine cache or none, seen elsewhere; pack it"):
+        described("a.tar.zst")
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,13 @@ def test_links_and_other_repositories_are_refused(code: Path) -> None:
         pack_code(code, ["develop"], OPTIONS)
 
 
+def test_a_repository_that_git_will_not_read_is_refused(code: Path) -> None:
+    git(code, "init")
+    (code / ".git/config").write_text("[core\n")
+    with pytest.raises(CodeError, match=r"expected Git to list it, seen: .*config"):
+        files_of(code)
+
+
 def test_no_folder_no_files_no_such_tag_and_another_zstandard_are_refused(code: Path) -> None:
     with pytest.raises(CodeError, match="expected a folder of code, seen none"):
         pack_code(code / "missing", ["develop"], OPTIONS)

@@ -31,6 +31,7 @@ PASSING = [
     pytest.param(Fault(kind="lost", method="PUT"), id="an upload's answer is lost"),
     pytest.param(Fault(kind="lost", path="/api/models/morphstream/models/revision"), id="the first answer is lost"),
     pytest.param(Fault(kind="cut", path="/resolve/", at=10), id="a manifest is cut"),
+    pytest.param(Fault(kind="corrupt", path="/resolve/"), id="a manifest comes altered"),
     pytest.param(Fault(kind="drip", path="/resolve/", at=200, pause_s=0.001, times=None), id="a slow manifest"),
     pytest.param(Fault(kind="stale", path="/revision/", times=3), id="the tip is stale"),
     pytest.param(Fault(kind="stale", path="/tree/", times=2), id="the listing is stale"),
