@@ -30,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.fetch", description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="its name in params.yaml (all of them)")
     parser.add_argument("--pin", nargs="?", const="main", metavar="REVISION", help="pin what a revision holds (main)")
+    parser.add_argument("--declared", action="store_true", help="as declared, or not at all: DVC keeps it under that")
     arguments = parser.parse_args()
     if arguments.pin and arguments.models:
         parser.error("--pin takes no models: a revision pins all of them")
@@ -40,8 +41,9 @@ def main() -> None:
         print(pin(params, arguments.pin))
         return
     models = [params.model(name) for name in arguments.models] or list(params.models.values())
-    if len(arguments.models) == 1:  # as DVC calls it
-        check_declared(f"fetch/{models[0].name}", params)
+    if arguments.declared:
+        for model in models:
+            check_declared(f"fetch/{model.name}", params)
     if params.origin == "hub":
         fetch_from_hub(models, params.hub)
     else:

@@ -170,6 +170,16 @@ def test_no_token_is_left_in_any_file_or_argument(hub: Hub, served: Served) -> N
         assert hub.token.encode() not in data, name
 
 
+def test_only_dvc_holds_a_fetch_to_what_was_declared(hub: Hub, served: Served) -> None:
+    declared = Path("build/declared/fetch/xseg_1.json")
+    declared.parent.mkdir(parents=True)
+    declared.write_text("{}")
+    assert "expected what params.yaml and stages say now" in refusal(hub, "xseg_1", "--declared")
+    assert fetched() == {}
+    assert fetch(hub, "xseg_1").returncode == 0
+    assert fetched() == {"xseg_1": DATA["xseg_1"]}
+
+
 def test_wrong_usage_exits_2(hub: Hub, served: Served) -> None:
     assert fetch(hub, "xseg_1", "--pin", "main").returncode == 2
     assert "models: expected one of" in refusal(hub, "xseg_9")
