@@ -1,7 +1,7 @@
 """check MODEL: parity of prepared model and engines with the original, on seeded inputs and a real photo.
 
 Locked is what every machine must find: what was executed, and figures in steps as coarse as the bounds they keep.
-The exact ones, and why a GPU's engine was not executed, stand in ``build/measured/``.
+The exact ones, and why a target's engine was not executed, stand in ``build/measured/``.
 """
 
 import argparse
@@ -9,13 +9,14 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from morphstream.artifact.errors import ModelError
-from morphstream.store.machine import probe_machine
+from morphstream.artifact.errors import ModelError, NoEngineError
+from morphstream.store.machine import Machine, probe_machine
+from morphstream.store.select import check_usable
 from stages.declare import check_declared
 from stages.files import BUILD, write_whole
-from stages.params import load_params
+from stages.params import TargetOptions, load_params
 from stages.parity.compare import Comparison, compare
-from stages.parity.figures import SINGLE, Figures, coarsen, shortfall, worst
+from stages.parity.figures import Figures, coarsen, shortfall, worst
 from stages.parity.gpu import why_not
 from stages.program import run_program
 
@@ -26,7 +27,7 @@ def main() -> None:
     """Check one model.
 
     Raises:
-        ModelError: An output is farther from its reference than the model's tolerance, or can't be had.
+        ModelError: An output is farther from its reference than its tolerance, or can't be had.
         ParamsError: params.yaml is wrong, or has no such model.
         OSError: A file can't be read or written.
     """
@@ -36,15 +37,26 @@ def main() -> None:
     model = params.model(parser.parse_args().model)
     check_declared(f"check/{model.name}", params)
     targets = {name: build.target for name, build in params.builds.items()}
-    reasons = {name: why_not(options, machine) for name, options in targets.items()}
+    reasons = {name: reason_not_executed(options, machine) for name, options in targets.items()}
     comparisons = list(compare(model, {name: options for name, options in targets.items() if not reasons[name]}))
     _write(MEASURED / f"{model.name}.json", measured(comparisons, reasons))
     for comparison in comparisons:
-        check_comparison(comparison, model.name)
+        check_comparison(comparison)
     _write(CHECKED / f"{model.name}.json", locked(comparisons, reasons))
 
 
-def check_comparison(comparison: Comparison, model: str) -> None:
+def reason_not_executed(options: TargetOptions, machine: Machine) -> str:
+    """Return why a machine can't execute a target's engines; empty where it can."""
+    if options.target.precision is None:
+        return why_not(options, machine)
+    try:
+        check_usable(options.target.cache_key, machine)
+    except NoEngineError as error:
+        return str(error)
+    return ""
+
+
+def check_comparison(comparison: Comparison) -> None:
     """Check a comparison's outputs against its tolerance.
 
     Raises:
@@ -53,7 +65,7 @@ def check_comparison(comparison: Comparison, model: str) -> None:
     for output, figures in comparison.figures.items():
         if seen := shortfall(figures, comparison.tolerance):
             where = f"{comparison.subject} to {comparison.reference}: {output}"
-            own = "" if comparison.tolerance is SINGLE else f", or change models.{model}.tolerance"
+            own = f", or change {comparison.stated}.tolerance" if comparison.stated else ""
             raise ModelError(f"{where}: {seen}; mend the surgery{own}")
 
 

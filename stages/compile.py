@@ -80,7 +80,7 @@ def order_of(options: TargetOptions, prepared: Path, folder: Path) -> tuple[Orde
     """
     builder = BUILDERS[options.target.builder]
     contract = json.loads((prepared / "contract.json").read_text("utf-8"))
-    precision = "fp32" if builder.HALF == "never" else contract["precision"]
+    precision = options.target.precision or ("fp32" if builder.HALF == "never" else contract["precision"])
     source = prepared / f"{precision if builder.HALF == 'file' else 'fp32'}.onnx"
     shapes = shapes_of(contract["inputs"], contract["batches"])
     recipe = Recipe(

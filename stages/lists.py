@@ -18,7 +18,8 @@ def listed(params: Params) -> dict[str, list[str]]:
     caches = [str(CACHES / build.cache_key) for build in params.builds.values()]
     names = [MODELS_ARCHIVE, *(build.archive for build in params.builds.values())]
     archives = [str(ARCHIVES / f"{name}.tar.zst") for name in names]
-    cpus = [build for build in params.builds.values() if build.target.target.builder == "openvino"]
+    targets = {build.archive: build.target.target for build in params.builds.values()}
+    booted = [name for name, target in targets.items() if (target.builder, target.precision) == ("openvino", None)]
     return {
         "index": [f"build/engines/${{key}}/{name}" for name in params.models],
         "index_models": models,
@@ -33,7 +34,7 @@ def listed(params: Params) -> dict[str, list[str]]:
         "report": [
             "runtime/morphstream",
             str(BUILD / "validated.json"),
-            *(str(ARCHIVES / f"{build.archive}.tar.zst") for build in cpus),
+            *(str(ARCHIVES / f"{name}.tar.zst") for name in booted),
             *(str(BUILD / "check" / f"{name}.json") for name in params.models),
         ],
     }

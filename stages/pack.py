@@ -1,6 +1,6 @@
 """pack: make an archive. `pack TARGET` packs its engine cache, `pack --models` the models baked into images.
 
-`pack --cache ARCH KEY` packs any cache of build/, and `pack --cache` the latest of each arch and builder.
+`pack --cache ARCH KEY` packs any cache of build/, and `pack --cache` the latest of each target.
 """
 
 import argparse
@@ -54,18 +54,18 @@ def _key_of(text: str) -> CacheKey:
 
 
 def latest_caches() -> list[CacheKey]:
-    """Return the cache key of the highest versions in build/, of each arch and builder.
+    """Return the cache key of the highest versions in build/, of each arch, builder and precision.
 
     Raises:
         ManifestError: There is no cache.
         OSError: A folder can't be read.
     """
-    latest: dict[tuple[str, str], CacheKey] = {}
+    latest: dict[tuple[str, str, str | None], CacheKey] = {}
     for path in sorted(CACHES.glob("*/*/manifest.json")):
         key = _key_of(str(path.parent.relative_to(CACHES)))
-        other = latest.setdefault((key.arch, key.builder), key)
+        other = latest.setdefault((key.arch, key.builder, key.precision), key)
         if _numbers(key) > _numbers(other):
-            latest[key.arch, key.builder] = key
+            latest[key.arch, key.builder, key.precision] = key
     if not latest:
         raise ManifestError("", f"{CACHES}: expected an engine cache, seen none; run `dvc repro`")
     return list(latest.values())
@@ -88,7 +88,8 @@ def pack_cache(key: CacheKey, params: Params) -> str:
         if build.cache_key == str(key):
             pack_files(build.archive, cache_files(build, list(params.models)), params.archive)
             return build.archive
-    name, folder = f"{_PREFIXES[key.builder]}-cache-{key.arch}", CACHES / str(key)
+    parts = (_PREFIXES[key.builder], *([key.precision] if key.precision else []), "cache", key.arch)
+    name, folder = "-".join(parts), CACHES / str(key)
     pack_files(name, _files_of(folder, _manifest_of(folder)), params.archive)
     return name
 

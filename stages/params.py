@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -10,7 +10,7 @@ import yaml
 
 from morphstream.artifact import vocabulary
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.artifact.target import Target
+from morphstream.artifact.target import KEY_PRECISIONS, Target
 
 PARAMS = Path("params.yaml")
 
@@ -55,15 +55,17 @@ class ArchiveOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """How far outputs may be from the original where half precision or a GPU made them.
+    """How far outputs may be from the original where half precision, bfloat16 or a GPU made them.
 
     Attributes:
         cosine: Least cosine of numbers.
         levels: Greatest difference of a uint8 crop.
+        labels: As large a share of labels may differ: where two logits are all but equal.
     """
 
     cosine: float
     levels: int
+    labels: float = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +93,15 @@ class TargetOptions:
 
     Attributes:
         name: Its key in params.yaml.
-        target: Arch, builder and toolchain.
+        target: Arch, builder, toolchain and precision.
         archs: What one of its engines runs on; several where the arch is ``portable``.
+        tolerance: Of all its engines, in place of their models'; None where it has none.
     """
 
     name: str
     target: Target
     archs: tuple[str, ...]
+    tolerance: Tolerance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,17 +204,23 @@ def _model(name: str, value: object) -> Model:
     batches = [_kind(size, f"{where}.batches", int) for size in _kind(entry["batches"], f"{where}.batches", list)]
     if not batches or batches != sorted({*batches}) or batches[0] < 1:
         raise ParamsError(f"{where}.batches", "sizes from 1 on, each greater than the one before", batches)
-    tolerance = _fields(Tolerance, entry["tolerance"], f"{where}.tolerance")
-    _kind(tolerance["cosine"], f"{where}.tolerance.cosine", float)
-    _kind(tolerance["levels"], f"{where}.tolerance.levels", int)
-    return Model(**{**entry, "inputs": inputs, "batches": tuple(batches), "tolerance": Tolerance(**tolerance)})
+    tolerance = _tolerance(entry["tolerance"], f"{where}.tolerance")
+    return Model(**{**entry, "inputs": inputs, "batches": tuple(batches), "tolerance": tolerance})
+
+
+def _tolerance(value: object, where: str) -> Tolerance:
+    entry = _keys(value, where, ("cosine", "levels"), optional=("labels",))
+    for key in entry:
+        _kind(entry[key], f"{where}.{key}", int if key == "levels" else float)
+    return Tolerance(**entry)
 
 
 def _target(name: str, value: object) -> TargetOptions:
     where = f"targets.{name}"
     entry = _mapping(value, where)
     is_portable = entry.get("arch") == "portable"
-    entry = _keys(entry, where, ("builder", "arch", "toolchain", *(["archs"] if is_portable else [])))
+    keys = ("builder", "arch", "toolchain", *(["archs"] if is_portable else []))
+    entry = _keys(entry, where, keys, optional=("precision", "tolerance"))
     toolchain = {
         key: _kind(version, f"{where}.toolchain.{key}", str)  # without quotes YAML reads 2026.10 as 2026.1
         for key, version in _mapping(entry["toolchain"], f"{where}.toolchain").items()
@@ -222,7 +232,20 @@ def _target(name: str, value: object) -> TargetOptions:
     archs = _kind(entry["archs"], f"{where}.archs", list) if is_portable else [target.arch]
     if not archs or not all(isinstance(arch, str) and re.fullmatch(r"sm[0-9]+|x86_64|aarch64", arch) for arch in archs):
         raise ParamsError(f"{where}.archs", "archs such as sm89", archs)
-    return TargetOptions(name=name, target=target, archs=tuple(archs))
+    tolerance = _tolerance(entry["tolerance"], f"{where}.tolerance") if "tolerance" in entry else None
+    if "precision" in entry:
+        target = _in_precision(target, entry["precision"], where)
+        if tolerance is None:
+            raise ParamsError(where, "the key tolerance beside precision", sorted(entry))
+    return TargetOptions(name=name, target=target, archs=tuple(archs), tolerance=tolerance)
+
+
+def _in_precision(target: Target, precision: object, where: str) -> Target:
+    allowed = KEY_PRECISIONS[target.builder]
+    if precision not in allowed:
+        expected = " or ".join(allowed) or f"no such key for builder {target.builder}"
+        raise ParamsError(f"{where}.precision", expected, precision)
+    return replace(target, precision=str(precision))
 
 
 def _build(name: str, value: object, targets: Mapping[str, TargetOptions]) -> Build:
@@ -247,11 +270,11 @@ def _mapping(value: object, where: str) -> dict[str, Any]:
     return value
 
 
-def _keys(value: object, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
-    entry = _mapping(value, where)
+def _keys(value: object, where: str, keys: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    entry, known = _mapping(value, where), (*keys, *optional)
     for key in entry:
-        if key not in keys:
-            raise ParamsError(f"{where}.{key}", f"one of {', '.join(keys)}", key)
+        if key not in known:
+            raise ParamsError(f"{where}.{key}", f"one of {', '.join(known)}", key)
     for key in keys:
         if key not in entry:
             raise ParamsError(where, f"the key {key}", sorted(entry))

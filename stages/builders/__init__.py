@@ -30,7 +30,7 @@ class Order:
     Attributes:
         model: The prepared ONNX file.
         archs: What the engine runs on: one, or those of a portable engine.
-        precision: The numbers it may calculate with, ``fp32`` or ``fp16``.
+        precision: The numbers it may calculate with: ``fp32``, ``fp16``, or ``bf16`` on CPUs.
         inputs: Of the model.
         outputs: The same.
         shapes: The shape of each input at each batch that the engine is for, the least first.

@@ -1,5 +1,6 @@
 """Builder `openvino`: an intermediate representation in single precision, for any CPU of an arch.
 
+In bfloat16 it is the same: whoever runs it asks OpenVINO for one precision or the other.
 One engine a process: a second conversion in the same one numbers its nodes on, and the bytes differ.
 """
 

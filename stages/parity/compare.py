@@ -27,20 +27,22 @@ class Comparison:
         subject: ``prepared``, ``fp16`` or a target.
         reference: ``original``, or the ``prepared`` model of the subject's precision.
         tolerance: How far it may be.
+        stated: What has that tolerance in params.yaml, such as ``models.det_10g``; empty for single precision's.
         figures: How far it is, by output.
     """
 
     subject: str
     reference: str
     tolerance: Tolerance
+    stated: str
     figures: Mapping[str, Figures]
 
 
 def compare(model: Model, targets: Mapping[str, TargetOptions]) -> Iterator[Comparison]:
     """Run original, prepared models and engines on the same inputs, each once, and compare their outputs.
 
-    What is half, the file or an engine, and what runs on a GPU has the model's own tolerance; all else that of
-    single precision.
+    A target's engines have its own tolerance where it has one. Else what is half, the file or an engine, and what
+    runs on a GPU has the model's; all else that of single precision.
 
     Args:
         model: Fetched, prepared and compiled.
@@ -52,7 +54,8 @@ def compare(model: Model, targets: Mapping[str, TargetOptions]) -> Iterator[Comp
     """
     source, prepared = BUILD / model.file, PREPARED / model.name
     original = read_model(source)
-    plan, to_original = plan_of(original, model), model.tolerance if is_half(original) else SINGLE
+    single, of_model = (SINGLE, ""), (model.tolerance, f"models.{model.name}")
+    plan, to_original = plan_of(original, model), of_model if is_half(original) else single
     del original
     contract = json.loads((prepared / "contract.json").read_text("utf-8"))
     inputs = sample_inputs(contract)
@@ -61,25 +64,27 @@ def compare(model: Model, targets: Mapping[str, TargetOptions]) -> Iterator[Comp
     for precision in dict.fromkeys(("fp32", model.precision)):
         outputs[precision] = _parted(run_onnx(prepared / f"{precision}.onnx", inputs, rows=ROWS), plan, sizes)
 
-    def compared(subject: str, seen: Arrays, to: str, tolerance: Tolerance) -> Comparison:
+    def compared(subject: str, seen: Arrays, to: str, bound: tuple[Tolerance, str]) -> Comparison:
         figures = _figures(subject, _parted(seen, plan, sizes), outputs[to], plan)
         reference = to if to == "original" else "prepared"
-        return Comparison(subject=subject, reference=reference, tolerance=tolerance, figures=figures)
+        tolerance, stated = bound
+        return Comparison(subject=subject, reference=reference, tolerance=tolerance, stated=stated, figures=figures)
 
     yield compared("prepared", outputs["fp32"], "original", to_original)
     if model.precision == "fp16":
-        yield compared("fp16", outputs["fp16"], "fp32", model.tolerance)
+        yield compared("fp16", outputs["fp16"], "fp32", of_model)
     for name, options in targets.items():
         folder = ENGINES / name / model.name
+        own = (options.tolerance, f"targets.{name}") if options.tolerance else None
         if options.target.builder == "openvino":
-            seen = run_openvino(folder, inputs, rows=ROWS)
-            yield compared(name, seen, "fp32", SINGLE)
-            yield compared(name, seen, "original", to_original)
+            seen = run_openvino(folder, inputs, precision=options.target.precision or "fp32", rows=ROWS)
+            yield compared(name, seen, "fp32", own or single)
+            yield compared(name, seen, "original", own or to_original)
         else:
             rows = max(size for size in (1, *model.batches) if size <= ROWS)
             seen = run_gpu(folder, options, prepared, inputs, rows=rows)
-            yield compared(name, seen, model.precision, model.tolerance)
-            yield compared(name, seen, "original", model.tolerance)
+            yield compared(name, seen, model.precision, own or of_model)
+            yield compared(name, seen, "original", own or of_model)
 
 
 def _parted(outputs: Arrays, plan: Plan, sizes: Mapping[str, int]) -> Arrays:

@@ -18,7 +18,6 @@ Form = Literal["numbers", "mask", "crop", "labels"]
 Figures = dict[str, float]
 
 SINGLE = Tolerance(cosine=0.99999, levels=1)  # in single precision; one level is rounding
-LABELS_OFF = 0.001  # as large a share of labels may differ: where two logits are all but equal
 EQUAL_DB = 100.0  # said of equal crops, whose ratio is infinite
 
 _WORST = {"cosine": min, "max_abs_error": max, "psnr_db": min, "levels": max, "labels_off": max}
@@ -76,8 +75,8 @@ def shortfall(figures: Figures, tolerance: Tolerance) -> str:
         return f"expected a cosine of {tolerance.cosine} at least, seen {cosine:.7f}"
     if (levels := figures.get("levels", 0)) > tolerance.levels:
         return f"expected a crop off by {tolerance.levels} levels at most, seen {levels}"
-    if (share := figures.get("labels_off", 0.0)) > LABELS_OFF:
-        return f"expected a share of {LABELS_OFF} of the labels off at most, seen {share:.4f}"
+    if (share := figures.get("labels_off", 0.0)) > tolerance.labels:
+        return f"expected a share of {tolerance.labels} of the labels off at most, seen {share:.4f}"
     return ""
 
 

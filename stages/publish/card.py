@@ -85,8 +85,9 @@ def _caches(tree: Tree) -> Iterator[list[str]]:
             except ValueError:
                 continue  # somebody else's, of a format that isn't ours
             sizes = [held.bytes for file, held in tree.items() if file.startswith(f"{folder}/")]
-            libraries = ", ".join(f"{library} {version}" for library, version in key.versions)
-            yield [f"`{key}`", key.arch, libraries, str(len(sizes)), _size(sum(sizes))]
+            libraries = [f"{library} {version}" for library, version in key.versions]
+            built_with = ", ".join([*libraries, key.precision] if key.precision else libraries)
+            yield [f"`{key}`", key.arch, built_with, str(len(sizes)), _size(sum(sizes))]
 
 
 def _archives(archives: ArchivesManifest | None) -> Iterator[list[str]]:

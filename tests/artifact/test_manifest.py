@@ -7,6 +7,7 @@ fault a schema has no words for. Each has one fault, named by its file; ``expect
 import json
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,9 @@ def named(names: st.SearchStrategy[str], values: st.SearchStrategy[Any]) -> st.S
 
 
 digests = st.builds(Digest, of(SHA256), st.integers(min_value=0))
-cache_keys = st.sampled_from(["x86_64/ov2026.4", "sm120/rtx1.7_ort1.31", "sm89/trt10.14_ort1.24"])
+cache_keys = st.sampled_from(
+    ["x86_64/ov2026.4", "x86_64/ov2026.4_bf16", "sm120/rtx1.7_ort1.31", "sm89/trt10.14_ort1.24"]
+)
 engine_files = st.builds(
     EngineFile,
     group=st.sampled_from(vocabulary.GROUPS),
@@ -222,6 +225,17 @@ engine_files = st.builds(
     kind=some(st.sampled_from(vocabulary.KINDS)),
     precision=some(st.sampled_from(vocabulary.ENGINE_PRECISIONS)),
 )
+
+
+@st.composite
+def engine_manifests(draw: st.DrawFn) -> EngineManifest:
+    key = CacheKey.parse(draw(cache_keys))
+    files = draw(named(of(vocabulary.FILE_NAME), engine_files))
+    if key.builder == "openvino":  # whose cache key says the precision of all its engines
+        files = {name: replace(file, precision=key.precision) for name, file in files.items()}
+    return EngineManifest(cache_key=key, engine_files=files)
+
+
 models = st.builds(
     ModelEntry,
     file=of(vocabulary.SAFE_PATH).map(lambda path: f"{path}.onnx"),
@@ -241,11 +255,7 @@ archives = st.builds(
     files=named(of(vocabulary.SAFE_PATH), digests),
 )
 manifests: dict[str, st.SearchStrategy[EngineManifest | ModelsManifest | ArchivesManifest]] = {
-    "engine-manifest": st.builds(
-        EngineManifest,
-        cache_key=cache_keys.map(CacheKey.parse),
-        engine_files=named(of(vocabulary.FILE_NAME), engine_files),
-    ),
+    "engine-manifest": engine_manifests(),
     "models": st.builds(
         ModelsManifest,
         origin=st.sampled_from(vocabulary.ORIGINS),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from morphstream.artifact.target import KEY_LIBRARIES, CacheKey, Target
+from morphstream.artifact.target import KEY_LIBRARIES, KEY_PRECISIONS, CacheKey, Target
 
 GOLDEN = {
     "x86_64/ov2026.4": ("x86_64", "openvino", {"openvino": "2026.4.1"}),
@@ -20,7 +20,8 @@ def cache_keys(draw: st.DrawFn) -> CacheKey:
     builder = draw(st.sampled_from(sorted(KEY_LIBRARIES)))
     arch = draw(st.sampled_from(["sm75", "sm86", "sm120", "portable", "x86_64", "aarch64"]))
     versions = tuple((library, draw(version)) for _, library in KEY_LIBRARIES[builder])
-    return CacheKey(arch=arch, builder=builder, versions=versions)
+    precision = draw(st.sampled_from([None, *KEY_PRECISIONS[builder]]))
+    return CacheKey(arch=arch, builder=builder, versions=versions, precision=precision)
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -30,6 +31,14 @@ def test_a_target_is_published_under_its_cache_key(name: str) -> None:
     assert str(key) == name
     assert CacheKey.parse(name) == key
     assert (key.arch, key.builder) == (arch, builder)
+
+
+def test_a_target_in_bfloat16_has_a_cache_key_of_its_own() -> None:
+    arch, builder, toolchain = GOLDEN["x86_64/ov2026.4"]
+    key = Target(arch=arch, builder=builder, toolchain=toolchain, precision="bf16").cache_key
+    assert str(key) == "x86_64/ov2026.4_bf16"
+    assert CacheKey.parse("x86_64/ov2026.4_bf16") == key
+    assert key != CacheKey.parse("x86_64/ov2026.4")
 
 
 @given(cache_keys())
@@ -58,6 +67,13 @@ def test_libraries_outside_the_cache_key_do_not_change_it() -> None:
         pytest.param("../trt10.14_ort1.24", id="a traversal"),
         pytest.param("a/sm89/trt10.14_ort1.24", id="a folder above"),
         pytest.param("sm89/trt10.14_ort1.24\n", id="a line end"),
+        pytest.param("x86_64/ov2026.4_fp32", id="a precision that needs no name"),
+        pytest.param("x86_64/ov2026.4_bf16_bf16", id="a precision twice"),
+        pytest.param("x86_64/ov2026.4_", id="an end without a precision"),
+        pytest.param("x86_64/ov2026.4bf16", id="a precision without its mark"),
+        pytest.param("x86_64/bf16_ov2026.4", id="a precision in front"),
+        pytest.param("sm89/rtx1.7_ort1.31_bf16", id="a precision of a GPU"),
+        pytest.param("x86_64/ov2026.4_bf16\n", id="a line end behind a precision"),
         pytest.param("sm89/trt\u0661.14_ort1.24", id="a digit of another script"),
     ],
 )
@@ -78,6 +94,19 @@ def test_what_is_no_cache_key_is_refused(text: str) -> None:
 def test_a_cache_key_of_other_parts_is_refused(builder: str, versions: tuple[tuple[str, str], ...]) -> None:
     with pytest.raises(ValueError, match=r"^expected"):
         CacheKey(arch="x86_64", builder=builder, versions=versions)
+
+
+@pytest.mark.parametrize(
+    ("builder", "precision"),
+    [("openvino", "fp32"), ("openvino", ""), ("tensorrt_rtx", "bf16"), ("tensorrt", "bf16")],
+)
+def test_a_precision_that_its_builder_has_not_is_refused(builder: str, precision: str) -> None:
+    versions = tuple((library, "1.2") for _, library in KEY_LIBRARIES[builder])
+    with pytest.raises(ValueError, match=rf"^expected precision none.* for {builder}, seen '{precision}'$"):
+        CacheKey(arch="x86_64", builder=builder, versions=versions, precision=precision)
+    toolchain = {library: "1.2.3" for _, library in KEY_LIBRARIES[builder]}
+    with pytest.raises(ValueError, match=r"^expected precision"):
+        Target(arch="x86_64", builder=builder, toolchain=toolchain, precision=precision)
 
 
 @pytest.mark.parametrize(

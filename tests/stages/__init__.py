@@ -18,11 +18,14 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
+from morphstream.store.machine import probe_bfloat16
 from stages.kit import kit_model
 from stages.params import Params, load_params
 
 ROOT = Path(__file__).parents[2]
 PARAMS = load_params(ROOT / "params.yaml")
+
+needs_bfloat16 = pytest.mark.skipif(not probe_bfloat16(), reason="needs a CPU with avx512_bf16 or amx_bf16")
 
 Array = npt.NDArray[np.generic]
 Dims = Sequence[int | str]
@@ -77,6 +80,12 @@ def reduced(models: Iterable[str], targets: Iterable[str]) -> dict[str, Any]:
     data["models"] = {name: data["models"][name] for name in models}
     data["build_targets"] = {name: data["build_targets"][name] for name in targets}
     return data
+
+
+def with_bfloat16(data: dict[str, Any]) -> dict[str, Any]:
+    """Return params.yaml with the CPU's target in bfloat16 built too, as the line says that is commented out there."""
+    build = {"cache_key": "x86_64/ov2026.4_bf16", "archive": "cpu-bf16-cache-x86_64"}
+    return {**data, "build_targets": {**data["build_targets"], "cpu-bf16": build}}
 
 
 def write_params(folder: Path, data: Mapping[str, Any]) -> Params:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,27 @@ import pytest
 from onnx import helper, numpy_helper
 
 from morphstream.artifact.digest import digest_of_file
-from morphstream.store.machine import probe_machine
-from stages.check import CHECKED, MEASURED
+from morphstream.artifact.errors import ModelError
+from morphstream.store.machine import Machine, probe_machine
+from stages.check import CHECKED, MEASURED, check_comparison, locked, measured, reason_not_executed
 from stages.compile import compile_model
 from stages.files import BUILD, ENGINES, PREPARED
-from stages.params import Params, load_params
-from stages.parity.compare import compare
+from stages.params import Params, Tolerance, load_params
+from stages.parity.compare import Comparison, compare
+from stages.parity.figures import SINGLE
 from stages.parity.gpu import why_not
-from tests.stages import document, files_in, read_json, refusal, run_stage, write_params
+from tests.stages import (
+    PARAMS,
+    document,
+    files_in,
+    needs_bfloat16,
+    read_json,
+    reduced,
+    refusal,
+    run_stage,
+    with_bfloat16,
+    write_params,
+)
 
 LANDMARKS, SWAPPER, OCCLUDER = "fan_68_5", "inswapper_128_fp16", "xseg_1"
 
@@ -189,3 +203,64 @@ def test_checking_alters_nothing_it_checks(built: Params) -> None:
     before = {path: digest_of_file(path) for path in files}
     list(compare(built.model(SWAPPER), {"cpu": load_params().target("cpu")}))
     assert {path: digest_of_file(path) for path in files} == before
+
+
+def test_a_target_s_own_tolerance_stands_in_for_that_of_its_models(built: Params) -> None:
+    own = Tolerance(cosine=0.5, levels=99)
+    options = replace(built.target("cpu"), tolerance=own)
+    found = list(compare(built.model(LANDMARKS), {"cpu": options}))
+    assert [(one.subject, one.stated, one.tolerance) for one in found] == [
+        ("prepared", "", SINGLE),
+        ("fp16", f"models.{LANDMARKS}", built.model(LANDMARKS).tolerance),
+        ("cpu", "targets.cpu", own),
+        ("cpu", "targets.cpu", own),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stated", "remedy"),
+    [("", "mend the surgery"), ("targets.cpu-bf16", "mend the surgery, or change targets.cpu-bf16.tolerance")],
+    ids=["single precision", "a target's own"],
+)
+def test_a_refusal_says_where_its_tolerance_stands(stated: str, remedy: str) -> None:
+    tolerance = Tolerance(cosine=0.999, levels=1, labels=0.02)
+    seen = {"labels": {"labels_off": 0.03}}
+    comparison = Comparison(subject="cpu", reference="prepared", tolerance=tolerance, stated=stated, figures=seen)
+    with pytest.raises(ModelError, match=rf"^cpu to prepared: labels: expected a share of 0\.02 .*; {remedy}$"):
+        check_comparison(comparison)
+
+
+def test_without_bfloat16_its_target_is_not_executed_and_the_reason_is_not_locked() -> None:
+    machine = Machine(arch="x86_64", gpu_archs=(), libraries={"openvino": "2026.4.1"})
+    options = PARAMS.target("cpu-bf16")
+    reason = reason_not_executed(options, machine)
+    assert reason.startswith("x86_64/ov2026.4_bf16: expected a CPU with bfloat16, seen one without")
+    assert reason_not_executed(options, replace(machine, has_bfloat16=True)) == ""
+    assert reason_not_executed(PARAMS.target("cpu"), machine) == ""
+    assert locked([], {options.name: reason}) == {"cpu-bf16": {"executed": False}}
+    assert measured([], {options.name: reason}) == {"cpu-bf16": {"executed": False, "reason": reason}}
+
+
+@needs_bfloat16
+def test_in_bfloat16_an_engine_is_executed_so_and_kept_to_the_tolerance_of_its_target(built: Params) -> None:
+    params = write_params(Path.cwd(), with_bfloat16(reduced(built.models, ["cpu"])))
+    compile_model(params.target("cpu-bf16"), PREPARED / SWAPPER, ENGINES / "cpu-bf16" / SWAPPER)
+    assert run_stage(Path.cwd(), "check", SWAPPER).returncode == 0
+    assert read_json(CHECKED / f"{SWAPPER}.json")["cpu-bf16"] == {"executed": True, "psnr_db": 50}
+    levels = {
+        subject: references["prepared"]["swapped"]["levels"]
+        for subject, references in read_json(MEASURED / f"{SWAPPER}.json").items()
+        if subject.startswith("cpu")
+    }
+    assert levels["cpu"] <= 1 < levels["cpu-bf16"]
+
+
+@needs_bfloat16
+def test_what_is_off_in_bfloat16_is_refused_by_its_target(built: Params) -> None:
+    data = with_bfloat16(reduced(built.models, ["cpu"]))
+    data["targets"]["cpu-bf16"]["tolerance"]["levels"] = 0
+    params = write_params(Path.cwd(), data)
+    compile_model(params.target("cpu-bf16"), PREPARED / SWAPPER, ENGINES / "cpu-bf16" / SWAPPER)
+    message = refusal(Path.cwd(), "check", SWAPPER)
+    assert f"check {SWAPPER}: cpu-bf16 to prepared: swapped: expected a crop off by 0 levels at most" in message
+    assert message.endswith("or change targets.cpu-bf16.tolerance")

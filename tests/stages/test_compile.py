@@ -117,6 +117,22 @@ def test_two_processes_write_the_same_bytes_under_the_same_names(workspace: Path
     assert len(folders[0]) == 3  # with the manifest
 
 
+def test_in_bfloat16_an_engine_is_the_same_bytes_and_says_what_it_calculates_in(
+    workspace: Path, prepared: Path
+) -> None:
+    files, entries = {}, {}
+    for target in ("cpu", "cpu-bf16"):
+        assert run_stage(workspace, "compile", target, MODEL).returncode == 0
+        folder = ENGINES / target / MODEL
+        manifest = EngineManifest.from_json((folder / "manifest.json").read_bytes())
+        files[target] = {Path(name).suffix: (folder / name).read_bytes() for name in manifest.engine_files}
+        entries[target] = list(manifest.engine_files.values())
+        assert str(manifest.cache_key) == {"cpu": "x86_64/ov2026.4", "cpu-bf16": "x86_64/ov2026.4_bf16"}[target]
+    assert files["cpu"] == files["cpu-bf16"]
+    assert [entry.precision for entry in entries["cpu-bf16"]] == ["bf16", "bf16"]
+    assert not {entry.recipe for entry in entries["cpu"]} & {entry.recipe for entry in entries["cpu-bf16"]}
+
+
 @needs_rtx
 def test_another_arch_is_another_engine(prepared: Path) -> None:
     folders = [ENGINES / name for name in ("rtx-sm86", "rtx-sm89")]
@@ -158,6 +174,7 @@ def test_nothing_changed_is_the_same_recipe(monkeypatch: pytest.MonkeyPatch, pre
         pytest.param(another_batch, Echo(), CPU, id="another batch"),
         # An engine of another TensorRT was taken and didn't load: microsoft/onnxruntime#15250 and its like.
         pytest.param(None, Echo(version="2026.4.2"), with_toolchain("2026.4.2"), id="another patch version"),
+        pytest.param(None, Echo(), PARAMS.target("cpu-bf16"), id="bfloat16"),
         pytest.param(None, Echo(), replace(CPU, archs=("sm86", "sm89")), id="other archs in one engine"),
         pytest.param(None, Echo(OPTIONS={"level": 2}), CPU, id="another value of an option"),
         pytest.param(None, Echo(OPTIONS={"level": 1, "fast": True}), CPU, id="another option"),

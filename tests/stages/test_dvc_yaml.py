@@ -2,13 +2,14 @@
 
 import re
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from stages.lists import listed
-from tests.stages import PARAMS, ROOT
+from tests.stages import PARAMS, ROOT, document, with_bfloat16, write_params
 
 STAGES: dict[str, dict[str, Any]] = {
     name: stage.get("do", stage)
@@ -30,6 +31,15 @@ def test_lists_are_those_of_params_in_the_same_order(stage: str) -> None:
     assert [dep for dep in paths(stage, "deps") if dep in wanted] == wanted
     others = [dep for dep in paths(stage, "deps") if dep not in wanted]
     assert [dep for dep in others if not dep.startswith(NOT_LISTED)] == []
+
+
+def test_bfloat16_is_packed_and_validated_and_what_reports_boots_is_not_it(tmp_path: Path) -> None:
+    lists = listed(write_params(tmp_path, with_bfloat16(document())))
+    assert {"build/trt_cache/x86_64/ov2026.4_bf16", "build/archives/cpu-bf16-cache-x86_64.tar.zst"} <= {
+        *lists["validate"]
+    }
+    assert "build/engines/cpu-bf16/${key}" in lists["check"]
+    assert lists["report"] == listed(PARAMS)["report"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

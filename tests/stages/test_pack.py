@@ -1,5 +1,6 @@
 """An archive holds exactly what params.yaml asks for, or is not written."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ from morphstream.artifact.archive import describe
 from morphstream.artifact.digest import digest_of_file
 from morphstream.artifact.errors import ManifestError, ToolchainMismatchError
 from stages.files import ARCHIVES, BUILD, CACHES
-from stages.pack import cache_files, model_files
+from stages.pack import cache_files, latest_caches, model_files, pack_cache
 from stages.params import ArchiveOptions, Params
-from tests.stages import PARAMS, refusal, run_stage, write_params
+from tests.stages import PARAMS, read_json, refusal, run_stage, write_json, write_params
 
 CACHE = CACHES / "x86_64/ov2026.4"
 CPU, MODELS = ARCHIVES / "cpu-cache-x86_64.tar.zst", ARCHIVES / "models-core-masks.tar.zst"
@@ -51,6 +52,21 @@ def test_what_lies_in_a_cache_unnamed_is_not_packed(built: Params) -> None:
     (CACHE / "left_over.engine").write_bytes(b"of an earlier run")
     pack("cpu")
     assert not [name for name in describe(CPU).files if "left_over" in name or ".gitignore" in name]
+
+
+def test_the_latest_cache_in_bfloat16_is_packed_beside_that_in_single_precision(built: Params) -> None:
+    manifest = read_json(CACHE / "manifest.json") | {"cache_key": "x86_64/ov2026.4_bf16"}
+    for file in manifest["engine_files"].values():
+        file["precision"] = "bf16"
+    shutil.copytree(CACHE, CACHES / manifest["cache_key"])
+    write_json(CACHES / manifest["cache_key"] / "manifest.json", manifest)
+    for older in ("ov2026.3", "ov2026.3_bf16"):
+        (CACHES / "x86_64" / older).mkdir()
+        (CACHES / "x86_64" / older / "manifest.json").write_bytes(b"{}")
+    assert [str(key) for key in latest_caches()] == ["x86_64/ov2026.4", "x86_64/ov2026.4_bf16"]
+    names = [pack_cache(key, built) for key in latest_caches()]
+    assert names == ["cpu-cache-x86_64", "cpu-bf16-cache-x86_64"]
+    assert len({digest_of_file(ARCHIVES / f"{name}.tar.zst") for name in names}) == 2
 
 
 @pytest.mark.parametrize("more", [["w600k_r50"], []], ids=["lacks a model", "has one too many"])

@@ -1,5 +1,6 @@
 """params.yaml says everything that is published, and whatever it can't mean is refused by the path of the fault."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from stages.params import ParamsError, load_params
-from tests.stages import PARAMS, document, write_params
+from tests.stages import PARAMS, ROOT, document, with_bfloat16, write_params
 
 # As their owners publish the files; None where the first fetch pins them.
 PINS: Mapping[str, tuple[str | None, int | None]] = {
@@ -60,6 +61,27 @@ def test_the_default_is_the_kit_for_the_cpu_and_three_archs() -> None:
         "rtx-sm89": "sm89/rtx1.7_ort1.31",
         "rtx-sm120": "sm120/rtx1.7_ort1.31",
     }
+
+
+def test_what_stands_there_commented_out_is_built_on_request(tmp_path: Path) -> None:
+    text, count = re.subn(
+        r"^  # ([a-z0-9-]+: \{cache_key: )", r"  \1", (ROOT / "params.yaml").read_text("utf-8"), flags=re.M
+    )
+    assert count == 3
+    (tmp_path / "params.yaml").write_text(text, "utf-8")
+    builds = load_params(tmp_path / "params.yaml").builds
+    assert set(builds) - set(PARAMS.builds) == {"cpu-bf16", "rtx-portable", "rtx-sm75"}
+    assert builds["cpu-bf16"].cache_key == "x86_64/ov2026.4_bf16"
+    assert len({build.archive for build in builds.values()}) == len(builds)
+
+
+def test_bfloat16_is_a_target_with_a_tolerance_of_its_own() -> None:
+    single, half = PARAMS.target("cpu"), PARAMS.target("cpu-bf16")
+    assert (single.target.precision, single.tolerance) == (None, None)
+    assert half.target.precision == "bf16"
+    assert half.tolerance is not None
+    assert half.tolerance.cosine <= min(model.tolerance.cosine for model in PARAMS.models.values())
+    assert {model.tolerance.labels for model in PARAMS.models.values()} == {0.001}
 
 
 def test_no_two_models_or_targets_are_published_under_one_name() -> None:
@@ -125,6 +147,39 @@ def test_no_two_models_or_targets_are_published_under_one_name() -> None:
         pytest.param("targets/rtx-portable/archs", [], "targets.rtx-portable.archs: ", id="portable for no arch"),
         pytest.param("targets/rtx-portable/archs", ["ada"], "targets.rtx-portable.archs: ", id="portable for a name"),
         pytest.param("targets/rtx-sm89/archs", ["sm89"], "targets.rtx-sm89.archs: ", id="archs of one arch"),
+        pytest.param("targets/cpu-bf16/precision", "fp16", "targets.cpu-bf16.precision: expected bf16", id="half"),
+        pytest.param(
+            "targets/cpu-bf16/precision", None, "targets.cpu-bf16.precision: expected bf16", id="no precision"
+        ),
+        pytest.param("targets/cpu-bf16/precision", ["bf16"], "targets.cpu-bf16.precision: ", id="precision as a list"),
+        pytest.param(
+            "targets/rtx-sm89/precision",
+            "bf16",
+            "targets.rtx-sm89.precision: expected no such key for builder tensorrt_rtx, seen 'bf16'",
+            id="precision of a GPU's target",
+        ),
+        pytest.param(
+            "targets/cpu/precision",
+            "bf16",
+            "targets.cpu: expected the key tolerance beside precision",
+            id="bfloat16 without a tolerance",
+        ),
+        pytest.param(
+            "targets/cpu-bf16/tolerance", 0.9, "targets.cpu-bf16.tolerance: ", id="target's tolerance a number"
+        ),
+        pytest.param(
+            "targets/cpu-bf16/tolerance/cosine",
+            1,
+            "targets.cpu-bf16.tolerance.cosine: ",
+            id="target's cosine an integer",
+        ),
+        pytest.param("targets/cpu-bf16/tolerance/labels", 1, "targets.cpu-bf16.tolerance.labels: ", id="all labels"),
+        pytest.param(
+            "targets/cpu-bf16/tolerance/psnr",
+            50.0,
+            "targets.cpu-bf16.tolerance.psnr: expected one of cosine, levels, labels",
+            id="unknown key of a tolerance",
+        ),
         pytest.param("targets/cpu/arch", "x87", "targets.cpu: expected an arch", id="unknown arch"),
         pytest.param("targets/cpu/builder", "tvm", "targets.cpu: expected an arch, a builder", id="unknown builder"),
         pytest.param("targets/cpu/toolchain", {}, "targets.cpu: ", id="no toolchain"),
@@ -159,7 +214,20 @@ def test_a_wrong_value_is_refused_by_its_path(tmp_path: Path, where: str, value:
     assert len(str(error.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("where", ["hub", "models/xseg_1/sha256", "models/xseg_1/licence", "archive/level"])
+def test_bfloat16_is_not_built_under_the_cache_key_of_single_precision(tmp_path: Path) -> None:
+    data = with_bfloat16(document())
+    data["build_targets"]["cpu-bf16"]["cache_key"] = "x86_64/ov2026.4"
+    expected = (
+        r"^params\.yaml: build_targets\.cpu-bf16\.cache_key: expected x86_64/ov2026\.4_bf16, as targets\.cpu-bf16"
+    )
+    with pytest.raises(ParamsError, match=expected):
+        write_params(tmp_path, data)
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["hub", "models/xseg_1/sha256", "models/xseg_1/licence", "archive/level", "targets/cpu-bf16/tolerance/levels"],
+)
 def test_a_missing_key_is_refused_by_its_path(tmp_path: Path, where: str) -> None:
     data = document()
     *above, last = where.split("/")

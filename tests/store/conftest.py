@@ -49,7 +49,10 @@ def publish(root: Path, *keys: str, build: int = 0, files: Sequence[str] = tuple
             (cache / name).write_bytes(data)
             group, made_from, kind = FILES[name]
             digest = digest_of_file(cache / name)
-            engine_files[name] = EngineFile(group=group, onnx_model=made_from, digest=digest, kind=kind)
+            precision = CacheKey.parse(key).precision
+            engine_files[name] = EngineFile(
+                group=group, onnx_model=made_from, digest=digest, kind=kind, precision=precision
+            )
         write_manifest(cache, EngineManifest(cache_key=CacheKey.parse(key), engine_files=engine_files))
         entries[archive_of(key)] = packed(root, archive_of(key), key, [*files, "manifest.json"])
     model = root / "model.onnx"

@@ -38,6 +38,22 @@ def test_gpus_are_told_with_their_driver(store: Store) -> None:
     assert "would use  none: install morphstream[cpu], [gpu] or [rtx]" in lines
 
 
+def test_bfloat16_is_told_with_the_cpu_and_not_what_would_be_used(store: Store) -> None:
+    lines = diagnose(store, replace(MACHINE, has_bfloat16=True)).lines
+    assert "machine    x86_64 with bfloat16" in lines
+    assert f"would use  {CPU}" in lines
+
+
+def test_a_store_in_bfloat16_is_usable_where_the_cpu_has_it_alone(store: Store, tmp_path: Path) -> None:
+    layout = publish(tmp_path / "layout", CPU, f"{CPU}_bf16")
+    boot(store, target="cpu-bf16", source=layout, machine=MACHINE)
+    assert diagnose(store, replace(MACHINE, has_bfloat16=True)).is_usable
+    diagnosis = diagnose(store, MACHINE)
+    assert not diagnosis.is_usable
+    expected = f"{CPU}_bf16: expected a CPU with bfloat16, seen one without; use another machine, or boot for this"
+    assert diagnosis.lines[-1] == f"usable     no: {expected} machine"
+
+
 def _empty(store: Store) -> None:
     (store.path / "current.json").unlink()
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from morphstream.artifact.target import ARCH
-from morphstream.store.machine import Gpus, Machine, probe_gpus, probe_libraries, probe_machine
+from morphstream.store.machine import Gpus, Machine, probe_bfloat16, probe_gpus, probe_libraries, probe_machine
 
 Installer = Callable[..., None]
 
@@ -101,6 +101,28 @@ def test_the_provider_for_rtx_tells_the_version_of_the_library_it_carries(instal
 def test_a_machine_has_versions_in_digits_and_dots() -> None:
     with pytest.raises(ValueError, match=r"expected a version of openvino such as 1\.24\.4, seen '2026'"):
         Machine(arch="x86_64", gpu_archs=(), libraries={"openvino": "2026"})
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "has_bfloat16"),
+    [
+        pytest.param("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16 sse2\n", True, id="AVX-512"),
+        pytest.param("processor\t: 0\nflags\t\t: fpu amx_bf16 amx_tile\n", True, id="AMX"),
+        pytest.param("processor\t: 0\nflags\t\t: fpu avx512f avx512_vnni\n", False, id="AVX-512 without bfloat16"),
+        pytest.param("processor\t: 0\nmodel name\t: avx512_bf16\nflags\t\t: fpu\n", False, id="in its name alone"),
+        pytest.param("processor\t: 0\nFeatures\t: fp asimd bf16\n", False, id="another arch"),
+        pytest.param("", False, id="nothing"),
+    ],
+)
+def test_a_cpu_has_bfloat16_where_linux_lists_instructions_for_it(
+    tmp_path: Path, cpuinfo: str, has_bfloat16: bool
+) -> None:
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    assert probe_bfloat16(tmp_path / "cpuinfo") is has_bfloat16
+
+
+def test_where_linux_says_nothing_there_is_no_bfloat16(tmp_path: Path) -> None:
+    assert probe_bfloat16(tmp_path / "cpuinfo") is False
 
 
 def test_this_machine_can_be_probed() -> None:

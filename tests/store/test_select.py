@@ -17,7 +17,11 @@ LIBRARIES = {
     "tensorrt": "10.14.1",
 }
 WORKSTATION = Machine(arch="x86_64", gpu_archs=("sm120", "sm89"), libraries=LIBRARIES, driver="575.57")
-PUBLISHED = "x86_64/ov2026.4 sm86/rtx1.7_ort1.31 sm89/rtx1.7_ort1.31 sm89/trt10.9_ort1.22 sm89/trt10.14_ort1.24"
+BFLOAT16 = replace(MACHINE, has_bfloat16=True)
+PUBLISHED = (
+    "x86_64/ov2026.4 x86_64/ov2026.4_bf16 sm86/rtx1.7_ort1.31 sm89/rtx1.7_ort1.31 sm89/trt10.9_ort1.22 "
+    "sm89/trt10.14_ort1.24"
+)
 
 
 def keys_of(names: str) -> list[CacheKey]:
@@ -28,6 +32,7 @@ def keys_of(names: str) -> list[CacheKey]:
     ("machine", "expected"),
     [
         pytest.param(MACHINE, "x86_64/ov2026.4", id="a CPU"),
+        pytest.param(BFLOAT16, "x86_64/ov2026.4", id="a CPU with bfloat16"),
         pytest.param(replace(MACHINE, arch="aarch64"), "aarch64/ov2026.4", id="an Arm CPU"),
         pytest.param(replace(MACHINE, arch="riscv64"), "", id="a CPU that nothing is built for"),
         pytest.param(replace(MACHINE, libraries={"onnxruntime": "1.31.1"}), "", id="no builder's libraries"),
@@ -50,6 +55,11 @@ def test_candidates_are_what_the_machine_can_run(machine: Machine, expected: str
     [
         pytest.param(MACHINE, "auto", "x86_64/ov2026.4", id="auto on a CPU"),
         pytest.param(WORKSTATION, "auto", "sm89/rtx1.7_ort1.31", id="auto on the GPU there is an archive for"),
+        pytest.param(BFLOAT16, "auto", "x86_64/ov2026.4", id="auto on a CPU with bfloat16"),
+        pytest.param(BFLOAT16, "cpu", "x86_64/ov2026.4", id="single precision on a CPU with bfloat16"),
+        pytest.param(BFLOAT16, "cpu-bf16", "x86_64/ov2026.4_bf16", id="bfloat16 by name"),
+        pytest.param(MACHINE, "cpu-bf16", "x86_64/ov2026.4_bf16", id="bfloat16 that the machine hasn't"),
+        pytest.param(BFLOAT16, "x86_64/ov2026.4_bf16", "x86_64/ov2026.4_bf16", id="bfloat16 by its cache key"),
         pytest.param(WORKSTATION, "cpu", "x86_64/ov2026.4", id="the CPU of a machine with GPUs"),
         pytest.param(MACHINE, "rtx-sm86", "sm86/rtx1.7_ort1.31", id="a GPU that the machine hasn't"),
         pytest.param(MACHINE, "trt-sm89", "sm89/trt10.14_ort1.24", id="the newest of several"),
@@ -103,6 +113,29 @@ def test_a_target_selects_one_published_key(machine: Machine, target: str, expec
             id="no library at all",
         ),
         pytest.param(
+            BFLOAT16,
+            "x86_64/ov2026.4_bf16",
+            "auto",
+            "expected an archive for x86_64/ov2026.4, seen x86_64/ov2026.4_bf16, which has to be named; "
+            "run `dvc repro`",
+            id="bfloat16 alone, which is never chosen",
+        ),
+        pytest.param(
+            BFLOAT16,
+            "x86_64/ov2026.3 x86_64/ov2026.4_bf16",
+            "auto",
+            "expected an archive for x86_64/ov2026.4, seen x86_64/ov2026.3 (OpenVINO 2026.3); "
+            "install openvino 2026.3 or rebuild",
+            id="another OpenVINO beside bfloat16",
+        ),
+        pytest.param(
+            BFLOAT16,
+            "x86_64/ov2026.4",
+            "cpu-bf16",
+            "expected an archive for cpu-bf16, seen x86_64/ov2026.4; build it or name another",
+            id="bfloat16 that isn't published",
+        ),
+        pytest.param(
             MACHINE,
             "",
             "auto",
@@ -126,9 +159,9 @@ def test_a_refusal_names_the_closest_key_and_what_differs(
     assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("target", ["", "gpu", "rtx", "x86_64", "x86_64/ov2026"])
+@pytest.mark.parametrize("target", ["", "gpu", "rtx", "x86_64", "x86_64/ov2026", "cpu-fp16"])
 def test_what_is_no_target_is_the_callers_mistake(target: str) -> None:
-    with pytest.raises(ValueError, match="expected auto, cpu, rtx-smNN, trt-smNN or a cache key, seen"):
+    with pytest.raises(ValueError, match="expected auto, cpu, cpu-bf16, rtx-smNN, trt-smNN or a cache key, seen"):
         select(MACHINE, [], target)
 
 
@@ -138,9 +171,25 @@ def test_what_is_no_target_is_the_callers_mistake(target: str) -> None:
         pytest.param("sm89/rtx1.7_ort1.31", "expected arch sm89, seen x86_64; use a machine", id="arch"),
         pytest.param("aarch64/ov2026.4", "expected arch aarch64, seen x86_64; use a machine", id="CPU"),
         pytest.param("x86_64/ov2026.3", "expected OpenVINO 2026.3, seen 2026.4.1; install", id="version"),
+        pytest.param("x86_64/ov2026.4_bf16", "expected a CPU with bfloat16, seen one without; use", id="bfloat16"),
+        pytest.param(
+            "x86_64/ov2026.3_bf16",
+            "expected OpenVINO 2026.3 and a CPU with bfloat16, seen 2026.4.1 and one without; install",
+            id="bfloat16 and a version",
+        ),
         pytest.param("x86_64/ov2026.40", "expected OpenVINO 2026.40, seen 2026.4.1; install", id="longer version"),
     ],
 )
 def test_engines_of_another_machine_are_not_usable(key: str, expected: str) -> None:
     with pytest.raises(NoEngineError, match=f"^{key}: {expected}.*, or boot for this machine$"):
         check_usable(CacheKey.parse(key), MACHINE)
+
+
+def test_engines_in_bfloat16_are_usable_on_a_cpu_that_has_it() -> None:
+    check_usable(CacheKey.parse("x86_64/ov2026.4_bf16"), BFLOAT16)
+
+
+def test_of_several_in_bfloat16_the_usable_is_selected() -> None:
+    keys = keys_of("x86_64/ov2026.4_bf16 x86_64/ov2026.5_bf16 x86_64/ov2026.6")
+    assert str(select(BFLOAT16, keys, "cpu-bf16")) == "x86_64/ov2026.4_bf16"
+    assert str(select(MACHINE, keys, "cpu-bf16")) == "x86_64/ov2026.5_bf16"

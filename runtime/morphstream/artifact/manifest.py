@@ -80,7 +80,7 @@ class EngineManifest:
         toolchain: Exact version of each library that decided the bytes; None where the manifest does not say.
 
     Raises:
-        ManifestError: A value is not of that form, or the toolchain is not the cache key's.
+        ManifestError: A value is not of that form, or the toolchain or a precision is not the cache key's.
     """
 
     cache_key: CacheKey
@@ -91,6 +91,8 @@ class EngineManifest:
         fields.check_names("engine_files", self.engine_files, vocabulary.FILE_NAME)
         if self.toolchain is not None:
             _check_toolchain(self.toolchain, self.cache_key)
+        for name, file in self.engine_files.items():
+            _check_precision(name, file, self.cache_key)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -295,3 +297,13 @@ def _check_toolchain(toolchain: Mapping[str, str], key: CacheKey) -> None:
         if exact.split(".")[:2] != declared.split("."):
             where = fields.path_of("toolchain", library)
             raise ManifestError(where, f"expected {declared}, as in the cache key, seen {exact}")
+
+
+def _check_precision(name: str, file: EngineFile, key: CacheKey) -> None:
+    """Check that a model's file has the cache key's precision, and that of a CPU's engines the key says bf16."""
+    where = f"{fields.path_of('engine_files', name)}.precision"
+    if key.precision is not None and file.onnx_model is not None and file.precision != key.precision:
+        seen = fields.shown(file.precision) if file.precision else "no such key"
+        raise ManifestError(where, f"expected {key.precision}, as in the cache key, seen {seen}")
+    if key.builder == "openvino" and key.precision is None and file.precision == "bf16":
+        raise ManifestError(where, f'expected a cache key that ends in _bf16, seen "{key}"')

@@ -1,4 +1,4 @@
-"""What an engine is built for: arch, builder and exact toolchain, and the cache key they are published under."""
+"""What engines are built for: arch, builder, toolchain and precision, and the cache key they are published under."""
 
 import re
 from collections.abc import Mapping
@@ -15,15 +15,19 @@ KEY_LIBRARIES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "tensorrt": (("trt", "tensorrt"), ("ort", "onnxruntime")),
 }
 
+# What a cache key of each builder may end in: a precision that all its engines calculate in.
+KEY_PRECISIONS: Mapping[str, tuple[str, ...]] = {"openvino": ("bf16",), "tensorrt_rtx": (), "tensorrt": ()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheKey:
-    """The published name of a target's engine cache, such as ``sm89/trt10.14_ort1.24``.
+    """The published name of a target's engine cache, such as ``sm89/trt10.14_ort1.24`` or ``x86_64/ov2026.4_bf16``.
 
     Attributes:
         arch: ``sm89``, ``x86_64``, ...
         builder: ``openvino``, ``tensorrt_rtx`` or ``tensorrt``.
         versions: ``major.minor`` of each library in the name, by library.
+        precision: What all its engines calculate in, ``bf16`` and of ``openvino`` alone; None where the key says none.
 
     Raises:
         ValueError: A part is not of that form.
@@ -32,6 +36,7 @@ class CacheKey:
     arch: str
     builder: str
     versions: tuple[tuple[str, str], ...]
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         if not ARCH.fullmatch(self.arch):
@@ -42,6 +47,9 @@ class CacheKey:
         for library, version in self.versions:
             if not re.fullmatch(r"[0-9]+\.[0-9]+", version):
                 raise ValueError(f"expected {library} as major.minor, seen {version!r}")
+        if self.precision is not None and self.precision not in KEY_PRECISIONS[self.builder]:
+            allowed = " or ".join(("none", *KEY_PRECISIONS[self.builder]))
+            raise ValueError(f"expected precision {allowed} for {self.builder}, seen {self.precision!r}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -52,15 +60,16 @@ class CacheKey:
         """
         for builder, libraries in KEY_LIBRARIES.items():
             pattern = "([a-z0-9_]+)/" + "_".join(rf"{tag}([0-9]+\.[0-9]+)" for tag, _ in libraries)
-            if found := re.fullmatch(pattern, text):
-                arch, *versions = found.groups()
-                names = (library for _, library in libraries)
-                return cls(arch=arch, builder=builder, versions=tuple(zip(names, versions, strict=True)))
+            if found := re.fullmatch(pattern + "(?:_([a-z][a-z0-9]*))?", text):
+                arch, *numbers, precision = found.groups()
+                versions = tuple(zip((library for _, library in libraries), numbers, strict=True))
+                return cls(arch=arch, builder=builder, versions=versions, precision=precision)
         raise ValueError(f"expected a cache key such as sm89/trt10.14_ort1.24, seen {text!r}")
 
     def __str__(self) -> str:
         tags = {library: tag for tag, library in KEY_LIBRARIES[self.builder]}
-        return f"{self.arch}/" + "_".join(f"{tags[library]}{version}" for library, version in self.versions)
+        parts = [f"{tags[library]}{version}" for library, version in self.versions]
+        return f"{self.arch}/" + "_".join([*parts, self.precision] if self.precision else parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +80,16 @@ class Target:
         arch: Instruction set of the machine or GPU.
         builder: The program that makes the engines.
         toolchain: Exact version of each library that decides engine bytes, by library.
+        precision: As in its cache key.
 
     Raises:
-        ValueError: The builder is unknown, or the toolchain lacks a library of its cache key.
+        ValueError: The builder is unknown or has no such precision, or the toolchain lacks a library of its cache key.
     """
 
     arch: str
     builder: str
     toolchain: Mapping[str, str]
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         for library, version in self.toolchain.items():
@@ -93,4 +104,4 @@ class Target:
         if missing := [library for library in libraries if library not in self.toolchain]:
             raise ValueError(f"expected a toolchain with {libraries}, seen one without {missing}")
         versions = tuple((library, ".".join(self.toolchain[library].split(".")[:2])) for library in libraries)
-        return CacheKey(arch=self.arch, builder=self.builder, versions=versions)
+        return CacheKey(arch=self.arch, builder=self.builder, versions=versions, precision=self.precision)

@@ -49,9 +49,10 @@ def _lines_of_machine(machine: Machine) -> list[str]:
     gpus = f"{', '.join(machine.gpu_archs)}, driver {machine.driver}" if machine.gpu_archs else "none"
     reason = f" ({machine.no_gpu})" if machine.no_gpu else ""
     libraries = ", ".join(f"{library} {version}" for library, version in machine.libraries.items())
+    bfloat16 = " with bfloat16" if machine.has_bfloat16 else ""
     key = next(map(str, candidates(machine)), "none: install morphstream[cpu], [gpu] or [rtx]")
     return [
-        f"machine    {machine.arch}",
+        f"machine    {machine.arch}{bfloat16}",
         f"gpus       {gpus}{reason}",
         f"libraries  {libraries or 'none'}",
         f"would use  {key}",

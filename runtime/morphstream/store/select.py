@@ -8,6 +8,7 @@ from morphstream.artifact.target import ARCH, KEY_LIBRARIES, CacheKey, Target
 from morphstream.store.machine import Machine
 
 _GPU_BUILDERS = {"rtx": "tensorrt_rtx", "trt": "tensorrt"}  # by the prefix of a target's name, best first
+_CPU_PRECISIONS: Mapping[str, str | None] = {"cpu": None, "cpu-bf16": "bf16"}  # by the target's name
 _SPELLINGS: Mapping[str, str] = {
     "openvino": "OpenVINO",
     "onnxruntime": "ONNX Runtime",
@@ -25,7 +26,7 @@ class _Obstacle(NamedTuple):
 
 
 def candidates(machine: Machine) -> tuple[CacheKey, ...]:
-    """Return the cache keys whose engines the machine can run, best first."""
+    """Return the cache keys whose engines the machine can run, best first; none in bfloat16, which is asked for."""
     pairs = [(arch, builder) for arch in machine.gpu_archs for builder in _GPU_BUILDERS.values()]
     return tuple(
         Target(arch=arch, builder=builder, toolchain=machine.libraries).cache_key
@@ -40,17 +41,17 @@ def select(machine: Machine, published: Iterable[CacheKey], target: str) -> Cach
     Args:
         machine: What the engines should run on.
         published: What there is to choose from.
-        target: ``auto`` for the best that the machine can run; ``cpu``, ``rtx-sm89``, ``trt-sm89`` or a cache
-            key for that one, whether the machine can run it or not: images are prepared elsewhere.
+        target: ``auto`` for the best that the machine can run, never in bfloat16; ``cpu``, ``cpu-bf16``, ``rtx-sm89``,
+            ``trt-sm89`` or a cache key for that one, whether the machine can run it or not: images are prepared
+            elsewhere.
 
     Raises:
         ValueError: The target is none of these.
         NoEngineError: None is published that fits; names the fact in which the closest differs.
     """
     keys = sorted(published, key=str)
-    mine = candidates(machine)
     if target == "auto":
-        found = [key for key in mine if key in keys]
+        found = [key for key in candidates(machine) if key in keys]
         if not found:
             raise _refusal(machine, keys)
         return found[0]
@@ -58,7 +59,7 @@ def select(machine: Machine, published: Iterable[CacheKey], target: str) -> Cach
     if not found:
         seen = ", ".join(map(str, keys)) or "none with engines"
         raise NoEngineError(f"expected an archive for {target}, seen {seen}; build it or name another")
-    return max(found, key=lambda key: (key in mine, _version_numbers(key)))
+    return max(found, key=lambda key: (not _obstacles(key, machine), _version_numbers(key)))
 
 
 def check_usable(key: CacheKey, machine: Machine) -> None:
@@ -74,17 +75,18 @@ def check_usable(key: CacheKey, machine: Machine) -> None:
 
 def _named(machine: Machine, keys: Sequence[CacheKey], target: str) -> list[CacheKey]:
     """Return the keys that a target's name means; several where they differ in versions."""
-    if target == "cpu":
-        return [key for key in keys if (key.arch, key.builder) == (machine.arch, "openvino")]
+    if target in _CPU_PRECISIONS:
+        wanted = (machine.arch, "openvino", _CPU_PRECISIONS[target])
+        return [key for key in keys if (key.arch, key.builder, key.precision) == wanted]
     prefix, _, arch = target.partition("-")
     if (builder := _GPU_BUILDERS.get(prefix)) and ARCH.fullmatch(arch):
         return [key for key in keys if (key.arch, key.builder) == (arch, builder)]
     try:
-        wanted = CacheKey.parse(target)
+        named = CacheKey.parse(target)
     except ValueError as error:
-        rule = "auto, cpu, rtx-smNN, trt-smNN or a cache key"
+        rule = "auto, cpu, cpu-bf16, rtx-smNN, trt-smNN or a cache key"
         raise ValueError(f"target: expected {rule}, seen {target!r}; name one of these") from error
-    return [key for key in keys if key == wanted]
+    return [key for key in keys if key == named]
 
 
 def _version_numbers(key: CacheKey) -> list[int]:
@@ -96,7 +98,7 @@ def _has_arch(key: CacheKey, machine: Machine) -> bool:
 
 
 def _obstacles(key: CacheKey, machine: Machine) -> list[_Obstacle]:
-    """Return what keeps the machine from running a key: its arch, which nothing mends, or its libraries."""
+    """Return what keeps the machine from running a key: its arch, which nothing mends, its libraries or its CPU."""
     if not _has_arch(key, machine):
         seen = ", ".join((machine.arch, *machine.gpu_archs))
         return [_Obstacle(f"arch {key.arch}", seen, f"use a machine with {key.arch}")]
@@ -106,13 +108,17 @@ def _obstacles(key: CacheKey, machine: Machine) -> list[_Obstacle]:
         if seen.split(".")[:2] != version.split("."):
             needed = f"{_SPELLINGS[library]} {version}"
             found.append(_Obstacle(needed, seen, f"install {library} {version}"))
+    if key.precision == "bf16" and not machine.has_bfloat16:
+        found.append(_Obstacle("a CPU with bfloat16", "one without", "use another machine"))
     return found
 
 
-def _refusal(machine: Machine, keys: Sequence[CacheKey]) -> NoEngineError:
+def _refusal(machine: Machine, published: Sequence[CacheKey]) -> NoEngineError:
     expected = f"expected an archive for {next(iter(candidates(machine)), machine.arch)}"
+    keys = [key for key in published if key.precision is None]
     if not keys:
-        return NoEngineError(f"{expected}, seen none with engines; run `dvc repro`")
+        seen = f"{published[0]}, which has to be named" if published else "none with engines"
+        return NoEngineError(f"{expected}, seen {seen}; run `dvc repro`")
     closest = min(keys, key=lambda key: (not _has_arch(key, machine), len(_obstacles(key, machine))))
     needed, _, remedy = (" and ".join(facts) for facts in zip(*_obstacles(closest, machine), strict=True))
     return NoEngineError(f"{expected}, seen {closest} ({needed}); {remedy} or rebuild")
