@@ -73,11 +73,12 @@ def declarations(params: Params) -> Iterator[tuple[str, dict[str, object]]]:
         OSError: A source file can't be read.
     """
     sources = {files: source_digest(*files) for files in (_FETCH, _PREPARE, _CHECK)}
+    own = {name: asdict(build.target.tolerance) for name, build in params.builds.items() if build.target.tolerance}
     for model in params.models.values():
         yield f"fetch/{model.name}", {**_origin(params, model), "source": sources[_FETCH]}
         choices = {key: getattr(model, key) for key in ("role", "group", "precision", "inputs", "batches")}
         yield f"prepare/{model.name}", {**choices, "source": sources[_PREPARE]}
-        bounds = {"tolerance": asdict(model.tolerance), "targets": list(params.builds)}
+        bounds = {"tolerance": asdict(model.tolerance), "targets": list(params.builds), "tolerances": own}
         yield f"check/{model.name}", {**bounds, "source": sources[_CHECK]}
     for build in params.builds.values():
         yield (
@@ -98,7 +99,7 @@ def builder_source(options: TargetOptions) -> str:
         OSError: It can't be read.
     """
     builder = options.target.builder
-    parts = ("builders/ep_context.py",) if builder == "tensorrt_rtx" else ()
+    parts = ("builders/ep_context.py",) if builder != "openvino" else ()
     return source_digest("compile.py", "builders/__init__.py", f"builders/{builder}.py", *parts)
 
 

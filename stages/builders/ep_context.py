@@ -1,8 +1,9 @@
 """The small ONNX file with which ONNX Runtime opens an engine that lies beside it.
 
 Its one node is ``EPContext`` of domain com.microsoft; it names the engine by a relative path, and its inputs and
-outputs are the prepared model's.
-Source: ONNX Runtime, "EP context design"; NVIDIA's TensorRT-RTX-EP-ABI, ``onnx_ctx_model_helper.cc``.
+outputs are the prepared model's. The model's metadata name the batches that the engine is for.
+Source: ONNX Runtime, "EP context design", and its ``tensorrt/onnx_ctx_model_helper.cc``; the file of that name in
+NVIDIA's TensorRT-RTX-EP-ABI.
 """
 
 import numpy as np
@@ -11,16 +12,16 @@ from onnx import helper
 
 from stages.builders import Order, Tensor
 
-_IR_VERSION, _OPSET = 10, 21  # that every ONNX Runtime with this provider reads
-_PROVIDER = "NvTensorRTRTXExecutionProvider"
+_IR_VERSION, _OPSET = 10, 21  # that every ONNX Runtime with these providers reads
 
 
-def write_ep_context(order: Order, engine: str, *, sdk_version: str) -> str:
+def write_ep_context(order: Order, engine: str, *, source: str, sdk_version: str) -> str:
     """Write ``STEM_ctx.onnx`` into the order's folder and return its name.
 
     Args:
         order: What was built.
         engine: Name of the engine, in the same folder.
+        source: ONNX Runtime's name of the provider that opens it.
         sdk_version: Of the library that built it.
 
     Raises:
@@ -38,14 +39,22 @@ def write_ep_context(order: Order, engine: str, *, sdk_version: str) -> str:
         ep_sdk_version=sdk_version,
         hardware_architecture=",".join(arch.removeprefix("sm") for arch in order.archs),
         partition_name=order.stem,
-        source=_PROVIDER,
+        source=source,
     )
     graph = helper.make_graph([node], order.stem, _values(order.inputs), _values(order.outputs))
     opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
     model = helper.make_model(graph, ir_version=_IR_VERSION, opset_imports=opsets, producer_name="morphstream")
+    if batches := _batches(order):
+        helper.set_model_props(model, {"batches": ",".join(map(str, batches))})
     name = f"{order.stem}_ctx.onnx"
     (order.folder / name).write_bytes(model.SerializeToString(deterministic=True))
     return name
+
+
+def _batches(order: Order) -> list[int]:
+    """Return the sizes of the dynamic batch; none where it is fixed."""
+    dynamic = [tensor.name for tensor in order.inputs if tensor.shape[:1] == (-1,)]
+    return sorted({shape[0] for name in dynamic for shape in order.shapes[name]})
 
 
 def _values(tensors: tuple[Tensor, ...]) -> list[onnx.ValueInfoProto]:

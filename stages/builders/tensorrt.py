@@ -13,6 +13,7 @@ from typing import Any
 from morphstream.artifact.errors import ModelError, NoEngineError
 from morphstream.store.machine import Machine, probe_libraries, probe_machine
 from stages.builders import Half, Options, Order
+from stages.builders.ep_context import write_ep_context
 
 OPTIONS: Options = {
     "trt_engine_cache_enable": True,
@@ -46,7 +47,9 @@ def _library_version() -> str | None:
 
 
 def build(order: Order, *, machine: Machine | None = None, runtime: Any = None) -> dict[str, str]:
-    """Write ``STEM*.engine`` and ``STEM*.profile``, and the arch's timing cache as it is after this build.
+    """Write an engine, and ``STEM_ctx.onnx``, with which ONNX Runtime opens it.
+
+    Beside them lie ``STEM*.profile``, and the arch's timing cache as it is after this build.
 
     Args:
         order: What is asked for.
@@ -74,10 +77,12 @@ def build(order: Order, *, machine: Machine | None = None, runtime: Any = None) 
     for timing in order.shared.glob("*.timing"):
         shutil.copyfile(timing, order.folder / timing.name)
     kinds = {path.name: _KINDS[path.suffix] for path in order.folder.iterdir() if path.suffix in _KINDS}
-    if "engine" not in kinds.values():
+    engines = [name for name, kind in kinds.items() if kind == "engine"]
+    if len(engines) != 1:  # of several, each would be a part of the model
         seen = ", ".join(sorted(kinds)) or "no file"
         raise ModelError(f"{order.model}: expected an engine of TensorRT, seen {seen}; look at the messages above")
-    return kinds
+    context = write_ep_context(order, engines[0], source=_PROVIDER, sdk_version=versions()["tensorrt"] or "")
+    return {**kinds, context: "ep_context"}
 
 
 def provider_options(order: Order) -> dict[str, str | bool | int]:

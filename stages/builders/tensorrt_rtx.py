@@ -15,6 +15,8 @@ from stages.builders.ep_context import write_ep_context
 OPTIONS: Options = {"strongly_typed": True, "timing_cache": False}
 HALF: Half = "file"
 
+_PROVIDER = "NvTensorRTRTXExecutionProvider"
+
 
 def versions() -> dict[str, str | None]:
     """Return the versions of TensorRT for RTX and of the runtime that loads its engines; None where not installed."""
@@ -58,7 +60,7 @@ def build(order: Order) -> dict[str, str]:
         raise _refused(order, errors)
     name = f"{order.stem}.engine"
     (order.folder / name).write_bytes(engine)
-    context = write_ep_context(order, name, sdk_version=versions()["tensorrt_rtx"] or "")
+    context = write_ep_context(order, name, source=_PROVIDER, sdk_version=versions()["tensorrt_rtx"] or "")
     return {name: "engine", context: "ep_context"}
 
 

@@ -1,31 +1,27 @@
 """Run engines of GPUs by ONNX Runtime, the one that was built, never another and never on the CPU instead.
 
-Source: onnxruntime.ai, "EP Context Cache Feature Design", "TensorRT Execution Provider" and "Using a Plugin
-Execution Provider Library"; NVIDIA, TensorRT-RTX-EP-ABI, "Installation".
+Source: onnxruntime.ai, "EP Context Cache Feature Design" and "TensorRT Execution Provider".
 """
 
 import shutil
 import tempfile
 from dataclasses import replace
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 import onnxruntime
 
-from morphstream.artifact.errors import ModelError, NoEngineError
+from morphstream.artifact.errors import ModelError, NoEngineError, SessionError
+from morphstream.session.onnxruntime import OnnxRuntimeSession
+from morphstream.session.provider import ERRORS, PROVIDERS, prepare_provider
 from morphstream.store.machine import Machine
 from morphstream.store.select import check_usable
 from stages.builders import tensorrt
 from stages.compile import order_of
 from stages.params import TargetOptions
 from stages.parity.figures import Arrays
-from stages.parity.run import RUNTIME_ERRORS, run_session
-
-PROVIDERS = {"tensorrt_rtx": "NvTensorRTRTXExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
-_PLUGINS = {"tensorrt_rtx": "onnxruntime_ep_nv_tensorrt_rtx"}  # packages that bring a provider
+from stages.parity.run import THREADS, in_parts, run_session
 
 
 def why_not(options: TargetOptions, machine: Machine) -> str:
@@ -38,8 +34,8 @@ def why_not(options: TargetOptions, machine: Machine) -> str:
     arch = next((arch for arch in machine.gpu_archs if arch in options.archs), target.arch)
     try:
         check_usable(replace(target.cache_key, arch=arch), machine)
-        _prepare_provider(target.builder)
-    except (NoEngineError, ModelError) as error:
+        prepare_provider(PROVIDERS[target.builder])
+    except (NoEngineError, SessionError) as error:
         return str(error)
     return ""
 
@@ -57,27 +53,25 @@ def run_gpu(
     try:
         if options.target.builder == "tensorrt":
             return _run_tensorrt(folder, options, prepared, inputs, rows)
-        return run_session(_open_context(folder, options.target.builder), inputs, rows=rows)
-    except RUNTIME_ERRORS as error:
+        return _run_context(folder, provider, inputs, rows)
+    except SessionError as error:
+        raise ModelError(f"{folder}: {error}") from None
+    except ERRORS as error:
         raise ModelError(f"{folder}: expected an engine for {provider}, seen {error}; compile it again") from None
 
 
-def _open_context(folder: Path, builder: str) -> onnxruntime.InferenceSession:
-    """Open the EPContext model beside an engine."""
-    provider = PROVIDERS[builder]
+def _run_context(folder: Path, provider: str, inputs: Arrays, rows: int) -> dict[str, npt.NDArray[Any]]:
+    """Run the EPContext model beside an engine, as the runtime does."""
     if (path := next(folder.glob("*.onnx"), None)) is None:
         raise ModelError(f"{folder}: expected an engine's EPContext model, seen none; compile it first")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are raised
-    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    if devices := _prepare_provider(builder):
-        options.add_provider_for_devices(devices[:1], {})
-        session = onnxruntime.InferenceSession(path, options, enable_fallback=0)
-    else:
-        session = onnxruntime.InferenceSession(path, options, providers=[provider], enable_fallback=0)
-    if session.get_providers()[0] != provider:
-        raise ModelError(f"{path}: expected it to run by {provider}, seen {session.get_providers()[0]}")
-    return session
+    session = OnnxRuntimeSession(path, provider=provider, threads=THREADS)
+
+    def run(part: Arrays) -> dict[str, npt.NDArray[Any]]:
+        return {name: array.copy() for name, array in session.run(part).items()}  # the next run overwrites it
+
+    outputs = in_parts(run, inputs, rows)
+    session.close()
+    return outputs
 
 
 def _run_tensorrt(
@@ -95,27 +89,3 @@ def _run_tensorrt(
                 f"{folder}: expected an engine that TensorRT takes as it is, seen {seen}; compile it again"
             )
     return outputs
-
-
-def _prepare_provider(builder: str) -> list[Any]:
-    """Make a builder's provider known to ONNX Runtime; return its devices, none for one that is built in.
-
-    Raises:
-        ModelError: ONNX Runtime has no such provider.
-    """
-    provider, seen = PROVIDERS[builder], ", ".join(onnxruntime.get_available_providers())
-    if provider in onnxruntime.get_available_providers():
-        return []
-    if (name := _PLUGINS.get(builder)) and find_spec(name):
-        try:
-            if not _devices(provider):
-                onnxruntime.register_execution_provider_library(provider, import_module(name).get_library_path())
-        except (*RUNTIME_ERRORS, OSError) as error:
-            seen = str(error)
-        if devices := _devices(provider):
-            return devices
-    raise ModelError(f"expected ONNX Runtime with {provider}, seen {seen}")
-
-
-def _devices(provider: str) -> list[Any]:
-    return [device for device in onnxruntime.get_ep_devices() if device.ep_name == provider]

@@ -1,34 +1,24 @@
-"""Run originals, prepared models and the CPU's engines, in single precision and on a fixed number of threads."""
+"""Run originals, prepared models and the CPU's engines, in a stated precision and on a fixed number of threads."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from morphstream.artifact.errors import ModelError
+from morphstream.session.provider import ERRORS, TYPES
 from stages.parity.figures import Arrays
 from stages.surgery.crop_input import Normalisation
 from stages.surgery.plan import Plan
 
+if TYPE_CHECKING:
+    import openvino
+
 THREADS = 2  # stated, so that figures repeat
-RUNTIME_ERRORS = (
-    states.EPFail,
-    states.Fail,
-    states.InvalidArgument,
-    states.InvalidGraph,
-    states.InvalidProtobuf,
-    states.NoModel,
-    states.NoSuchFile,
-    states.NotImplemented,
-    states.RuntimeException,
-    RuntimeError,
-    ValueError,
-)
-_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+HINTS = {"fp32": "f32", "bf16": "bf16"}  # OpenVINO's words, by precision
 
 
 def run_original(path: Path, plan: Plan, inputs: Arrays) -> Arrays:
@@ -85,37 +75,54 @@ def run_onnx(path: Path, inputs: Arrays, *, rows: int) -> dict[str, npt.NDArray[
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], enable_fallback=0)
         return run_session(session, inputs, rows=rows)
-    except RUNTIME_ERRORS as error:
+    except ERRORS as error:
         raise ModelError(f"{path}: expected a model for ONNX Runtime, seen {error}; make it again") from None
 
 
 def run_session(session: onnxruntime.InferenceSession, inputs: Arrays, *, rows: int) -> dict[str, npt.NDArray[Any]]:
     """Run a session of ONNX Runtime, so many rows at once; inputs are cast to what it declares."""
     names = [value.name for value in session.get_outputs()]
-    arrays = {value.name: inputs[value.name].astype(_TYPES[value.type]) for value in session.get_inputs()}
+    arrays = {value.name: inputs[value.name].astype(TYPES[value.type]) for value in session.get_inputs()}
     return in_parts(lambda part: dict(zip(names, session.run(names, part), strict=True)), arrays, rows)
 
 
-def run_openvino(folder: Path, inputs: Arrays, *, rows: int) -> dict[str, npt.NDArray[Any]]:
-    """Run an engine of OpenVINO in single precision, so many rows at once.
+def run_openvino(folder: Path, inputs: Arrays, *, precision: str, rows: int) -> dict[str, npt.NDArray[Any]]:
+    """Run an engine of OpenVINO in a precision, so many rows at once.
 
     Raises:
-        ModelError: There is none, or OpenVINO can't run it.
+        ModelError: There is none, or OpenVINO can't run it in that precision.
     """
-    import openvino  # here, as it takes long to load
-
     if (path := next(folder.glob("*.xml"), None)) is None:
         raise ModelError(f"{folder}: expected an engine of OpenVINO, seen none; compile it first")
-    config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": THREADS}
     try:
-        compiled = openvino.Core().compile_model(path, "CPU", config)
+        compiled = compile_openvino(path, precision)
 
         def run(part: Arrays) -> dict[str, npt.NDArray[Any]]:
             return {name: array for value, array in compiled(part).items() for name in value.names}
 
         return in_parts(run, inputs, rows)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
     except RuntimeError as error:
         raise ModelError(f"{path}: expected an engine for OpenVINO, seen {error}; compile it again") from None
+
+
+def compile_openvino(model: "Path | openvino.Model", precision: str) -> "openvino.CompiledModel":
+    """Compile an engine for this CPU in a precision of `HINTS`, and in no other.
+
+    OpenVINO takes a hint as one: it calculates in bfloat16 where asked for float16, and says so afterwards.
+
+    Raises:
+        ModelError: OpenVINO took another precision.
+        RuntimeError: It can't compile the engine.
+    """
+    import openvino  # here, as it takes long to load
+
+    config = {"INFERENCE_PRECISION_HINT": HINTS[precision], "INFERENCE_NUM_THREADS": THREADS}
+    compiled = openvino.Core().compile_model(model, "CPU", config)
+    if (seen := compiled.get_property("INFERENCE_PRECISION_HINT").to_string()) != HINTS[precision]:
+        raise ModelError(f"expected OpenVINO to calculate in {HINTS[precision]}, seen {seen}; use another CPU")
+    return compiled
 
 
 def in_parts(

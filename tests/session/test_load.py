@@ -1,14 +1,23 @@
 """A model's engine and emap are opened from what a store holds, or refused with what is there instead."""
 
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from onnxruntime import get_available_providers as available_providers
 
 from morphstream.artifact.errors import NoEngineError, SessionError
+from morphstream.artifact.manifest import EngineFile
+from morphstream.artifact.target import CacheKey
+from morphstream.session import onnxruntime, openvino
 from morphstream.session.load import load_emap, open_session
 from morphstream.session.openvino import OpenVINOSession
-from morphstream.store.store import Store
+from morphstream.session.provider import RTX, TENSORRT
+from morphstream.store.store import Installed, Store
 from stages.kit.swapper import emap
 
 
@@ -24,10 +33,75 @@ def test_a_folder_for_blobs_is_handed_on(booted: Store, tmp_path: Path) -> None:
     assert list((tmp_path / "blobs").iterdir())
 
 
-def test_an_engine_for_a_gpu_is_refused_with_what_to_do(booted_for_gpu: Store) -> None:
-    expected = "^det_10g: expected an engine of openvino, seen one of tensorrt_rtx; run: morphstream boot --target cpu$"
+def with_context(installed: Installed, cache_key: str = "sm89/rtx1.7_ort1.31") -> Installed:
+    """Return what a store holds, with an EPContext model beside its engine for a GPU."""
+    context = EngineFile(group="core", onnx_model="det_10g", digest=None, kind="ep_context")
+    files = {**installed.manifest.engine_files, "det_10g_ctx.onnx": context}
+    return replace(
+        installed, manifest=replace(installed.manifest, cache_key=CacheKey.parse(cache_key), engine_files=files)
+    )
+
+
+def test_the_cpus_threads_are_all_that_this_process_may_use(
+    booted: Store, booted_for_gpu: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(openvino, "OpenVINOSession", lambda *_, threads, **__: given.append(threads))
+    monkeypatch.setattr(onnxruntime, "OnnxRuntimeSession", lambda *_, threads, **__: given.append(threads))
+    for threads in (0, 3):
+        open_session(booted.current(), "xseg_1", threads=threads)
+        open_session(with_context(booted_for_gpu.current()), "det_10g", threads=threads)
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert given == [usable, usable, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("cache_key", "provider"),
+    [("sm89/rtx1.7_ort1.31", RTX), ("sm89/trt10.14_ort1.24", TENSORRT)],
+    ids=["TensorRT for RTX", "TensorRT"],
+)
+def test_an_engine_for_a_gpu_is_opened_by_its_builders_provider_or_refused_in_one_line(
+    booted_for_gpu: Store, cache_key: str, provider: str
+) -> None:
+    if provider in available_providers():
+        pytest.skip(f"has {provider}")
+    with pytest.raises(SessionError, match=f"^expected ONNX Runtime with {provider}, seen ") as caught:
+        open_session(with_context(booted_for_gpu.current(), cache_key), "det_10g")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_cuda_graph_is_handed_on(booted_for_gpu: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+    monkeypatch.setattr(onnxruntime, "OnnxRuntimeSession", lambda path, **choices: given.update(path=path, **choices))
+    installed = with_context(booted_for_gpu.current())
+    open_session(installed, "det_10g", threads=2, cuda_graph=True)
+    path = installed.folder / "det_10g_ctx.onnx"
+    assert given == {"path": path, "provider": RTX, "threads": 2, "cuda_graph": True}
+
+
+def test_without_onnx_runtime_an_engine_for_a_gpu_is_refused(
+    booted_for_gpu: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "morphstream.session.onnxruntime", None)
+    with pytest.raises(SessionError, match=r"^det_10g_ctx\.onnx: expected ONNX Runtime, seen .+; install it$"):
+        open_session(with_context(booted_for_gpu.current()), "det_10g")
+
+
+def test_an_engine_for_a_gpu_without_an_ep_context_model_is_refused_with_what_to_do(booted_for_gpu: Store) -> None:
+    expected = "^det_10g: expected an engine with its EPContext model, seen engine of tensorrt_rtx alone; .+ cpu$"
     with pytest.raises(SessionError, match=expected):
         open_session(booted_for_gpu.current(), "det_10g")
+
+
+def test_an_ep_context_model_of_a_builder_that_makes_none_is_refused(booted_for_gpu: Store) -> None:
+    expected = r"^det_10g_ctx\.onnx: expected an engine of tensorrt_rtx or tensorrt, seen one of openvino; "
+    with pytest.raises(SessionError, match=expected):
+        open_session(with_context(booted_for_gpu.current(), "x86_64/ov2026.4"), "det_10g")
+
+
+def test_onnx_runtime_is_loaded_by_engines_for_gpus_alone() -> None:
+    program = "import sys, morphstream.session.load; sys.exit('onnxruntime' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_a_model_that_is_not_held_is_refused_with_those_that_are(booted: Store) -> None:

@@ -11,7 +11,7 @@ from stages.declare import DECLARED, check_declared, declarations, source_digest
 from stages.lists import DVC_YAML
 from stages.params import Params
 from stages.prune import write_lists
-from tests.stages import ROOT, document, files_in, read_json, refusal, run_stage, write_params
+from tests.stages import ROOT, document, files_in, read_json, refusal, run_stage, with_bfloat16, write_params
 
 MODEL = "xseg_1"
 
@@ -62,6 +62,16 @@ def test_a_change_is_declared_to_its_own_stages_alone(
 ) -> None:
     before, after = declared(workspace), declared(workspace, change)
     assert {stage for stage in after if after[stage] != before[stage]} == stages
+
+
+def test_a_tolerance_of_a_target_is_declared_to_every_check_once_it_is_built(workspace: Path) -> None:
+    data = document()
+    put("targets/cpu-bf16/tolerance/levels", 9)(data)
+    assert dict(declarations(write_params(workspace, data))) == declared(workspace)
+    before, after = (dict(declarations(write_params(workspace, with_bfloat16(d)))) for d in (document(), data))
+    checks = {f"check/{name}" for name in data["models"]}
+    assert {stage for stage in after if after[stage] != before[stage]} == checks
+    assert {"compile/cpu-bf16", "index/cpu-bf16"} <= set(after)
 
 
 def test_with_origin_hub_a_pin_decides_what_is_fetched(workspace: Path) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
+import openvino
 import pytest
 from onnx import helper
 
 from morphstream.artifact.errors import ModelError
 from morphstream.face.geometry import ARCFACE_128, align
 from morphstream.face.swapper import FaceSwapper
+from morphstream.session.provider import PROVIDERS
 from morphstream.store.machine import Machine
 from morphstream.store.store import Store
 from stages.files import ENGINES, PREPARED
@@ -19,11 +21,11 @@ from stages.params import Params
 from stages.parity import gpu
 from stages.parity.figures import SINGLE, Figures, Form, coarsen, compare_outputs, figures_of, shortfall, worst
 from stages.parity.inputs import ALIGNED, POINTS5, sample_inputs
-from stages.parity.run import normalise, run_onnx, run_openvino, run_original
+from stages.parity.run import HINTS, normalise, run_onnx, run_openvino, run_original
 from stages.photos import astronaut
 from stages.surgery.crop_input import Normalisation
 from stages.surgery.plan import Output, Plan
-from tests.stages import PARAMS, files_in, model_of, original, read_json
+from tests.stages import PARAMS, files_in, model_of, needs_bfloat16, original, read_json
 
 NUMBERS: npt.NDArray[np.float64] = np.random.default_rng(12).standard_normal(2048)
 BESIDE: npt.NDArray[np.float64] = np.random.default_rng(13).standard_normal(2048)
@@ -77,6 +79,9 @@ def test_a_model_s_own_tolerance_is_kept_too() -> None:
     assert shortfall(figures_of(turned(0.99899), NUMBERS, "numbers"), own)
     assert shortfall(figures_of(off_by(2), off_by(0), "crop"), own) == ""
     assert shortfall(figures_of(off_by(3), off_by(0), "crop"), own)
+    own = replace(SINGLE, labels=0.02)
+    assert shortfall(figures_of(mislabelled(80), mislabelled(0), "labels"), own) == ""
+    assert shortfall(figures_of(mislabelled(81), mislabelled(0), "labels"), own)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +190,28 @@ def test_the_host_s_normalisation_is_the_owner_s() -> None:
 def test_a_broken_engine_of_the_cpu_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "engine.xml").write_bytes(b"something else")
     with pytest.raises(ModelError, match=r"engine\.xml: expected an engine for OpenVINO, seen "):
-        run_openvino(tmp_path, {}, rows=2)
+        run_openvino(tmp_path, {}, precision="fp32", rows=2)
+
+
+@needs_bfloat16
+def test_in_bfloat16_numbers_are_rounded_to_eight_bits_and_in_single_precision_not(built: Params) -> None:
+    folder, random = ENGINES / "cpu" / "xseg_1", np.random.default_rng(0)
+    inputs = {"crop": random.integers(0, 256, (2, 256, 256, 3)).astype(np.uint8)}
+    single, again = (run_openvino(folder, inputs, precision="fp32", rows=2)["mask"] for _ in range(2))
+    rounded = run_openvino(folder, inputs, precision="bf16", rows=2)["mask"]
+    np.testing.assert_array_equal(single, again)
+    assert rounded.dtype == single.dtype == np.float32
+    assert 1e-4 < np.abs(rounded - single).max() < 0.1
+
+
+def test_another_precision_than_was_asked_for_is_refused(built: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for float16, OpenVINO calculates in what the CPU has instead, and says so afterwards only."""
+    if "FP16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("needs a CPU without float16")
+    monkeypatch.setitem(HINTS, "fp16", "f16")
+    expected = r"xseg_1\.xml: expected OpenVINO to calculate in f16, seen (bf16|f32); use another CPU$"
+    with pytest.raises(ModelError, match=expected):
+        run_openvino(ENGINES / "cpu" / "xseg_1", {}, precision="fp16", rows=2)
 
 
 @pytest.mark.parametrize("kind", [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16], ids=["single", "half"])
@@ -224,7 +250,7 @@ def test_engines_of_cpus_are_executed_anywhere() -> None:
 
 
 def test_without_its_provider_no_engine_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(gpu.PROVIDERS, "tensorrt_rtx", "NoSuchExecutionProvider")
+    monkeypatch.setitem(PROVIDERS, "tensorrt_rtx", "NoSuchExecutionProvider")
     expected = "expected ONNX Runtime with NoSuchExecutionProvider, seen .*CPUExecutionProvider"
     (tmp_path / "engine.onnx").write_bytes(original("fan_68_5"))
     with pytest.raises(ModelError, match=expected):
@@ -235,10 +261,10 @@ def test_without_its_provider_no_engine_is_executed(tmp_path: Path, monkeypatch:
 def test_the_cpu_never_stands_in_for_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A provider that ONNX Runtime offers and that takes no node stands for one whose library can't be loaded."""
     (tmp_path / "engine.onnx").write_bytes(original("fan_68_5"))
-    for provider in ("AzureExecutionProvider", "CPUExecutionProvider"):
-        monkeypatch.setitem(gpu.PROVIDERS, "tensorrt_rtx", provider)
-        with pytest.raises(ModelError, match=f"expected an engine for {provider}, seen .*CPU EP"):
-            gpu.run_gpu(tmp_path, RTX, tmp_path, {"input": np.zeros((2, 5, 2), np.float32)}, rows=1)
+    provider = "AzureExecutionProvider"
+    monkeypatch.setitem(PROVIDERS, "tensorrt_rtx", provider)
+    with pytest.raises(ModelError, match=f"expected an engine for {provider}, seen .*CPU EP"):
+        gpu.run_gpu(tmp_path, RTX, tmp_path, {"input": np.zeros((2, 5, 2), np.float32)}, rows=1)
 
 
 def test_without_its_engine_a_gpu_is_not_asked(tmp_path: Path) -> None:

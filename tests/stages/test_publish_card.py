@@ -56,6 +56,12 @@ def test_every_cache_key_and_archive_has_a_row() -> None:
         assert f"| `archives/{name}` |" in TEXT
 
 
+def test_a_cache_in_bfloat16_says_so() -> None:
+    tree = {**TREE, "trt_cache/x86_64/ov2026.4_bf16/manifest.json": held(1000)}
+    row = "| `x86_64/ov2026.4_bf16` | x86_64 | openvino 2026.4, bf16 | 1 | 1 kB |"
+    assert row in card(PARAMS, MODELS, ARCHIVES, tree)
+
+
 def test_the_tree_has_every_file_but_of_caches_the_folder() -> None:
     tree = TEXT.split("```")[1]
     for name in ("det_10g.onnx", "buffalo_l/", "cpu-cache-x86_64.tar.zst", "rtx1.7_ort1.31/ (6 MB)", "gfpgan.onnx"):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from morphstream.artifact.errors import ModelError, NoEngineError
@@ -101,9 +102,32 @@ def test_half_precision_is_allowed_by_the_model_s_precision_alone(
 def test_engine_profile_and_timing_cache_are_the_result(order: Order) -> None:
     runtime = Runtime()
     kinds = build(order, machine=GPU, runtime=runtime)
-    assert sorted(kinds.values()) == ["engine", "profile", "timing"]
+    assert sorted(kinds.values()) == ["engine", "ep_context", "profile", "timing"]
     assert {path.name for path in order.folder.iterdir()} == set(kinds)
     assert runtime.opened[1] == {"session.disable_cpu_ep_fallback": "1"}
+
+
+def test_onnx_runtime_finds_the_engine_without_the_prepared_model(order: Order) -> None:
+    """What its TensorRT provider reads of the node, and what the runtime reads of the metadata."""
+    kinds = build(order, machine=GPU, runtime=Runtime())
+    (context,) = (name for name, kind in kinds.items() if kind == "ep_context")
+    assert context == f"{order.stem}_ctx.onnx"
+    model = onnx.load_model(order.folder / context)
+    (node,) = model.graph.node
+    attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    assert attributes["ep_cache_context"].decode() == f"{order.stem}_0_sm89.engine"
+    assert kinds[attributes["ep_cache_context"].decode()] == "engine"
+    assert (attributes["embed_mode"], attributes["main_context"]) == (0, 1)
+    assert (attributes["source"], attributes["hardware_architecture"]) == (PROVIDER.encode(), b"89")
+    assert (list(node.input), list(node.output)) == (["crop", "source"], ["swapped"])
+    assert {entry.key: entry.value for entry in model.metadata_props} == {"batches": "1,2,8"}
+
+
+def test_a_model_of_a_fixed_batch_names_none(order: Order) -> None:
+    tensors = tuple(replace(tensor, shape=(1, *tensor.shape[1:])) for tensor in order.inputs)
+    fixed = replace(order, inputs=tensors, shapes={"crop": ((1, 8, 8, 3),), "source": ((1, 4),)})
+    build(fixed, machine=GPU, runtime=Runtime())
+    assert not onnx.load_model(order.folder / f"{order.stem}_ctx.onnx").metadata_props
 
 
 def test_the_timing_cache_of_one_model_helps_the_next(order: Order, tmp_path: Path) -> None:
@@ -137,6 +161,9 @@ def test_the_installed_onnx_runtime_without_tensorrt_is_refused(order: Order) ->
         pytest.param(Runtime(used="CPUExecutionProvider"), "seen CPUExecutionProvider; check", id="silent fallback"),
         pytest.param(Runtime(error=RuntimeError("no kernel\nfor Foo")), "seen no kernel for Foo; ", id="refused node"),
         pytest.param(Runtime(suffixes=()), "expected an engine of TensorRT, seen ", id="no engine"),
+        pytest.param(
+            Runtime(suffixes=(".engine", "_1.engine")), "expected an engine of TensorRT, seen ", id="an engine a part"
+        ),
     ],
 )
 def test_what_tensorrt_does_not_run_whole_is_refused(order: Order, runtime: Runtime, message: str) -> None:
@@ -159,4 +186,4 @@ def test_a_real_gpu_builds_engine_profile_and_timing_cache(built: object, tmp_pa
     from tests.stages import PARAMS
 
     compile_model(PARAMS.target("trt-sm89"), PREPARED / "xseg_1", tmp_path / "engine")
-    assert {path.suffix for path in (tmp_path / "engine").iterdir()} >= {".engine", ".profile", ".timing"}
+    assert {path.suffix for path in (tmp_path / "engine").iterdir()} >= {".engine", ".onnx", ".profile", ".timing"}

@@ -13,6 +13,8 @@ import pytest
 from onnx import helper
 
 from morphstream.artifact.errors import ModelError
+from morphstream.session.onnxruntime import OnnxRuntimeSession
+from morphstream.session.provider import RTX
 from morphstream.store.machine import probe_machine
 from stages.builders import Order, Tensor
 from stages.builders.tensorrt_rtx import build
@@ -95,6 +97,7 @@ def test_onnx_runtime_finds_the_engine_through_a_node_that_names_it(order: Order
     assert (attributes["embed_mode"], attributes["main_context"]) == (0, 1)
     assert attributes["hardware_architecture"] == b"89"
     assert attributes["source"] == b"NvTensorRTRTXExecutionProvider"
+    assert {entry.key: entry.value for entry in model.metadata_props} == {"batches": "1,2"}
     (crop,) = model.graph.input
     assert [dim.dim_param or dim.dim_value for dim in crop.type.tensor_type.shape.dim] == ["N", *SHAPE]
     assert crop.type.tensor_type.elem_type == onnx.TensorProto.UINT8
@@ -128,3 +131,18 @@ def test_a_real_gpu_gives_what_onnx_runtime_gives_on_the_cpu(order: Order) -> No
     target = replace(PARAMS.target("rtx-sm89"), archs=(arch,))
     seen = run_gpu(order.folder, target, order.folder, crops, rows=2)["embedding"]
     np.testing.assert_allclose(seen, run_onnx(order.model, crops, rows=2)["embedding"], atol=1e-2)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("cuda_graph", [False, True], ids=["without a CUDA graph", "with one"])
+def test_the_runtime_opens_an_engine_and_runs_any_number_of_rows(order: Order, *, cuda_graph: bool) -> None:
+    (arch,) = probe_machine().gpu_archs[:1]
+    build(replace(order, archs=(arch,)))
+    path = order.folder / f"{order.stem}_ctx.onnx"
+    session = OnnxRuntimeSession(path, provider=RTX, threads=1, cuda_graph=cuda_graph)
+    assert session.input_shapes == {"crop": (-1, *SHAPE)}
+    for rows in (1, 2, 3, 0):
+        crops = {"crop": np.random.default_rng(rows).integers(0, 256, (rows, *SHAPE), np.uint8)}
+        expected = run_onnx(order.model, crops, rows=2)["embedding"] if rows else np.empty((0, 512))
+        np.testing.assert_allclose(session.run(crops)["embedding"], expected, atol=1e-2)
+    session.close()

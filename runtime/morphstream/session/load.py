@@ -1,5 +1,6 @@
 """Open the engine of a model from a store."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,28 +11,47 @@ from morphstream.session.session import Session
 from morphstream.store.store import Installed
 
 
-def open_session(installed: Installed, model: str, *, threads: int = 0, blobs: Path | None = None) -> Session:
+def open_session(
+    installed: Installed, model: str, *, threads: int = 0, blobs: Path | None = None, cuda_graph: bool = False
+) -> Session:
     """Open a model's engine.
 
     Args:
         installed: What a store holds.
         model: Its name, such as ``det_10g``.
-        threads: Threads to run on; 0 lets the library choose.
-        blobs: Folder for what the library compiles for this machine.
+        threads: Threads to run on; 0 for every core that this process may use.
+        blobs: Folder for what OpenVINO compiles for this machine.
+        cuda_graph: Whether a GPU replays runs as a CUDA graph; a CPU has none.
 
     Raises:
         NoEngineError: The store has no engine of that model.
         SessionError: It can't be opened, or this version has no session for its kind.
     """
-    files = installed.files_of(model)
+    files, builder = installed.files_of(model), installed.cache_key.builder
+    threads = threads or usable_cores()
     if "ir" in files:
         from morphstream.session.openvino import OpenVINOSession  # here, as it takes long to load
 
-        return OpenVINOSession(files["ir"], threads=threads, blobs=blobs)
-    builder = installed.cache_key.builder
-    raise SessionError(
-        f"{model}: expected an engine of openvino, seen one of {builder}; run: morphstream boot --target cpu"
-    )
+        precision = installed.cache_key.precision or "fp32"
+        return OpenVINOSession(files["ir"], threads=threads, precision=precision, blobs=blobs)
+    if "ep_context" not in files:
+        seen = f"{' and '.join(sorted(files))} of {builder}"
+        remedy = "adopted ones have none: build it here or run: morphstream boot --target cpu"
+        raise SessionError(f"{model}: expected an engine with its EPContext model, seen {seen} alone; {remedy}")
+    return _open_context(files["ep_context"], builder, threads, cuda_graph=cuda_graph)
+
+
+def _open_context(path: Path, builder: str, threads: int, *, cuda_graph: bool) -> Session:
+    """Open the EPContext model beside an engine for a GPU."""
+    try:
+        from morphstream.session.onnxruntime import OnnxRuntimeSession  # here, as machines without GPUs lack it
+        from morphstream.session.provider import PROVIDERS
+    except ImportError as error:
+        raise SessionError(f"{path.name}: expected ONNX Runtime, seen {error}; install it") from None
+    if (provider := PROVIDERS.get(builder)) is None:
+        expected = f"expected an engine of {' or '.join(PROVIDERS)}"
+        raise SessionError(f"{path.name}: {expected}, seen one of {builder}; boot or build it again")
+    return OnnxRuntimeSession(path, provider=provider, threads=threads, cuda_graph=cuda_graph)
 
 
 def load_emap(installed: Installed, model: str) -> npt.NDArray[np.float32] | None:
@@ -51,3 +71,10 @@ def load_emap(installed: Installed, model: str) -> npt.NDArray[np.float32] | Non
     if emap.shape != (512, 512) or emap.dtype != np.float32:
         raise SessionError(f"{path.name}: expected (512, 512) float32, seen {emap.shape} {emap.dtype}; boot again")
     return emap
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

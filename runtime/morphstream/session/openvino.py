@@ -7,38 +7,54 @@ import numpy as np
 import openvino
 
 from morphstream.artifact.errors import SessionError
-from morphstream.session.session import Array
+from morphstream.session.session import Array, check_numbers
+
+_HINTS = {"fp32": "f32", "bf16": "bf16"}
+_TYPES = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}
 
 
 class OpenVINOSession:
-    """An intermediate representation, compiled for this machine's CPU in single precision.
+    """An intermediate representation, compiled for one row and this machine's CPU.
 
-    OpenVINO's own default is bfloat16 on some CPUs, which is off by 0.065 in a detector's outputs.
+    Rows run one after the other: on CPUs that takes no longer than a batch, and half as long as an engine that is
+    ready for any (docs/adr/0011-cpu-rows.md).
     """
 
-    def __init__(self, path: Path, *, threads: int, blobs: Path | None = None) -> None:
-        """Open an engine.
+    def __init__(self, path: Path, *, threads: int, precision: str = "fp32", blobs: Path | None = None) -> None:
+        """Open an engine, and run it once.
 
         Args:
             path: The ``.xml``; its weights lie beside it.
             threads: Threads to run on; 0 lets OpenVINO choose.
+            precision: The numbers to calculate with, ``fp32`` or ``bf16``. OpenVINO's own choice is bf16 on some CPUs,
+                which is off by 0.065 in a detector's outputs.
             blobs: Folder for what OpenVINO compiles for this CPU, to open faster next time.
 
         Raises:
-            SessionError: OpenVINO can't open it.
+            SessionError: OpenVINO can't open it, or not in that precision.
         """
         self._path = path
-        config: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        config: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
         config |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
         config |= {"CACHE_DIR": str(blobs)} if blobs else {}
         try:
-            self._request = openvino.Core().compile_model(path, "CPU", config).create_infer_request()
+            core = openvino.Core()
+            model = core.read_model(path)
+            self._shapes = {name: _shape(port.partial_shape) for port in model.inputs for name in port.names}
+            rows = {port: [1, *port.partial_shape[1:]] for port in model.inputs if port.partial_shape[0].is_dynamic}
+            model.reshape(rows)
+            compiled = core.compile_model(model, "CPU", config)
+            self._request = compiled.create_infer_request()
+            used = compiled.get_property("INFERENCE_PRECISION_HINT")
         except RuntimeError as error:
             seen = _reason(error)
             raise SessionError(f"{path.name}: expected an engine for OpenVINO, seen {seen}; boot again") from None
-        model = self._request.get_compiled_model()
-        self._shapes = {name: _shape(port) for port in model.inputs for name in port.names}
-        self._outputs = {name: port for port in model.outputs for name in port.names}
+        if used != _TYPES[precision]:
+            seen = f"{used.get_type_name()} on this CPU"
+            raise SessionError(f"{path.name}: expected {precision}, seen {seen}; run: morphstream boot --target cpu")
+        self._inputs = {name: port for port in compiled.inputs for name in port.names}
+        self._outputs = [_Output(port) for port in compiled.outputs]
+        self._request.infer()  # on zeros, so that the first frame takes no longer than the next
 
     @property
     def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -48,22 +64,46 @@ class OpenVINOSession:
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return every output by name; the arrays are overwritten by the next run.
 
+        Args:
+            inputs: Each ``(N, ...)``, of the engine's types; not modified.
+
         Raises:
             SessionError: The engine failed, or an output has a number that is none.
         """
+        if inputs.keys() != self._shapes.keys():
+            rule, seen = ", ".join(self._shapes), ", ".join(inputs)
+            raise SessionError(f"{self._path.name}: expected it to run, seen inputs {seen} instead of {rule}")
+        arrays = {self._inputs[name]: np.ascontiguousarray(array) for name, array in inputs.items()}
+        rows = len(next(iter(arrays.values())))
+        for output in self._outputs:
+            output.make_room(rows)
         try:
-            self._request.infer(dict(inputs), share_inputs=True)
+            for place in range(rows):
+                for port, array in (*arrays.items(), *((output.port, output.room) for output in self._outputs)):
+                    self._request.set_tensor(port, openvino.Tensor(array[place : place + 1], shared_memory=True))
+                self._request.infer()
         except RuntimeError as error:
             raise SessionError(f"{self._path.name}: expected it to run, seen {_reason(error)}") from None
-        outputs = {name: self._request.get_tensor(port).data for name, port in self._outputs.items()}
-        for name, array in outputs.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise SessionError(f"{self._path.name}: expected numbers in {name}, seen NaN or infinity")
+        outputs = {name: output.room[:rows] for output in self._outputs for name in output.port.names}
+        check_numbers(self._path.name, outputs)
         return outputs
 
     def close(self) -> None:
         """Give back the compiled model."""
-        del self._request, self._outputs
+        del self._request, self._inputs, self._outputs
+
+
+class _Output:
+    """An output, and memory for its rows that is used again."""
+
+    def __init__(self, port: openvino.ConstOutput) -> None:
+        self.port = port
+        self.room: Array = np.empty((0, *port.shape[1:]), port.element_type.to_dtype())
+
+    def make_room(self, rows: int) -> None:
+        """Have memory for so many rows at least."""
+        if len(self.room) < rows:
+            self.room = np.empty((rows, *self.room.shape[1:]), self.room.dtype)
 
 
 def _reason(error: RuntimeError) -> str:
@@ -71,5 +111,5 @@ def _reason(error: RuntimeError) -> str:
     return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "no reason")
 
 
-def _shape(port: openvino.ConstOutput) -> tuple[int, ...]:
-    return tuple(-1 if dim.is_dynamic else dim.get_length() for dim in port.get_partial_shape())
+def _shape(shape: openvino.PartialShape) -> tuple[int, ...]:
+    return tuple(-1 if dim.is_dynamic else dim.get_length() for dim in shape)

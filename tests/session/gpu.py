@@ -1,0 +1,138 @@
+"""An ONNX Runtime that pretends to have a GPU: it runs on the CPU what it is asked to run there.
+
+Its values keep memory of their own, as those of a GPU do, so that what is not copied is not seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from morphstream.session.session import Array
+
+Entries = dict[str, str]
+
+
+@dataclass
+class Options:
+    """Configuration of a run."""
+
+    log_severity_level: int = 2
+    entries: Entries = field(default_factory=dict)
+
+    def add_run_config_entry(self, key: str, value: str) -> None:
+        """Remember an entry."""
+        self.entries[key] = value
+
+
+class OrtValue:
+    """Memory of a GPU."""
+
+    @staticmethod
+    def ortvalue_from_numpy(array: Array, device: str, device_id: int) -> Any:
+        """Return a value that holds a copy."""
+        assert (device, device_id) == ("cuda", 0)
+        return onnxruntime.OrtValue.ortvalue_from_numpy(np.array(array))
+
+
+@dataclass
+class Binding:
+    """A binding of ONNX Runtime's, on the CPU."""
+
+    real: Any
+    addresses: list[int] = field(default_factory=list)
+
+    def bind_ortvalue_input(self, name: str, value: Any) -> None:
+        """Bind a value of the GPU."""
+        self.addresses.append(value.data_ptr())
+        self.real.bind_ortvalue_input(name, value)
+
+    def bind_ortvalue_output(self, name: str, value: Any) -> None:
+        """Bind a value of the GPU."""
+        self.addresses.append(value.data_ptr())
+        self.real.bind_ortvalue_output(name, value)
+
+    def bind_output(self, name: str, device: str, device_id: int) -> None:
+        """Let ONNX Runtime make room for an output."""
+        assert (device, device_id) == ("cuda", 0)
+        self.real.bind_output(name, "cpu", 0)
+
+    def copy_outputs_to_cpu(self) -> list[Array]:
+        """Return copies."""
+        return [np.array(array) for array in self.real.copy_outputs_to_cpu()]
+
+
+@dataclass
+class Gpu:
+    """The module, and what it was asked.
+
+    Attributes:
+        provider: The only one it has.
+        used: The one that sessions run by.
+        refused: Batches that the provider can't run.
+    """
+
+    provider: str
+    used: str = ""
+    refused: tuple[int, ...] = ()
+    config: Entries = field(default_factory=dict)
+    providers: Any = None
+    runs: list[tuple[int, Entries, tuple[int, ...]]] = field(default_factory=list)
+    real: Any = None
+
+    RunOptions = Options
+    OrtValue = OrtValue
+    ExecutionMode = onnxruntime.ExecutionMode
+
+    def SessionOptions(self) -> "Gpu":  # noqa: N802
+        """Return what remembers entries."""
+        return self
+
+    def add_session_config_entry(self, key: str, value: str) -> None:
+        """Remember an entry."""
+        self.config[key] = value
+
+    def get_available_providers(self) -> list[str]:
+        """Return the provider and the CPU's."""
+        return [self.provider, "CPUExecutionProvider"]
+
+    def InferenceSession(self, path: Path, settings: "Gpu", *, providers: Any, enable_fallback: int) -> "Gpu":  # noqa: N802
+        """Open a model on the CPU."""
+        assert settings is self
+        assert enable_fallback == 0
+        self.providers = providers
+        self.real = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        return self
+
+    def get_providers(self) -> list[str]:
+        """Return what runs the model, the first first."""
+        return [self.used or self.provider, "CPUExecutionProvider"]
+
+    def get_inputs(self) -> Sequence[Any]:
+        """Return the model's."""
+        inputs: Sequence[Any] = self.real.get_inputs()
+        return inputs
+
+    def get_outputs(self) -> Sequence[Any]:
+        """Return the model's."""
+        outputs: Sequence[Any] = self.real.get_outputs()
+        return outputs
+
+    def get_modelmeta(self) -> Any:
+        """Return the model's."""
+        return self.real.get_modelmeta()
+
+    def io_binding(self) -> Binding:
+        """Return a binding."""
+        return Binding(self.real.io_binding())
+
+    def run_with_iobinding(self, binding: Binding, options: Options) -> None:
+        """Run, unless the batch is refused."""
+        size = next(iter(binding.real._bound_inputs.values())).shape()[0]
+        if size in self.refused:
+            raise RuntimeError("failed to call\nsetInputShape()")
+        self.runs.append((size, options.entries, tuple(binding.addresses)))
+        self.real.run_with_iobinding(binding.real)
