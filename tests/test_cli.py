@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+import morphstream
 from morphstream.__main__ import main
 from morphstream.media.image import read_image
 from morphstream.media.provenance import SOURCE_TYPE
@@ -103,6 +104,7 @@ def test_an_output_may_take_the_place_of_its_own_target(
 
 
 SWAP = ("source.png", "group.jpg", "out.png")
+SWAPPED = ("swap", *SWAP[:2], "-o", "out.png")
 
 
 @pytest.mark.parametrize(
@@ -236,6 +238,10 @@ def test_a_boot_that_cannot_be_is_refused_and_the_old_store_stays(
         pytest.param(["swap", "source.png", "group.jpg"], "required: -o/--output", id="no output"),
         pytest.param(["swap", "source.png", "-o", "out.png"], "required: target", id="no target"),
         pytest.param(["swap", *SWAP[:2], "-o", "out.png", "--fast"], "unrecognized arguments: --fast", id="an option"),
+        pytest.param([*SWAPPED, "--masks", "box,hair"], "or own, seen hair", id="a mask"),
+        pytest.param([*SWAPPED, "--feather", "0.9"], "seen 0.9", id="a feather"),
+        pytest.param([*SWAPPED, "--occluder", "xseg_4"], "seen 'xseg_4'", id="an occluder"),
+        pytest.param([*SWAPPED, "--regions", "skin,toe"], "seen toe", id="a region"),
         pytest.param(["boot", "--target", "banana"], "seen 'banana'", id="a target of another form"),
     ],
 )
@@ -260,6 +266,39 @@ def test_help_names_the_commands() -> None:
     assert "{boot,swap,doctor}" in done.stdout
 
 
+def test_masks_and_pixels_are_chosen_by_options(here: Path, booted: Store, capfd: pytest.CaptureFixture[str]) -> None:
+    pictures = []
+    for options in (
+        ["--masks", "box,occlusion,own"],
+        ["--masks", "box", "--feather", "0.3"],
+        ["--masks", "own"],
+        ["--pixel-boost", "256", "--threads", "1"],
+    ):
+        command = ["swap", "source.png", "source.png", "-o", "out.png", "--store", str(booted.path)]
+        assert main([*command, "--swap-model", "inswapper_128", *options]) == 0
+        pictures.append(read_image(here / "out.png"))
+    capfd.readouterr()
+    for place, picture in enumerate(pictures):
+        assert all((picture != other).any() for other in pictures[:place])
+
+
+def test_what_an_option_needs_and_the_store_lacks_is_refused(
+    here: Path, booted: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = ["swap", "source.png", "source.png", "-o", "out.png", "--store", str(booted.path)]
+    for options, model in (
+        (["--regions", "skin"], "bisenet_resnet_34"),
+        (["--masks", "regions", "--parser", "bisenet_resnet_18"], "bisenet_resnet_18"),
+        (["--occluder", "many"], "xseg_2"),
+        (["--landmarker", "2dfan4"], "fan_68_5"),
+        (["--restorer", "gfpgan"], "gfpgan"),
+    ):
+        assert refusal(capfd, *command, *options).startswith(f"{model}: expected an engine, seen those of ")
+    assert (here / "out.png").read_bytes() == OLD
+    said = wrong_usage(capfd, *command, "--pixel-boost", "300")
+    assert "--pixel-boost: expected crops of a multiple of 128 pixels, seen 300" in said
+
+
 @pytest.mark.parametrize("module", ["morphstream", "morphstream.__main__"])
 def test_importing_the_package_loads_nothing_heavy(module: str) -> None:
     heavy = "{'numpy', 'cv2', 'openvino', 'onnxruntime', 'onnx', 'stages'}"
@@ -270,7 +309,7 @@ def test_importing_the_package_loads_nothing_heavy(module: str) -> None:
 def test_the_package_gives_its_names_when_they_are_used() -> None:
     code = "import morphstream; print([getattr(morphstream, name).__name__ for name in morphstream.__all__])"
     done = python("-c", code)
-    names = ["BootReport", "Face", "FaceSwapper", "Identity", "MorphstreamError", "Store", "boot"]
-    assert done.stdout == f"{names}\n", done.stderr
-    done = python("-c", "import morphstream; morphstream.Swapper")
-    assert "module 'morphstream' has no attribute 'Swapper'" in done.stderr
+    assert done.stdout == f"{morphstream.__all__}\n", done.stderr
+    assert {"DirectSCRFD", "DirectArcFace", "DirectFan685", "Landmark68Detector"} < set(morphstream.__all__)
+    done = python("-c", "import morphstream; morphstream.ModelZoo")
+    assert "module 'morphstream' has no attribute 'ModelZoo'" in done.stderr

@@ -5,10 +5,14 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from morphstream.artifact.errors import MorphstreamError, NoFaceError
 from morphstream.store.boot import boot
 from morphstream.store.store import Store
+
+if TYPE_CHECKING:
+    from morphstream.face.mask import Masks
 
 SWAP_MODEL = "inswapper_128_fp16"
 
@@ -31,7 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     command = commands.add_parser("boot", help="put the engines for this machine into a store")
-    command.add_argument("--target", default="auto", help="auto, a name such as cpu or rtx-sm89, or a cache key")
+    command.add_argument(
+        "--target", default="auto", help="auto, a name such as cpu, cpu-bf16 or rtx-sm89, or a cache key"
+    )
     command.add_argument("--source", help="folder of the published layout (MORPHSTREAM_SOURCE, else build)")
     command.set_defaults(run=_boot)
 
@@ -39,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("source", type=Path, help="picture of the face to put in; its owner must have agreed")
     command.add_argument("target", type=Path, help="picture whose faces are swapped; so must they")
     command.add_argument("-o", "--output", type=Path, required=True, help="picture to write, marked as synthetic")
-    command.add_argument("--swap-model", default=SWAP_MODEL, help="such as hyperswap_1a_256 (%(default)s)")
+    _add_swap_options(command)
     command.set_defaults(run=_swap)
 
     command = commands.add_parser("doctor", help="say what this machine and its store can do, and what is missing")
@@ -55,6 +61,53 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_swap_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--swap-model", default=SWAP_MODEL, help="such as hyperswap_1a_256 (%(default)s)")
+    command.add_argument(
+        "--masks",
+        default="box,occlusion,own",
+        help="what the new face is seen through, of box, occlusion, regions and own, the swap model's (%(default)s)",
+    )
+    command.add_argument("--feather", type=float, help="over what part of the crop's side a box fades, 0..0.5 (0.08)")
+    command.add_argument("--occluder", help="xseg_1, xseg_2, xseg_3, or many for what all see (xseg_1)")
+    command.add_argument("--regions", help="parts of the face, such as skin,nose,mouth (those of the whole face)")
+    command.add_argument("--parser", help="bisenet_resnet_34 or bisenet_resnet_18 (bisenet_resnet_34)")
+    command.add_argument("--pixel-boost", type=int, metavar="SIDE", help="swap at 256, 384 or 512 pixels a side")
+    command.add_argument("--landmarker", choices=("2dfan4", "fan_68_5"), help="align faces by 68 points (no)")
+    command.add_argument("--restorer", choices=("gfpgan",), help="sharpen the swapped faces (no)")
+    command.add_argument("--threads", type=int, default=0, help="threads to run on (all that are there)")
+
+
+def _masks(options: argparse.Namespace) -> "Masks":
+    """Return the masks that options name.
+
+    Raises:
+        ArgumentTypeError: One is none.
+    """
+    from dataclasses import replace
+
+    from morphstream.face.mask import FACE_REGIONS, Masks
+
+    kinds = set(options.masks.split(","))
+    if odd := sorted(kinds - {"box", "occlusion", "regions", "own"}):
+        raise argparse.ArgumentTypeError(f"--masks: expected box, occlusion, regions or own, seen {', '.join(odd)}")
+    changes: dict[str, Any] = {"own": "own" in kinds}
+    if "box" not in kinds:
+        changes["feather"] = 0.0
+    elif options.feather is not None:
+        changes["feather"] = options.feather
+    if options.occluder or "occlusion" not in kinds:
+        changes["occluder"] = options.occluder
+    if options.regions or options.parser or "regions" in kinds:
+        changes["regions"] = frozenset(options.regions.split(",")) if options.regions else FACE_REGIONS
+    if options.parser:
+        changes["parser"] = options.parser
+    try:
+        return replace(Masks(), **changes)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _boot(options: argparse.Namespace) -> int:
     try:
         report = boot(options.store, target=options.target, source=options.source)
@@ -68,10 +121,18 @@ def _swap(options: argparse.Namespace) -> int:
     from morphstream.face.swapper import FaceSwapper  # here, so that help is quick
     from morphstream.media.image import check_output, read_image, write_image
 
+    masks = _masks(options)
     check_output(options.output)
     source, target = read_image(options.source), read_image(options.target)
     start = time.perf_counter()
-    with FaceSwapper.open(options.store, swap_model=options.swap_model) as swapper:
+    with FaceSwapper.open(
+        options.store,
+        swap_model=options.swap_model,
+        masks=masks,
+        landmarker=options.landmarker,
+        restorer=options.restorer,
+        threads=options.threads,
+    ) as swapper:
         opened = time.perf_counter()
         try:
             identity = swapper.identify(source)
@@ -81,7 +142,10 @@ def _swap(options: argparse.Namespace) -> int:
         if not faces:
             raise NoFaceError(f"{options.target}: expected a face to swap, seen none; use a picture that shows one")
         detected = time.perf_counter()
-        frame = swapper.swap(target, identity, faces)
+        try:
+            frame = swapper.swap(target, identity, faces, pixel_boost=options.pixel_boost)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"--pixel-boost: {error}") from None
     done = time.perf_counter()
     write_image(options.output, frame)
     steps = f"open {opened - start:.2f} s, detect {detected - opened:.2f} s, swap {done - detected:.2f} s"

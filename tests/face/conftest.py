@@ -1,6 +1,7 @@
 """The photos, and swappers opened on the engines that the pipeline made."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import cv2
 import numpy as np
@@ -11,9 +12,13 @@ from morphstream.face.embed import DirectArcFace
 from morphstream.face.swapper import FaceSwapper
 from morphstream.face.types import Face, Frame
 from morphstream.session.load import open_session
+from morphstream.session.onnxruntime import OnnxRuntimeSession
+from morphstream.session.session import Session
 from morphstream.store.store import Store
 from stages.kit.detector import solvay
+from stages.prepare import prepare
 from tests.face import astronaut_bgr
+from tests.stages import PARAMS, original
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +51,22 @@ def embedder(booted: Store) -> Iterator[DirectArcFace]:
     session = open_session(booted.current(), "w600k_r50", threads=1)
     yield DirectArcFace(session)
     session.close()
+
+
+@pytest.fixture(scope="session")
+def open_kit(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Session]:
+    """Open any model of the kit by name, as prepared, on ONNX Runtime's CPU provider; each once."""
+    folder = tmp_path_factory.mktemp("kit")
+
+    @cache
+    def opened(name: str) -> Session:
+        (folder / name).mkdir()
+        (folder / name / "original.onnx").write_bytes(original(name))
+        prepare(PARAMS.model(name), folder / name / "original.onnx", folder / name / "prepared")
+        path = folder / name / "prepared" / "fp32.onnx"
+        return OnnxRuntimeSession(path, provider="CPUExecutionProvider", threads=1)
+
+    return opened
 
 
 @pytest.fixture(scope="session")

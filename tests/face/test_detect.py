@@ -1,15 +1,19 @@
 """The detector finds real faces where they are, whatever the frame's form, and decodes SCRFD's outputs as written."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from morphstream.face.detect import DirectSCRFD
+from morphstream.artifact.errors import SessionError
+from morphstream.face.detect import STRIDES, DirectSCRFD
 from morphstream.face.types import Face, Frame
+from morphstream.session.onnxruntime import OnnxRuntimeSession
 from morphstream.session.session import Array
 from tests.face import ASTRONAUT, CANVAS, Detection, PlayedSession, near, noise, scrfd_outputs
+from tests.stages import original
 
 
 def player(answer: Mapping[str, Array]) -> PlayedSession:
@@ -183,3 +187,62 @@ def test_what_is_no_frame_is_refused(frame: Frame, error: type[Exception], expec
     with pytest.raises(error, match=expected):
         DirectSCRFD(session).detect(frame)
     assert session.given == []
+
+
+EXPORT = ((8, 18, 0.9, [1.0, 1, 1, 1]), (16, 20, 0.6, [1.0, 2, 3, 4]))
+
+
+def exported(*, ranks: int, order: int = 0) -> dict[str, Array]:
+    """Return what an export gives for two faces: nine arrays, with a batch axis or without, in some order."""
+    anchors = scrfd_outputs(*EXPORT)["anchors"][0]
+    counts = [2 * (CANVAS // stride) ** 2 for stride in STRIDES]
+    strides = np.split(anchors, np.cumsum(counts)[:-1])
+    arrays = [rows[:, columns] for columns in (slice(1), slice(1, 5), slice(5, 15)) for rows in strides]
+    arrays = [array[None] if ranks == 3 else array for array in arrays]
+    numbers = np.random.default_rng(order).permutation(9) if order else range(9)
+    return {str(number): arrays[number] for number in numbers}
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_any_export_is_decoded_by_its_arrays_shapes(ranks: int, order: int) -> None:
+    session = PlayedSession({"input.1": (1, 3, -1, -1)}, lambda _: exported(ranks=ranks, order=order))
+    frame = noise(CANVAS, CANVAS)
+    faces = DirectSCRFD(session, side=CANVAS).detect(frame)
+    for face, expected in zip(faces, found(*EXPORT, frame=frame), strict=True):
+        np.testing.assert_array_equal(face.box_xyxy, expected.box_xyxy)
+        np.testing.assert_array_equal(face.points5, expected.points5)
+    given = session.given[0]["input.1"]
+    assert given.dtype == np.float32
+    np.testing.assert_allclose(given, (frame[..., ::-1].transpose(2, 0, 1)[None] - 127.5) / 128, atol=1e-6)
+
+
+def test_an_export_without_points_is_refused() -> None:
+    session = PlayedSession({"input.1": (1, 3, CANVAS, CANVAS)}, lambda _: dict([*exported(ranks=2).items()][:6]))
+    with pytest.raises(
+        SessionError, match=r"expected a detector's scores, boxes and points, .*; use SCRFD with points"
+    ):
+        DirectSCRFD(session).detect(noise(9, 9))
+
+
+def test_the_export_that_the_kit_is_made_of_finds_what_the_prepared_one_does(
+    detector: DirectSCRFD, astronaut: Frame, tmp_path: Path
+) -> None:
+    (tmp_path / "scrfd.onnx").write_bytes(original("det_10g"))
+    session = OnnxRuntimeSession(tmp_path / "scrfd.onnx", provider="CPUExecutionProvider", threads=1)
+    (face,), (expected,) = DirectSCRFD(session).detect(astronaut), detector.detect(astronaut)
+    np.testing.assert_allclose(face.box_xyxy, expected.box_xyxy, atol=1e-3)
+    np.testing.assert_allclose(face.points5, expected.points5, atol=1e-3)
+    assert face.score == pytest.approx(expected.score, abs=1e-5)
+    session.close()
+
+
+def test_a_model_that_takes_no_frames_is_no_detector() -> None:
+    for shape in ((-1, 512), (1, 68, 2), (1, 640, 640, 4)):
+        with pytest.raises(SessionError, match="expected a detector, which takes frames, seen one that takes x"):
+            DirectSCRFD(PlayedSession({"x": shape}, lambda _: {}))
+
+
+def test_a_canvas_is_a_multiple_of_the_greatest_stride() -> None:
+    with pytest.raises(ValueError, match="expected a multiple of 32 pixels, seen 300 x 300"):
+        DirectSCRFD(PlayedSession({"x": (1, 3, -1, -1)}, lambda _: {}), side=300)

@@ -1,13 +1,18 @@
 """A mask covers the visible face, fades out before the crop's border, and leaves out what is in front of it."""
 
+from collections.abc import Callable
+from typing import Any
+
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from morphstream.face.geometry import ARCFACE_128, align, cut_crop
-from morphstream.face.mask import Occluder, box_mask
-from morphstream.face.types import Crop, Frame
+from morphstream.face.mask import FACE_REGIONS, REGIONS, Masks, Occluder, Parser, box_mask, select_regions, soften
+from morphstream.face.types import Crop, Frame, Mask
 from morphstream.session.load import open_session
+from morphstream.session.session import Session
 from morphstream.store.store import Store
 from stages.kit.mean_face import points68
 from tests.face import ASTRONAUT, PlayedSession, noise
@@ -17,6 +22,10 @@ SIDE = 32
 
 def player(mask: npt.NDArray[np.float32]) -> PlayedSession:
     return PlayedSession({"crop": (-1, SIDE, SIDE, 3)}, lambda _: {"mask": mask[None, ..., None]})
+
+
+def mask_of(occluder: Occluder, crop: Crop) -> Mask:
+    return soften(occluder.look(crop[None])[0], len(crop))
 
 
 def full(value: float) -> npt.NDArray[np.float32]:
@@ -44,7 +53,7 @@ def test_a_box_mask_is_shared_and_cannot_be_changed() -> None:
 
 @pytest.mark.parametrize(("value", "expected"), [(-3.0, 0), (0.0, 0), (0.5, 0), (0.75, 0.5), (1.0, 1), (7.0, 1)])
 def test_a_mask_is_0_to_1_with_contrast(value: float, expected: float) -> None:
-    mask = Occluder(player(full(value))).mask(noise(SIDE, SIDE))
+    mask = mask_of(Occluder(player(full(value))), noise(SIDE, SIDE))
     assert mask.dtype == np.float32
     np.testing.assert_allclose(mask, np.full((SIDE, SIDE), expected), atol=1e-6)
 
@@ -54,7 +63,7 @@ def test_a_crop_of_any_side_gets_a_mask_of_that_side(side: int) -> None:
     left = full(0)
     left[:, : SIDE // 2] = 1
     session = player(left)
-    mask = Occluder(session).mask(noise(side, side))
+    mask = mask_of(Occluder(session), noise(side, side))
     assert session.given[0]["crop"].shape == (1, SIDE, SIDE, 3)
     assert mask.shape == (side, side)
     assert mask[:, 0].min() > mask[:, -1].max()
@@ -62,12 +71,12 @@ def test_a_crop_of_any_side_gets_a_mask_of_that_side(side: int) -> None:
 
 def test_a_crop_of_the_models_side_is_given_as_it_is() -> None:
     session = player(full(1))
-    Occluder(session).mask(crop := noise(SIDE, SIDE))
+    mask_of(Occluder(session), crop := noise(SIDE, SIDE))
     np.testing.assert_array_equal(session.given[0]["crop"][0], crop)
 
 
 def test_the_mask_outlives_the_next_run() -> None:
-    mask = Occluder(player(raw := full(1))).mask(noise(SIDE, SIDE))
+    mask = mask_of(Occluder(player(raw := full(1))), noise(SIDE, SIDE))
     raw.fill(0)
     assert np.all(mask == 1)
 
@@ -83,7 +92,7 @@ def face_crop(frame: Frame, side: int) -> Crop:
 
 @pytest.mark.parametrize("side", [128, 256])
 def test_a_real_face_is_covered_and_hair_and_collar_are_not(occluder: Occluder, astronaut: Frame, side: int) -> None:
-    mask = occluder.mask(face_crop(astronaut, side))
+    mask = mask_of(occluder, face_crop(astronaut, side))
     columns, rows = np.floor(points68()[27:] * side).astype(int).T  # nose, eyes, mouth
     assert mask[rows, columns].min() > 0.5
     assert not mask[: side // 8].any()
@@ -94,6 +103,92 @@ def test_a_real_face_is_covered_and_hair_and_collar_are_not(occluder: Occluder, 
 def test_a_hand_before_the_mouth_is_left_out(occluder: Occluder, astronaut: Frame) -> None:
     crop = face_crop(astronaut, 256).copy()
     crop[140:] = 5
-    mask = occluder.mask(crop)
+    mask = mask_of(occluder, crop)
     assert mask[190:].max() < 0.05
     assert mask[90:120, 100:156].min() > 0.5
+
+
+def test_several_occluders_see_what_all_of_them_see() -> None:
+    left, top = full(0.2), full(0.3)
+    left[:, : SIDE // 2], top[: SIDE // 2] = 0.9, 0.8
+    seen = Occluder(player(left), player(top), player(full(0.85))).look(noise(SIDE, SIDE)[None])
+    np.testing.assert_array_equal(seen[0], np.minimum(np.minimum(left, top), 0.85))
+
+
+def test_several_crops_are_one_call() -> None:
+    session = PlayedSession({"crop": (-1, SIDE, SIDE, 3)}, lambda _: {"mask": np.ones((3, SIDE, SIDE, 1), np.float32)})
+    assert Occluder(session).look(np.stack([noise(64, 64)] * 3)).shape == (3, SIDE, SIDE)
+    assert [given["crop"].shape for given in session.given] == [(3, SIDE, SIDE, 3)]
+
+
+def test_regions_are_chosen_by_label() -> None:
+    labels = np.arange(19, dtype=np.uint8).reshape(1, 19)
+    others = {"left_ear", "right_ear", "earring", "neck", "necklace", "cloth", "hair", "hat"}
+    assert REGIONS.keys() - others == FACE_REGIONS
+    chosen = select_regions(labels, FACE_REGIONS)[0]
+    np.testing.assert_array_equal(np.flatnonzero(chosen), [*range(1, 7), *range(10, 14)])
+    assert set(chosen) == {0, 255}
+
+
+@pytest.mark.parametrize("side", [64, 128, 256])
+def test_a_mask_of_labels_is_softened_as_one_of_numbers(side: int) -> None:
+    labels = np.zeros((128, 128), np.uint8)
+    labels[30:90, 40:100] = 255
+    np.testing.assert_allclose(soften(labels, side), soften((labels / 255).astype(np.float32), side), atol=2e-2)
+
+
+@pytest.mark.parametrize("side", [48, 128])
+def test_a_mask_is_softened_as_facefusion_does(side: int) -> None:
+    mask = np.random.default_rng(0).random((64, 64), np.float32)
+    fitted = cv2.resize(mask, (side, side))
+    expected = (cv2.GaussianBlur(fitted.clip(0, 1), (0, 0), 5).clip(0.5, 1) - 0.5) * 2
+    np.testing.assert_allclose(soften(mask, side), expected, atol=1e-5)
+
+
+def test_the_parser_knows_the_astronauts_face_from_her_hair(
+    open_kit: Callable[[str], Session], astronaut: Frame
+) -> None:
+    (labels,) = Parser(open_kit("bisenet_resnet_18")).parse(face_crop(astronaut, 256)[None])
+    mask = soften(select_regions(labels, FACE_REGIONS), 256)
+    columns, rows = np.floor(points68()[27:] * 256).astype(int).T
+    assert mask[rows, columns].min() > 0.5
+    assert not mask[:16].any()
+    lips = soften(select_regions(labels, frozenset({"upper_lip", "lower_lip", "mouth"})), 256)
+    assert 0 < lips.mean() < mask.mean() / 3
+
+
+def test_a_box_mask_may_fade_nowhere() -> None:
+    assert np.all(box_mask(64, 0) == 1)
+    assert box_mask(64, 0.5)[0].max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("values", "seen"),
+    [
+        ({"feather": -0.1}, "feather of 0..0.5 of the crop's side, seen -0.1"),
+        ({"feather": float("nan")}, "seen nan"),
+        ({"feather": 0.6}, "seen 0.6"),
+        ({"occluder": "xseg_4"}, "seen 'xseg_4'"),
+        ({"parser": "bisenet"}, "seen 'bisenet'"),
+        ({"regions": frozenset()}, "seen none"),
+        ({"regions": frozenset({"skin", "toe", "arm"})}, "seen arm, toe"),
+    ],
+)
+def test_masks_that_there_are_not_are_refused(values: dict[str, Any], seen: str) -> None:
+    with pytest.raises(ValueError, match=f"^masks: expected .*{seen}$"):
+        Masks(**values)
+
+
+@pytest.mark.parametrize(
+    ("masks", "models"),
+    [
+        (Masks(), ("xseg_1",)),
+        (Masks(occluder="many"), ("xseg_1", "xseg_2", "xseg_3")),
+        (Masks(occluder=None, regions=FACE_REGIONS), ("bisenet_resnet_34",)),
+        (Masks(occluder="xseg_3", regions=FACE_REGIONS, parser="bisenet_resnet_18"), ("xseg_3", "bisenet_resnet_18")),
+        (Masks(occluder=None), ()),
+    ],
+    ids=["by default", "many", "regions", "both", "none"],
+)
+def test_masks_name_the_models_that_they_need(masks: Masks, models: tuple[str, ...]) -> None:
+    assert masks.models == models

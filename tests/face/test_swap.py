@@ -6,7 +6,8 @@ import pytest
 
 from morphstream.artifact.errors import SessionError
 from morphstream.face.geometry import align, cut_crop
-from morphstream.face.swap import TEMPLATE, Swapper
+from morphstream.face.mask import own_mask
+from morphstream.face.swap import TEMPLATE, Swapper, join_phases, split_phases
 from morphstream.face.types import Frame
 from morphstream.session.load import load_emap, open_session
 from morphstream.session.session import Array
@@ -29,18 +30,18 @@ def test_inswappers_latent_is_the_embedding_through_emap_at_length_1() -> None:
     numbers = np.random.default_rng(0).standard_normal(512)
     emap = np.random.default_rng(1).standard_normal((512, 512)).astype(np.float32)
     latent = Swapper(player(), emap).latent(identity_of(numbers))
-    assert latent.shape == (1, 512)
+    assert latent.shape == (512,)
     assert latent.dtype == np.float32
-    np.testing.assert_allclose(latent[0], unit(unit(numbers) @ emap), atol=1e-6)
+    np.testing.assert_allclose(latent, unit(unit(numbers) @ emap), atol=1e-6)
     assert not np.allclose(latent[0], unit(emap @ unit(numbers)), atol=1e-2)  # nor through its transpose
 
 
 def test_hyperswaps_latent_is_the_embedding() -> None:
     numbers = np.random.default_rng(0).standard_normal(512)
     latent = Swapper(player(), None).latent(identity_of(numbers))
-    assert latent.shape == (1, 512)
+    assert latent.shape == (512,)
     assert latent.dtype == np.float32
-    np.testing.assert_allclose(latent[0], unit(numbers), atol=1e-6)
+    np.testing.assert_allclose(latent, unit(numbers), atol=1e-6)
 
 
 def test_an_identity_is_left_as_it_was() -> None:
@@ -53,28 +54,57 @@ def test_the_session_is_given_crop_and_latent() -> None:
     session = player(swapped=noise(SIDE, SIDE)[None])
     swapper = Swapper(session, None)
     latent = swapper.latent(identity_of([1, 2, 3]))
-    swapper.swap(crop := noise(SIDE, SIDE, seed=1), latent)
+    swapper.swap(crops := noise(SIDE, SIDE, seed=1)[None], [latent])
     assert swapper.side == SIDE
     (given,) = session.given
-    np.testing.assert_array_equal(given["crop"], crop[None])
-    np.testing.assert_array_equal(given["source"], latent)
+    np.testing.assert_array_equal(given["crop"], crops)
+    np.testing.assert_array_equal(given["source"], latent[None])
 
 
-def test_a_swapped_crop_and_its_mask_outlive_the_next_run() -> None:
-    crop, mask = noise(SIDE, SIDE), noise(SIDE, SIDE, seed=1)[..., :1]
-    session = player(swapped=(raw := np.concatenate([crop, mask], axis=2)[None]))
-    swapper = Swapper(session, None)
-    swapped, model_mask = swapper.swap(crop, swapper.latent(identity_of([1])))
+def test_swapped_crops_outlive_the_next_run() -> None:
+    session = player(swapped=(raw := noise(SIDE, SIDE)[None]))
+    swapper, expected = Swapper(session, None), raw.copy()
+    swapped = swapper.swap(noise(SIDE, SIDE, seed=1)[None], [swapper.latent(identity_of([1]))])
     raw.fill(0)
-    assert model_mask is not None
-    np.testing.assert_array_equal(swapped, crop)
-    np.testing.assert_allclose(model_mask, mask[..., 0] / 255, atol=1e-6)
+    np.testing.assert_array_equal(swapped, expected)
 
 
-def test_a_model_without_a_mask_gives_none() -> None:
-    swapper = Swapper(player(swapped=noise(SIDE, SIDE)[None]), None)
-    _, mask = swapper.swap(noise(SIDE, SIDE), swapper.latent(identity_of([1])))
-    assert mask is None
+@pytest.mark.parametrize("times", [2, 3, 4])
+def test_a_boosted_crop_is_every_kth_pixel_in_one_call_with_its_own_source(times: int) -> None:
+    session = PlayedSession(SHAPES, lambda inputs: {"swapped": 255 - inputs["crop"]})
+    swapper = Swapper(session, None)
+    crops = np.stack([noise(SIDE * times, SIDE * times, seed) for seed in (1, 2)])
+    latents = [swapper.latent(identity_of(numbers)) for numbers in ([1], [0, 1])]
+    np.testing.assert_array_equal(swapper.swap(crops, latents), 255 - crops)
+    (given,) = session.given
+    assert given["crop"].shape == (2 * times * times, SIDE, SIDE, 3)
+    for place, (phase, source) in enumerate(zip(given["crop"], given["source"], strict=True)):
+        crop, rest = divmod(place, times * times)
+        row, column = divmod(rest, times)
+        np.testing.assert_array_equal(phase, crops[crop, row::times, column::times])
+        np.testing.assert_array_equal(source, latents[crop])
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_phases_are_put_together_as_they_were_taken_apart(channels: int) -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (3, 24, 24, channels), np.uint8)
+    np.testing.assert_array_equal(join_phases(split_phases(crops, 3), 3), crops)
+
+
+@pytest.mark.parametrize("side", [SIDE - 1, SIDE + 1, 3 * SIDE // 2, 1])
+def test_a_crop_of_no_multiple_of_the_models_side_is_refused(side: int) -> None:
+    swapper = Swapper(player(), None)
+    with pytest.raises(ValueError, match=f"expected crops of a multiple of 16 pixels, seen {side}"):
+        swapper.swap(noise(side, side)[None], [swapper.latent(identity_of([1]))])
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_one_colour_everywhere_is_what_nan_becomes_and_is_refused(level: int) -> None:
+    swapper = Swapper(player(swapped=np.full((1, SIDE, SIDE, 3), level, np.uint8)), None)
+    latent = swapper.latent(identity_of([1]))
+    with pytest.raises(SessionError, match=f"expected a picture, seen {level} everywhere"):
+        swapper.swap(noise(SIDE, SIDE)[None], [latent])
+    swapper.swap(np.full((1, SIDE, SIDE, 3), 7, np.uint8), [latent])  # a crop of one colour may stay one
 
 
 @pytest.mark.parametrize(
@@ -92,19 +122,17 @@ def test_a_real_swap_changes_the_face_and_keeps_the_border(
     crop = cut_crop(astronaut, align(ASTRONAUT.points5, TEMPLATE, side), side)
     before = crop.copy()
     identity = identity_of(np.random.default_rng(0).standard_normal(400))
-    swapped, mask = swapper.swap(crop, swapper.latent(identity))
+    (swapped,) = swapper.swap(crop[None], [swapper.latent(identity)])
     np.testing.assert_array_equal(crop, before)
-    assert swapped.shape == (side, side, 3)
+    assert swapped.shape == (side, side, 3 if has_emap else 4)
     assert swapped.dtype == np.uint8
-    difference = np.abs(swapped.astype(int) - crop).max(axis=2)
+    difference = np.abs(swapped[..., :3].astype(int) - crop).max(axis=2)
     middle = slice(3 * side // 8, 5 * side // 8)
     assert difference[middle, middle].mean() > 5
     assert difference[: side // 8].max() <= 1
-    assert (mask is None) == has_emap
-    if mask is not None:
-        assert mask.shape == (side, side)
-        assert mask.dtype == np.float32
-        assert not mask[: side // 8].any()
+    if not has_emap:
+        assert not own_mask(swapped)[: side // 8].any()
+        assert own_mask(swapped)[middle, middle].min() > 0.5
 
 
 @pytest.mark.parametrize("model", ["det_10g", "w600k_r50", "xseg_1"])

@@ -1,7 +1,8 @@
 """Every face becomes the source's, by the embedder's own measure, and everything else keeps its bits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,17 +10,16 @@ import numpy.typing as npt
 import pytest
 
 from morphstream.artifact.errors import NoEngineError, NoFaceError, SessionError
-from morphstream.face.detect import DirectSCRFD
-from morphstream.face.embed import DirectArcFace
 from morphstream.face.geometry import align
-from morphstream.face.mask import Occluder
-from morphstream.face.swap import TEMPLATE, Swapper
-from morphstream.face.swapper import FaceSwapper
+from morphstream.face.mask import FACE_REGIONS, REGIONS, Masks
+from morphstream.face.swap import TEMPLATE
+from morphstream.face.swapper import FaceSwapper, Landmarker
 from morphstream.face.types import Face, Frame, Identity
-from morphstream.session.session import Array
+from morphstream.session.session import Array, Session
 from morphstream.store.machine import Machine
 from morphstream.store.store import Store
 from stages.kit.mean_face import outline, place
+from stages.kit.swapper import emap
 from tests.face import ASTRONAUT, CANVAS, Answer, PlayedSession, identity_of, near, noise, scrfd_outputs
 
 FACES_AT_LEAST = 25
@@ -163,9 +163,9 @@ def test_a_store_of_another_arch_is_refused(booted: Store, booted_for_gpu: Store
         FaceSwapper.open(booted, machine=Machine(arch="aarch64", gpu_archs=(), libraries={}))
 
 
-def test_engines_for_a_gpu_are_not_run_yet_and_the_refusal_says_what_to_do(booted_for_gpu: Store) -> None:
-    with pytest.raises(SessionError, match=r"det_10g: expected an engine of openvino.*run: morphstream boot"):
-        FaceSwapper.open(booted_for_gpu, machine=GPU)
+def test_an_engine_that_cannot_be_opened_is_refused_with_what_to_do(booted_for_gpu: Store) -> None:
+    with pytest.raises(SessionError, match=r"^det_10g: expected an engine .*run: morphstream boot --target cpu$"):
+        FaceSwapper.open(booted_for_gpu, swap_model="det_10g", machine=GPU)
 
 
 SMALL, LARGE = (8, 18, 0.9, [1.0, 1, 1, 1]), (16, 20, 0.6, [1.0, 1, 1, 1])
@@ -175,8 +175,8 @@ NOBODY = PlayedSession({}, lambda _: {})
 def swapper_of(swap: PlayedSession, mask: PlayedSession, embedder: PlayedSession = NOBODY) -> FaceSwapper:
     """Return a swapper of played sessions that finds two faces, the smaller one surer, in every frame."""
     finder = PlayedSession({"frame": (1, CANVAS, CANVAS, 3)}, lambda _: scrfd_outputs(SMALL, LARGE))
-    detector = DirectSCRFD(finder)
-    return FaceSwapper(detector, DirectArcFace(embedder), Swapper(swap, None), Occluder(mask), "inswapper_128")
+    sessions = {"det_10g": finder, "w600k_r50": embedder, "inswapper_128": swap}
+    return FaceSwapper(lambda name: sessions.get(name, mask), "inswapper_128", None)
 
 
 def echo(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -184,7 +184,7 @@ def echo(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
 
 
 def visible(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-    return {"mask": np.ones((1, 128, 128, 1), np.float32)}
+    return {"mask": np.ones((len(inputs["crop"]), 128, 128, 1), np.float32)}
 
 
 def broken(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -231,7 +231,7 @@ def test_a_crops_border_is_never_seen() -> None:
 
 def test_a_models_own_mask_counts_too() -> None:
     def masked(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        mask = np.zeros((1, 128, 128, 1), np.uint8)
+        mask = np.zeros((len(inputs["crop"]), 128, 128, 1), np.uint8)
         mask[:, 64:] = 255
         return {"swapped": np.concatenate([echo(inputs)["swapped"], mask], axis=3)}
 
@@ -250,10 +250,119 @@ def test_crops_are_cut_from_the_frame_as_it_was(source: Identity) -> None:
     swap = PlayedSession(SWAP_SHAPES, echo)
     swapper = swapper_of(swap, PlayedSession(MASK_SHAPES, visible))
     swapper.swap(noise(300, 300), source, [ASTRONAUT, ASTRONAUT])
-    first, second = swap.given
-    np.testing.assert_array_equal(first["crop"], second["crop"])
+    (given,) = swap.given
+    np.testing.assert_array_equal(given["crop"][0], given["crop"][1])
 
 
 def test_a_swapper_can_be_closed_twice(booted: Store) -> None:
     with FaceSwapper.open(booted, threads=1) as swapper:
         swapper.close()
+
+
+def kit_swapper(open_kit: Callable[[str], Session], asked: list[str] | None = None, **options: Any) -> FaceSwapper:
+    """Return a swapper of the kit's models; notes which are opened."""
+
+    def opened(name: str) -> Session:
+        if asked is not None:
+            asked.append(name)
+        return open_kit(name)
+
+    return FaceSwapper(opened, "hyperswap_1a_256", None, **options)
+
+
+def test_masks_are_chosen_by_call_and_their_models_opened_once(
+    open_kit: Callable[[str], Session], source: Identity, astronaut: Frame
+) -> None:
+    asked: list[str] = []
+    swapper = kit_swapper(open_kit, asked)
+    identity = identity_of(np.random.default_rng(0).standard_normal(400))
+    assert asked == ["det_10g", "w600k_r50", "hyperswap_1a_256", "xseg_1"]
+
+    def swapped_by(masks: Masks | None) -> npt.NDArray[np.bool_]:
+        return changed(swapper.swap(astronaut, identity, [ASTRONAUT], masks=masks), astronaut)
+
+    usual, bare = swapped_by(None), swapped_by(Masks(occluder=None, own=False))
+    many, lips = swapped_by(Masks(occluder="many")), swapped_by(Masks(regions=frozenset({"upper_lip", "lower_lip"})))
+    swapped_by(Masks(occluder="xseg_3", regions=FACE_REGIONS))
+    assert asked[4:] == ["xseg_2", "xseg_3", "bisenet_resnet_34"]
+    assert bare.sum() > usual.sum() >= many.sum() > 10 * lips.sum() > 0
+    assert not lips[~usual].any()
+
+
+def test_masks_are_multiplied() -> None:
+    half = PlayedSession(MASK_SHAPES, lambda _: {"mask": np.full((1, 128, 128, 1), 0.75, np.float32)})
+    labels = np.zeros((1, 128, 128), np.uint8)
+    labels[:, :, :64] = REGIONS["nose"]
+    sessions = {
+        "det_10g": PlayedSession({"frame": (1, CANVAS, CANVAS, 3)}, lambda _: scrfd_outputs()),
+        "w600k_r50": NOBODY,
+        "swap": PlayedSession(SWAP_SHAPES, lambda inputs: {"swapped": np.full_like(inputs["crop"], 200)}),
+        "xseg_1": half,
+        "bisenet_resnet_34": PlayedSession(MASK_SHAPES, lambda _: {"labels": labels}),
+    }
+    frame = np.full((128, 128, 3), 100, np.uint8)
+    face = Face(box_xyxy=ASTRONAUT.box_xyxy, points5=TEMPLATE * 128, score=1)
+    masks = Masks(feather=0, regions=frozenset({"nose"}))
+    swapped = FaceSwapper(sessions.__getitem__, "swap", None).swap(frame, identity_of([1]), [face], masks=masks)
+    assert np.all(np.abs(swapped[:, :40].astype(int) - 150) <= 1)  # half of it: 0.75 with contrast
+    assert np.all(swapped[:, 66:] == 100)
+
+
+def test_a_face_is_restored_after_the_swap(open_kit: Callable[[str], Session], astronaut: Frame) -> None:
+    identity = identity_of(np.random.default_rng(0).standard_normal(400))
+    plain, restored = (
+        kit_swapper(open_kit, restorer=restorer).swap(astronaut, identity, [ASTRONAUT]) for restorer in (None, "gfpgan")
+    )
+    assert changed(plain, restored).any()
+    assert not changed(plain, restored)[~around([ASTRONAUT], astronaut)].any()
+
+
+@pytest.mark.parametrize("landmarker", ["fan_68_5", "2dfan4"])
+def test_a_landmarker_gives_detected_faces_68_points(
+    open_kit: Callable[[str], Session], astronaut: Frame, landmarker: Landmarker
+) -> None:
+    (face,) = kit_swapper(open_kit, landmarker=landmarker).detect(astronaut)
+    assert face.points68 is not None
+    assert (np.abs(face.points5 - ASTRONAUT.points5).max() > 1) == (landmarker == "2dfan4")
+
+
+@pytest.mark.parametrize("pixel_boost", [256, 384, 512])
+def test_pixel_boost_swaps_at_more_pixels(
+    open_kit: Callable[[str], Session], astronaut: Frame, pixel_boost: int
+) -> None:
+    swapper = FaceSwapper(open_kit, "inswapper_128", emap().astype(np.float32))
+    identity = identity_of(np.random.default_rng(0).standard_normal(400))
+    swapped = swapper.swap(astronaut, identity, [ASTRONAUT], pixel_boost=pixel_boost)
+    gained = swapper.identify(swapped, ASTRONAUT).similarity(identity)
+    assert gained > swapper.identify(astronaut, ASTRONAUT).similarity(identity) + 0.3
+    with pytest.raises(ValueError, match="expected crops of a multiple of 128 pixels, seen 300"):
+        swapper.swap(astronaut, identity, [ASTRONAUT], pixel_boost=300)
+
+
+def test_several_faces_are_one_call_of_each_model_and_the_same_on_several_threads(
+    group: Frame, group_faces: list[Face]
+) -> None:
+    swap, mask = PlayedSession(SWAP_SHAPES, echo), PlayedSession(MASK_SHAPES, visible)
+    sessions = {"det_10g": PlayedSession({"frame": (1, 64, 64, 3)}, lambda _: scrfd_outputs()), "swap": swap}
+    one, two = (
+        FaceSwapper(lambda name: sessions.get(name, mask), "swap", None, threads=threads).swap(
+            group, identity_of([1]), group_faces[:8]
+        )
+        for threads in (1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+    for session, name in ((swap, "crop"), (swap, "source"), (mask, "crop")):
+        assert [len(given[name]) for given in session.given] == [8, 8]
+
+
+def test_faces_that_overlap_are_pasted_in_their_order() -> None:
+    level = iter([50, 200])
+
+    def flat(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        rows = [np.full((128, 128, 3), next(level), np.uint8) for _ in inputs["crop"]]
+        return {"swapped": np.stack(rows)}
+
+    frame = np.full((300, 300, 3), 100, np.uint8)
+    upright = Face(box_xyxy=ASTRONAUT.box_xyxy, points5=TEMPLATE * 128 + [50, 60], score=1)
+    swapper = swapper_of(PlayedSession(SWAP_SHAPES, flat), PlayedSession(MASK_SHAPES, visible))
+    assert swapper.swap(frame, identity_of([1]), [upright, upright])[124, 114, 0] == 200

@@ -1,35 +1,55 @@
 """Find faces and their five points."""
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from morphstream.artifact.errors import SessionError
+from morphstream.face.boxes import not_covered
 from morphstream.face.types import Face, Frame, check_frame
-from morphstream.session.session import Session
+from morphstream.session.session import Array, Session
 
 STRIDES = (8, 16, 32)
 _ANCHORS = 2  # at each place
 _OVERLAP = 0.4  # of two boxes of one face. Source: InsightFace
-
-Boxes = npt.NDArray[np.float64]
+_MEAN, _DEVIATION = 127.5, 128.0  # of pixels, for an export that takes them normalised. Source: InsightFace
+_WIDTHS = (1, 4, 10)  # score, sides of the box, moves of the points
 
 
 class DirectSCRFD:
-    """SCRFD with five points.
+    """SCRFD with five points: a prepared engine, or a session of any export as its owners make them.
 
     Source: Guo et al., "Sample and Computation Redistribution for Efficient Face Detection"; InsightFace's decoding.
     """
 
-    def __init__(self, session: Session, *, threshold: float = 0.5) -> None:
+    def __init__(self, session: Session, *, threshold: float = 0.5, side: int = 640) -> None:
+        """Wrap an opened detector.
+
+        Args:
+            session: Its engine: takes a frame, ``(N, H, W, 3)`` uint8 BGR, and gives ``anchors``; or an export's, takes
+                ``(N, 3, H, W)`` float32 RGB and gives nine arrays, each for one role and one stride.
+            threshold: Least certainty of a face, 0..1.
+            side: Of the canvas that frames are fitted into, pixels, such as 320, where the engine leaves it open.
+
+        Raises:
+            SessionError: It takes something else.
+            ValueError: The side is no multiple of the greatest stride.
+        """
         self._session = session
         self._threshold = threshold
-        _, self._height, self._width, _ = session.input_shapes["frame"]
+        self._input, shape = next(iter(session.input_shapes.items()))
+        self._is_export = len(shape) == 4 and shape[1] == 3
+        if len(shape) != 4 or 3 not in (shape[1], shape[3]):
+            raise SessionError(f"expected a detector, which takes frames, seen one that takes {self._input} of {shape}")
+        height, width = shape[2:] if self._is_export else shape[1:3]
+        self._height, self._width = (side if length < 0 else length for length in (height, width))
+        if self._height % STRIDES[-1] or self._width % STRIDES[-1]:
+            raise ValueError(f"expected a multiple of {STRIDES[-1]} pixels, seen {self._width} x {self._height}")
         self._canvas = np.zeros((1, self._height, self._width, 3), np.uint8)
-        sizes = [(self._height // stride, self._width // stride, stride) for stride in STRIDES]
-        self._anchors = np.concatenate([_anchors(*size) for size in sizes])
-        self._strides = np.concatenate(
-            [np.full(_ANCHORS * rows * columns, float(stride)) for rows, columns, stride in sizes]
-        )
+        self._anchors = _anchors_of(self._height, self._width)
 
     def detect(self, frame: Frame) -> list[Face]:
         """Return the faces of a frame, the surest first.
@@ -40,18 +60,18 @@ class DirectSCRFD:
         Raises:
             TypeError: The frame isn't uint8.
             ValueError: It isn't ``(H, W, 3)``.
-            SessionError: The engine failed.
+            SessionError: The engine failed, or gives something other than a detector with points.
         """
         check_frame(frame)
         scale = self._letterbox(frame)
-        rows = self._session.run({"frame": self._canvas})["anchors"][0]  # score, four sides, five points' moves
+        rows = self._run()  # score, four sides, five points' moves
         sure = np.flatnonzero(rows[:, 0] >= self._threshold)  # first, so that little is decoded
-        found, at, stride = rows[sure].astype(np.float64), self._anchors[sure], self._strides[sure, None]
+        found, at, stride = rows[sure].astype(np.float64), self._anchors.at[sure], self._anchors.stride[sure, None]
         score, sides = found[:, 0], found[:, 1:5] * stride
         box = np.hstack([at - sides[:, :2], at + sides[:, 2:]]) / scale
         point = (at[:, None] + found[:, 5:].reshape(-1, 5, 2) * stride[..., None]) / scale
         order = np.argsort(-score, kind="stable")
-        kept = order[_not_covered(box[order])]
+        kept = order[not_covered(box[order], _OVERLAP, extent=1)]
         return [Face(box_xyxy=box[i], points5=point[i], score=float(score[i])) for i in kept]
 
     def _letterbox(self, frame: Frame) -> float:
@@ -64,30 +84,57 @@ class DirectSCRFD:
             new_height, new_width = self._height, max(1, int(self._height * width / height))
         else:
             new_height, new_width = max(1, int(self._width * height / width)), self._width
-        self._canvas.fill(0)
+        self._canvas[0, new_height:] = 0
+        self._canvas[0, :new_height, new_width:] = 0
         is_centred = all(old % new == 0 and old // new % 2 for old, new in ((height, new_height), (width, new_width)))
         how = cv2.INTER_NEAREST_EXACT if is_centred else cv2.INTER_LINEAR  # the same pixels, in half the time
         cv2.resize(frame, (new_width, new_height), dst=self._canvas[0, :new_height, :new_width], interpolation=how)
         return float(new_height / height)
 
+    def _run(self) -> npt.NDArray[np.float32]:
+        """Return what the engine says of the canvas, ``(anchors, 15)``."""
+        if not self._is_export:
+            return np.asarray(self._session.run({self._input: self._canvas})["anchors"][0], np.float32)
+        mean = (_MEAN,) * 3
+        blob = cv2.dnn.blobFromImage(self._canvas[0], 1 / _DEVIATION, (self._width, self._height), mean, swapRB=True)
+        return join_outputs(self._session.run({self._input: np.asarray(blob)}), self._anchors.counts)
 
-def _anchors(rows: int, columns: int, stride: int) -> Boxes:
-    y, x = np.mgrid[:rows, :columns] * float(stride)
-    return np.stack([x, y], axis=-1).reshape(-1, 2).repeat(_ANCHORS, axis=0)
 
+def join_outputs(outputs: Mapping[str, Array], counts: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Join what an export of SCRFD gives by role and stride, which its arrays' shapes tell: names and order differ.
 
-def _not_covered(boxes: Boxes) -> list[int]:
-    """Return the indices of the boxes that no surer box covers; boxes ``(N, 4)`` come surest first."""
-    area = (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
-    kept: list[int] = []
-    rest = np.arange(len(boxes))
-    while len(rest):
-        first, rest = rest[0], rest[1:]
-        kept.append(int(first))
-        low, high = (
-            np.maximum(boxes[first, :2], boxes[rest, :2]),
-            np.minimum(boxes[first, 2:], boxes[rest, 2:]),
+    Args:
+        outputs: Arrays ``(rows, width)`` or ``(1, rows, width)``; 1 wide is a score, 4 a box, 10 are points.
+        counts: Rows of each stride.
+
+    Returns:
+        ``(anchors, 15)`` float32: score, box, points; the finest stride first.
+
+    Raises:
+        SessionError: There is not one array for each.
+    """
+    found = {array.shape[-2:]: array.reshape(array.shape[-2:]) for array in outputs.values() if array.ndim in (2, 3)}
+    wanted = [(rows, width) for rows in counts for width in _WIDTHS]
+    if len(outputs) != len(wanted) or found.keys() != set(wanted):
+        seen = ", ".join(str(array.shape) for array in outputs.values())
+        raise SessionError(
+            f"expected a detector's scores, boxes and points, {wanted}, seen {seen}; use SCRFD with points"
         )
-        shared = np.clip(high - low + 1, 0, None).prod(axis=1)
-        rest = rest[shared / (area[first] + area[rest] - shared) <= _OVERLAP]
-    return kept
+    return np.concatenate([np.hstack([found[rows, width] for width in _WIDTHS]) for rows in counts]).astype(np.float32)
+
+
+class _Anchors(NamedTuple):
+    """Where a detector looks: place ``(N, 2)`` and stride ``(N,)`` of each anchor, and how many each stride has."""
+
+    at: npt.NDArray[np.float64]
+    stride: npt.NDArray[np.float64]
+    counts: tuple[int, ...]
+
+
+def _anchors_of(height: int, width: int) -> _Anchors:
+    places = []
+    for stride in STRIDES:
+        y, x = np.mgrid[: height // stride, : width // stride] * float(stride)
+        places.append(np.stack([x, y], axis=-1).reshape(-1, 2).repeat(_ANCHORS, axis=0))
+    counts = tuple(map(len, places))
+    return _Anchors(np.concatenate(places), np.repeat(np.array(STRIDES, np.float64), counts), counts)

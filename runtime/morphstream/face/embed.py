@@ -1,10 +1,12 @@
-"""Tell who a face is."""
+"""Tell who faces are."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from morphstream.artifact.errors import SessionError
-from morphstream.face.geometry import ARCFACE_112_V2, align, cut_crop
-from morphstream.face.types import Face, Frame, Identity
+from morphstream.face.geometry import ARCFACE_112_V2, cut_crops
+from morphstream.face.types import Face, Frame, Identity, check_frame
 from morphstream.session.session import Session
 
 SIDE = 112
@@ -16,18 +18,24 @@ class DirectArcFace:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def embed(self, frame: Frame, face: Face) -> Identity:
-        """Return the identity of a face.
+    def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:
+        """Return the identities of faces, in their order, from one call of the model.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR.
-            face: One of its faces.
+            faces: Of that frame.
 
         Raises:
+            TypeError: The frame isn't uint8.
+            ValueError: It isn't ``(H, W, 3)``, or a face's points are none.
             SessionError: The engine failed, or sees nothing.
         """
-        crop = cut_crop(frame, align(face.points5, ARCFACE_112_V2, SIDE), SIDE)
-        embedding = self._session.run({"crop": crop[None]})["embedding"][0].astype(np.float32)
-        if not (length := np.linalg.norm(embedding)) > 0:
+        check_frame(frame)
+        if not faces:
+            return []
+        crops, _ = cut_crops(frame, [face.points5 for face in faces], ARCFACE_112_V2, SIDE)
+        embeddings = self._session.run({"crop": crops})["embedding"].astype(np.float32)
+        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        if not (lengths > 0).all():
             raise SessionError("embedder: expected an embedding of the face, seen zeros; use a picture with contrast")
-        return Identity(embedding=embedding / length)
+        return [Identity(embedding=embedding) for embedding in embeddings / lengths]

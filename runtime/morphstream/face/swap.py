@@ -1,11 +1,14 @@
-"""Give a face another identity."""
+"""Give faces another identity."""
 
+from collections.abc import Sequence
+
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from morphstream.artifact.errors import SessionError
 from morphstream.face.geometry import ARCFACE_128
-from morphstream.face.types import Crop, Identity, Mask
+from morphstream.face.types import Crop, Identity
 from morphstream.session.session import Session
 
 TEMPLATE = ARCFACE_128
@@ -15,7 +18,7 @@ class Swapper:
     """inswapper and hyperswap.
 
     Attributes:
-        side: Side of its crops, aligned to `TEMPLATE`.
+        side: Side of the model's crops, aligned to `TEMPLATE`.
     """
 
     def __init__(self, session: Session, emap: npt.NDArray[np.float32] | None) -> None:
@@ -23,7 +26,8 @@ class Swapper:
 
         Args:
             session: Its engine.
-            emap: ``(512, 512)``, inswapper's map from embedding to latent; None for a model that takes embeddings.
+            emap: ``(512, 512)`` float32, inswapper's map from embedding to latent; None for a model that takes
+                embeddings.
 
         Raises:
             SessionError: It is the engine of another kind of model.
@@ -36,23 +40,76 @@ class Swapper:
         self.side = session.input_shapes["crop"][1]
 
     def latent(self, identity: Identity) -> npt.NDArray[np.float32]:
-        """Return what the model takes of an identity, ``(1, 512)`` of length 1; once a source, not a frame.
+        """Return what the model takes of an identity, ``(512,)`` float32 of length 1; once a source, not a frame.
 
         Source: InsightFace's INSwapper.
         """
         latent = identity.embedding if self._emap is None else identity.embedding @ self._emap
-        return (latent / np.linalg.norm(latent))[None].astype(np.float32)
+        return (latent / np.linalg.norm(latent)).astype(np.float32)
 
-    def swap(self, crop: Crop, latent: npt.NDArray[np.float32]) -> tuple[Crop, Mask | None]:
-        """Return the crop with another identity, and where the model changed it if it says so.
+    def swap(self, crops: Crop, latents: Sequence[npt.NDArray[np.float32]]) -> Crop:
+        """Return crops with other identities, in one call of the model.
 
         Args:
-            crop: ``(side, side, 3)`` uint8, aligned to `TEMPLATE`.
-            latent: As `latent` returns.
+            crops: ``(N, S, S, 3)`` uint8 BGR, aligned to `TEMPLATE`. Where S is k times the model's side, each is
+                swapped as k * k crops of every k-th pixel ("pixel boost").
+            latents: As `latent` returns, one a crop.
+
+        Returns:
+            ``(N, S, S, 3)`` uint8 BGR, or ``(N, S, S, 4)`` with the model's own mask, 0..255, as fourth channel.
 
         Raises:
-            SessionError: The engine failed.
+            ValueError: S is no multiple of the model's side.
+            SessionError: The engine failed, or gave no picture.
+
+        Source: FaceFusion, pixel boost.
         """
-        swapped = self._session.run({"crop": crop[None], "source": latent})["swapped"][0]
-        mask = swapped[..., 3] / np.float32(255) if swapped.shape[2] == 4 else None  # hyperswap's own
-        return swapped[..., :3].copy(), mask
+        times, rest = divmod(crops.shape[1], self.side)
+        if rest or not times:
+            raise ValueError(f"expected crops of a multiple of {self.side} pixels, seen {crops.shape[1]}")
+        phases = crops if times == 1 else split_phases(crops, times)
+        sources = np.repeat(np.stack(latents), times * times, axis=0)
+        swapped = self._session.run({"crop": phases, "source": sources})["swapped"]
+        swapped = swapped.copy() if times == 1 else join_phases(swapped, times)
+        for crop, picture in zip(crops, swapped[..., :3], strict=True):
+            if _is_flat(picture) and not _is_flat(crop):  # what NaN becomes in uint8
+                raise SessionError(f"swap model: expected a picture, seen {picture[0, 0, 0]} everywhere; boot again")
+        return swapped
+
+
+def _is_flat(crop: Crop) -> bool:
+    return not np.ptp(crop[::16, ::16]) and not np.ptp(crop)  # a few pixels first, as they nearly always tell
+
+
+def split_phases(crops: Crop, times: int) -> Crop:
+    """Return every k-th pixel of crops from each of the k * k places to begin.
+
+    Args:
+        crops: ``(N, S, S, C)``.
+        times: k, a divisor of S.
+
+    Returns:
+        ``(N * k * k, S / k, S / k, C)``; phase ``k * row + column`` of a crop is ``crop[row::k, column::k]``.
+    """
+    count, side, _, channels = crops.shape
+    small = side // times
+    rows = crops.reshape(count, small, times, small, times * channels)  # of k pixels side by side as one
+    phases = np.empty((count, times, times, small, small, channels), np.uint8)
+    for crop, row in np.ndindex(count, times):
+        cv2.mixChannels([rows[crop, :, row]], list(phases[crop, row]), _channels(times * channels))
+    return phases.reshape(-1, small, small, channels)
+
+
+def join_phases(phases: Crop, times: int) -> Crop:
+    """Put together what `split_phases` took apart."""
+    small, channels = phases.shape[1], phases.shape[3]
+    phases = phases.reshape(-1, times, times, small, small, channels)
+    crops = np.empty((len(phases), small, times, small, times * channels), np.uint8)
+    for crop, row in np.ndindex(len(phases), times):
+        cv2.mixChannels(list(phases[crop, row]), [crops[crop, :, row]], _channels(times * channels))
+    return crops.reshape(len(phases), small * times, small * times, channels)
+
+
+def _channels(count: int) -> list[int]:
+    """Return that channels keep their order, as OpenCV takes it."""
+    return [number for number in range(count) for _ in range(2)]

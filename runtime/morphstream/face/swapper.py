@@ -1,33 +1,39 @@
 """Swap the faces of frames: the workers put together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from morphstream.artifact.errors import NoFaceError
+from morphstream.face import restore
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.embed import DirectArcFace
-from morphstream.face.geometry import align, cut_crop, paste_back
-from morphstream.face.mask import Occluder, box_mask
+from morphstream.face.geometry import cut_crops
+from morphstream.face.landmark import DirectFan685, Landmark68Detector
+from morphstream.face.mask import Masks, box_mask
+from morphstream.face.paste import Paster, carry
+from morphstream.face.restore import Restorer
 from morphstream.face.swap import TEMPLATE, Swapper
-from morphstream.face.types import Face, Frame, Identity, check_frame
-from morphstream.session.load import load_emap, open_session
+from morphstream.face.types import Affine, Face, Frame, Identity, Mask, Points, check_frame
+from morphstream.session.load import load_emap, open_session, usable_cores
 from morphstream.session.session import Session
 from morphstream.store.machine import Machine, probe_machine
 from morphstream.store.select import check_usable
 from morphstream.store.store import Store
 
-DETECTOR, EMBEDDER, OCCLUDER = "det_10g", "w600k_r50", "xseg_1"
+DETECTOR, EMBEDDER = "det_10g", "w600k_r50"
 SWAP_MODEL = "inswapper_128_fp16"  # the default preset of the model card
+Landmarker = Literal["2dfan4", "fan_68_5"]
+_RESTORED = 0.8  # of a restored face, the rest as it was. Source: FaceFusion
 
 
 class FaceSwapper:
-    """Detector, embedder, swapper and occluder of one store, opened; a context manager, for one thread.
+    """Detector, embedder, swapper and masks of one store, opened; a context manager, for one thread.
 
     Attributes:
         swap_model: Name of the swap model.
@@ -35,15 +41,45 @@ class FaceSwapper:
 
     def __init__(
         self,
-        detector: DirectSCRFD,
-        embedder: DirectArcFace,
-        swapper: Swapper,
-        occluder: Occluder,
+        open_model: Callable[[str], Session],
         swap_model: str,
+        emap: npt.NDArray[np.float32] | None,
+        *,
+        masks: Masks | None = None,
+        threshold: float = 0.5,
+        landmarker: Landmarker | None = None,
+        restorer: str | None = None,
+        threads: int = 1,
     ) -> None:
+        """Put workers together; `open` does it for a store.
+
+        Args:
+            open_model: Opens a model by name, each once; the swapper doesn't close what it opens.
+            swap_model: The model that swaps.
+            emap: As `Swapper` takes it.
+            masks: As `open`.
+            threshold: As `open`.
+            landmarker: As `open`.
+            restorer: As `open`.
+            threads: Threads that several faces are cut and pasted on.
+
+        Raises:
+            NoEngineError: A model can't be had.
+            SessionError: One can't be opened, or the swap model doesn't swap.
+        """
         self.swap_model = swap_model
-        self._detector, self._embedder, self._swapper, self._occluder = detector, embedder, swapper, occluder
+        self._detector = DirectSCRFD(open_model(DETECTOR), threshold=threshold)
+        self._embedder = DirectArcFace(open_model(EMBEDDER))
+        self._swapper = Swapper(open_model(swap_model), emap)
+        self._fan = DirectFan685(open_model("fan_68_5")) if landmarker else None
+        self._landmarker = (
+            Landmark68Detector(open_model(landmarker), self._fan) if self._fan and landmarker == "2dfan4" else None
+        )
+        self._restorer = Restorer(open_model(restorer)) if restorer else None
         self._stack = ExitStack()
+        self._paster = self._stack.enter_context(Paster(open_model, threads=threads))
+        self._masks = masks or Masks()
+        self._paster.open(self._masks)
 
     @classmethod
     def open(
@@ -51,17 +87,24 @@ class FaceSwapper:
         store: Store | str | Path,
         *,
         swap_model: str = SWAP_MODEL,
+        masks: Masks | None = None,
         threshold: float = 0.5,
+        landmarker: Landmarker | None = None,
+        restorer: str | None = None,
         threads: int = 0,
         machine: Machine | None = None,
     ) -> Self:
-        """Open the engines of a booted store.
+        """Open the engines of a booted store, each warmed up.
 
         Args:
             store: A store, or its folder.
             swap_model: The model that swaps, such as ``hyperswap_1a_256``.
+            masks: What a swapped crop may cover where a call names no others; None for box, occluder xseg_1 and the
+                model's own.
             threshold: Least certainty of a face, 0..1.
-            threads: Threads to run on; 0 lets the library choose.
+            landmarker: Finds 68 points of each detected face; ``2dfan4`` aligns the face by them, too.
+            restorer: Sharpens faces after the swap, such as ``gfpgan``; not for real time.
+            threads: Threads to run on; 0 for all that this process may use.
             machine: What to run on; None for this one.
 
         Raises:
@@ -71,21 +114,28 @@ class FaceSwapper:
         store = store if isinstance(store, Store) else Store(store)
         installed = store.current()
         check_usable(installed.cache_key, machine or probe_machine())
-        with ExitStack() as stack:
+        threads = threads or usable_cores()
+        sessions = ExitStack()
 
-            def opened(model: str) -> Session:
-                session = open_session(installed, model, threads=threads)
-                stack.callback(session.close)
-                return session
+        def opened(model: str) -> Session:
+            session = open_session(installed, model, threads=threads)
+            sessions.callback(session.close)
+            return session
 
+        with ExitStack() as on_error:
+            on_error.push(sessions)
             swapper = cls(
-                DirectSCRFD(opened(DETECTOR), threshold=threshold),
-                DirectArcFace(opened(EMBEDDER)),
-                Swapper(opened(swap_model), load_emap(installed, swap_model)),
-                Occluder(opened(OCCLUDER)),
+                opened,
                 swap_model,
+                load_emap(installed, swap_model),
+                masks=masks,
+                threshold=threshold,
+                landmarker=landmarker,
+                restorer=restorer,
+                threads=threads,
             )
-            swapper._stack = stack.pop_all()
+            on_error.pop_all()
+        swapper._stack.push(sessions)
         return swapper
 
     def __enter__(self) -> Self:
@@ -109,9 +159,26 @@ class FaceSwapper:
         Raises:
             TypeError: The frame isn't uint8.
             ValueError: It isn't ``(H, W, 3)``.
-            SessionError: The engine failed.
+            SessionError: An engine failed.
         """
-        return self._detector.detect(frame)
+        faces = self._detector.detect(frame)
+        if self._landmarker:
+            return self._landmarker.refine(frame, faces)
+        return self._fan.refine(faces) if self._fan else faces
+
+    def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:
+        """Return who faces are, in their order.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8 BGR.
+            faces: Of that frame.
+
+        Raises:
+            TypeError: The frame isn't uint8.
+            ValueError: It isn't ``(H, W, 3)``, or a face's points are none.
+            SessionError: The engine failed, or sees nothing.
+        """
+        return self._embedder.embed(frame, faces)
 
     def identify(self, frame: Frame, face: Face | None = None) -> Identity:
         """Return who a face is.
@@ -132,35 +199,64 @@ class FaceSwapper:
             raise NoFaceError(
                 "expected a face to identify, seen none; use a picture that shows it larger, from the front"
             )
-        return self._embedder.embed(frame, max(faces, key=lambda found: found.area))
+        return self.embed(frame, [max(faces, key=lambda found: found.area)])[0]
 
-    def swap(self, frame: Frame, identity: Identity | Mapping[int, Identity], faces: list[Face] | None = None) -> Frame:
-        """Return a new frame with faces swapped.
+    def swap(
+        self,
+        frame: Frame,
+        identity: Identity | Mapping[int, Identity],
+        faces: Sequence[Face] | None = None,
+        *,
+        masks: Masks | None = None,
+        pixel_boost: int | None = None,
+    ) -> Frame:
+        """Return a new frame with faces swapped: each model is called once for all of them, and pasted in order.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR.
             identity: Of every face, or by the face's place in `faces`; the others stay.
             faces: The frame's faces; None to detect them.
+            masks: What a swapped crop may cover; None for those of `open`. Their models are opened now if they aren't.
+            pixel_boost: Side that faces are swapped at, pixels, a multiple of the model's; None for the model's.
 
         Raises:
             TypeError: The frame isn't uint8.
-            ValueError: It isn't ``(H, W, 3)``.
+            ValueError: It isn't ``(H, W, 3)``, a face's points are none, or the side is no multiple.
+            NoEngineError: The store lacks a mask's model.
             SessionError: An engine failed.
         """
         check_frame(frame)
         faces = self.detect(frame) if faces is None else faces
         wanted = identity if isinstance(identity, Mapping) else dict.fromkeys(range(len(faces)), identity)
-        latents = {key: self._swapper.latent(key) for key in wanted.values()}
-        swapped = frame.copy()
-        for place, face in enumerate(faces):
-            if place in wanted:
-                self._swap_face(frame, swapped, face, latents[wanted[place]])
+        chosen = [(face, wanted[place]) for place, face in enumerate(faces) if place in wanted]
+        copied = self._paster.start(lambda: np.array(frame, order="C"))
+        if not chosen:
+            return copied()
+        points5, masks = [face.points5 for face, _ in chosen], masks or self._masks
+        latents = {key: self._swapper.latent(key) for _, key in chosen}
+        crops, affines = cut_crops(frame, points5, TEMPLATE, pixel_boost or self._swapper.side, each=self._paster.each)
+        new = self._swapper.swap(crops, [latents[key] for _, key in chosen])
+        mask_of = self._paster.masks_of(crops, new, masks)
+        swapped = copied()
+        self._paster.paste(swapped, new, mask_of, affines)
+        if self._restorer:
+            self._restore(self._restorer, swapped, points5, mask_of, affines)
         return swapped
 
-    def _swap_face(self, frame: Frame, swapped: Frame, face: Face, latent: npt.NDArray[np.float32]) -> None:
-        side = self._swapper.side
-        affine = align(face.points5, TEMPLATE, side)
-        crop = cut_crop(frame, affine, side)
-        new, model_mask = self._swapper.swap(crop, latent)
-        mask = box_mask(side) * self._occluder.mask(crop)
-        paste_back(swapped, new, mask if model_mask is None else mask * model_mask, affine)
+    def _restore(
+        self,
+        restorer: Restorer,
+        frame: Frame,
+        points5: Sequence[Points],
+        mask_of: Callable[[int], Mask],
+        affines: Sequence[Affine],
+    ) -> None:
+        """Restore faces of a frame, in place, where they were swapped."""
+        side = restorer.side
+        crops, own = cut_crops(frame, points5, restore.TEMPLATE, side, each=self._paster.each)
+
+        def carried(place: int) -> Mask:
+            mask = carry(mask_of(place), affines[place], own[place], side)
+            return mask * box_mask(side) * np.float32(_RESTORED)
+
+        self._paster.paste(frame, restorer.restore(crops), carried, own)
