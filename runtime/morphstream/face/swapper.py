@@ -92,6 +92,7 @@ class FaceSwapper:
         landmarker: Landmarker | None = None,
         restorer: str | None = None,
         threads: int = 0,
+        cuda_graph: bool = False,
         machine: Machine | None = None,
     ) -> Self:
         """Open the engines of a booted store, each warmed up.
@@ -105,6 +106,7 @@ class FaceSwapper:
             landmarker: Finds 68 points of each detected face; ``2dfan4`` aligns the face by them, too.
             restorer: Sharpens faces after the swap, such as ``gfpgan``; not for real time.
             threads: Threads to run on; 0 for all that this process may use.
+            cuda_graph: Whether a GPU replays runs as CUDA graphs; a CPU has none.
             machine: What to run on; None for this one.
 
         Raises:
@@ -118,7 +120,7 @@ class FaceSwapper:
         sessions = ExitStack()
 
         def opened(model: str) -> Session:
-            session = open_session(installed, model, threads=threads)
+            session = open_session(installed, model, threads=threads, cuda_graph=cuda_graph)
             sessions.callback(session.close)
             return session
 
