@@ -39,6 +39,10 @@ def _parser() -> argparse.ArgumentParser:
         "--target", default="auto", help="auto, a name such as cpu, cpu-bf16 or rtx-sm89, or a cache key"
     )
     command.add_argument("--source", help="folder of the published layout (MORPHSTREAM_SOURCE, else build)")
+    command.add_argument("--verify", action="store_true", help="compute every digest of what the store holds")
+    command.add_argument("--offline", action="store_true", help="ask no source that isn't on this machine")
+    command.add_argument("--update", action="store_true", help="ask them also when the store has engines to run")
+    command.add_argument("--json", action="store_true", help="report as JSON, each step with its seconds and reason")
     command.set_defaults(run=_boot)
 
     command = commands.add_parser("swap", help="swap every face of a picture")
@@ -110,10 +114,17 @@ def _masks(options: argparse.Namespace) -> "Masks":
 
 def _boot(options: argparse.Namespace) -> int:
     try:
-        report = boot(options.store, target=options.target, source=options.source)
+        report = boot(
+            options.store,
+            target=options.target,
+            source=options.source.split(",") if options.source else None,
+            verify=options.verify,
+            offline=options.offline,
+            update=options.update,
+        )
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    print(report)
+    print(report.to_json() if options.json else report)
     return 0
 
 

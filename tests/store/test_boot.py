@@ -41,7 +41,7 @@ def boot_at(store: Path, source: Path | LocalSource) -> BootReport:
 def test_an_empty_store_boots(store: Store, layout: Path) -> None:
     report = boot(store, source=layout, machine=MACHINE)
     assert (str(report.cache_key), report.archive, report.was_good) == (CPU, archive_of(CPU), False)
-    assert str(report).startswith(f"{CPU} from {archive_of(CPU)} booted: probe 0.00 s, select ")
+    assert str(report).startswith(f"{CPU} from {archive_of(CPU)} booted: probe 0.00 s, store 0.00 s, select ")
     assert len(str(report).splitlines()) == 1
     assert store.current().cache_key == report.cache_key
     store.verify()

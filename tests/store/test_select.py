@@ -39,7 +39,8 @@ def keys_of(names: str) -> list[CacheKey]:
         pytest.param(replace(MACHINE, gpu_archs=("sm89",)), "x86_64/ov2026.4", id="a GPU without libraries"),
         pytest.param(
             WORKSTATION,
-            "sm120/rtx1.7_ort1.31 sm120/trt10.14_ort1.31 sm89/rtx1.7_ort1.31 sm89/trt10.14_ort1.31 x86_64/ov2026.4",
+            "sm120/rtx1.7_ort1.31 sm120/trt10.14_ort1.31 sm89/rtx1.7_ort1.31 sm89/trt10.14_ort1.31 "
+            "portable/rtx1.7_ort1.31 x86_64/ov2026.4",
             id="two GPUs",
         ),
     ],
@@ -74,6 +75,15 @@ def test_candidates_are_what_the_machine_can_run(machine: Machine, expected: str
 )
 def test_a_target_selects_one_published_key(machine: Machine, target: str, expected: str) -> None:
     assert str(select(machine, keys_of(PUBLISHED), target)) == expected
+
+
+def test_a_portable_engine_is_the_nearest_where_a_gpus_own_is_not_published() -> None:
+    keys = keys_of("portable/rtx1.7_ort1.31 sm86/rtx1.7_ort1.31 x86_64/ov2026.4")
+    assert str(select(WORKSTATION, keys, "auto")) == "portable/rtx1.7_ort1.31"
+    assert str(select(MACHINE, keys, "auto")) == "x86_64/ov2026.4"
+    assert str(select(MACHINE, keys, "rtx-portable")) == "portable/rtx1.7_ort1.31"
+    with pytest.raises(NoEngineError, match="expected arch portable, seen x86_64"):
+        check_usable(keys[0], MACHINE)
 
 
 @pytest.mark.parametrize(

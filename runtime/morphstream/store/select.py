@@ -8,6 +8,7 @@ from morphstream.artifact.target import ARCH, KEY_LIBRARIES, CacheKey, Target
 from morphstream.store.machine import Machine
 
 _GPU_BUILDERS = {"rtx": "tensorrt_rtx", "trt": "tensorrt"}  # by the prefix of a target's name, best first
+_PORTABLE = "portable"  # an engine for several archs of GPUs
 _CPU_PRECISIONS: Mapping[str, str | None] = {"cpu": None, "cpu-bf16": "bf16"}  # by the target's name
 _SPELLINGS: Mapping[str, str] = {
     "openvino": "OpenVINO",
@@ -26,8 +27,12 @@ class _Obstacle(NamedTuple):
 
 
 def candidates(machine: Machine) -> tuple[CacheKey, ...]:
-    """Return the cache keys whose engines the machine can run, best first; none in bfloat16, which is asked for."""
+    """Return the cache keys whose engines the machine can run, best first; none in bfloat16, which is asked for.
+
+    An engine for a GPU's own arch comes before a portable one, which may lack it: opening it tells.
+    """
     pairs = [(arch, builder) for arch in machine.gpu_archs for builder in _GPU_BUILDERS.values()]
+    pairs += [(_PORTABLE, "tensorrt_rtx")] if machine.gpu_archs else []
     return tuple(
         Target(arch=arch, builder=builder, toolchain=machine.libraries).cache_key
         for arch, builder in [*pairs, (machine.arch, "openvino")]
@@ -94,7 +99,9 @@ def _version_numbers(key: CacheKey) -> list[int]:
 
 
 def _has_arch(key: CacheKey, machine: Machine) -> bool:
-    return key.arch in (machine.gpu_archs if key.builder in _GPU_BUILDERS.values() else (machine.arch,))
+    if key.builder in _GPU_BUILDERS.values():
+        return key.arch in machine.gpu_archs or (key.arch == _PORTABLE and bool(machine.gpu_archs))
+    return key.arch == machine.arch
 
 
 def _obstacles(key: CacheKey, machine: Machine) -> list[_Obstacle]:
