@@ -55,6 +55,13 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("doctor", help="say what this machine and its store can do, and what is missing")
     command.set_defaults(run=_doctor)
 
+    command = commands.add_parser("serve-health", help="open a store's engines, and say over HTTP whether it is ready")
+    command.add_argument("--host", default="127.0.0.1", help="to listen on, or to ask (%(default)s)")
+    command.add_argument("--port", type=_port, default=9300, help="0 for any that is free (%(default)s)")
+    command.add_argument("--swap-model", default=SWAP_MODEL, help="such as hyperswap_1a_256 (%(default)s)")
+    command.add_argument("--probe", action="store_true", help="ask the one that is running: 0 where it is ready")
+    command.set_defaults(run=_serve_health)
+
     for command in commands.choices.values():
         command.add_argument(
             "--store",
@@ -171,6 +178,24 @@ def _doctor(options: argparse.Namespace) -> int:
     diagnosis = diagnose(Store(options.store), probe_machine())
     print(diagnosis)
     return 0 if diagnosis.is_usable else 1
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"expected 0 to 65535, seen {text!r}")
+    return int(text)
+
+
+def _serve_health(options: argparse.Namespace) -> int:
+    if options.probe:
+        from morphstream.health.probe import probe  # here, so that help is quick
+
+        probe(options.host, options.port)
+    else:
+        from morphstream.health.serve import serve
+
+        serve(options.store, swap_model=options.swap_model, host=options.host, port=options.port)
+    return 0
 
 
 if __name__ == "__main__":

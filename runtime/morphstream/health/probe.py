@@ -1,0 +1,41 @@
+"""Ask a health server whether its process is ready, as a container's health check does."""
+
+from http.client import HTTPConnection, HTTPException
+
+from morphstream.artifact.errors import MorphstreamError
+from morphstream.health.server import url_of
+
+_MOST_BYTES = 1024  # of a reason
+
+
+class NotReadyError(MorphstreamError):
+    """A process isn't ready, or nothing answers for it."""
+
+
+def probe(host: str, port: int, *, timeout_s: float = 3.0) -> None:
+    """Return when a process is ready.
+
+    Args:
+        host: Where its health server listens.
+        port: So, too.
+        timeout_s: For each step of the talk.
+
+    Raises:
+        NotReadyError: It isn't, and why; or nothing answers.
+    """
+    connection = HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        connection.request("GET", "/readyz")
+        with connection.getresponse() as response:
+            status, said = response.status, response.read(_MOST_BYTES).decode("utf-8", "replace")
+    except (OSError, HTTPException) as error:
+        seen = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise NotReadyError(f"{url_of(host, port)}/readyz: expected an answer, seen {_printable(seen)}") from None
+    finally:
+        connection.close()
+    if status != 200:
+        raise NotReadyError(f"{url_of(host, port)}/readyz: expected 200, seen {status}: {_printable(said)}")
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()

@@ -1,0 +1,143 @@
+"""What happened is what Prometheus reads, whatever it is called and however many threads tell it."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from morphstream.artifact.target import CacheKey
+from morphstream.health.metrics import BUCKETS, MOST_VALUES, OTHER, Metrics
+from morphstream.store.boot import BootReport, BootStep
+from tests.health import number, read_text
+
+
+def report(*steps: tuple[str, float], was_good: bool) -> BootReport:
+    key = CacheKey.parse("sm89/rtx1.7_ort1.31")
+    told = tuple(BootStep(name=name, seconds=seconds, reason="so it was") for name, seconds in steps)
+    return BootReport(cache_key=key, archive="rtx.tar.zst", was_good=was_good, steps=told)
+
+
+def test_a_new_process_has_done_nothing_and_is_not_ready() -> None:
+    families = read_text(Metrics().text())
+    assert {name: family.kind for name, family in families.items()} == {
+        "morphstream_boot_seconds": "gauge",
+        "morphstream_frames_total": "counter",
+        "morphstream_faces_total": "counter",
+        "morphstream_frame_seconds": "histogram",
+        "morphstream_cache_hits_total": "counter",
+        "morphstream_cache_misses_total": "counter",
+        "morphstream_fallbacks_total": "counter",
+        "morphstream_ready": "gauge",
+    }
+    assert {number for family in families.values() for number in family.samples.values()} == {0}
+
+
+def test_the_text_is_what_the_format_says() -> None:
+    metrics = Metrics()
+    metrics.count_frame(0.25, faces=2)
+    metrics.count_fallback('a "b" \\ c')
+    lines = metrics.text().splitlines()
+    assert lines[lines.index("# TYPE morphstream_frames_total counter") :][:2] == [
+        "# TYPE morphstream_frames_total counter",
+        "morphstream_frames_total 1",
+    ]
+    assert 'morphstream_fallbacks_total{reason="a \\"b\\" \\\\ c"} 1' in lines
+    assert lines[-5:] == [
+        'morphstream_frame_seconds_bucket{le="0.5"} 1',
+        'morphstream_frame_seconds_bucket{le="1.0"} 1',
+        'morphstream_frame_seconds_bucket{le="+Inf"} 1',
+        "morphstream_frame_seconds_sum 0.25",
+        "morphstream_frame_seconds_count 1",
+    ]
+
+
+def test_a_boot_is_told_by_its_steps_and_the_next_takes_its_place() -> None:
+    metrics = Metrics()
+    metrics.boot(report(("probe", 0.5), ("fetch", 1.0), ("fetch", 2.0), was_good=False))
+    metrics.set_opened(0.75)
+    text = metrics.text()
+    steps = {"probe": 0.5, "fetch": 3.0, "open": 0.75}
+    assert {step: number(text, "boot_seconds", "step", step) for step in steps} == steps
+    assert (number(text, "cache_hits_total"), number(text, "cache_misses_total")) == (0, 1)
+    metrics.boot(report(("probe", 0.25), was_good=True))
+    text = metrics.text()
+    assert read_text(text)["morphstream_boot_seconds"].samples == {
+        ("morphstream_boot_seconds", "step", "probe"): 0.25,
+    }
+    assert (number(text, "cache_hits_total"), number(text, "cache_misses_total")) == (1, 1)
+
+
+def test_a_frame_falls_into_the_bucket_that_holds_it() -> None:
+    metrics = Metrics()
+    for seconds in (0.0, 0.001, 0.0011, 0.0334, 1.0, 7.0):
+        metrics.count_frame(seconds, faces=1)
+    text = metrics.text()
+    counts = {le: number(text, "frame_seconds_bucket", "le", le) for le in ("0.001", "0.0015", "0.0334", "1.0", "+Inf")}
+    assert counts == {"0.001": 2, "0.0015": 3, "0.0334": 4, "1.0": 5, "+Inf": 6}
+    assert len(read_text(text)["morphstream_frame_seconds"].samples) == len(BUCKETS) + 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "faces"),
+    [(-1.0, 1), (math.nan, 1), (math.inf, 1), (0.1, -1)],
+    ids=["before it began", "no number", "for ever", "less than no face"],
+)
+def test_a_frame_that_cannot_be_is_refused_and_not_counted(seconds: float, faces: int) -> None:
+    metrics = Metrics()
+    before = metrics.text()
+    with pytest.raises(ValueError, match="expected seconds and faces of 0 or more"):
+        metrics.count_frame(seconds, faces=faces)
+    assert metrics.text() == before
+
+
+@pytest.mark.parametrize("reason", ['"', "\\", "\\n", 'x\\"y', "", "Größe", "{}=,# "])
+def test_any_reason_is_read_back(reason: str) -> None:
+    metrics = Metrics()
+    metrics.count_fallback(reason)
+    assert number(metrics.text(), "fallbacks_total", "reason", reason.strip()) == 1
+
+
+def test_any_step_is_read_back() -> None:
+    metrics = Metrics()
+    metrics.boot(report(('a\n"b"\\n', 1.0), was_good=True))
+    assert number(metrics.text(), "boot_seconds", "step", 'a\n"b"\\n') == 1
+
+
+def test_reasons_without_end_take_no_more_room() -> None:
+    metrics = Metrics()
+    for place in range(10 * MOST_VALUES):
+        metrics.count_fallback(f"reason {place} " + "long" * 1000)
+    text = metrics.text()
+    assert len(read_text(text)["morphstream_fallbacks_total"].samples) == MOST_VALUES
+    assert number(text, "fallbacks_total", "reason", OTHER) == 9 * MOST_VALUES + 1
+    assert len(text) < 16_000
+
+
+def test_a_reason_is_one_line() -> None:
+    metrics = Metrics()
+    metrics.set_unready("  no\n good ")
+    assert metrics.unready == "no good"
+    metrics.set_unready(" ")
+    assert metrics.unready
+    metrics.set_ready()
+    assert metrics.unready is None
+    assert number(metrics.text(), "ready") == 1
+
+
+def test_threads_lose_no_frame_and_a_text_never_contradicts_itself() -> None:
+    metrics = Metrics()
+
+    def count(_: int) -> None:
+        for _ in range(500):
+            metrics.count_frame(0.01, faces=3)
+            metrics.count_fallback("slow")
+
+    with ThreadPoolExecutor(4) as pool:
+        counting = pool.map(count, range(4))
+        for _ in range(20):
+            text = metrics.text()
+            frames = number(text, "frames_total")
+            assert number(text, "faces_total") == 3 * frames == 3 * number(text, "frame_seconds_count")
+        list(counting)
+    text = metrics.text()
+    assert number(text, "frames_total") == number(text, "fallbacks_total", "reason", "slow") == 2000
