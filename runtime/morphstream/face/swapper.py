@@ -95,7 +95,7 @@ class FaceSwapper:
         cuda_graph: bool = False,
         machine: Machine | None = None,
     ) -> Self:
-        """Open the engines of a booted store, each warmed up.
+        """Open the engines of a booted store, each warmed up; their files stay until it is closed, whoever boots.
 
         Args:
             store: A store, or its folder.
@@ -112,10 +112,9 @@ class FaceSwapper:
         Raises:
             NoEngineError: The store is empty or damaged, is for another machine, or lacks a model.
             SessionError: An engine can't be opened, or the model doesn't swap.
+            OSError: The store's volume has no locks.
         """
         store = store if isinstance(store, Store) else Store(store)
-        installed = store.current()
-        check_usable(installed.cache_key, machine or probe_machine())
         threads = threads or usable_cores()
         sessions = ExitStack()
 
@@ -126,6 +125,8 @@ class FaceSwapper:
 
         with ExitStack() as on_error:
             on_error.push(sessions)
+            installed = sessions.enter_context(store.hold())  # masks' models are opened later, too
+            check_usable(installed.cache_key, machine or probe_machine())
             swapper = cls(
                 opened,
                 swap_model,

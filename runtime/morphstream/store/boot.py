@@ -25,7 +25,7 @@ from morphstream.artifact.target import CacheKey
 from morphstream.store.machine import Machine, probe_machine
 from morphstream.store.select import select
 from morphstream.store.source import LocalSource, Source
-from morphstream.store.store import CURRENT, Installed, Store
+from morphstream.store.store import Installed, Store
 
 ARCHIVES = "archives.json"
 
@@ -137,13 +137,14 @@ def _held(store: Store, machine: Machine, target: str, said: list[str], *, verif
     try:
         installed = store.current()
         select(machine, [installed.cache_key], target)
-        if verify:
-            store.verify()
-    except DigestMismatchError as error:
-        (store.path / CURRENT).unlink(missing_ok=True)  # so that it is booted again
+    except NoEngineError as error:
         said.append(str(error))
         return None
-    except NoEngineError as error:
+    try:
+        if verify:
+            store.verify()
+    except (DigestMismatchError, NoEngineError) as error:
+        store.condemn(installed)  # so that it is booted again
         said.append(str(error))
         return None
     said.append(f"{installed.cache_key} is good{', every digest' if verify else ', by sizes'}")

@@ -1,0 +1,124 @@
+"""Kill boots and updates at random moments, and check that each next start is good and that nothing is left over.
+
+Promised: 200 kills, 200 good starts, and after a `clean` the current generation alone.
+"""
+
+import argparse
+import multiprocessing
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from itertools import cycle
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+from morphstream.artifact.errors import NoEngineError
+from morphstream.store.boot import boot
+from morphstream.store.store import CURRENT, Store
+from tests.store.conftest import CPU, MACHINE, publish
+
+FORKS = multiprocessing.get_context("forkserver")  # a process in milliseconds, from one without threads
+
+
+def main() -> int:
+    """Print what the kills met and what was left; return 0 if every start was good, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m bench.kill_boot", description=__doc__)
+    parser.add_argument("--times", type=int, default=200, help="how many processes to kill")
+    parser.add_argument("--seed", type=int, default=6, help="of the moments")
+    options = parser.parse_args()
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        met = kill_boots(Path(folder), options.times, options.seed)
+    print(", ".join(f"{what}: {times}" for what, times in sorted(met.items())))
+    print(f"{options.times} kills in {time.perf_counter() - start:.0f} s: every next start was good, nothing was left")
+    return 0
+
+
+def kill_boots(folder: Path, times: int, seed: int) -> Counter[str]:
+    """Kill processes that boot two archives by turns into one store, sometimes a new one.
+
+    Args:
+        folder: An empty one, for the archives and the stores.
+        times: How many processes.
+        seed: Of the moments.
+
+    Returns:
+        How often what was found behind a killed process.
+
+    Raises:
+        AssertionError: A start wasn't good, or something was left over.
+        MorphstreamError: The same.
+    """
+    layouts = [publish(folder / f"layout{build}", CPU, build=build) for build in range(2)]
+    path, moments, met = folder / "store", random.Random(seed), Counter[str]()
+    FORKS.set_forkserver_preload(["morphstream.store.boot", "tests.store.conftest"])
+    boot_s = _time(path, layouts)
+    for number in range(times):
+        if is_new := moments.random() < 0.25:
+            clean(path)
+            shutil.rmtree(path)
+        is_booting = FORKS.Event()
+        process = FORKS.Process(target=_boot_by_turns, args=(path, layouts, is_booting))
+        process.start()
+        assert is_booting.wait(60)
+        time.sleep(moments.random() * boot_s * (2 if is_new else 4))
+        process.kill()
+        process.join()
+        met["killed in a first boot" if is_new else "killed in updates"] += 1
+        met.update(_remains(path))
+        check_next_start(path, layouts[number % 2], may_be_empty=is_new)
+    clean(path)
+    return met
+
+
+def _time(path: Path, layouts: list[Path]) -> float:
+    """Return how long an update takes, in seconds."""
+    start = time.perf_counter()
+    for layout in layouts * 5:
+        boot(path, source=layout, machine=MACHINE)
+    return (time.perf_counter() - start) / 10
+
+
+def _boot_by_turns(path: Path, layouts: list[Path], is_booting: Event) -> None:
+    is_booting.set()
+    for layout in cycle(layouts):
+        boot(path, source=layout, machine=MACHINE)
+
+
+def _remains(path: Path) -> list[str]:
+    """Return what a killed process left."""
+    named = path / CURRENT
+    found = ["found a staging folder"] if (path / ".staging").exists() else []
+    if len(list(path.glob("caches/*"))) > named.exists():
+        found.append("found a generation too many")
+    if not named.exists():
+        found.append("found a store that holds nothing yet")
+    return found
+
+
+def check_next_start(path: Path, layout: Path, *, may_be_empty: bool) -> None:
+    """Check that a store serves, every digest right, and then takes another archive."""
+    store = Store(path)
+    try:
+        store.verify()
+    except NoEngineError:
+        assert may_be_empty, "the last good store doesn't serve"
+        assert not (path / CURRENT).exists(), "a store is half there"
+    boot(store, source=layout, machine=MACHINE)
+    store.verify()
+
+
+def clean(path: Path) -> None:
+    """Clean a store, and check that the current generation alone is there."""
+    store = Store(path)
+    assert store.clean() == ()
+    assert {entry.name for entry in path.iterdir()} == {".lock", CURRENT, "caches"}
+    assert list((path / "caches").iterdir()) == [store.current().folder]
+    store.verify()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

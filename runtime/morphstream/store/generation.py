@@ -1,0 +1,149 @@
+"""An engine cache that lies in a store, and what its folder must hold."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from morphstream.artifact import fields
+from morphstream.artifact.digest import Digest, verify_file
+from morphstream.artifact.errors import DigestMismatchError, ManifestError, NoEngineError
+from morphstream.artifact.manifest import ArchiveEntry, EngineManifest
+from morphstream.artifact.target import CacheKey
+from morphstream.store.record import Record
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """An engine cache in a store; its folder is there while it is current or held.
+
+    Attributes:
+        archive: Name of the archive it came from.
+        tar_digest: Digest of that archive's tar, the identity of the content.
+        folder: Where its files lie.
+        manifest: What they are.
+    """
+
+    archive: str
+    tar_digest: Digest
+    folder: Path
+    manifest: EngineManifest
+
+    @property
+    def cache_key(self) -> CacheKey:
+        """The published name of the cache."""
+        return self.manifest.cache_key
+
+    @property
+    def digests(self) -> dict[str, Digest]:
+        """Digest of each engine file, by name.
+
+        Raises:
+            ManifestError: One has none; never in what `Store.current` returns.
+        """
+        return digests_of(self.manifest)
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Group of each model that has an engine, by name."""
+        files = self.manifest.engine_files.values()
+        return dict(sorted((file.onnx_model, file.group) for file in files if file.onnx_model))
+
+    def files_of(self, model: str) -> dict[str, Path]:
+        """Return the files of a model's engine, by kind.
+
+        Raises:
+            NoEngineError: There is no engine for it, or the manifest gives two of its files one kind or none.
+        """
+        found: dict[str, Path] = {}
+        for name, file in self.manifest.engine_files.items():
+            if file.onnx_model != model:
+                continue
+            if file.kind is None or file.kind in found:
+                rule = f"{model}: expected every file to have a kind of its own"
+                raise NoEngineError(f"{rule}, seen {name} with {file.kind}; build the archive again")
+            found[file.kind] = self.folder / name
+        if not found:
+            held = ", ".join(self.models)
+            raise NoEngineError(f"{model}: expected an engine, seen those of {held} only; build and boot it")
+        return found
+
+
+def digests_of(manifest: EngineManifest) -> dict[str, Digest]:
+    """Return the digest of each engine file, by name.
+
+    Raises:
+        ManifestError: One has none.
+    """
+    digests = {}
+    for name, file in manifest.engine_files.items():
+        if file.digest is None:
+            raise ManifestError(fields.path_of("engine_files", name), "expected sha256 and bytes, seen none")
+        digests[name] = file.digest
+    return digests
+
+
+def load(folder: Path, record: Record) -> Installed:
+    """Return the engine cache in a folder, if its manifest is the record's and every file has the right size.
+
+    Raises:
+        DigestMismatchError: The manifest or a size is another.
+        ManifestError: The manifest breaks its format, or contradicts the record.
+        OSError: A file is missing, or can't be read.
+    """
+    verify_file(folder / MANIFEST, record.manifest_digest)
+    manifest = EngineManifest.from_json((folder / MANIFEST).read_bytes())
+    if manifest.cache_key != record.cache_key:
+        seen = f"as in {MANIFEST}, seen {record.cache_key}"
+        raise ManifestError("cache_key", f"expected {manifest.cache_key}, {seen}")
+    for name, digest in digests_of(manifest).items():
+        size = (folder / name).stat().st_size
+        if size != digest.bytes:
+            raise DigestMismatchError(name, f"{digest.bytes} bytes", f"{size} bytes")
+    return Installed(archive=record.archive, tar_digest=record.tar_digest, folder=folder, manifest=manifest)
+
+
+def files_of(name: str, entry: ArchiveEntry) -> dict[str, Digest]:
+    """Return the digest of each file of an archive's engine cache, its manifest among them, by its name there.
+
+    Raises:
+        ManifestError: It is no archive of an engine cache.
+    """
+    prefix = f"trt_cache/{entry.cache_key}/"
+    if entry.cache_key is None or f"{prefix}{MANIFEST}" not in entry.files:
+        raise ManifestError("", f"{name}: expected an engine cache and its {MANIFEST}, seen none")
+    return {path.removeprefix(prefix): digest for path, digest in entry.files.items()}
+
+
+def check_cache(name: str, entry: ArchiveEntry, folder: Path) -> None:
+    """Check that the manifest in the folder of an engine cache says what the entry of its archive says.
+
+    Raises:
+        ManifestError: There is no engine cache, or its manifest says something else.
+        OSError: The manifest can't be read.
+    """
+    files = files_of(name, entry)
+    try:
+        manifest = EngineManifest.from_json((folder / MANIFEST).read_bytes())
+        said = digests_of(manifest)
+    except ManifestError as error:
+        raise ManifestError(error.where, f"{name}, {MANIFEST}: {error.message}") from error
+    if manifest.cache_key != entry.cache_key:
+        where = fields.path_of("archives", name, "cache_key")
+        raise ManifestError(where, f"expected {manifest.cache_key}, as in it, seen {entry.cache_key}")
+    odd = {file for file, _ in said.items() ^ files.items()} - {MANIFEST}
+    if odd:
+        where = fields.path_of("archives", name, "files", f"trt_cache/{entry.cache_key}/{min(odd)}")
+        raise ManifestError(where, f"expected the digest that its {MANIFEST} says, seen another or none")
+
+
+def is_exactly(folder: Path, files: dict[str, Digest]) -> bool:
+    """Tell whether a folder holds exactly some files, every digest computed."""
+    try:
+        if {path.name for path in folder.iterdir()} != files.keys():
+            return False
+        for name, digest in files.items():
+            verify_file(folder / name, digest)
+    except (DigestMismatchError, OSError):
+        return False
+    return True
