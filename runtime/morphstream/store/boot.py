@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from morphstream.artifact.errors import (
     DigestMismatchError,
@@ -24,7 +23,7 @@ from morphstream.artifact.manifest import ArchivesManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.store.machine import Machine, probe_machine
 from morphstream.store.select import select
-from morphstream.store.source import LocalSource, Source
+from morphstream.store.source import Source, source_of
 from morphstream.store.store import Installed, Store
 
 ARCHIVES = "archives.json"
@@ -177,7 +176,7 @@ def _sources_of(
 def _source_of(source: Source | str | os.PathLike[str] | None) -> Source:
     if source is None:
         source = os.environ.get("MORPHSTREAM_SOURCE") or "build"
-    return LocalSource(Path(source)) if isinstance(source, str | os.PathLike) else source
+    return source_of(source) if isinstance(source, str | os.PathLike) else source
 
 
 def _read_archives(source: Source) -> ArchivesManifest:

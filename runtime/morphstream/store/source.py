@@ -1,10 +1,13 @@
 """Where artifacts come from: a published layout, as `manifests/NAME` and `archives/NAME`."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from morphstream.artifact.errors import FetchError
+
+HUB = "hub:"  # begins the name of a repository
 
 
 class Source(Protocol):
@@ -51,3 +54,18 @@ class LocalSource:
         except OSError as error:
             remedy = "run `dvc repro` or name another folder"
             raise FetchError(f"{self}: expected {path}, seen {error.strerror}; {remedy}") from error
+
+
+def source_of(text: str | os.PathLike[str]) -> Source:
+    """Return the source that ``hub:ORGANISATION/NAME``, or the same with ``@REVISION``, or a folder names.
+
+    Raises:
+        ValueError: It is of no such form.
+        OSError: The Hub's token is there, and can't be read.
+    """
+    if not (isinstance(text, str) and text.startswith(HUB)):
+        return LocalSource(Path(text))
+    from morphstream.store.hub import HubSource  # here, so that a boot from a folder doesn't load HTTP
+
+    repo, at, revision = text.removeprefix(HUB).partition("@")
+    return HubSource(repo, revision) if at else HubSource(repo)
