@@ -188,7 +188,7 @@ def test_the_hub_s_wish_to_wait_is_granted(hub: Hub, served: Repository) -> None
         pytest.param(Fault(kind="short", path=LFS, at=1000, after=2), "100000 bytes, as for bytes", id="short"),
         pytest.param(Fault(kind="stale", path="/api/", after=0), "that file there", id="a commit without it"),
         pytest.param(
-            Fault(kind="drip", path=LFS, at=500, pause_s=0.02, times=None), "in 0.5 s, seen (only [0-9]+ bytes|none);", id="slow"
+            Fault(kind="drip", path=LFS, at=500, pause_s=0.02, times=None), "in 0.5 s, seen (only|none)", id="slow"
         ),
     ],
 )  # fmt: skip
@@ -436,9 +436,9 @@ def test_an_archive_of_another_size_than_the_hub_says_is_refused(hub: Hub, serve
 @pytest.mark.parametrize(
     ("location", "message"),
     [
-        pytest.param("file:///etc/passwd", "a redirect to http or https, seen one to file", id="a file"),
-        pytest.param("", "a redirect to http or https, seen one to nothing", id="nothing"),
-        pytest.param("http://[::1/x", "a redirect to http or https, seen one to nothing", id="no address"),
+        pytest.param("file:///etc/passwd", "a redirect to an address of http, seen one of file", id="a file"),
+        pytest.param("", "a redirect to an address of http, seen one of nothing", id="nothing"),
+        pytest.param("http://[::1/x", "a redirect to an address of http, seen one of nothing", id="no address"),
         pytest.param("/again", "5 redirects at most, seen more", id="in circles"),
     ],
 )
