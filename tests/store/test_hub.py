@@ -1,5 +1,6 @@
 """The Hub is a source: its archives come whole and in order whatever happens on the way, or one line says why not."""
 
+import asyncio
 import os
 import random
 import re
@@ -45,6 +46,15 @@ def put(repository: Repository, root: Path) -> str:
         place.write_bytes(path.read_bytes())
         added[f"archives/{path.name}"] = Large(digest.sha256, digest.bytes)
     return repository.commit(None, "Publish", added)
+
+
+@pytest.fixture
+def hub(hub: Hub) -> Iterator[Hub]:
+    """The hub on loopback, which has noticed who hung up before it ends: it would leave their sockets open."""
+    yield hub
+    server = hub._runner.server
+    asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01), hub._loop).result()  # in which it accepts who waits
+    wait_until(lambda: server is None or not server.connections)
 
 
 @pytest.fixture

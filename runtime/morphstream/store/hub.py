@@ -281,7 +281,8 @@ class _Line:
                 linked = int(size) if is_hub and re.fullmatch("[0-9]{1,18}", size) else linked
                 target = _target_of(url, headers.get("Location", ""))
                 if _origin_of(target)[0] not in ("http", "https"):
-                    raise task.lie("a redirect to http or https", f"one to {target.partition(':')[0] or 'nothing'}")
+                    seen = f"one of {target.partition(':')[0] or 'nothing'}"
+                    raise task.lie("a redirect to an address of http", seen)
                 token = token if _origin_of(target) == _origin_of(url) else None  # gone is gone, should it lead back
                 url = target
             elif response.status in (200, 206):
