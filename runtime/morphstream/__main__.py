@@ -1,13 +1,15 @@
-"""The command `morphstream`: boot, swap, doctor."""
+"""The command `morphstream`: boot, deploy, swap, doctor."""
 
 import argparse
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from morphstream.artifact.errors import MorphstreamError, NoFaceError
+from morphstream.artifact.vocabulary import DEPLOY_TAGS
 from morphstream.store.boot import boot
 from morphstream.store.store import Store
 
@@ -38,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--target", default="auto", help="auto, a name such as cpu, cpu-bf16 or rtx-sm89, or a cache key"
     )
-    command.add_argument("--source", help="folder of the published layout (MORPHSTREAM_SOURCE, else build)")
+    command.add_argument(
+        "--source", help="folder of the published layout, or hub:ORG/REPO[@REV] (MORPHSTREAM_SOURCE, else build)"
+    )
     command.add_argument("--verify", action="store_true", help="compute every digest of what the store holds")
     command.add_argument("--offline", action="store_true", help="ask no source that isn't on this machine")
     command.add_argument("--update", action="store_true", help="ask them also when the store has engines to run")
@@ -61,6 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--swap-model", default=SWAP_MODEL, help="such as hyperswap_1a_256 (%(default)s)")
     command.add_argument("--probe", action="store_true", help="ask the one that is running: 0 where it is ready")
     command.set_defaults(run=_serve_health)
+
+    command = commands.add_parser("deploy", help="switch to a tag's code, once it is verified and its check passes")
+    command.add_argument("tag", choices=DEPLOY_TAGS, help="of deploy/TAG/app_code.tar.zst")
+    command.add_argument("--source", help="as of boot (MORPHSTREAM_SOURCE, else build); several with commas between")
+    command.add_argument("--into", type=Path, required=True, help="folder of releases, with a link current")
+    command.add_argument("--check", default="", metavar="COMMAND", help="ends with 0 in a release that works")
+    command.add_argument("--timeout", type=float, default=60.0, help="seconds in which it must end (%(default)s)")
+    command.set_defaults(run=_deploy)
 
     for command in commands.choices.values():
         command.add_argument(
@@ -132,6 +144,20 @@ def _boot(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     print(report.to_json() if options.json else report)
+    return 0
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    from morphstream.store.deploy import deploy  # here, so that the other commands don't load it
+    from morphstream.store.source import source_of
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that its check ends with it
+    places = (options.source or os.environ.get("MORPHSTREAM_SOURCE") or "build").split(",")
+    try:
+        sources = [source_of(place.strip()) for place in places if place.strip()]
+        print(deploy(options.tag, options.into, sources, check=options.check, timeout_s=options.timeout))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return 0
 
 

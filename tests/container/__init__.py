@@ -1,0 +1,1 @@
+"""Tests of the container's entry point and of hot deployment."""

