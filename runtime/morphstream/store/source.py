@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from morphstream.artifact.errors import FetchError
+from morphstream.artifact.vocabulary import archive_path
 
 HUB = "hub:"  # begins the name of a repository
 
@@ -46,7 +47,7 @@ class LocalSource:
 
     def open_archive(self, name: str) -> BinaryIO:
         """Open an archive; raises as `Source` says."""
-        return self._open(f"archives/{name}")
+        return self._open(archive_path(name))
 
     def _open(self, path: str) -> BinaryIO:
         try:
