@@ -22,19 +22,11 @@ def publish_code(root: Path, text: str, files: Mapping[str, str] | None = None) 
         sources[name].write_text(data)
     archive = root / CODE
     archive.parent.mkdir(parents=True, exist_ok=True)
-    _link(root)
     made = pack(sources, archive, level=1, threads=1)
     entry = ArchiveEntry(digest=made.archive, tar_digest=made.tar, cache_key=None, files=made.files)
     others = read_archives(root).archives if (root / "manifests/archives.json").exists() else {}
     write_archives(root, ArchivesManifest(archives={**others, CODE: entry}))
     return entry
-
-
-def _link(root: Path) -> None:
-    """Have `LocalSource` find code where it looks for every archive."""
-    (root / "archives").mkdir(exist_ok=True)
-    if not (root / "archives/deploy").exists():
-        (root / "archives/deploy").symlink_to("../deploy")
 
 
 def release_of(app: Path) -> str:

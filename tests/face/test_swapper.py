@@ -17,7 +17,7 @@ from morphstream.face.swapper import FaceSwapper, Landmarker
 from morphstream.face.types import Face, Frame, Identity
 from morphstream.session.session import Array, Session
 from morphstream.store.machine import Machine
-from morphstream.store.store import Store
+from morphstream.store.store import CURRENT, Store
 from stages.kit.mean_face import outline, place
 from stages.kit.swapper import emap
 from tests.face import ASTRONAUT, CANVAS, Answer, PlayedSession, identity_of, near, noise, scrfd_outputs
@@ -254,9 +254,13 @@ def test_crops_are_cut_from_the_frame_as_it_was(source: Identity) -> None:
     np.testing.assert_array_equal(given["crop"][0], given["crop"][1])
 
 
-def test_a_swapper_can_be_closed_twice(booted: Store) -> None:
-    with FaceSwapper.open(booted, threads=1) as swapper:
+def test_a_swapper_can_be_closed_twice_and_lets_its_engines_go_once(own_store: Store) -> None:
+    with FaceSwapper.open(own_store, threads=1) as swapper:
+        (own_store.path / CURRENT).unlink()
+        assert own_store.clean()  # what is held stays
         swapper.close()
+        assert not own_store.clean()
+    assert not list((own_store.path / "caches").iterdir())
 
 
 def kit_swapper(open_kit: Callable[[str], Session], asked: list[str] | None = None, **options: Any) -> FaceSwapper:

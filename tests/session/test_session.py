@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from morphstream.artifact.errors import SessionError
-from morphstream.session.session import check_numbers, parts
+from morphstream.session.session import Array, check_numbers, parts
 
 
 @pytest.mark.parametrize(
@@ -46,5 +46,9 @@ def test_what_is_no_number_is_refused_with_its_output(dtype: type[np.floating], 
         check_numbers("m.xml", outputs)
 
 
-def test_whole_numbers_are_numbers() -> None:
-    check_numbers("m.xml", {"labels": np.zeros(2, np.uint8), "mask": np.zeros((0, 2), np.float32)})
+def test_whole_numbers_are_numbers_and_so_is_nothing() -> None:
+    """Beside them one that is none is still found."""
+    outputs: dict[str, Array] = {"labels": np.zeros(2, np.uint8), "mask": np.zeros((0, 2), np.float32)}
+    check_numbers("m.xml", outputs)
+    with pytest.raises(SessionError, match="expected numbers in odd"):
+        check_numbers("m.xml", {**outputs, "odd": np.array([np.nan], np.float32)})

@@ -195,8 +195,11 @@ def test_engines_of_another_machine_are_not_usable(key: str, expected: str) -> N
         check_usable(CacheKey.parse(key), MACHINE)
 
 
-def test_engines_in_bfloat16_are_usable_on_a_cpu_that_has_it() -> None:
-    check_usable(CacheKey.parse("x86_64/ov2026.4_bf16"), BFLOAT16)
+def test_engines_in_bfloat16_are_usable_on_a_cpu_that_has_it_alone() -> None:
+    key = CacheKey.parse("x86_64/ov2026.4_bf16")
+    check_usable(key, BFLOAT16)
+    with pytest.raises(NoEngineError, match="expected a CPU with bfloat16, seen one without"):
+        check_usable(key, replace(BFLOAT16, has_bfloat16=False))
 
 
 def test_of_several_in_bfloat16_the_usable_is_selected() -> None:
