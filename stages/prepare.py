@@ -16,7 +16,7 @@ from stages.program import run_program
 from stages.surgery.batch import give_batch
 from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.crop_input import take_crop
-from stages.surgery.crop_output import give_crop, give_labels, give_mask
+from stages.surgery.crop_output import give_crop, give_labels
 from stages.surgery.emap import find_emap
 from stages.surgery.half import to_half
 from stages.surgery.initializers import lift_constants, merge_equal
@@ -83,8 +83,6 @@ def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
             edited = give_crop(edited, output.source, name, scale=output.scale, shift=output.shift, mask=output.mask)
         elif output.form == "labels":
             edited = give_labels(edited, output.source, name)
-        elif output.form == "mask":
-            edited = give_mask(edited, output.source, name)
     if plan.joined:
         edited = join_outputs(edited, plan.joined)
     if plan.normalisation is not None:

@@ -12,7 +12,7 @@ from stages.params import Tolerance
 from stages.surgery.plan import Plan
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
-Form = Literal["numbers", "mask", "crop", "labels"]
+Form = Literal["numbers", "crop", "labels"]
 
 # By name: cosine and max_abs_error of numbers, psnr_db and levels of a uint8 crop, labels_off of labels.
 Figures = dict[str, float]

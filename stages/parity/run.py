@@ -50,8 +50,6 @@ def run_original(path: Path, plan: Plan, inputs: Arrays) -> Arrays:
             value = np.rint(np.clip(np.concatenate(floats, 1), 0, 255)).astype(np.uint8).transpose(0, 2, 3, 1)
         elif output.form == "labels":
             value = value.argmax(1).astype(np.uint8)
-        elif output.form == "mask":
-            value = np.clip(value, 0, 1)
         outputs[name] = value
     return outputs
 

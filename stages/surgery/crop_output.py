@@ -1,4 +1,4 @@
-"""Give a uint8 NHWC BGR crop, uint8 labels or a clipped mask, where a model gave floats."""
+"""Give a uint8 NHWC BGR crop, or uint8 labels, where a model gave floats."""
 
 from typing import Any
 
@@ -50,25 +50,6 @@ def give_crop(
     edited.graph.node.append(helper.make_node("Cast", [value], [crop], f"{crop}_uint8", to=TensorProto.UINT8))
     shape = [batch, *size, channels]
     edited.graph.output.insert(0, helper.make_tensor_value_info(crop, TensorProto.UINT8, shape))
-    return edited
-
-
-def give_mask(model: onnx.ModelProto, name: str, mask: str) -> onnx.ModelProto:
-    """Clip an output to 0..1.
-
-    Args:
-        model: Not modified.
-        name: The float output that is replaced.
-        mask: Name of the new output, of the same shape.
-    """
-    edited, old = _without_output(model, name)
-    kind = helper.tensor_dtype_to_np_dtype(old.type.tensor_type.elem_type)
-    for suffix, value in (("low", 0), ("high", 1)):
-        edited.graph.initializer.append(numpy_helper.from_array(np.array(value, kind), f"{mask}_{suffix}"))
-    operands = [name, f"{mask}_low", f"{mask}_high"]
-    edited.graph.node.append(helper.make_node("Clip", operands, [mask], f"{mask}_clip"))
-    old.name = mask
-    edited.graph.output.insert(0, old)
     return edited
 
 

@@ -24,14 +24,14 @@ class Output:
 
     Attributes:
         source: The original's output it is made from.
-        form: ``numbers`` as they are, a ``mask`` clipped to 0..1, a uint8 ``crop``, or uint8 ``labels``.
+        form: ``numbers`` as they are, a uint8 ``crop``, or uint8 ``labels``.
         scale: Of a crop: ``round(clip(source * scale + shift, 0, 255))``.
         shift: The same.
         mask: Of a crop: the original's output that becomes its fourth channel, if any.
     """
 
     source: str
-    form: Literal["numbers", "mask", "crop", "labels"] = "numbers"
+    form: Literal["numbers", "crop", "labels"] = "numbers"
     scale: float = 0.0
     shift: float = 0.0
     mask: str | None = None
@@ -69,8 +69,7 @@ def plan_of(original: onnx.ModelProto, model: Model) -> Plan:
         case "embedder":
             return _numbers(pixels, "crop", _SYMMETRIC, {"embedding": main})
         case "occluder":
-            mask = Output(source=main, form="mask")
-            return Plan(pixels=pixels, crop="crop", normalisation=_XSEG, outputs={"mask": mask})
+            return _numbers(pixels, "crop", _XSEG, {"mask": main})
         case "landmarker" if len(model.inputs[pixels]) == 3:
             return _numbers(pixels, pixels, None, {"points68": main})
         case "landmarker":

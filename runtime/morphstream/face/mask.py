@@ -124,7 +124,7 @@ class Occluder:
         """
         pixels = resize(crops, self._side, each=each)
         seen = [session.run({"crop": pixels})["mask"][..., 0] for session in self._sessions]
-        return np.asarray(reduce(np.minimum, seen[1:], seen[0]), np.float32)
+        return np.clip(reduce(np.minimum, seen[1:], seen[0]), 0, 1).astype(np.float32, copy=False)
 
 
 class Parser:
