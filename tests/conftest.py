@@ -9,6 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("no clock", deadline=None)  # how long a test takes is bench/'s to say
+settings.load_profile("no clock")
 
 # The Hub's client reads these once, when it is imported: no hub but the loopback one, and no login of the user's.
 os.environ |= {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PosixPath, PurePosixPath
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from morphstream.artifact.archive import Packed, describe, pack, unpack
@@ -76,7 +76,6 @@ def test_what_was_packed_is_what_is_described(tmp_path: Path) -> None:
     assert describe(archive) == packed
 
 
-@settings(deadline=None)
 @given(trees)
 def test_any_files_survive_packing_and_unpacking(files: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -269,7 +269,7 @@ manifests: dict[str, st.SearchStrategy[EngineManifest | ModelsManifest | Archive
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.data())
 def test_whatever_can_be_made_is_read_back_the_same_and_fits_the_schema(kind: str, data: st.DataObject) -> None:
     manifest = data.draw(manifests[kind])
@@ -286,7 +286,6 @@ anything = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.data(), st.sampled_from(GOOD), anything)
 def test_whatever_stands_in_a_manifest_is_read_or_refused_with_a_manifest_error(
     data: st.DataObject, name: str, value: object

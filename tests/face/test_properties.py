@@ -12,7 +12,7 @@ from morphstream.face.types import Affine, Crop, Face, Frame, Mask
 from tests.face import CANVAS, PlayedSession, identity_of, noise, scrfd_outputs
 
 LEVELS = 3
-FEW = settings(max_examples=40, deadline=None, derandomize=True)
+FEW = settings(max_examples=40, derandomize=True)
 
 SIDES = st.integers(1, 90)
 SHAPES = st.tuples(SIDES, SIDES)
