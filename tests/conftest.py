@@ -11,9 +11,6 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import settings
 
-settings.register_profile("no clock", deadline=None)  # how long a test takes is bench/'s to say
-settings.load_profile("no clock")
-
 # The Hub's client reads these once, when it is imported: no hub but the loopback one, and no login of the user's.
 os.environ |= {
     "HF_ENDPOINT": "http://localhost:9",
@@ -34,6 +31,9 @@ from stages.prepare import prepare
 from tests.loopback.server import WRITE_TOKEN, Hub
 from tests.stages import PARAMS, original
 from tests.store.conftest import packed, write_archives, write_manifest
+
+settings.register_profile("no clock", deadline=None)  # how long a test takes is bench/'s to say
+settings.load_profile("no clock")
 
 MODELS = ("det_10g", "w600k_r50", "inswapper_128", "inswapper_128_fp16", "hyperswap_1a_256", "xseg_1")
 RTX = "sm89/rtx1.7_ort1.31"
