@@ -125,8 +125,8 @@ def in_steps(endpoint: str, work: Path) -> float:
     """Download to the disk, hash, and extract; return how long it took."""
     start = time.perf_counter()
     source = HubSource(REPO, COMMIT, endpoint=endpoint)
-    entry = ArchivesManifest.from_json(source.read_manifest("archives.json")).archives[NAME]
-    with source.open_archive(NAME) as stream, (work / NAME).open("wb") as file:
+    entry = ArchivesManifest.from_json(source.read("manifests/archives.json")).archives[NAME]
+    with source.open(f"archives/{NAME}") as stream, (work / NAME).open("wb") as file:
         shutil.copyfileobj(stream, file, 1 << 20)
     verify_file(work / NAME, entry.digest)
     with (work / NAME).open("rb") as stream:

@@ -26,15 +26,15 @@ class Elsewhere:
     def __str__(self) -> str:
         return "elsewhere"
 
-    def read_manifest(self, name: str) -> bytes:
-        """Note the manifest, and return it."""
-        self.asked.append(name)
-        return LocalSource(self.root).read_manifest(name)
+    def read(self, path: str) -> bytes:
+        """Note the file, and return it."""
+        self.asked.append(path)
+        return LocalSource(self.root).read(path)
 
-    def open_archive(self, name: str) -> BinaryIO:
-        """Note the archive, and open it."""
-        self.asked.append(name)
-        return LocalSource(self.root).open_archive(name)
+    def open(self, path: str) -> BinaryIO:
+        """Note the file, and open it."""
+        self.asked.append(path)
+        return LocalSource(self.root).open(path)
 
 
 def test_a_source_that_fails_is_passed_over_with_its_reason(
@@ -56,7 +56,7 @@ def test_an_archive_that_is_broken_is_passed_over(store: Store, layout: Path) ->
     (broken / "archives" / archive_of(CPU)).write_bytes(b"x" * 100)
     assert not boot(store, source=[broken, other], machine=MACHINE).was_good
     store.verify()
-    assert other.asked == ["archives.json", archive_of(CPU)]
+    assert other.asked == ["manifests/archives.json", f"archives/{archive_of(CPU)}"]
 
 
 def test_where_every_source_fails_the_last_says_why(store: Store, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_source_elsewhere_is_asked_only_where_the_store_has_nothing_to_run(sto
     assert (report.archive, other.asked) == (archive_of(CPU), [])
     assert report.steps[-1].reason == f"{CPU} is good, by sizes"
     assert boot(store, source=other, machine=MACHINE, update=True).was_good
-    assert other.asked == ["archives.json"]
+    assert other.asked == ["manifests/archives.json"]
     assert not boot(store, target="rtx-sm89", source=other, machine=MACHINE).was_good  # the store's are for another
 
 

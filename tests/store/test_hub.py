@@ -79,7 +79,7 @@ def source_at(hub: Hub, **changes: Any) -> HubSource:
 
 
 def fetched(source: HubSource, name: str = ARCHIVE, size: int = -1) -> bytes:
-    with source.open_archive(name) as stream:
+    with source.open(f"archives/{name}") as stream:
         return stream.read() if size < 0 else b"".join(iter(lambda: stream.read(size), b""))
 
 
@@ -105,7 +105,7 @@ def test_a_store_boots_from_it_at_one_commit(hub: Hub, served: Repository, store
     assert report.steps[2].reason == f"{archive_of(CPU)} of hub {NAME}@main"
     store.verify()
     put(served, publish(layout, CPU, build=1))
-    assert source.read_manifest("archives.json") != LocalSource(layout).read_manifest("archives.json")
+    assert source.read("manifests/archives.json") != LocalSource(layout).read("manifests/archives.json")
     assert {asked.path.split("/")[4] for asked in hub.requests if "/resolve/" in asked.path} == {tip}
     assert [asked.path for asked in hub.requests].count(f"/api/models/{NAME}/revision/main") == 1
     assert not boot(store, source=source_at(hub), machine=MACHINE, update=True).was_good
@@ -132,12 +132,12 @@ def test_a_token_is_of_the_argument_the_environment_or_the_login(
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     if token:
-        assert source_at(hub, token=token).read_manifest("archives.json")
+        assert source_at(hub, token=token).read("manifests/archives.json")
         with pytest.raises(FetchError, match=r"seen 401 \(Invalid username or password\.\); set HF_TOKEN to one that"):
-            source_at(hub).read_manifest("archives.json")
+            source_at(hub).read("manifests/archives.json")
         (tmp_path / "home").mkdir()
         (tmp_path / "home/token").write_text(f"{token}\n")
-    assert source_at(hub).read_manifest("archives.json")
+    assert source_at(hub).read("manifests/archives.json")
     assert hub.requests[-1].has_authorization == bool(token)
 
 
@@ -222,7 +222,7 @@ def test_an_altered_byte_leaves_the_old_store(hub: Hub, served: Repository, stor
 
 def test_nobody_there_is_one_line() -> None:
     with pytest.raises(FetchError, match=r"^hub org/name@main: expected an answer, seen none \(127\.0\.0\.1: Connec"):
-        HubSource(NAME, endpoint="http://127.0.0.1:9", **QUICK).read_manifest("a.json")
+        HubSource(NAME, endpoint="http://127.0.0.1:9", **QUICK).read("manifests/a.json")
 
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -339,7 +339,10 @@ def test_ranges_come_side_by_side_and_not_too_far_ahead() -> None:
             gate.acquire(timeout=10)
         return ranged(DATA, wanted)
 
-    with answering(answer) as server, at(server, connections=3, range_bytes=20_000).open_archive(ARCHIVE) as stream:
+    with (
+        answering(answer) as server,
+        at(server, connections=3, range_bytes=20_000).open(f"archives/{ARCHIVE}") as stream,
+    ):
         wait_until(lambda: server.now == 3)
         gate.release(1000)
         wait_until(lambda: server.now == 0 and len(server.asked) == 5)
@@ -368,7 +371,7 @@ def test_closing_early_ends_what_is_on_its_way(connections: int) -> None:
         return ranged(DATA, wanted)
 
     with answering(answer) as server:
-        stream = at(server, connections=connections).open_archive(ARCHIVE)
+        stream = at(server, connections=connections).open(f"archives/{ARCHIVE}")
         assert stream.read(10) == DATA[:10]
         wait_until(lambda: server.now == connections)
         start = time.monotonic()
@@ -455,7 +458,7 @@ def test_an_archive_of_another_size_than_the_hub_says_is_refused(hub: Hub, serve
 def test_a_redirect_that_leads_nowhere_is_refused(location: str, message: str) -> None:
     with answering(lambda *_: (302, {"Location": location}, b"")) as server:
         with pytest.raises(FetchError, match=message):
-            at(server).read_manifest("archives.json")
+            at(server).read("manifests/archives.json")
         assert len(server.asked) in (1, 6)
 
 
@@ -468,7 +471,7 @@ def test_redirects_are_followed_and_no_other_host_sees_the_token() -> None:
 
         with answering(answer) as server:
             assert fetched(at(server, token=READ_TOKEN)) == DATA
-            assert at(server, token=READ_TOKEN).read_manifest("a.json") == DATA
+            assert at(server, token=READ_TOKEN).read("manifests/a.json") == DATA
             assert {authorization for _, _, authorization in server.asked} == {f"Bearer {READ_TOKEN}"}
             assert {authorization for _, _, authorization in other.asked} == {""}
             assert len(server.asked) == 4  # the address that the first range led to serves the others
@@ -480,14 +483,14 @@ def test_a_manifest_is_not_read_beyond_its_bound() -> None:
         answering(lambda *_: (200, {"Content-Length": str(1 << 40)}, b"x")) as server,
         pytest.raises(FetchError, match=most),
     ):
-        at(server).read_manifest("archives.json")
+        at(server).read("manifests/archives.json")
 
 
 @pytest.mark.parametrize("said", [b"[]", b"no json", b'{"sha": "main"}', b"\xff"])
 def test_a_revision_without_a_commit_is_refused(said: bytes) -> None:
     line = r"^hub org/name@v1: expected its commit, seen an answer without one; see HF_ENDPOINT"
     with answering(lambda *_: (200, {}, said)) as server, pytest.raises(FetchError, match=line):
-        HubSource(NAME, "v1", endpoint=server.endpoint).read_manifest("archives.json")
+        HubSource(NAME, "v1", endpoint=server.endpoint).read("manifests/archives.json")
 
 
 def test_a_name_in_words_is_a_hub_or_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from tests.store.conftest import CPU, archive_of
 
 def test_manifests_and_archives_are_given_as_they_lie_there(layout: Path) -> None:
     source: Source = LocalSource(layout)
-    assert source.read_manifest("archives.json") == (layout / "manifests/archives.json").read_bytes()
-    with source.open_archive(archive_of(CPU)) as stream:
+    assert source.read("manifests/archives.json") == (layout / "manifests/archives.json").read_bytes()
+    with source.open(f"archives/{archive_of(CPU)}") as stream:
         assert stream.read() == (layout / "archives" / archive_of(CPU)).read_bytes()
 
 
@@ -21,6 +21,6 @@ def test_what_is_missing_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "a-file").touch()
     source = LocalSource(tmp_path / name)
     with pytest.raises(FetchError, match=rf"{name}: expected manifests/a.json, seen .*; run `dvc repro` or"):
-        source.read_manifest("a.json")
+        source.read("manifests/a.json")
     with pytest.raises(FetchError, match=rf"{name}: expected archives/a.tar.zst, seen .*; run `dvc repro` or"):
-        source.open_archive("a.tar.zst")
+        source.open("archives/a.tar.zst")

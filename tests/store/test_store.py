@@ -163,14 +163,14 @@ class Witness:
     store: Store
     seen: Installed | None = None
 
-    def read_manifest(self, name: str) -> bytes:
+    def read(self, path: str) -> bytes:
         """Refuse: an install reads archives only."""
-        raise FetchError(name)
+        raise FetchError(path)
 
-    def open_archive(self, name: str) -> BinaryIO:
+    def open(self, path: str) -> BinaryIO:
         """Note what the store holds."""
         self.seen = self.store.current()
-        return self.layout.open_archive(name)
+        return self.layout.open(path)
 
 
 def test_the_old_cache_serves_until_the_new_one_is_complete(store: Store, layout: Path) -> None:

@@ -103,11 +103,11 @@ def test_who_has_waited_for_another_finds_what_that_one_put_there(
     class Slow(LocalSource):
         """A source that gives an archive when someone else waits for it."""
 
-        def open_archive(self, name: str) -> BinaryIO:
+        def open(self, path: str) -> BinaryIO:
             """Have another one boot, and open an archive."""
             others.append(pool.submit(store.install, ARCHIVE, entry, LocalSource(Path("nowhere"))))
             assert waits.wait(60)
-            return super().open_archive(name)
+            return super().open(path)
 
     caplog.set_level(logging.INFO, "morphstream.boot")
     others: list[Future[bool]] = []
@@ -274,10 +274,10 @@ def test_the_lock_names_its_process_while_it_is_taken(store: Store, layout: Path
     class Witness(LocalSource):
         """A source that reads the lock's file."""
 
-        def open_archive(self, name: str) -> BinaryIO:
+        def open(self, path: str) -> BinaryIO:
             """Read the lock's file, and open an archive."""
             seen.append((store.path / ".lock").read_text())
-            return super().open_archive(name)
+            return super().open(path)
 
     store.install(ARCHIVE, read_archives(layout).archives[ARCHIVE], Witness(layout))
     assert seen == [f"process {os.getpid()} on {os.uname().nodename}\n"]

@@ -223,9 +223,9 @@ def test_a_source_that_breaks_off_is_the_sources_fault(store: Store, layout: Pat
     class Breaking(LocalSource):
         """A source whose archives can't be read."""
 
-        def open_archive(self, name: str) -> BinaryIO:
+        def open(self, path: str) -> BinaryIO:
             """Open one."""
-            return Stream(name.encode())
+            return Stream(path.encode())
 
     with pytest.raises(
         FetchError, match=rf"^{ARCHIVE}: expected its bytes, seen Input/output error, \d+; fetch it again$"

@@ -181,7 +181,7 @@ def _source_of(source: Source | str | os.PathLike[str] | None) -> Source:
 
 def _read_archives(source: Source) -> ArchivesManifest:
     try:
-        return ArchivesManifest.from_json(source.read_manifest(ARCHIVES))
+        return ArchivesManifest.from_json(source.read(f"manifests/{ARCHIVES}"))
     except ManifestError as error:
         raise ManifestError(error.where, f"{source}, {ARCHIVES}: {error.message}") from error
 

@@ -142,7 +142,7 @@ class _Folder:
 
 def _entry_of(name: str, source: Source) -> ArchiveEntry:
     try:
-        archives = ArchivesManifest.from_json(source.read_manifest("archives.json")).archives
+        archives = ArchivesManifest.from_json(source.read("manifests/archives.json")).archives
     except ManifestError as error:
         raise ManifestError(error.where, f"{source}, archives.json: {error.message}") from error
     if name not in archives:
@@ -210,7 +210,7 @@ def _lying(entry: ArchiveEntry, root: Path) -> Path | None:
 def _unpacked(name: str, entry: ArchiveEntry, source: Source, folder: _Folder) -> Path:
     """Put a release beside the others, and return its folder."""
     fresh = folder.staging / "release"
-    with source.open_archive(name) as stream:
+    with source.open(name) as stream:
         unpack(stream, entry.files, fresh, archive=entry.digest)
     for path, _, files in os.walk(fresh):
         for file in files:

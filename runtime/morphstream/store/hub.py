@@ -20,7 +20,6 @@ from typing import BinaryIO, cast
 from urllib.parse import quote
 
 from morphstream.artifact.errors import FetchError
-from morphstream.artifact.vocabulary import archive_path
 from morphstream.store.hub_faults import FAULTS, Hub, Patience, Task
 from morphstream.store.hub_line import Line
 from morphstream.store.hub_ranges import RANGE_BYTES, Download
@@ -62,8 +61,8 @@ class HubSource:
             revision: A branch, a tag or a commit.
             endpoint: Of the Hub; None for HF_ENDPOINT, else huggingface.co.
             token: None for HF_TOKEN, else what `hf auth login` left, else none.
-            connections: At once, for an archive.
-            range_bytes: Of an archive that a request asks for; up to `connections` + 3 are in memory.
+            connections: At once, for a file.
+            range_bytes: Of a file that a request asks for; up to `connections` + 3 are in memory.
             timeout_s: In which an answer must begin, and 64 KiB of it come.
             pauses_s: Before each further attempt; the Hub's own wish counts when it is longer.
 
@@ -89,14 +88,13 @@ class HubSource:
     def __str__(self) -> str:
         return f"hub {self._repo}@{self._revision}"
 
-    def read_manifest(self, name: str) -> bytes:
-        """Return a manifest; raises as `Source` says."""
-        path = f"manifests/{name}"
+    def read(self, path: str) -> bytes:
+        """Return a small file; raises as `Source` says."""
         return self._read(f"{self} {path}", self._url_of(path), self._resolve())
 
-    def open_archive(self, name: str) -> BinaryIO:
-        """Open an archive; raises as `Source` says, and so does reading it."""
-        path, commit = archive_path(name), self._resolve()
+    def open(self, path: str) -> BinaryIO:
+        """Open a file; raises as `Source` says, and so does reading it."""
+        commit = self._resolve()
         task = Task(hub=self._hub, what=f"{self} {path}", commit=commit)
         download = Download(task, self._url_of(path), self._connections, self._range_bytes)
         try:

@@ -1,4 +1,4 @@
-"""Where artifacts come from: a published layout, as `manifests/NAME` and `archives/NAME`."""
+"""Where artifacts come from: a published layout, file for file the published repository."""
 
 import os
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from morphstream.artifact.errors import FetchError
-from morphstream.artifact.vocabulary import archive_path
 
 HUB = "hub:"  # begins the name of a repository
 
@@ -14,16 +13,16 @@ HUB = "hub:"  # begins the name of a repository
 class Source(Protocol):
     """What a boot reads from; ``str`` of it says where that is."""
 
-    def read_manifest(self, name: str) -> bytes:
-        """Return a manifest such as ``archives.json``.
+    def read(self, path: str) -> bytes:
+        """Return a small file, such as ``manifests/archives.json``.
 
         Raises:
             FetchError: It can't be had.
         """
         ...
 
-    def open_archive(self, name: str) -> BinaryIO:
-        """Open an archive such as ``cpu-cache-x86_64.tar.zst`` for one pass; the caller closes it.
+    def open(self, path: str) -> BinaryIO:
+        """Open a file such as ``archives/cpu-cache-x86_64.tar.zst`` for one pass; the caller closes it.
 
         Raises:
             FetchError: It can't be had.
@@ -40,16 +39,13 @@ class LocalSource:
     def __str__(self) -> str:
         return str(self.root)
 
-    def read_manifest(self, name: str) -> bytes:
-        """Return a manifest; raises as `Source` says."""
-        with self._open(f"manifests/{name}") as file:
+    def read(self, path: str) -> bytes:
+        """Return a small file; raises as `Source` says."""
+        with self.open(path) as file:
             return file.read()
 
-    def open_archive(self, name: str) -> BinaryIO:
-        """Open an archive; raises as `Source` says."""
-        return self._open(archive_path(name))
-
-    def _open(self, path: str) -> BinaryIO:
+    def open(self, path: str) -> BinaryIO:
+        """Open a file; raises as `Source` says."""
         try:
             return (self.root / path).open("rb")
         except OSError as error:

@@ -24,6 +24,7 @@ from morphstream.artifact.archive import unpack
 from morphstream.artifact.digest import digest_of_file, verify_file
 from morphstream.artifact.errors import FetchError, ManifestError, MorphstreamError, NoEngineError
 from morphstream.artifact.manifest import ArchiveEntry, EngineManifest
+from morphstream.artifact.vocabulary import archive_path
 from morphstream.store.generation import MANIFEST, Installed, check_cache, files_of, is_exactly, load
 from morphstream.store.progress import Counted, progress
 from morphstream.store.record import Record
@@ -246,7 +247,7 @@ class Store:
                 self._sweep(named)  # first, for room
         files_of(name, entry)  # so that what is no engine cache isn't fetched
         with (
-            source.open_archive(name) as stream,
+            source.open(archive_path(name)) as stream,
             progress(f"boot {name}", entry.digest.bytes) as add,
         ):
             counted = cast("BinaryIO", Counted(cast("BinaryIO", _Fetched(stream, name)), add))  # read alone is called
