@@ -217,7 +217,7 @@ def test_doctor_says_that_nothing_was_booted(here: Path, capfd: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        pytest.param(["--source", "missing"], "missing: expected manifests/archives.json", id="no source"),
+        pytest.param(["--source", "missing", "--update"], "missing: expected manifests/archives.json", id="no source"),
         pytest.param(["--target", "rtx-sm120"], "expected an archive for rtx-sm120, seen ", id="no such archive"),
         pytest.param(["--store", "source.png"], "source.png", id="a file as the store"),
     ],

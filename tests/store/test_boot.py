@@ -2,6 +2,7 @@
 
 import io
 import multiprocessing
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -98,10 +99,12 @@ def _other_key(layout: Path) -> None:
 
 
 def _other_arch(layout: Path) -> None:
+    shutil.rmtree(layout / "trt_cache" / CPU)
     publish(layout, "sm89/rtx1.7_ort1.31")
 
 
 def _other_version(layout: Path) -> None:
+    shutil.rmtree(layout / "trt_cache" / CPU)
     publish(layout, "x86_64/ov2026.3")
 
 
@@ -132,8 +135,10 @@ def test_a_refused_boot_says_why_in_a_line_and_leaves_the_old_store(
     publish(layout, CPU, "sm89/rtx1.7_ort1.31", build=1)
     spoil(layout)
     with pytest.raises(error, match=expected) as caught:
-        boot(store, source=layout, machine=MACHINE)
+        boot(store, source=layout, machine=MACHINE, update=True)
     assert len(str(caught.value).splitlines()) == 1
+    report = boot(store, source=layout, machine=MACHINE)  # nobody asked for an update
+    assert (report.was_good, "store kept" in report.fallbacks) == (True, error is not NoEngineError)
     assert store.current() == before
     store.verify()
     assert {path.name for path in store.path.iterdir()} == {".lock", "caches", "current.json"}
@@ -219,7 +224,11 @@ def test_what_was_left_between_the_two_renames_is_replaced(store: Store, layout:
     boot(store, source=layout, machine=MACHINE)
     before = store.current()
     publish(layout, CPU, build=1)
-    left = store.path / "caches" / read_archives(layout).archives[archive_of(CPU)].tar_digest.sha256[:16]
+    left = (
+        store.path
+        / "caches"
+        / read_archives(layout).archives[archive_of(CPU)].files[f"trt_cache/{CPU}/manifest.json"].sha256[:16]
+    )
     left.mkdir()
     (left / "half").touch()
     assert store.current() == before

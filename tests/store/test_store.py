@@ -13,6 +13,7 @@ from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import DigestMismatchError, FetchError, ManifestError, NoEngineError
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
+from morphstream.store.install import install_archive
 from morphstream.store.source import LocalSource
 from morphstream.store.store import Installed, Store
 from tests.store.conftest import CPU, FILES, archive_of, packed, publish, read_archives, write_manifest
@@ -21,19 +22,16 @@ ARCHIVE = archive_of(CPU)
 
 
 def install(store: Store, layout: Path) -> Installed:
-    assert store.install(ARCHIVE, read_archives(layout).archives[ARCHIVE], LocalSource(layout))
+    assert install_archive(store, ARCHIVE, read_archives(layout).archives[ARCHIVE], LocalSource(layout))
     return store.current()
 
 
 def test_a_cache_lies_flat_under_the_identity_of_its_content(store: Store, layout: Path) -> None:
     installed = install(store, layout)
     entry = read_archives(layout).archives[ARCHIVE]
-    assert (installed.archive, str(installed.cache_key), installed.tar_digest) == (
-        ARCHIVE,
-        CPU,
-        entry.tar_digest,
-    )
-    assert installed.folder == store.path / "caches" / entry.tar_digest.sha256[:16]
+    base = entry.files[f"trt_cache/{CPU}/manifest.json"]
+    assert (installed.archive, str(installed.cache_key), installed.base) == (ARCHIVE, CPU, base)
+    assert installed.folder == store.path / "caches" / base.sha256[:16]
     assert {path.name for path in installed.folder.iterdir()} == {*FILES, "manifest.json"}
     for name in FILES:
         assert (installed.folder / name).read_bytes() == (layout / "trt_cache" / CPU / name).read_bytes()
@@ -111,7 +109,7 @@ def test_an_altered_byte_is_found_by_its_digest(store: Store, layout: Path, name
 def test_an_archive_without_engines_is_refused(store: Store, layout: Path) -> None:
     name = "models.tar.zst"
     with pytest.raises(ManifestError, match="expected an engine cache"):
-        store.install(name, read_archives(layout).archives[name], LocalSource(layout))
+        install_archive(store, name, read_archives(layout).archives[name], LocalSource(layout))
 
 
 def _no_digest(manifest: EngineManifest) -> EngineManifest:
@@ -150,7 +148,7 @@ def test_a_manifest_that_contradicts_the_archives_entry_is_refused(
     write_manifest(layout / "trt_cache" / CPU, contradict(before.manifest))
     entry = packed(layout, ARCHIVE, CPU, [*FILES, "manifest.json"])
     with pytest.raises(ManifestError, match=expected):
-        store.install(ARCHIVE, entry, LocalSource(layout))
+        install_archive(store, ARCHIVE, entry, LocalSource(layout))
     assert store.current() == before
     store.verify()
 
@@ -178,10 +176,11 @@ def test_the_old_cache_serves_until_the_new_one_is_complete(store: Store, layout
     publish(layout, CPU, build=1)
     witness = Witness(LocalSource(layout), store)
     entry = read_archives(layout).archives[ARCHIVE]
-    assert store.install(ARCHIVE, entry, witness)
+    assert install_archive(store, ARCHIVE, entry, witness)
     assert witness.seen == before
-    assert store.current().tar_digest == entry.tar_digest
-    assert [path.name for path in (store.path / "caches").iterdir()] == [entry.tar_digest.sha256[:16]]
+    base = entry.files[f"trt_cache/{CPU}/manifest.json"]
+    assert store.current().base == base
+    assert [path.name for path in (store.path / "caches").iterdir()] == [base.sha256[:16]]
 
 
 class Terminal(io.StringIO):

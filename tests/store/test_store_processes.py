@@ -23,6 +23,7 @@ from morphstream.artifact.errors import NoEngineError
 from morphstream.face.mask import Masks
 from morphstream.face.swapper import FaceSwapper
 from morphstream.store.boot import boot
+from morphstream.store.install import install_archive
 from morphstream.store.source import LocalSource
 from morphstream.store.store import Store
 from morphstream.store.volume import alone, shared
@@ -105,7 +106,7 @@ def test_who_has_waited_for_another_finds_what_that_one_put_there(
 
         def open(self, path: str) -> BinaryIO:
             """Have another one boot, and open an archive."""
-            others.append(pool.submit(store.install, ARCHIVE, entry, LocalSource(Path("nowhere"))))
+            others.append(pool.submit(install_archive, store, ARCHIVE, entry, LocalSource(Path("nowhere"))))
             assert waits.wait(60)
             return super().open(path)
 
@@ -114,7 +115,7 @@ def test_who_has_waited_for_another_finds_what_that_one_put_there(
     notice, log = Notice(), logging.getLogger("morphstream.boot")
     log.addHandler(notice)
     with ThreadPoolExecutor(1) as pool:
-        assert store.install(ARCHIVE, entry, Slow(layout))
+        assert install_archive(store, ARCHIVE, entry, Slow(layout))
         text = (store.path / "current.json").read_bytes()
         assert not others[0].result()
     log.removeHandler(notice)
@@ -182,7 +183,7 @@ def test_a_step_back_to_what_is_still_held_reads_no_archive(store: Store, layout
     with store.hold() as before:
         inode = before.folder.stat().st_ino
         update(store, layout, 1)
-        assert store.install(ARCHIVE, entry, LocalSource(Path("nowhere")))
+        assert install_archive(store, ARCHIVE, entry, LocalSource(Path("nowhere")))
         assert store.current() == before
         assert before.folder.stat().st_ino == inode
     assert folders_of(store) == {before.folder}
@@ -264,8 +265,8 @@ def test_who_waits_too_long_says_for_whom_and_what_to_do(store: Store, layout: P
         locked(store.path / ".lock", "process 7 on here\n"),
         pytest.raises(TimeoutError, match=f"^store {store.path}: {expected}$"),
     ):
-        hasty.install(ARCHIVE, entry, LocalSource(layout))
-    assert hasty.install(ARCHIVE, entry, LocalSource(layout))
+        install_archive(hasty, ARCHIVE, entry, LocalSource(layout))
+    assert install_archive(hasty, ARCHIVE, entry, LocalSource(layout))
 
 
 def test_the_lock_names_its_process_while_it_is_taken(store: Store, layout: Path) -> None:
@@ -279,7 +280,7 @@ def test_the_lock_names_its_process_while_it_is_taken(store: Store, layout: Path
             seen.append((store.path / ".lock").read_text())
             return super().open(path)
 
-    store.install(ARCHIVE, read_archives(layout).archives[ARCHIVE], Witness(layout))
+    install_archive(store, ARCHIVE, read_archives(layout).archives[ARCHIVE], Witness(layout))
     assert seen == [f"process {os.getpid()} on {os.uname().nodename}\n"]
     assert (store.path / ".lock").read_text() == ""
 

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import pytest
 
 from morphstream.artifact.errors import DigestMismatchError, FetchError, NoEngineError
+from morphstream.store.install import install_archive
 from morphstream.store.source import LocalSource
 from morphstream.store.store import Installed, Store
 from tests.store.conftest import CPU, archive_of, publish, read_archives
@@ -23,7 +24,7 @@ ARCHIVE = archive_of(CPU)
 
 
 def install(store: Store, layout: Path) -> Installed:
-    assert store.install(ARCHIVE, read_archives(layout).archives[ARCHIVE], LocalSource(layout))
+    assert install_archive(store, ARCHIVE, read_archives(layout).archives[ARCHIVE], LocalSource(layout))
     return store.current()
 
 
@@ -230,4 +231,4 @@ def test_a_source_that_breaks_off_is_the_sources_fault(store: Store, layout: Pat
     with pytest.raises(
         FetchError, match=rf"^{ARCHIVE}: expected its bytes, seen Input/output error, \d+; fetch it again$"
     ):
-        store.install(ARCHIVE, read_archives(layout).archives[ARCHIVE], Breaking(layout))
+        install_archive(store, ARCHIVE, read_archives(layout).archives[ARCHIVE], Breaking(layout))

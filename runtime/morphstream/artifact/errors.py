@@ -53,6 +53,10 @@ class FetchError(MorphstreamError):
     """A source can't give what was asked for."""
 
 
+class AbsentError(FetchError):
+    """A source answers, and has no such file."""
+
+
 class ModelError(MorphstreamError):
     """An ONNX model is broken, or is not what its role promises."""
 

@@ -19,7 +19,7 @@ T = TypeVar("T")
 Object = dict[str, object]
 
 _PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_TYPE_NAMES: Mapping[type, str] = {str: "a string", int: "an integer", dict: "an object"}
+_TYPE_NAMES: Mapping[type, str] = {str: "a string", int: "an integer", dict: "an object", list: "an array"}
 
 
 class Form(NamedTuple):

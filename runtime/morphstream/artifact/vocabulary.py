@@ -14,6 +14,7 @@ GROUPS = (
     "shared",
     "gfpgan",
 )
+BAKED_GROUPS = ("core", "masks", "yolov8n", "shared")  # the others come on demand, and may be evicted
 KINDS = ("ir", "ir_weights", "engine", "ep_context", "profile", "timing", "emap")
 ENGINE_PRECISIONS = ("fp32", "fp16", "bf16")
 
@@ -54,3 +55,8 @@ LICENCE = Form(rf"(?=.*\S)[^{_CONTROL}]+", "a licence in words, on one line")
 def archive_path(name: str) -> str:
     """Return where an archive that a manifest names lies in the published repository."""
     return name if "/" in name else f"archives/{name}"
+
+
+def cache_path(key: object) -> str:
+    """Return where the engine cache of a cache key lies in the published repository."""
+    return f"trt_cache/{key}"

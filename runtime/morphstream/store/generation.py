@@ -1,6 +1,7 @@
 """An engine cache that lies in a store, and what its folder must hold."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from morphstream.artifact import fields
@@ -18,14 +19,18 @@ class Installed:
     """An engine cache in a store; its folder is there while it is current or held.
 
     Attributes:
-        archive: Name of the archive it came from.
-        tar_digest: Digest of that archive's tar, the identity of the content.
+        archive: Where it came from, a name of an archive or ``trt_cache/CACHE_KEY``.
+        base: Digest of the manifest that was published there, the identity of the publication.
+        is_whole: Every group of that was taken.
+        added: Models that came later, on demand.
         folder: Where its files lie.
         manifest: What they are.
     """
 
     archive: str
-    tar_digest: Digest
+    base: Digest
+    is_whole: bool
+    added: tuple[str, ...]
     folder: Path
     manifest: EngineManifest
 
@@ -48,6 +53,10 @@ class Installed:
         """Group of each model that has an engine, by name."""
         files = self.manifest.engine_files.values()
         return dict(sorted((file.onnx_model, file.group) for file in files if file.onnx_model))
+
+    def has(self, groups: Collection[str]) -> bool:
+        """Tell whether there is an engine of every group."""
+        return set(groups) <= {file.group for file in self.manifest.engine_files.values()}
 
     def files_of(self, model: str) -> dict[str, Path]:
         """Return the files of a model's engine, by kind.
@@ -100,7 +109,31 @@ def load(folder: Path, record: Record) -> Installed:
         size = (folder / name).stat().st_size
         if size != digest.bytes:
             raise DigestMismatchError(name, f"{digest.bytes} bytes", f"{size} bytes")
-    return Installed(archive=record.archive, tar_digest=record.tar_digest, folder=folder, manifest=manifest)
+    return Installed(
+        archive=record.archive,
+        base=record.base,
+        is_whole=record.is_whole,
+        added=record.added,
+        folder=folder,
+        manifest=manifest,
+    )
+
+
+def groups_of(manifest: EngineManifest, groups: Collection[str] | None, where: str) -> EngineManifest:
+    """Return a manifest of some groups' files only; None for all.
+
+    Raises:
+        NoEngineError: It has no file of one.
+    """
+    if groups is None:
+        return manifest
+    if missing := sorted(set(groups) - {file.group for file in manifest.engine_files.values()}):
+        seen = ", ".join(sorted({file.group for file in manifest.engine_files.values()}))
+        raise NoEngineError(
+            f"{where}: expected engines of {', '.join(missing)}, seen {seen}; build them or name others"
+        )
+    files = {name: file for name, file in manifest.engine_files.items() if file.group in groups}
+    return replace(manifest, engine_files=files)
 
 
 def files_of(name: str, entry: ArchiveEntry) -> dict[str, Digest]:
@@ -137,7 +170,7 @@ def check_cache(name: str, entry: ArchiveEntry, folder: Path) -> None:
         raise ManifestError(where, f"expected the digest that its {MANIFEST} says, seen another or none")
 
 
-def is_exactly(folder: Path, files: dict[str, Digest]) -> bool:
+def is_exactly(folder: Path, files: Mapping[str, Digest]) -> bool:
     """Tell whether a folder holds exactly some files, every digest computed."""
     try:
         if {path.name for path in folder.iterdir()} != files.keys():

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
-from morphstream.artifact.errors import FetchError
+from morphstream.artifact.errors import AbsentError, FetchError
 
 WAIT_MAX_S = 120.0  # of what the Hub asks for
 
@@ -155,7 +155,9 @@ def _status_refusal(task: Task, error: RefusedError) -> FetchError:
         what = {"RepoNotFound": "a repository", "RevisionNotFound": "that revision", "EntryNotFound": "that file there"}
         expected = what.get(headers.get("X-Error-Code", ""), "it there")
         remedy = "name one that is there, or set HF_TOKEN if it is private"
-    return task.refusal(expected, seen, remedy)
+    refusal = task.refusal(expected, seen, remedy)
+    is_file = headers.get("X-Error-Code", "") in ("EntryNotFound", "")  # and not the whole repository
+    return AbsentError(*refusal.args) if error.is_hub and status == 404 and is_file else refusal
 
 
 def _short(text: str, token: str | None) -> str:

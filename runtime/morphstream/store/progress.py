@@ -3,21 +3,23 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import BinaryIO
 
 
 @contextmanager
 def progress(what: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
-    """Yield a function to tell the size of each part that is done; the line is gone afterwards."""
-    is_terminal = sys.stderr.isatty()
+    """Yield a function, for any thread, to tell the size of each part that is done; the line is gone afterwards."""
+    is_terminal, lock = sys.stderr.isatty(), Lock()
     done, shown = 0, -1
 
     def add(size: int) -> None:
         nonlocal done, shown
-        done += size
-        if is_terminal and (percent := 100 * done // max(total_bytes, 1)) != shown:
-            shown = percent
-            print(f"\r{what}: {percent} %", end="", file=sys.stderr, flush=True)
+        with lock:
+            done += size
+            if is_terminal and (percent := 100 * done // max(total_bytes, 1)) != shown:
+                shown = percent
+                print(f"\r{what}: {percent} %", end="", file=sys.stderr, flush=True)
 
     try:
         yield add

@@ -8,7 +8,7 @@ from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.target import CacheKey
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _FOLDER = fields.Form(r"[0-9a-f]{16}(\.[1-9][0-9]{0,8})?", "16 hexadecimal digits, and .NUMBER at most")
 _SERIAL = fields.Form(r"[0-9a-f]{16}", "16 hexadecimal digits")
 
@@ -18,10 +18,12 @@ class Record:
     """What a store holds.
 
     Attributes:
-        archive: Name of the archive it came from.
-        tar_digest: Digest of that archive's tar.
+        archive: Where it came from, a name of an archive or ``trt_cache/CACHE_KEY``.
+        base: Digest of the manifest that was published there.
+        is_whole: Every group of that was taken.
+        added: Models that came later, on demand.
         cache_key: The published name of the cache.
-        manifest_digest: Digest of its manifest.
+        manifest_digest: Digest of the manifest that lies in the folder.
         folder: Name of its folder.
         serial: A random one of its own, so that a record that was replaced never comes back.
 
@@ -30,7 +32,9 @@ class Record:
     """
 
     archive: str
-    tar_digest: Digest
+    base: Digest
+    is_whole: bool
+    added: tuple[str, ...]
     cache_key: CacheKey
     manifest_digest: Digest
     folder: str
@@ -50,7 +54,9 @@ class Record:
         data = fields.parse_object(text, format_version=FORMAT_VERSION)
         record = cls(
             archive=fields.required(data, "archive", str),
-            tar_digest=fields.read_digest(data, "tar_"),
+            base=fields.read_digest(data, "base_"),
+            is_whole=data.get("is_whole") is True,
+            added=tuple(map(str, fields.required(data, "added", list))),
             cache_key=fields.read_cache_key(data),
             manifest_digest=fields.read_digest(data, "manifest_"),
             folder=fields.required(data, "folder", str),
@@ -65,7 +71,9 @@ class Record:
         data: fields.Object = {
             "format_version": FORMAT_VERSION,
             "archive": self.archive,
-            **fields.digest_keys(self.tar_digest, "tar_"),
+            **fields.digest_keys(self.base, "base_"),
+            "is_whole": self.is_whole,
+            "added": list(self.added),
             "cache_key": str(self.cache_key),
             **fields.digest_keys(self.manifest_digest, "manifest_"),
             "folder": self.folder,

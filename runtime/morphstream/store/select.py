@@ -1,6 +1,8 @@
 """Which engine cache a machine uses: pure choosing, from a `Machine` and the published cache keys."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from morphstream.artifact.errors import NoEngineError
@@ -8,7 +10,7 @@ from morphstream.artifact.target import ARCH, KEY_LIBRARIES, CacheKey, Target
 from morphstream.store.machine import Machine
 
 _GPU_BUILDERS = {"rtx": "tensorrt_rtx", "trt": "tensorrt"}  # by the prefix of a target's name, best first
-_PORTABLE = "portable"  # an engine for several archs of GPUs
+PORTABLE = "portable"  # an engine for several archs of GPUs
 _CPU_PRECISIONS: Mapping[str, str | None] = {"cpu": None, "cpu-bf16": "bf16"}  # by the target's name
 _SPELLINGS: Mapping[str, str] = {
     "openvino": "OpenVINO",
@@ -32,7 +34,7 @@ def candidates(machine: Machine) -> tuple[CacheKey, ...]:
     An engine for a GPU's own arch comes before a portable one, which may lack it: opening it tells.
     """
     pairs = [(arch, builder) for arch in machine.gpu_archs for builder in _GPU_BUILDERS.values()]
-    pairs += [(_PORTABLE, "tensorrt_rtx")] if machine.gpu_archs else []
+    pairs += [(PORTABLE, "tensorrt_rtx")] if machine.gpu_archs else []
     return tuple(
         Target(arch=arch, builder=builder, toolchain=machine.libraries).cache_key
         for arch, builder in [*pairs, (machine.arch, "openvino")]
@@ -65,6 +67,23 @@ def select(machine: Machine, published: Iterable[CacheKey], target: str) -> Cach
         seen = ", ".join(map(str, keys)) or "none with engines"
         raise NoEngineError(f"expected an archive for {target}, seen {seen}; build it or name another")
     return max(found, key=lambda key: (not _obstacles(key, machine), _version_numbers(key)))
+
+
+def exact(machine: Machine, target: str) -> CacheKey | None:
+    """Return the cache key that a target means on a machine, with its libraries; None where that has them not.
+
+    Args:
+        machine: What the engines should run on.
+        target: As `select` takes it, but ``auto``.
+
+    Raises:
+        ValueError: The target is none of these.
+    """
+    own = candidates(machine)
+    own += tuple(replace(key, precision="bf16") for key in own if key.builder == "openvino")
+    with suppress(ValueError):
+        own += (CacheKey.parse(target),)
+    return next(iter(_named(machine, own, target)), None)
 
 
 def check_usable(key: CacheKey, machine: Machine) -> None:
@@ -100,7 +119,7 @@ def _version_numbers(key: CacheKey) -> list[int]:
 
 def _has_arch(key: CacheKey, machine: Machine) -> bool:
     if key.builder in _GPU_BUILDERS.values():
-        return key.arch in machine.gpu_archs or (key.arch == _PORTABLE and bool(machine.gpu_archs))
+        return key.arch in machine.gpu_archs or (key.arch == PORTABLE and bool(machine.gpu_archs))
     return key.arch == machine.arch
 
 

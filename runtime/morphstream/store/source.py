@@ -1,11 +1,12 @@
 """Where artifacts come from: a published layout, file for file the published repository."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from morphstream.artifact.errors import FetchError
+from morphstream.artifact.errors import AbsentError, FetchError
 
 HUB = "hub:"  # begins the name of a repository
 
@@ -50,7 +51,23 @@ class LocalSource:
             return (self.root / path).open("rb")
         except OSError as error:
             remedy = "run `dvc repro` or name another folder"
-            raise FetchError(f"{self}: expected {path}, seen {error.strerror}; {remedy}") from error
+            kind = AbsentError if isinstance(error, FileNotFoundError) else FetchError
+            raise kind(f"{self}: expected {path}, seen {error.strerror}; {remedy}") from error
+
+
+def sources_of(
+    source: Source | str | os.PathLike[str] | Sequence[Source | str | os.PathLike[str]] | None,
+) -> list[Source]:
+    """Return one source or several in their order; None for MORPHSTREAM_SOURCE, with commas between, else ``build``.
+
+    Raises:
+        ValueError: A text names none.
+        OSError: The Hub's token is there, and can't be read.
+    """
+    if source is None:
+        source = [part.strip() for part in (os.environ.get("MORPHSTREAM_SOURCE") or "build").split(",") if part.strip()]
+    several = source if isinstance(source, Sequence) and not isinstance(source, str) else [source]
+    return [source_of(one) if isinstance(one, str | os.PathLike) else one for one in several]
 
 
 def source_of(text: str | os.PathLike[str]) -> Source:

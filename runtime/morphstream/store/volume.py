@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -51,14 +51,19 @@ def lacks_locks(error: BaseException) -> bool:
 
 
 @contextmanager
-def alone(path: Path, timeout_s: float) -> Iterator[None]:
+def alone(path: Path, timeout_s: float, pause: Callable[[float], object] = time.sleep) -> Iterator[None]:
     """Be the only process with the lock on a file, which is made; a terminal sees for whom this one waits.
+
+    Args:
+        path: The file.
+        timeout_s: How long to wait for it.
+        pause: Waits so many seconds between two looks; what it raises ends the waiting.
 
     Raises:
         TimeoutError: Another process has it for longer than that.
         OSError: The file can't be opened, or the volume has no locks.
     """
-    descriptor = _wait(path, timeout_s)
+    descriptor = _wait(path, timeout_s, pause)
     try:
         with suppress(OSError):  # a full disk; what stands there is for people
             os.ftruncate(descriptor, 0)
@@ -71,7 +76,7 @@ def alone(path: Path, timeout_s: float) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _wait(path: Path, timeout_s: float) -> int:
+def _wait(path: Path, timeout_s: float, pause: Callable[[float], object]) -> int:
     """Return a descriptor of a file with the lock on it."""
     start, told = time.monotonic(), -1
     while True:
@@ -97,7 +102,7 @@ def _wait(path: Path, timeout_s: float) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
-        time.sleep(_POLL_S)
+        pause(_POLL_S)
 
 
 def _holder(descriptor: int) -> str:

@@ -1,0 +1,79 @@
+"""Build engines here, where nobody has published any: the pipeline's own builder, as a program beside the runtime."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.target import CacheKey
+from morphstream.store.source import LocalSource, Source
+
+TIMEOUT_S = 3600.0
+_NOT_UPLOADED = 3  # as `stages.build` ends where it has built what it couldn't upload
+
+
+class BuildError(MorphstreamError):
+    """Engines can't be built here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """The pipeline's builder, in a folder with its ``params.yaml`` and ``stages``.
+
+    Attributes:
+        pipeline: That folder; nothing is written there.
+        contribute: The repository to publish what was built in, merged with what is there; empty for none. It is
+            published with the write token of the environment.
+        timeout_s: In which it must end.
+    """
+
+    pipeline: Path
+    contribute: str = ""
+    timeout_s: float = TIMEOUT_S
+
+    def build(self, key: CacheKey, groups: Collection[str] | None, folder: Path) -> Source:
+        """Build engines into a folder, and return what has their layout.
+
+        Args:
+            key: Of the engine cache.
+            groups: Which of its groups; None for all.
+            folder: An empty one.
+
+        Raises:
+            BuildError: They can't be built; what the builder says of it stands on stderr.
+        """
+        what = f"build {key}: expected"
+        if not (self.pipeline / "params.yaml").is_file():
+            raise BuildError(f"{what} the pipeline in {self.pipeline}, seen no params.yaml there; name another folder")
+        command = [sys.executable, "-m", "stages.build", str(key), "--into", str(folder.absolute())]
+        for group in groups or ():
+            command += ["--group", group]
+        if self.contribute:
+            command += ["--contribute", self.contribute]
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+        environment.pop("PYTHONSAFEPATH", None)  # the folder's own stages are meant
+        process = subprocess.Popen(
+            command,
+            cwd=self.pipeline,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            start_new_session=True,  # so that all it starts ends with it
+        )
+        try:
+            code = process.wait(self.timeout_s)
+        except subprocess.TimeoutExpired:
+            raise BuildError(f"{what} its end within {self.timeout_s:g} s, seen none; see what it says") from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if code not in (0, _NOT_UPLOADED):
+            seen = f"exit {code}" if code > 0 else f"signal {-code}"
+            raise BuildError(f"{what} exit 0, seen {seen}; see what it says above")
+        return LocalSource(folder)

@@ -1,0 +1,130 @@
+"""Fetch from a source into a folder, in one pass: every digest computed on the way, and no byte more than was said."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import BinaryIO, cast
+
+from morphstream.artifact.archive import unpack
+from morphstream.artifact.digest import CHUNK_BYTES, Digest, digest_of
+from morphstream.artifact.errors import DigestMismatchError, FetchError, ManifestError
+from morphstream.artifact.manifest import ArchiveEntry, EngineManifest
+from morphstream.artifact.target import CacheKey
+from morphstream.artifact.tarzst import Hasher
+from morphstream.artifact.vocabulary import archive_path, cache_path
+from morphstream.store.generation import MANIFEST, check_cache, digests_of
+from morphstream.store.progress import Counted, progress
+from morphstream.store.source import Source
+
+_AT_ONCE = 4  # files: most are small, and asking takes longer than their bytes
+
+
+def read_published(key: CacheKey, source: Source) -> tuple[EngineManifest, Digest]:
+    """Return the manifest of an engine cache in a published layout, and its digest.
+
+    Raises:
+        ManifestError: It breaks the format, is of another key, or names a file without its digest.
+        FetchError: The source can't give it.
+    """
+    path = f"{cache_path(key)}/{MANIFEST}"
+    text = source.read(path)
+    try:
+        manifest = EngineManifest.from_json(text)
+        digests_of(manifest)
+    except ManifestError as error:
+        raise ManifestError(error.where, f"{source}, {path}: {error.message}") from error
+    if manifest.cache_key != key:
+        seen = f"as in its path, seen {manifest.cache_key}"
+        raise ManifestError("cache_key", f"{source}, {path}: expected {key}, {seen}")
+    return manifest, digest_of(text)
+
+
+def unpack_archive(name: str, entry: ArchiveEntry, source: Source, folder: Path) -> Path:
+    """Unpack the archive of an engine cache, and return the folder of that.
+
+    Args:
+        name: Of the archive.
+        entry: What it must be and hold.
+        source: Gives its bytes.
+        folder: Where to make that folder.
+
+    Raises:
+        ManifestError: Its manifest contradicts the entry.
+        FetchError: The source can't give it.
+        UnsafeArchiveError: It is broken, or holds other files than its entry says.
+        DigestMismatchError: It, or a file in it, holds other bytes than its entry says.
+        OSError: The folder can't be written.
+    """
+    with _opened(source, archive_path(name), name) as stream, progress(f"boot {name}", entry.digest.bytes) as add:
+        counted = cast("BinaryIO", Counted(stream, add))  # read alone is called
+        unpack(counted, entry.files, folder / "archive", archive=entry.digest)
+    cache = folder / "archive" / cache_path(entry.cache_key)
+    check_cache(name, entry, cache)
+    return cache
+
+
+def fetch_engines(source: Source, key: CacheKey, files: Mapping[str, Digest], folder: Path) -> None:
+    """Fetch files of an engine cache, several at once.
+
+    Args:
+        source: Gives their bytes.
+        key: Of the cache in the published layout.
+        files: Digest of each, by its name there.
+        folder: Where to write them, under the same names.
+
+    Raises:
+        FetchError: The source can't give one.
+        DigestMismatchError: One holds other bytes than that.
+        OSError: The folder can't be written.
+    """
+    failed = Event()
+    total_bytes = sum(digest.bytes for digest in files.values())
+    with progress(f"fetch {key}", total_bytes) as add, ThreadPoolExecutor(2 * _AT_ONCE) as pool:
+
+        def fetch(name: str, digest: Digest) -> None:
+            hasher = Hasher(pool)
+            with _opened(source, f"{cache_path(key)}/{name}", name) as stream, (folder / name).open("xb") as file:
+                while not failed.is_set() and hasher.bytes <= digest.bytes and (data := stream.read(CHUNK_BYTES)):
+                    hasher.update(data)
+                    file.write(data)
+                    add(len(data))
+            if hasher.digest() != digest:
+                raise DigestMismatchError(name, digest, hasher.digest())
+
+        with ThreadPoolExecutor(_AT_ONCE) as lines:
+            largest = sorted(files.items(), key=lambda item: -item[1].bytes)
+            try:
+                done, _ = wait([lines.submit(fetch, *file) for file in largest], return_when=FIRST_EXCEPTION)
+            finally:
+                failed.set()
+                lines.shutdown(wait=False, cancel_futures=True)
+    for future in done:
+        future.result()
+
+
+@contextmanager
+def _opened(source: Source, path: str, name: str) -> Iterator[BinaryIO]:
+    """Open a file of a source; faults of reading it are the source's and not the store's."""
+    with source.open(path) as stream:
+        yield cast("BinaryIO", _Fetched(stream, name))
+
+
+class _Fetched:
+    """A source's stream, whose faults are the source's and not the store's."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream, self._name = stream, name
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to so many bytes, none at the end.
+
+        Raises:
+            FetchError: They can't be read.
+        """
+        try:
+            return self._stream.read(size)
+        except OSError as error:
+            seen = error.strerror or str(error)
+            raise FetchError(f"{self._name}: expected its bytes, seen {seen}; fetch it again") from error
