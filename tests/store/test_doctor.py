@@ -11,6 +11,22 @@ from morphstream.store.doctor import diagnose
 from morphstream.store.machine import Machine
 from morphstream.store.store import Store
 from tests.store.conftest import CPU, MACHINE, archive_of, publish
+from tests.store.test_finding import SERVER, WORKSTATION
+
+TRT = "sm89/trt10.14_ort1.24"
+RTX = "sm89/rtx1.7_ort1.31"
+
+
+def booted(store: Store, layout: Path, machine: Machine, *, target: str = "auto") -> None:
+    boot(store, source=layout, machine=machine, target=target)
+
+
+def last_of(store: Store, machine: Machine) -> str:
+    """Return the last line about a store that can't be used."""
+    diagnosis = diagnose(store, machine)
+    assert not diagnosis.is_usable
+    assert diagnosis.lines[-1].startswith("usable     no: ")
+    return diagnosis.lines[-1].removeprefix("usable     no: ")
 
 
 def test_a_good_store_is_usable(store: Store, layout: Path) -> None:
@@ -21,37 +37,106 @@ def test_a_good_store_is_usable(store: Store, layout: Path) -> None:
         "machine    x86_64",
         "gpus       none (no driver)",
         "libraries  openvino 2026.4.1",
-        "would use  x86_64/ov2026.4",
         f"store      {store.path}: {CPU} from {archive_of(CPU)}, 5 files, 0.0 MiB",
         "  core: det_10g",
         "  inswapper_128: inswapper_128",
-        "missing    masks, inswapper_128_fp16, hyperswap_1a_256, hyperswap_1b_256, hyperswap_1c_256, yolov8n",
+        "missing    masks, inswapper_128_fp16, hyperswap_1a_256, hyperswap_1b_256, hyperswap_1c_256, yolov8n; "
+        f"for these run: dvc repro && morphstream boot --update --store {store.path}",
+        f"would use  {CPU} from {store.path} on the CPU; second best: none",
         "usable     yes",
     ]
 
 
-def test_gpus_are_told_with_their_driver(store: Store) -> None:
-    machine = Machine(arch="x86_64", gpu_archs=("sm120", "sm89"), libraries={}, driver="575.57")
-    lines = diagnose(store, machine).lines
+def test_commands_name_the_store_only_where_they_would_take_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MORPHSTREAM_STORE", raising=False)
+    assert last_of(Store("store"), MACHINE).endswith("; run: morphstream boot")
+    assert last_of(Store("/my store"), MACHINE).endswith("; run: morphstream boot --store '/my store'")
+    monkeypatch.setenv("MORPHSTREAM_STORE", "/my store")
+    assert last_of(Store("/my store"), MACHINE).endswith("; run: morphstream boot")
+
+
+def test_gpus_are_told_with_their_driver_and_what_is_best_for_them(store: Store) -> None:
+    lines = diagnose(store, replace(WORKSTATION, gpu_archs=("sm120", "sm89"))).lines
     assert "gpus       sm120, sm89, driver 575.57" in lines
+    assert "cuda       up to 12.9 by the driver, libraries for 12.0" in lines
+    best = "sm120/rtx1.7_ort1.31 on the GPU sm120 or else sm89/rtx1.7_ort1.31 on the GPU sm89"
+    assert f"would use  nothing from {store.path}; the best for this machine: {best}" in lines
+
+
+def test_a_machine_with_nothing_hears_of_the_cpu(store: Store) -> None:
+    lines = diagnose(store, replace(MACHINE, libraries={})).lines
     assert "libraries  none" in lines
-    assert "would use  none: install morphstream[cpu], [gpu] or [rtx]" in lines
+    assert f"would use  nothing from {store.path}; the best for this machine: none" in lines
+    expected = "CPU: expected openvino on x86_64 or aarch64, seen none on x86_64; run: pip install 'morphstream[cpu]'"
+    assert f"note       {expected}" in lines
 
 
-def test_bfloat16_is_told_with_the_cpu_and_not_what_would_be_used(store: Store) -> None:
-    lines = diagnose(store, replace(MACHINE, has_bfloat16=True)).lines
-    assert "machine    x86_64 with bfloat16" in lines
-    assert f"would use  {CPU}" in lines
+def test_engines_for_a_gpu_are_used_on_it_and_the_cpu_is_second_best(store: Store, tmp_path: Path) -> None:
+    booted(store, publish(tmp_path / "layout", RTX), WORKSTATION)
+    diagnosis = diagnose(store, WORKSTATION)
+    best = f"{RTX} from {store.path} on the GPU sm89; second best: portable/rtx1.7_ort1.31 on the GPU"
+    assert diagnosis.lines[-2:] == (f"would use  {best}", "usable     yes")
+
+
+def test_engines_for_a_cpu_are_used_beside_a_gpu_and_better_ones_told(store: Store, layout: Path) -> None:
+    booted(store, layout, MACHINE)
+    diagnosis = diagnose(store, WORKSTATION)
+    assert diagnosis.is_usable
+    assert diagnosis.lines[-2:] == (
+        f"note       store: expected {RTX}, the best for this machine, seen {CPU}; "
+        f"if such an archive is published, run: morphstream boot --update --store {store.path}",
+        "usable     yes, on the CPU",
+    )
+
+
+@pytest.mark.parametrize(
+    ("machine", "told"),
+    [
+        pytest.param(replace(WORKSTATION, driver_cuda="11.8"), "driver: expected 525.60.13", id="an old driver"),
+        pytest.param(replace(WORKSTATION, gpu_archs=("sm61",)), "GPU: expected sm75 or newer", id="an old GPU"),
+        pytest.param(
+            replace(MACHINE, no_gpu="Unknown Error", driver_files=("/dev/nvidia0",)), "GPU: expected", id="a lost GPU"
+        ),
+    ],
+)
+def test_what_keeps_a_gpu_from_use_is_told_where_the_cpu_is_used(
+    store: Store, layout: Path, machine: Machine, told: str
+) -> None:
+    booted(store, layout, MACHINE)
+    diagnosis = diagnose(store, machine)
+    assert diagnosis.is_usable
+    would_use, note, usable = diagnosis.lines[-3:]
+    assert would_use == f"would use  {CPU} from {store.path} on the CPU; second best: none"
+    assert note.startswith(f"note       {told}")
+    assert usable == "usable     yes, on the CPU"
+
+
+def test_engines_for_a_gpu_are_not_usable_under_an_old_driver(store: Store, tmp_path: Path) -> None:
+    booted(store, publish(tmp_path / "layout", TRT), SERVER)
+    machine = replace(SERVER, driver="470.82", driver_cuda="11.4")
+    assert last_of(store, machine).startswith("driver: expected 525.60.13 or newer")
+    assert f"would use  nothing from {store.path}; the best for this machine: none" in diagnose(store, machine).lines
+
+
+def test_two_runtimes_are_a_warning(store: Store, tmp_path: Path) -> None:
+    booted(store, publish(tmp_path / "layout", TRT), SERVER)
+    diagnosis = diagnose(store, replace(SERVER, packages=("onnxruntime", "onnxruntime-gpu")))
+    assert diagnosis.is_usable
+    assert diagnosis.lines[-2].startswith("note       ONNX Runtime: expected one package of it")
+
+
+def test_what_only_a_builder_lacks_that_is_not_used_is_not_told(store: Store, tmp_path: Path) -> None:
+    booted(store, publish(tmp_path / "layout", RTX), WORKSTATION)
+    machine = replace(WORKSTATION, libraries={**WORKSTATION.libraries, "tensorrt": "10.14.1"})
+    assert not any(line.startswith("note ") for line in diagnose(store, machine).lines)
 
 
 def test_a_store_in_bfloat16_is_usable_where_the_cpu_has_it_alone(store: Store, tmp_path: Path) -> None:
     layout = publish(tmp_path / "layout", CPU, f"{CPU}_bf16")
     boot(store, target="cpu-bf16", source=layout, machine=MACHINE)
     assert diagnose(store, replace(MACHINE, has_bfloat16=True)).is_usable
-    diagnosis = diagnose(store, MACHINE)
-    assert not diagnosis.is_usable
     expected = f"{CPU}_bf16: expected a CPU with bfloat16, seen one without; use another machine, or boot for this"
-    assert diagnosis.lines[-1] == f"usable     no: {expected} machine"
+    assert last_of(store, MACHINE) == f"{expected} machine: morphstream boot --store {store.path}"
 
 
 def _empty(store: Store) -> None:
@@ -66,35 +151,80 @@ def _alter(store: Store) -> None:
     (store.current().folder / "det_10g.bin").write_bytes(bytes(5000))
 
 
+def _damage_record(store: Store) -> None:
+    (store.path / "current.json").write_text("{")
+
+
 @pytest.mark.parametrize(
-    ("spoil", "mend"),
+    ("spoil", "told", "mend"),
     [
-        pytest.param(_empty, "; run: morphstream boot", id="empty"),
-        pytest.param(_lose, "; run: morphstream boot", id="a missing file"),
-        pytest.param(_alter, "current.json && morphstream boot", id="an altered byte"),
+        pytest.param(_empty, "expected engines, seen none; run: ", "boot", id="empty"),
+        pytest.param(
+            _lose, "is damaged: det_10g.bin: expected a file, seen none", "boot --verify", id="a missing file"
+        ),
+        pytest.param(_alter, "is damaged: det_10g.bin: expected ", "boot --verify", id="an altered byte"),
+        pytest.param(_damage_record, "is damaged: ", "boot --verify", id="a damaged record"),
     ],
 )
-def test_a_bad_store_is_not_usable_and_the_last_line_says_what_mends_it(
-    store: Store, layout: Path, spoil: Callable[[Store], None], mend: str
+def test_a_bad_store_is_not_usable_until_the_command_that_is_told_has_run(
+    store: Store, layout: Path, spoil: Callable[[Store], None], told: str, mend: str
 ) -> None:
-    boot(store, source=layout, machine=MACHINE)
+    booted(store, layout, MACHINE)
     spoil(store)
-    diagnosis = diagnose(store, MACHINE)
-    assert not diagnosis.is_usable
-    assert diagnosis.lines[-1].startswith("usable     no: ")
-    assert diagnosis.lines[-1].endswith(mend)
+    line = last_of(store, MACHINE)
+    assert line.startswith(f"store {store.path}")
+    assert told in line
+    assert line.endswith(f"; run: morphstream {mend} --store {store.path}")
+    boot(store, source=layout, machine=MACHINE, verify="--verify" in mend)
+    assert diagnose(store, MACHINE).is_usable
 
 
-def test_a_store_of_another_machine_is_not_usable(store: Store, layout: Path) -> None:
-    boot(store, source=layout, machine=MACHINE)
-    diagnosis = diagnose(store, replace(MACHINE, libraries={"openvino": "2026.5.0"}))
-    assert not diagnosis.is_usable
-    assert "expected OpenVINO 2026.4, seen 2026.5.0" in diagnosis.lines[-1]
+@pytest.mark.parametrize(
+    ("place", "seen"),
+    [
+        pytest.param("current.json", "Is a directory", id="a folder in a file's place"),
+        pytest.param(".", "Not a directory", id="a file in a folder's place"),
+        pytest.param("loop", "Too many levels of symbolic links", id="what can't be followed"),
+    ],
+)
+def test_a_store_that_cannot_be_read_is_not_called_empty(tmp_path: Path, place: str, seen: str) -> None:
+    path = tmp_path / "store"
+    if place == "current.json":
+        (path / place).mkdir(parents=True)
+    elif place == "loop":
+        path.symlink_to(path)
+    else:
+        path.touch()
+    line = last_of(Store(path), MACHINE)
+    assert line.startswith(f"store {path}: expected files to read, seen {seen} of {path}/current.json; mount it again")
+    assert line.endswith(f"chmod -R a+rX {path}")
+
+
+def test_a_store_of_another_version_is_not_usable(store: Store, layout: Path) -> None:
+    booted(store, layout, MACHINE)
+    assert last_of(store, replace(MACHINE, libraries={"openvino": "2026.5.0"})) == (
+        f"{CPU}: expected OpenVINO 2026.4, seen 2026.5.0; install openvino 2026.4, or boot for this machine: "
+        f"morphstream boot --store {store.path}; or run: pip install 'openvino==2026.4.*'"
+    )
+
+
+def test_a_store_for_another_tensorrt_is_not_usable(store: Store, tmp_path: Path) -> None:
+    booted(store, publish(tmp_path / "layout", TRT), SERVER)
+    line = last_of(store, replace(SERVER, libraries={"onnxruntime": "1.24.4", "tensorrt": "10.9.0"}))
+    assert line.startswith(f"{TRT}: expected TensorRT 10.14, seen 10.9.0; install tensorrt 10.14, or boot for this ")
+    assert line.endswith("run: pip install --extra-index-url https://pypi.nvidia.com 'tensorrt-cu12==10.14.*'")
+
+
+def test_a_store_for_another_gpu_is_not_usable(store: Store, layout: Path) -> None:
+    booted(store, layout, WORKSTATION, target="rtx-sm86")
+    assert last_of(store, WORKSTATION) == (
+        "sm86/rtx1.7_ort1.31: expected arch sm86, seen x86_64, sm89; use a machine with sm86, or boot for this "
+        f"machine: morphstream boot --store {store.path}"
+    )
 
 
 def test_a_store_without_a_swap_model_is_not_usable(store: Store, tmp_path: Path) -> None:
     layout = publish(tmp_path / "layout", CPU, files=("det_10g.xml", "det_10g.bin"))
     boot(store, source=layout, machine=MACHINE)
-    diagnosis = diagnose(store, MACHINE)
-    assert not diagnosis.is_usable
-    assert "expected the group core and a swap model, seen core" in diagnosis.lines[-1]
+    line = last_of(store, MACHINE)
+    assert line.startswith("store: expected the group core and a swap model, seen core; run: dvc repro && morphstream ")

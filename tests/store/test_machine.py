@@ -9,7 +9,16 @@ from types import SimpleNamespace
 import pytest
 
 from morphstream.artifact.target import ARCH
-from morphstream.store.machine import Gpus, Machine, probe_bfloat16, probe_gpus, probe_libraries, probe_machine
+from morphstream.store.machine import (
+    Gpus,
+    Machine,
+    probe_bfloat16,
+    probe_cuda,
+    probe_driver_files,
+    probe_gpus,
+    probe_libraries,
+    probe_machine,
+)
 
 Installer = Callable[..., None]
 
@@ -18,8 +27,20 @@ class NvmlError(Exception):
     """As pynvml's."""
 
 
-def nvml_of(*capabilities: tuple[int, int], fault: str = "", late_fault: str = "") -> SimpleNamespace:
-    """Return the part of pynvml that is asked, for GPUs of these compute capabilities."""
+def nvml_of(
+    *capabilities: tuple[int, int],
+    fault: str = "",
+    late_fault: str = "",
+    cuda: tuple[int | None, int | None] = (12090, 12080),
+) -> SimpleNamespace:
+    """Return the part of pynvml that is asked, for GPUs of these compute capabilities.
+
+    Args:
+        capabilities: Of each GPU.
+        fault: Why the driver can't be asked at all.
+        late_fault: Why GPUs can't be asked.
+        cuda: What the library that programs load says of CUDA, and the driver; None where that can't be asked.
+    """
     opened: list[str] = []
 
     def fail(fault: str) -> None:
@@ -34,6 +55,11 @@ def nvml_of(*capabilities: tuple[int, int], fault: str = "", late_fault: str = "
         fail(late_fault)
         return capabilities[index]
 
+    def version_of(number: int | None) -> int:
+        if number is None:
+            raise NvmlError("Not Found")
+        return number
+
     return SimpleNamespace(
         opened=opened,
         NVMLError=NvmlError,
@@ -43,26 +69,40 @@ def nvml_of(*capabilities: tuple[int, int], fault: str = "", late_fault: str = "
         nvmlDeviceGetHandleByIndex=lambda index: index,
         nvmlDeviceGetCudaComputeCapability=capability_of,
         nvmlSystemGetDriverVersion=lambda: "575.57",
+        nvmlSystemGetCudaDriverVersion_v2=lambda: version_of(cuda[0]),
+        nvmlSystemGetCudaDriverVersion=lambda: version_of(cuda[1]),
     )
 
 
 def test_gpus_give_their_archs_once_and_in_order() -> None:
     nvml = nvml_of((12, 0), (8, 9), (12, 0))
-    assert probe_gpus(nvml) == Gpus(("sm120", "sm89"), "575.57", "")
+    assert probe_gpus(nvml) == Gpus(("sm120", "sm89"), "575.57", "", "12.9")
     assert not nvml.opened
 
 
 @pytest.mark.parametrize(
-    ("nvml", "driver", "reason"),
+    ("cuda", "expected"),
     [
-        pytest.param(None, None, "nvidia-ml-py is not installed", id="no binding"),
-        pytest.param(nvml_of(fault="Driver Not Loaded"), None, "Driver Not Loaded", id="no driver"),
-        pytest.param(nvml_of(), "575.57", "the driver lists none", id="no GPU"),
-        pytest.param(nvml_of((8, 9), late_fault="GPU is lost"), None, "GPU is lost", id="lost GPU"),
+        pytest.param((13000, 12080), "13.0", id="of a package for forward compatibility"),
+        pytest.param((None, 12080), "12.8", id="of a driver without the library that programs load"),
+        pytest.param((None, None), None, id="that nothing tells"),
     ],
 )
-def test_without_gpus_a_reason_is_kept(nvml: SimpleNamespace | None, driver: str | None, reason: str) -> None:
-    assert probe_gpus(nvml) == Gpus((), driver, reason)
+def test_a_driver_tells_the_cuda_that_it_runs(cuda: tuple[int | None, int | None], expected: str | None) -> None:
+    assert probe_gpus(nvml_of((8, 9), cuda=cuda)).cuda == expected
+
+
+@pytest.mark.parametrize(
+    ("nvml", "expected"),
+    [
+        pytest.param(None, Gpus((), None, "nvidia-ml-py is not installed"), id="no binding"),
+        pytest.param(nvml_of(fault="Driver Not Loaded"), Gpus((), None, "Driver Not Loaded"), id="no driver"),
+        pytest.param(nvml_of(), Gpus((), "575.57", "the driver lists none", "12.9"), id="no GPU"),
+        pytest.param(nvml_of((8, 9), late_fault="GPU is lost"), Gpus((), None, "GPU is lost"), id="lost GPU"),
+    ],
+)
+def test_without_gpus_a_reason_is_kept(nvml: SimpleNamespace | None, expected: Gpus) -> None:
+    assert probe_gpus(nvml) == expected
     assert nvml is None or not nvml.opened
 
 
@@ -98,6 +138,38 @@ def test_the_provider_for_rtx_tells_the_version_of_the_library_it_carries(instal
     assert probe_libraries()["tensorrt_rtx"] == "1.8.2"
 
 
+def test_a_library_is_told_with_the_packages_that_bring_it(install: Installer) -> None:
+    install("onnxruntime-gpu", "1.24.4")
+    install("onnxruntime-ep-nv-tensorrt-rtx-cu12", "0.6.0")
+    assert {"onnxruntime-gpu", "onnxruntime-ep-nv-tensorrt-rtx-cu12"} <= set(probe_machine().packages)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "packages", "expected"),
+    [
+        pytest.param(("nvidia-cuda-runtime-cu12", "12.8.90"), ["onnxruntime"], "12.8.90", id="a runtime"),
+        pytest.param(("nvidia-cuda-runtime", "13.0.96"), ["onnxruntime"], "13.0.96", id="a runtime of CUDA 13"),
+        pytest.param(None, ["tensorrt-rtx-cu13-libs"], "13.0", id="the name of a package"),
+        pytest.param(("nvidia-cuda-runtime", "13.0.96"), ["tensorrt-cu12"], "12.0", id="a runtime for something else"),
+        pytest.param(None, ["onnxruntime", "tensorrt"], None, id="nothing"),
+    ],
+)
+def test_packages_tell_the_cuda_that_they_need(
+    install: Installer, runtime: tuple[str, str] | None, packages: list[str], expected: str | None
+) -> None:
+    if runtime:
+        install(*runtime)
+    assert probe_cuda(packages) == expected
+
+
+def test_files_of_a_driver_are_told_where_they_are(tmp_path: Path) -> None:
+    assert probe_driver_files(tmp_path) == ()
+    for name in ("dev/nvidia0", "proc/driver/nvidia/version"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    assert probe_driver_files(tmp_path) == ("/dev/nvidia0", "/proc/driver/nvidia/version")
+
+
 def test_a_machine_has_versions_in_digits_and_dots() -> None:
     with pytest.raises(ValueError, match=r"expected a version of openvino such as 1\.24\.4, seen '2026'"):
         Machine(arch="x86_64", gpu_archs=(), libraries={"openvino": "2026"})
@@ -129,6 +201,7 @@ def test_this_machine_can_be_probed() -> None:
     machine = probe_machine()
     assert ARCH.fullmatch(machine.arch)
     assert bool(machine.gpu_archs) != bool(machine.no_gpu)
+    assert machine.gpu_archs or machine.cuda is None
 
 
 def test_booting_loads_no_heavy_library() -> None:

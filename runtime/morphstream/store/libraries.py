@@ -1,0 +1,69 @@
+"""Which GPU libraries a system has outside Python's packages, told by the names of their files; none is loaded.
+
+As in NVIDIA's base images: the loader looks for a library under its soname, such as ``libnvinfer.so.10``, in the
+folders of LD_LIBRARY_PATH and then in its cache; that is a link to the file that is named after the whole version,
+``libnvinfer.so.10.14.1``.
+
+Source: man-pages, ld.so(8) and ldconfig(8).
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+_STEMS: Mapping[str, str] = {"tensorrt": "libnvinfer", "tensorrt_rtx": "libtensorrt_rtx", "cuda": "libcudart"}
+_CACHED = re.compile(r"\s*(\S+) \(.*\) => (.+)")  # a line of `ldconfig -p`
+_SBIN = "/sbin:/usr/sbin"  # where ldconfig lies, and what users have in no PATH
+_TIMEOUT_S = 5.0  # reading the cache takes milliseconds
+
+
+def loader_cache() -> str:
+    """Return what the loader's cache lists, as ``ldconfig -p`` prints it; nothing where there is no such program."""
+    import subprocess  # here, so that machines without GPUs don't load it
+
+    program = shutil.which("ldconfig", path=f"{os.environ.get('PATH', '')}:{_SBIN}")
+    if program is None:
+        return ""
+    try:
+        done = subprocess.run([program, "-p"], capture_output=True, check=True, timeout=_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode(errors="replace")
+
+
+def find_libraries(
+    wanted: Iterable[str], *, search_path: str | None = None, cache: Callable[[], str] = loader_cache
+) -> dict[str, str]:
+    """Return the version of each library that the loader would find, in digits and dots.
+
+    Args:
+        wanted: Of ``tensorrt``, ``tensorrt_rtx`` and ``cuda``; others are not there.
+        search_path: Folders that come before the cache, with colons between; None for LD_LIBRARY_PATH.
+        cache: Gives what the loader's cache lists; asked once, and only for what no folder has.
+    """
+    if search_path is None:
+        search_path = os.environ.get("LD_LIBRARY_PATH", "")
+    folders = [Path(folder) for folder in re.split("[:;]", search_path) if folder]
+    left = [library for library in wanted if library in _STEMS]
+    found = {}
+    for folder in folders:
+        for library in [library for library in left if library not in found]:
+            if version := _newest(_STEMS[library], folder.glob(f"{_STEMS[library]}.so*")):
+                found[library] = version
+    if left := [library for library in left if library not in found]:
+        lines = [match.groups() for line in cache().splitlines() if (match := _CACHED.fullmatch(line))]
+        for library in left:
+            stem = _STEMS[library]
+            if version := _newest(stem, (Path(path) for name, path in lines if name.startswith(f"{stem}.so"))):
+                found[library] = version
+    return found
+
+
+def _newest(stem: str, paths: Iterable[Path]) -> str | None:
+    """Return the highest version among the files that paths lead to; None where no name tells one."""
+    named = re.compile(rf"{stem}\.so\.([0-9]+(?:\.[0-9]+)+)")
+    real = (path.resolve() for path in paths if path.exists())
+    versions = [match[1] for path in real if (match := named.fullmatch(path.name))]
+    return max(versions, key=lambda version: [int(number) for number in version.split(".")], default=None)
