@@ -263,7 +263,7 @@ def test_wrong_usage_is_2(
 def test_help_names_the_commands() -> None:
     done = python("-m", "morphstream", "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "{boot,swap,doctor,serve-health,deploy}" in done.stdout
+    assert "{boot,download,swap,doctor,serve-health,deploy}" in done.stdout
 
 
 def test_masks_and_pixels_are_chosen_by_options(here: Path, booted: Store, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,9 @@
-"""The command `morphstream`: boot, deploy, swap, doctor."""
+"""The command `morphstream`: boot, download, deploy, swap, doctor, serve-health."""
 
 import argparse
+import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -9,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from morphstream.artifact.errors import MorphstreamError, NoFaceError
-from morphstream.artifact.vocabulary import DEPLOY_TAGS
+from morphstream.artifact.vocabulary import DEPLOY_TAGS, GROUPS
 from morphstream.store.boot import boot
+from morphstream.store.build import Builder
 from morphstream.store.store import Store
 
 if TYPE_CHECKING:
@@ -46,8 +49,21 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--verify", action="store_true", help="compute every digest of what the store holds")
     command.add_argument("--offline", action="store_true", help="ask no source that isn't on this machine")
     command.add_argument("--update", action="store_true", help="ask them also when the store has engines to run")
+    command.add_argument("--groups", help="of models that there must be, such as core,masks,inswapper_128 (all)")
+    command.add_argument(
+        "--build", type=Path, metavar="FOLDER", help="of the pipeline, whose builder makes what nobody has published"
+    )
+    command.add_argument("--contribute", metavar="ORG/REPO", default="", help="publish there what was built")
     command.add_argument("--json", action="store_true", help="report as JSON, each step with its seconds and reason")
     command.set_defaults(run=_boot)
+
+    command = commands.add_parser("download", help="add the engines of models to a store, where they aren't there yet")
+    command.add_argument("models", nargs="+", metavar="MODEL", help="such as hyperswap_1a_256")
+    command.add_argument("--source", help="as of boot (MORPHSTREAM_SOURCE, else build); several with commas between")
+    command.add_argument(
+        "--budget", type=_bytes, help="of all engines, such as 2GiB; swap models used least recently are evicted (none)"
+    )
+    command.set_defaults(run=_download)
 
     command = commands.add_parser("swap", help="swap every face of a picture")
     command.add_argument("source", type=Path, help="picture of the face to put in; its owner must have agreed")
@@ -132,18 +148,38 @@ def _masks(options: argparse.Namespace) -> "Masks":
 
 
 def _boot(options: argparse.Namespace) -> int:
+    logging.basicConfig(format="%(name)s: %(message)s", level=logging.INFO)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that a builder ends with it
+    if odd := sorted({*(options.groups or "core").split(",")} - {*GROUPS}):
+        raise argparse.ArgumentTypeError(f"--groups: expected some of {', '.join(GROUPS)}, seen {', '.join(odd)}")
     try:
         report = boot(
             options.store,
             target=options.target,
             source=options.source.split(",") if options.source else None,
+            groups=options.groups.split(",") if options.groups else None,
             verify=options.verify,
             offline=options.offline,
             update=options.update,
+            builder=Builder(options.build, options.contribute) if options.build else None,
         )
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     print(report.to_json() if options.json else report)
+    return 0
+
+
+def _download(options: argparse.Namespace) -> int:
+    from morphstream.store.service import ModelDownloadService  # here, so that the other commands don't load it
+
+    try:
+        with ModelDownloadService(
+            options.store, options.source.split(",") if options.source else None, budget_bytes=options.budget
+        ) as service:
+            for download in [service.request(model) for model in options.models]:
+                print(download.result())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return 0
 
 
@@ -204,6 +240,13 @@ def _doctor(options: argparse.Namespace) -> int:
     diagnosis = diagnose(Store(options.store), probe_machine())
     print(diagnosis)
     return 0 if diagnosis.is_usable else 1
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"([0-9]+)(|[KMG]iB)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"expected bytes such as 500MiB, seen {text!r}")
+    return int(found[1]) << {"": 0, "KiB": 10, "MiB": 20, "GiB": 30}[found[2]]
 
 
 def _port(text: str) -> int:

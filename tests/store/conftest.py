@@ -23,6 +23,7 @@ FILES = {
     "inswapper_128.bin": ("inswapper_128", "inswapper_128", "ir_weights"),
     "inswapper_128.npy": ("inswapper_128", "inswapper_128", "emap"),
 }
+ON_DEMAND = {f"{model}.xml": (model, model, "ir") for model in ("hyperswap_1a_256", "hyperswap_1b_256")}
 
 
 def archive_of(key: str) -> str:
@@ -37,7 +38,7 @@ def publish(root: Path, *keys: str, build: int = 0, files: Sequence[str] = tuple
         root: The folder; what an earlier call published there is replaced.
         keys: The cache keys.
         build: Another one gives files with other bytes.
-        files: Which of `FILES` a cache holds.
+        files: Which of `FILES` and `ON_DEMAND` a cache holds.
     """
     entries = {}
     for key in keys:
@@ -47,7 +48,7 @@ def publish(root: Path, *keys: str, build: int = 0, files: Sequence[str] = tuple
         for name in files:
             data = random.Random(f"{key} {name} {build}").randbytes(5000)  # that can't be compressed
             (cache / name).write_bytes(data)
-            group, made_from, kind = FILES[name]
+            group, made_from, kind = (FILES | ON_DEMAND)[name]
             digest = digest_of_file(cache / name)
             precision = CacheKey.parse(key).precision
             engine_files[name] = EngineFile(

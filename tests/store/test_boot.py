@@ -103,6 +103,11 @@ def _other_arch(layout: Path) -> None:
     publish(layout, "sm89/rtx1.7_ort1.31")
 
 
+def _no_manifest(layout: Path) -> None:
+    (layout / MANIFEST).unlink()
+    shutil.rmtree(layout / "trt_cache")
+
+
 def _other_version(layout: Path) -> None:
     shutil.rmtree(layout / "trt_cache" / CPU)
     publish(layout, "x86_64/ov2026.3")
@@ -118,7 +123,7 @@ def _other_version(layout: Path) -> None:
         pytest.param(_other_arch, NoEngineError, r"\(arch sm89\)", id="another arch"),
         pytest.param(_other_version, NoEngineError, r"\(OpenVINO 2026\.3\)", id="another OpenVINO"),
         pytest.param(lambda layout: (layout / ARCHIVE).unlink(), FetchError, ARCHIVE, id="no archive"),
-        pytest.param(lambda layout: (layout / MANIFEST).unlink(), FetchError, MANIFEST, id="no manifest"),
+        pytest.param(_no_manifest, FetchError, MANIFEST, id="no manifest"),
         pytest.param(
             lambda layout: (layout / MANIFEST).write_text("{"),
             ManifestError,

@@ -42,9 +42,9 @@ def test_a_source_that_fails_is_passed_over_with_its_reason(
 ) -> None:
     report = boot(store, source=[tmp_path / "baked", layout], machine=MACHINE)
     assert not report.was_good
-    assert [step.name for step in report.steps] == ["probe", "store", "select", "select", "install"]
-    assert report.steps[2].reason.startswith(f"{tmp_path}/baked: expected manifests/archives.json, seen ")
-    assert report.steps[3].reason == f"{archive_of(CPU)} of {layout}"
+    assert [step.name for step in report.steps] == ["probe", "store", "select", "install", "select", "install"]
+    assert report.steps[3].reason.startswith(f"{tmp_path}/baked: expected manifests/archives.json, seen ")
+    assert report.steps[4].reason == f"{archive_of(CPU)} of {layout}"
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 

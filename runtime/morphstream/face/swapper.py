@@ -139,6 +139,7 @@ class FaceSwapper:
             )
             on_error.pop_all()
         swapper._stack.push(sessions)
+        store.usage.touch(swap_model)
         return swapper
 
     def __enter__(self) -> Self:

@@ -36,13 +36,16 @@ class Builder:
     contribute: str = ""
     timeout_s: float = TIMEOUT_S
 
-    def build(self, key: CacheKey, groups: Collection[str] | None, folder: Path) -> Source:
-        """Build engines into a folder, and return what has their layout.
+    def build(self, key: CacheKey, groups: Collection[str] | None, folder: Path) -> tuple[Source, bool]:
+        """Build engines into a folder.
 
         Args:
             key: Of the engine cache.
             groups: Which of its groups; None for all.
             folder: An empty one.
+
+        Returns:
+            What has their layout, and whether it was published where it should be.
 
         Raises:
             BuildError: They can't be built; what the builder says of it stands on stderr.
@@ -76,4 +79,4 @@ class Builder:
         if code not in (0, _NOT_UPLOADED):
             seen = f"exit {code}" if code > 0 else f"signal {-code}"
             raise BuildError(f"{what} exit 0, seen {seen}; see what it says above")
-        return LocalSource(folder)
+        return LocalSource(folder), code == 0

@@ -17,6 +17,7 @@ from morphstream.artifact.vocabulary import archive_path, cache_path
 from morphstream.store.generation import MANIFEST, check_cache, digests_of
 from morphstream.store.progress import Counted, progress
 from morphstream.store.source import Source
+from morphstream.store.transfer import Transfer
 
 _AT_ONCE = 4  # files: most are small, and asking takes longer than their bytes
 
@@ -57,7 +58,10 @@ def unpack_archive(name: str, entry: ArchiveEntry, source: Source, folder: Path)
         DigestMismatchError: It, or a file in it, holds other bytes than its entry says.
         OSError: The folder can't be written.
     """
-    with _opened(source, archive_path(name), name) as stream, progress(f"boot {name}", entry.digest.bytes) as add:
+    with (
+        _opened(source, archive_path(name), name, Transfer()) as stream,
+        progress(f"boot {name}", entry.digest.bytes) as add,
+    ):
         counted = cast("BinaryIO", Counted(stream, add))  # read alone is called
         unpack(counted, entry.files, folder / "archive", archive=entry.digest)
     cache = folder / "archive" / cache_path(entry.cache_key)
@@ -65,7 +69,9 @@ def unpack_archive(name: str, entry: ArchiveEntry, source: Source, folder: Path)
     return cache
 
 
-def fetch_engines(source: Source, key: CacheKey, files: Mapping[str, Digest], folder: Path) -> None:
+def fetch_engines(
+    source: Source, key: CacheKey, files: Mapping[str, Digest], folder: Path, *, transfer: Transfer
+) -> None:
     """Fetch files of an engine cache, several at once.
 
     Args:
@@ -73,23 +79,27 @@ def fetch_engines(source: Source, key: CacheKey, files: Mapping[str, Digest], fo
         key: Of the cache in the published layout.
         files: Digest of each, by its name there.
         folder: Where to write them, under the same names.
+        transfer: Told how far it is; ends it where it is cancelled.
 
     Raises:
         FetchError: The source can't give one.
         DigestMismatchError: One holds other bytes than that.
+        CancelledError: The transfer is cancelled.
         OSError: The folder can't be written.
     """
     failed = Event()
-    total_bytes = sum(digest.bytes for digest in files.values())
-    with progress(f"fetch {key}", total_bytes) as add, ThreadPoolExecutor(2 * _AT_ONCE) as pool:
+    transfer.total_bytes = sum(digest.bytes for digest in files.values())
+    with progress(f"fetch {key}", transfer.total_bytes) as add, ThreadPoolExecutor(2 * _AT_ONCE) as pool:
 
         def fetch(name: str, digest: Digest) -> None:
             hasher = Hasher(pool)
-            with _opened(source, f"{cache_path(key)}/{name}", name) as stream, (folder / name).open("xb") as file:
+            path = f"{cache_path(key)}/{name}"
+            with _opened(source, path, name, transfer) as stream, (folder / name).open("xb") as file:
                 while not failed.is_set() and hasher.bytes <= digest.bytes and (data := stream.read(CHUNK_BYTES)):
                     hasher.update(data)
                     file.write(data)
                     add(len(data))
+                    transfer.add(len(data))
             if hasher.digest() != digest:
                 raise DigestMismatchError(name, digest, hasher.digest())
 
@@ -105,9 +115,9 @@ def fetch_engines(source: Source, key: CacheKey, files: Mapping[str, Digest], fo
 
 
 @contextmanager
-def _opened(source: Source, path: str, name: str) -> Iterator[BinaryIO]:
+def _opened(source: Source, path: str, name: str, transfer: Transfer) -> Iterator[BinaryIO]:
     """Open a file of a source; faults of reading it are the source's and not the store's."""
-    with source.open(path) as stream:
+    with transfer.reading(source.open(path)) as stream:
         yield cast("BinaryIO", _Fetched(stream, name))
 
 

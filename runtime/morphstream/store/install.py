@@ -1,6 +1,7 @@
 """Put engines into a store: an archive's, single ones, or what was built here."""
 
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 
 from morphstream.artifact.manifest import ArchiveEntry, EngineManifest
@@ -11,6 +12,7 @@ from morphstream.store.fetch import fetch_engines, read_published, unpack_archiv
 from morphstream.store.generation import MANIFEST, check_cache, files_of
 from morphstream.store.source import Source
 from morphstream.store.store import Store
+from morphstream.store.transfer import Transfer
 
 
 def install_archive(
@@ -126,5 +128,5 @@ def install_built(
 def _install_engines(change: Change, key: CacheKey, source: Source, groups: Collection[str] | None) -> None:
     published, base = read_published(key, source)
     manifest, added = change.taken(published, groups, f"{source}, {key}")
-    folder = change.assemble(manifest, fetch=lambda files, into: fetch_engines(source, key, files, into))
+    folder = change.assemble(manifest, fetch=partial(fetch_engines, source, key, transfer=Transfer()))
     change.switch(folder, archive=cache_path(key), base=base, is_whole=groups is None, added=added)

@@ -1,8 +1,7 @@
 """Models on demand: add a model's engine to a store, and evict what was used least recently where room is needed."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from morphstream.artifact.errors import NoEngineError
 from morphstream.artifact.manifest import EngineManifest
@@ -11,6 +10,7 @@ from morphstream.store.fetch import fetch_engines, read_published
 from morphstream.store.generation import digests_of
 from morphstream.store.source import Source
 from morphstream.store.store import Installed, Store
+from morphstream.store.transfer import Transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ def add_model(
     source: Source,
     *,
     budget_bytes: int | None = None,
-    pause: Callable[[float], object] = time.sleep,
+    transfer: Transfer | None = None,
 ) -> Added:
     """Add the engine of a model to what a store holds, and make room for it; on any error nothing changes.
 
@@ -51,7 +51,7 @@ def add_model(
         source: Gives the published manifest of the store's cache key, and the files.
         budget_bytes: Of all engines in the store together; to keep it, models are evicted that are in no group of
             ``BAKED_GROUPS``, the least recently used first. None for as much as the volume has.
-        pause: Waits between two looks at a lock that another process has; what it raises ends this.
+        transfer: Says how far it is, and may be cancelled.
 
     Raises:
         NoEngineError: The store holds nothing, the source has no engine of the model, or the budget no room for it.
@@ -59,18 +59,21 @@ def add_model(
         FetchError: The source can't give the manifest, or a file.
         DigestMismatchError: A file holds other bytes than the manifest says.
         TimeoutError: Another process changes the store for too long.
+        CancelledError: The transfer is cancelled.
         OSError: The store can't be written; says why, and what to do.
     """
     if model in store.current().models:
         store.usage.touch(model)
         return Added(model=model, is_new=False)
-    with store.changing(pause) as change:
+    transfer = transfer or Transfer()
+    with store.changing(transfer.pause) as change:
         held = change.held or store.current()  # which says why there is none
         if model in held.models:  # another process was faster
             return Added(model=model, is_new=False)
         published, _ = read_published(held.cache_key, source)
         manifest, evicted = _with_room(store, _added(held, published, model, source), model, budget_bytes)
-        folder = change.assemble(manifest, fetch=lambda files, into: fetch_engines(source, held.cache_key, files, into))
+        fetch = partial(fetch_engines, source, held.cache_key, transfer=transfer)
+        folder = change.assemble(manifest, fetch=fetch)
         added = sorted({*held.added, model} - {*evicted})
         change.switch(folder, archive=held.archive, base=held.base, is_whole=held.is_whole, added=added)
         store.usage.touch(model)
