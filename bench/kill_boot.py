@@ -1,4 +1,4 @@
-"""Kill boots and updates at random moments, and check that each next start is good and that nothing is left over.
+"""Kill boots, updates and evictions at random moments; check that each next start is good and that nothing is left.
 
 Promised: 200 kills, 200 good starts, and after a `clean` the current generation alone.
 """
@@ -17,9 +17,12 @@ from pathlib import Path
 
 from morphstream.artifact.errors import NoEngineError
 from morphstream.store.boot import boot
+from morphstream.store.ondemand import add_model
+from morphstream.store.source import LocalSource
 from morphstream.store.store import CURRENT, Store
-from tests.store.conftest import CPU, MACHINE, publish
+from tests.store.conftest import CPU, FILES, MACHINE, ON_DEMAND, publish
 
+ROOM_BYTES = 15_000  # for the core and one model, so that each that comes evicts another
 FORKS = multiprocessing.get_context("forkserver")  # a process in milliseconds, from one without threads
 
 
@@ -38,7 +41,7 @@ def main() -> int:
 
 
 def kill_boots(folder: Path, times: int, seed: int) -> Counter[str]:
-    """Kill processes that boot two archives by turns into one store, sometimes a new one.
+    """Kill processes that boot two archives by turns into one store, sometimes a new one, or two models by turns.
 
     Args:
         folder: An empty one, for the archives and the stores.
@@ -53,21 +56,24 @@ def kill_boots(folder: Path, times: int, seed: int) -> Counter[str]:
         MorphstreamError: The same.
     """
     layouts = [publish(folder / f"layout{build}", CPU, build=build) for build in range(2)]
+    hub = publish(folder / "hub", CPU, files=(*FILES, *ON_DEMAND))
     path, moments, met = folder / "store", random.Random(seed), Counter[str]()
     FORKS.set_forkserver_preload(["morphstream.store.boot", "tests.store.conftest"])
     boot_s = _time(path, layouts)
     for number in range(times):
-        if is_new := moments.random() < 0.25:
+        kind = moments.choice(("a first boot", "updates", "evictions"))
+        if is_new := kind == "a first boot":
             clean(path)
             shutil.rmtree(path)
         is_booting = FORKS.Event()
-        process = FORKS.Process(target=_boot_by_turns, args=(path, layouts, is_booting))
+        work = (_add_by_turns, (path, hub)) if kind == "evictions" else (_boot_by_turns, (path, layouts))
+        process = FORKS.Process(target=work[0], args=(*work[1], is_booting))
         process.start()
         assert is_booting.wait(60)
         time.sleep(moments.random() * boot_s * (2 if is_new else 4))
         process.kill()
         process.join()
-        met["killed in a first boot" if is_new else "killed in updates"] += 1
+        met[f"killed in {kind}"] += 1
         met.update(_remains(path))
         check_next_start(path, layouts[number % 2], may_be_empty=is_new)
     clean(path)
@@ -88,6 +94,12 @@ def _boot_by_turns(path: Path, layouts: list[Path], is_booting: Event) -> None:
         boot(path, source=layout, machine=MACHINE)
 
 
+def _add_by_turns(path: Path, hub: Path, is_booting: Event) -> None:
+    is_booting.set()
+    for file in cycle(ON_DEMAND):
+        add_model(Store(path), ON_DEMAND[file][0], LocalSource(hub), budget_bytes=ROOM_BYTES)
+
+
 def _remains(path: Path) -> list[str]:
     """Return what a killed process left."""
     named = path / CURRENT
@@ -104,6 +116,7 @@ def check_next_start(path: Path, layout: Path, *, may_be_empty: bool) -> None:
     store = Store(path)
     try:
         store.verify()
+        assert "det_10g" in store.current().models, "a model that must stay is lost"
     except NoEngineError:
         assert may_be_empty, "the last good store doesn't serve"
         assert not (path / CURRENT).exists(), "a store is half there"
@@ -115,7 +128,7 @@ def clean(path: Path) -> None:
     """Clean a store, and check that the current generation alone is there."""
     store = Store(path)
     assert store.clean() == ()
-    assert {entry.name for entry in path.iterdir()} == {".lock", CURRENT, "caches"}
+    assert {entry.name for entry in path.iterdir()} - {"used"} == {".lock", CURRENT, "caches"}
     assert list((path / "caches").iterdir()) == [store.current().folder]
     store.verify()
 

@@ -124,7 +124,7 @@ def test_who_has_waited_for_another_finds_what_that_one_put_there(
 
 def test_after_a_kill_at_any_moment_the_next_start_is_good_and_nothing_is_left(tmp_path: Path) -> None:
     met = kill_boots(tmp_path, times=8, seed=1)
-    assert met["killed in updates"] + met["killed in a first boot"] == 8
+    assert sum(times for what, times in met.items() if what.startswith("killed in ")) == 8
 
 
 def test_a_reader_keeps_its_generation_while_two_updates_pass(store: Store, layout: Path, tmp_path: Path) -> None:
