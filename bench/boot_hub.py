@@ -2,8 +2,9 @@
 
 Promised: at least 1.3 times faster, with a peak of the disk of 1.1 times the payload at most.
 
-Both sides are processes of their own that put half-precision weights, zstd level 3, into a folder of this disk, synced;
-they take turns. The hub is a third process, which sends ranges of the file as it lies in the page cache.
+Both are processes of their own that put half-precision weights, zstd level 3, into a folder of this disk, synced; they
+take turns, and so does a boot of single engines. The hub is another process, which sends ranges of a file as it lies in
+the page cache.
 """
 
 import argparse
@@ -56,7 +57,7 @@ def measure(folder: Path, payload: int, rounds: int) -> int:
     server = SPAWN.Process(target=serve, args=(folder / "hub", theirs), daemon=True)
     server.start()
     endpoint = ours.recv()
-    sides: dict[str, Side] = {"steps": in_steps, "one pass": in_one_pass}
+    sides: dict[str, Side] = {"steps": in_steps, "one pass": in_one_pass, "engines": in_single_engines}
     seen: dict[str, list[tuple[float, float, float]]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
@@ -71,7 +72,7 @@ def measure(folder: Path, payload: int, rounds: int) -> int:
             f"disk {disk / payload:.3f} of the payload, {memory:.0f} MB of memory"
         )
     speed = median(row[0] for row in seen["steps"]) / median(row[0] for row in seen["one pass"])
-    disk = max(row[1] for row in seen["one pass"]) / payload
+    disk = max(row[1] for name in ("one pass", "engines") for row in seen[name]) / payload
     print(f"one pass is {speed:.2f} times faster (promised {SPEED}), and needs {disk:.3f} of the payload ({DISK})")
     return int(speed < SPEED or disk > DISK)
 
@@ -93,7 +94,6 @@ def publish(root: Path, payload: int) -> int:
     made = pack(paths, root / "archives" / NAME, level=3, threads=os.cpu_count() or 1)
     entry = ArchiveEntry(digest=made.archive, tar_digest=made.tar, cache_key=CacheKey.parse(KEY), files=made.files)
     (root / "manifests/archives.json").write_text(ArchivesManifest(archives={NAME: entry}).to_json())
-    shutil.rmtree(root / "trt_cache")
     return made.archive.bytes
 
 
@@ -118,6 +118,13 @@ def in_one_pass(endpoint: str, work: Path) -> float:
     """Boot a store, and return how long it took."""
     start = time.perf_counter()
     boot(Store(work / "store"), source=HubSource(REPO, COMMIT, endpoint=endpoint), target=KEY)
+    return time.perf_counter() - start
+
+
+def in_single_engines(endpoint: str, work: Path) -> float:
+    """Boot a store from single files, which aren't compressed; return how long it took."""
+    start = time.perf_counter()
+    boot(Store(work / "store"), source=HubSource(REPO, COMMIT, endpoint=endpoint), target=KEY, groups=["core"])
     return time.perf_counter() - start
 
 

@@ -152,6 +152,8 @@ def _boot(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that a builder ends with it
     if odd := sorted({*(options.groups or "core").split(",")} - {*GROUPS}):
         raise argparse.ArgumentTypeError(f"--groups: expected some of {', '.join(GROUPS)}, seen {', '.join(odd)}")
+    if options.contribute and not options.build:
+        raise argparse.ArgumentTypeError("--contribute: expected --build, whose engines are published, seen none")
     try:
         report = boot(
             options.store,

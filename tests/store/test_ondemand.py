@@ -135,18 +135,20 @@ def test_an_empty_store_takes_no_model(store: Store, hub: Elsewhere) -> None:
     assert not store.path.exists()
 
 
-def test_the_order_of_use_needs_no_clock_and_survives_damage(tmp_path: Path) -> None:
+def test_the_order_of_use_needs_no_clock_and_minds_no_other_file(tmp_path: Path) -> None:
     usage = Usage(tmp_path / "used")
     assert usage.order(["b", "a"]) == ["a", "b"]
     for model in ("b", "a", "c", "c", "b"):
         usage.touch(model)
     assert usage.order(["a", "b", "c", "d"]) == ["d", "a", "c", "b"]
-    (tmp_path / "used/b").write_text("9" * 400)
-    (tmp_path / "used/c").write_bytes(b"\xff-1")
+    assert sorted(path.name for path in (tmp_path / "used").iterdir()) == ["2.a", "3.c", "4.b"]
+    assert not any(path.stat().st_size for path in (tmp_path / "used").iterdir())
+    for odd in ("1.b", "x.c", f"{'9' * 30}.a", "nothing"):
+        (tmp_path / "used" / odd).touch()
+    assert usage.order(["a", "b", "c"]) == ["a", "c", "b"]
+    usage.forget("b")
+    usage.touch("a")
     assert usage.order(["a", "b", "c"]) == ["b", "c", "a"]
-    usage.forget("a")
-    usage.touch("c")
-    assert usage.order(["a", "c"]) == ["a", "c"]
 
 
 def test_use_is_not_noted_where_nothing_can_be_written(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Fetch from a source into a folder, in one pass: every digest computed on the way, and no byte more than was said."""
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -19,7 +19,8 @@ from morphstream.store.progress import Counted, progress
 from morphstream.store.source import Source
 from morphstream.store.transfer import Transfer
 
-_AT_ONCE = 4  # files: most are small, and asking takes longer than their bytes
+LARGE_BYTES = 16 << 20  # of a file that comes alone, over as many lines as its source has
+_AT_ONCE = 8  # small ones, as asking takes longer than their bytes
 
 
 def read_published(key: CacheKey, source: Source) -> tuple[EngineManifest, Digest]:
@@ -72,7 +73,7 @@ def unpack_archive(name: str, entry: ArchiveEntry, source: Source, folder: Path)
 def fetch_engines(
     source: Source, key: CacheKey, files: Mapping[str, Digest], folder: Path, *, transfer: Transfer
 ) -> None:
-    """Fetch files of an engine cache, several at once.
+    """Fetch files of an engine cache: large ones one after the other, small ones several at once.
 
     Args:
         source: Gives their bytes.
@@ -89,29 +90,30 @@ def fetch_engines(
     """
     failed = Event()
     transfer.total_bytes = sum(digest.bytes for digest in files.values())
-    with progress(f"fetch {key}", transfer.total_bytes) as add, ThreadPoolExecutor(2 * _AT_ONCE) as pool:
+    large = {name: digest for name, digest in files.items() if digest.bytes > LARGE_BYTES}
+    small = {name: digest for name, digest in files.items() if name not in large}
+    with progress(f"fetch {key}", transfer.total_bytes) as add, ThreadPoolExecutor() as hashing:
 
-        def fetch(name: str, digest: Digest) -> None:
-            hasher = Hasher(pool)
+        def fetch(file: tuple[str, Digest]) -> None:
+            (name, digest), hasher = file, Hasher(hashing)
             path = f"{cache_path(key)}/{name}"
-            with _opened(source, path, name, transfer) as stream, (folder / name).open("xb") as file:
+            with _opened(source, path, name, transfer) as stream, (folder / name).open("xb") as out:
                 while not failed.is_set() and hasher.bytes <= digest.bytes and (data := stream.read(CHUNK_BYTES)):
                     hasher.update(data)
-                    file.write(data)
+                    out.write(data)
                     add(len(data))
                     transfer.add(len(data))
             if hasher.digest() != digest:
                 raise DigestMismatchError(name, digest, hasher.digest())
 
-        with ThreadPoolExecutor(_AT_ONCE) as lines:
-            largest = sorted(files.items(), key=lambda item: -item[1].bytes)
-            try:
-                done, _ = wait([lines.submit(fetch, *file) for file in largest], return_when=FIRST_EXCEPTION)
-            finally:
-                failed.set()
-                lines.shutdown(wait=False, cancel_futures=True)
-    for future in done:
-        future.result()
+        for some, at_once in ((large, 1), (small, _AT_ONCE)):
+            with ThreadPoolExecutor(at_once) as lines:
+                try:
+                    for _ in lines.map(fetch, some.items()):
+                        pass
+                except BaseException:
+                    failed.set()
+                    raise
 
 
 @contextmanager

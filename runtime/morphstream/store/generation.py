@@ -74,7 +74,7 @@ class Installed:
             found[file.kind] = self.folder / name
         if not found:
             held = ", ".join(self.models)
-            raise NoEngineError(f"{model}: expected an engine, seen those of {held} only; build and boot it")
+            raise NoEngineError(f"{model}: expected an engine, seen those of {held} only; run: morphstream download {model}")
         return found
 
 

@@ -1,14 +1,15 @@
 """When models were used last, as against others: by counting, as a clock may jump."""
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-_LONGEST = 20  # digits of a count
+_NAME = re.compile(r"([0-9]{1,18})\.(.+)")
 
 
 class Usage:
-    """A folder with a file a model, whose number is higher than those of all that were used before it.
+    """A folder with an empty file ``NUMBER.MODEL`` for each model, its number above those of all that were used before.
 
     Processes share it without a lock: what gets lost between two of them is an order that nobody saw. A volume that
     can't be written to will do; nothing is noted then.
@@ -19,29 +20,36 @@ class Usage:
 
     def touch(self, model: str) -> None:
         """Note that a model is used now."""
+        counts = self._counts()
+        latest = max(counts.values(), default=0)
+        if counts and counts.get(model) == latest:
+            return
         with suppress(OSError):
-            latest = max(map(self._count, self._models()), default=0)
-            if latest and self._count(model) == latest:
-                return
             self._folder.mkdir(exist_ok=True)
-            (self._folder / model).write_text(str(latest + 1))
+            (self._folder / f"{latest + 1}.{model}").touch()
+            self._remove(model, latest)
 
     def forget(self, model: str) -> None:
         """Note nothing of a model any more."""
         with suppress(OSError):
-            (self._folder / model).unlink()
+            self._remove(model, 10**18)
 
     def order(self, models: Iterable[str]) -> list[str]:
         """Return models in the order of their last use; those that never were come first, by name."""
-        return sorted(models, key=lambda model: (self._count(model), model))
+        counts = self._counts()
+        return sorted(models, key=lambda model: (counts.get(model, 0), model))
 
-    def _models(self) -> list[str]:
-        return [path.name for path in self._folder.glob("*")]
+    def _remove(self, model: str, most: int) -> None:
+        """Remove what is noted of a model, up to a number."""
+        for path in self._folder.iterdir():
+            if (found := _NAME.fullmatch(path.name)) and found[2] == model and int(found[1]) <= most:
+                path.unlink(missing_ok=True)
 
-    def _count(self, model: str) -> int:
-        """Return the number of a model; 0 where there is none, or it is damaged."""
-        try:
-            text = (self._folder / model).read_text("ascii", "replace")
-        except OSError:
-            return 0
-        return int(text) if text.isdecimal() and len(text) <= _LONGEST else 0
+    def _counts(self) -> dict[str, int]:
+        """Return the number of each model."""
+        counts = dict[str, int]()
+        with suppress(OSError):
+            for path in self._folder.iterdir():
+                if found := _NAME.fullmatch(path.name):
+                    counts[found[2]] = max(counts.get(found[2], 0), int(found[1]))
+        return counts
