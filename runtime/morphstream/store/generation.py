@@ -74,7 +74,8 @@ class Installed:
             found[file.kind] = self.folder / name
         if not found:
             held = ", ".join(self.models)
-            raise NoEngineError(f"{model}: expected an engine, seen those of {held} only; run: morphstream download {model}")
+            remedy = f"run: morphstream download {model}"
+            raise NoEngineError(f"{model}: expected an engine, seen those of {held} only; {remedy}")
         return found
 
 

@@ -1,5 +1,6 @@
 """Put engines into a store: an archive's, single ones, or what was built here."""
 
+import tempfile
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
@@ -119,9 +120,8 @@ def install_built(
         held = change.held
         if held and held.cache_key == key and (held.is_whole if groups is None else held.has(groups)):
             return False
-        folder = change.staging / "built"
-        folder.mkdir()
-        _install_engines(change, key, build(folder), groups)
+        folder = tempfile.mkdtemp(dir=change.staging)  # which the builder of a killed boot doesn't know
+        _install_engines(change, key, build(Path(folder)), groups)
     return True
 
 
