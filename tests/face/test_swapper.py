@@ -263,6 +263,37 @@ def test_a_swapper_can_be_closed_twice_and_lets_its_engines_go_once(own_store: S
     assert not list((own_store.path / "caches").iterdir())
 
 
+def test_another_model_swaps_from_now_on_and_one_that_cannot_be_opened_changes_nothing(
+    own_store: Store, astronaut: Frame
+) -> None:
+    models = ("inswapper_128", "hyperswap_1a_256")
+    expected = []
+    for model in models:
+        with FaceSwapper.open(own_store, swap_model=model, threads=1) as swapper:
+            face = swapper.detect(astronaut)[:1]
+            source = swapper.identify(astronaut)
+            expected.append(swapper.swap(astronaut, source, face))
+    with FaceSwapper.open(own_store, swap_model=models[0], threads=1) as swapper:
+        for model, frame in zip((*models, *models), (*expected, *expected), strict=True):
+            swapper.use(model)
+            assert swapper.swap_model == model
+            np.testing.assert_array_equal(swapper.swap(astronaut, source, face), frame)
+            for odd in ("inswapper_129", "det_10g"):
+                with pytest.raises((NoEngineError, SessionError)):
+                    swapper.use(odd)
+        assert own_store.usage.order(models) == [*models]
+        (own_store.path / CURRENT).unlink()
+        assert len(own_store.clean()) == 1
+    assert own_store.clean() == ()
+
+
+def test_a_swapper_put_together_otherwise_has_no_store_to_take_another_model_from(
+    open_kit: Callable[[str], Session],
+) -> None:
+    with pytest.raises(RuntimeError, match="expected a swapper that was opened from a store"):
+        kit_swapper(open_kit).use("inswapper_128")
+
+
 def kit_swapper(open_kit: Callable[[str], Session], asked: list[str] | None = None, **options: Any) -> FaceSwapper:
     """Return a swapper of the kit's models; notes which are opened."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -20,10 +21,9 @@ from morphstream.face.paste import Paster, carry
 from morphstream.face.restore import Restorer
 from morphstream.face.swap import TEMPLATE, Swapper
 from morphstream.face.types import Affine, Face, Frame, Identity, Mask, Points, check_frame
-from morphstream.session.load import load_emap, open_session, usable_cores
+from morphstream.session.load import Engines, load_emap, usable_cores
 from morphstream.session.session import Session
 from morphstream.store.machine import Machine, probe_machine
-from morphstream.store.select import check_usable
 from morphstream.store.store import Store
 
 DETECTOR, EMBEDDER = "det_10g", "w600k_r50"
@@ -76,6 +76,8 @@ class FaceSwapper:
             Landmark68Detector(open_model(landmarker), self._fan) if self._fan and landmarker == "2dfan4" else None
         )
         self._restorer = Restorer(open_model(restorer)) if restorer else None
+        self._own: Engines | None = None
+        self._engines: Callable[[], Engines] | None = None
         self._stack = ExitStack()
         self._paster = self._stack.enter_context(Paster(open_model, threads=threads))
         self._masks = masks or Masks()
@@ -114,23 +116,15 @@ class FaceSwapper:
             SessionError: An engine can't be opened, or the model doesn't swap.
             OSError: The store's volume has no locks.
         """
-        store = store if isinstance(store, Store) else Store(store)
-        threads = threads or usable_cores()
-        sessions = ExitStack()
-
-        def opened(model: str) -> Session:
-            session = open_session(installed, model, threads=threads, cuda_graph=cuda_graph)
-            sessions.callback(session.close)
-            return session
-
+        store, threads = store if isinstance(store, Store) else Store(store), threads or usable_cores()
+        engines = partial(Engines, store, machine or probe_machine(), threads=threads, cuda_graph=cuda_graph)
         with ExitStack() as on_error:
-            on_error.push(sessions)
-            installed = sessions.enter_context(store.hold())  # masks' models are opened later, too
-            check_usable(installed.cache_key, machine or probe_machine())
+            others = on_error.enter_context(engines())
+            own = on_error.enter_context(engines())  # of the swap model, which may change
             swapper = cls(
-                opened,
+                lambda name: own(name) if name == swap_model else others(name),
                 swap_model,
-                load_emap(installed, swap_model),
+                load_emap(own.installed, swap_model),
                 masks=masks,
                 threshold=threshold,
                 landmarker=landmarker,
@@ -138,7 +132,8 @@ class FaceSwapper:
                 threads=threads,
             )
             on_error.pop_all()
-        swapper._stack.push(sessions)
+        swapper._stack.push(others)
+        swapper._own, swapper._engines = own, engines
         store.usage.touch(swap_model)
         return swapper
 
@@ -152,7 +147,34 @@ class FaceSwapper:
 
     def close(self) -> None:
         """Close every engine."""
-        self._stack.close()
+        with self._stack:
+            if self._own:
+                self._own.close()
+
+    def use(self, swap_model: str) -> None:
+        """Swap with another model from now on; until its engine is open, and if it can't be, with the one before.
+
+        It may have come to the store since `open`, as by a `ModelDownloadService`.
+
+        Args:
+            swap_model: Such as ``hyperswap_1b_256``.
+
+        Raises:
+            NoEngineError: The store lacks it.
+            SessionError: Its engine can't be opened, or doesn't swap.
+            RuntimeError: It wasn't `open` that put this together.
+        """
+        if self._engines is None:
+            raise RuntimeError("use: expected a swapper that was opened from a store, seen one put together otherwise")
+        with ExitStack() as on_error:
+            own = on_error.enter_context(self._engines())
+            swapper = Swapper(own(swap_model), load_emap(own.installed, swap_model))
+            on_error.pop_all()
+        before, self._own = self._own, own
+        self._swapper, self.swap_model = swapper, swap_model
+        own.store.usage.touch(swap_model)
+        if before:
+            before.close()
 
     def detect(self, frame: Frame) -> list[Face]:
         """Return the faces of a frame, the surest first.

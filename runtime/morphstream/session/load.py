@@ -1,14 +1,55 @@
 """Open the engine of a model from a store."""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from morphstream.artifact.errors import SessionError
 from morphstream.session.session import Session
-from morphstream.store.store import Installed
+from morphstream.store.machine import Machine
+from morphstream.store.select import check_usable
+from morphstream.store.store import Installed, Store
+
+
+class Engines(ExitStack):
+    """What a store holds, kept until this is closed, and the engines that are opened of it; a context manager.
+
+    Attributes:
+        store: The store.
+        installed: What it holds.
+    """
+
+    def __init__(self, store: Store, machine: Machine, *, threads: int, cuda_graph: bool) -> None:
+        """Name a store; it is held from the beginning of the block.
+
+        Args:
+            store: A booted one.
+            machine: What to run on.
+            threads: As `open_session` takes it.
+            cuda_graph: So, too.
+        """
+        super().__init__()
+        self.store, self.installed = store, cast("Installed", None)
+        self._machine, self._threads, self._cuda_graph = machine, threads, cuda_graph
+
+    def __enter__(self) -> Self:
+        try:
+            self.installed = self.enter_context(self.store.hold())
+            check_usable(self.installed.cache_key, self._machine)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __call__(self, model: str) -> Session:
+        """Open a model's engine, until this is closed; raises as `open_session`."""
+        session = open_session(self.installed, model, threads=self._threads, cuda_graph=self._cuda_graph)
+        self.callback(session.close)
+        return session
 
 
 def open_session(
