@@ -23,6 +23,13 @@ def error(status: int, message: str, code: str = "", *, retry_after: str = "") -
     return web.Response(status=status, text=body, content_type="application/json", headers=said)
 
 
+def hang_up(request: web.Request) -> web.Response:
+    """End a request's connection, unless its client has; return what stands for the answer."""
+    if request.transport:
+        request.transport.abort()
+    return web.Response(status=499)
+
+
 class RefusedError(Exception):
     """A request is refused; `answer` says how."""
 

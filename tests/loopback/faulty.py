@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from tests.loopback.answers import hang_up
 from tests.loopback.faults import Fault
 
 _PART_BYTES = 1 << 16
@@ -24,9 +25,9 @@ async def give_faulty(request: web.Request, answer: web.Response, fault: Fault) 
     for start in range(0, len(sent), size):
         await asyncio.sleep(fault.pause_s if fault.kind == "drip" else 0)
         await faulty.write(sent[start : start + size])
-    if fault.kind == "cut" and request.transport:
+    if fault.kind == "cut":
         await asyncio.sleep(_ARRIVAL_S)
-        request.transport.abort()
+        hang_up(request)
         return faulty
     await faulty.write_eof()
     return faulty

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
+from weakref import WeakSet
 
 from aiohttp import web
 
 from tests.loopback import reading, writing
-from tests.loopback.answers import FAULT, HUB, error
+from tests.loopback.answers import FAULT, HUB, error, hang_up
 from tests.loopback.faults import OF_BODIES, Faults
 from tests.loopback.faulty import give_faulty
 from tests.loopback.repository import Repository
@@ -56,6 +58,7 @@ class Hub:
         self.users = {WRITE_TOKEN: "write", READ_TOKEN: "read"}
         self._port, self._key = port, secrets.token_bytes(16)
         self._repositories: dict[str, Repository] = {}
+        self._transports = WeakSet[asyncio.Transport]()  # that something was asked over
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         for folder in sorted((root / "models").glob("*/*")):
@@ -68,7 +71,7 @@ class Hub:
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -82,9 +85,23 @@ class Hub:
         app.router.add_route("*", "/_faults", self._switch)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+        self._socket = socket.create_server(("127.0.0.1", self._port))
+        self._port = self._socket.getsockname()[1]
+        await web.SockSite(self._runner, self._socket).start()
+
+    async def _stop(self) -> None:
+        """Take no more connections, cancel what is being answered, and wait until every socket and file is closed."""
+        self._loop.remove_reader(self._socket)
+        await _turns()  # what was accepted becomes a connection that can be closed, as long as the server is open
+        await self._runner.cleanup()
+        for transport in tuple(self._transports):
+            transport.abort()  # a closed one waits for a client to take what was written
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self._loop.shutdown_default_executor()
+        await _turns()
 
     @property
     def endpoint(self) -> str:
@@ -132,13 +149,15 @@ class Hub:
     async def _meet(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         fault = None if request.path == "/_faults" else self.faults.take(request.method, request.path)
         request[FAULT] = fault
+        if request.transport:
+            self._transports.add(request.transport)
         if fault and fault.kind == "status":
             message = request.headers.get("Authorization", "") if fault.is_echo else fault.message
             answer: web.StreamResponse = error(fault.status, message, fault.code, retry_after=fault.retry_after)
         elif fault and fault.kind == "cut" and request.can_read_body:
             await _read(request, fault.at)
             self._note(request, web.Response(status=499))
-            return _hung_up(request)
+            return hang_up(request)
         else:
             try:
                 answer = await handler(request)
@@ -151,7 +170,7 @@ class Hub:
                 self._note(request, web.Response(status=499))
                 raise
         self._note(request, answer)
-        return _hung_up(request) if fault and fault.kind == "lost" else answer
+        return hang_up(request) if fault and fault.kind == "lost" else answer
 
     def _note(self, request: web.Request, answer: web.StreamResponse) -> None:
         asked = Asked(
@@ -175,13 +194,13 @@ class Hub:
         return web.Response(text=self.faults.to_json(), content_type="application/json")
 
 
+async def _turns() -> None:
+    """Let the loop do what it was told to do next, and what that leads to."""
+    for _ in range(5):  # from an accepted socket to its reader, asyncio takes four
+        await asyncio.sleep(0)
+
+
 async def _read(request: web.Request, size: int) -> None:
     """Read so much of a body, or all of it where it has less."""
     while size > 0 and (data := await request.content.read(size)):
         size -= len(data)
-
-
-def _hung_up(request: web.Request) -> web.Response:
-    if request.transport:
-        request.transport.abort()
-    return web.Response(status=499)

@@ -77,12 +77,15 @@ def test_a_source_elsewhere_is_asked_only_where_the_store_has_nothing_to_run(sto
     assert not boot(store, target="rtx-sm89", source=other, machine=MACHINE).was_good  # the store's are for another
 
 
-def test_offline_asks_nothing_elsewhere(store: Store, layout: Path) -> None:
+def test_offline_asks_nothing_elsewhere(store: Store, layout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = Elsewhere(layout)
     with pytest.raises(FetchError, match=r"^elsewhere: expected a source on this machine, seen one elsewhere; boot"):
         boot(store, source=other, machine=MACHINE, offline=True)
     assert not boot(store, source=[other, layout], machine=MACHINE, offline=True).was_good
     assert boot(store, source=other, machine=MACHINE, offline=True).was_good
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(FetchError, match="boot without offline"):
+        boot(store.path / "another", source=other, machine=MACHINE)
     assert other.asked == []
 
 

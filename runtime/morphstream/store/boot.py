@@ -14,7 +14,7 @@ from morphstream.store.machine import Machine, probe_machine
 from morphstream.store.report import BootReport, BootStep, Steps
 from morphstream.store.search import Place, Search
 from morphstream.store.select import select
-from morphstream.store.source import Source, sources_of
+from morphstream.store.source import Source, is_offline, sources_of
 from morphstream.store.store import Installed, Store
 
 __all__ = ["BootReport", "BootStep", "boot"]
@@ -45,7 +45,7 @@ def boot(
         groups: Which groups of models there must be; None for all that are published.
         machine: What they should run on; None for this one.
         verify: Compute every digest of what the store holds; it is booted anew where one differs.
-        offline: Ask no source that isn't on this machine.
+        offline: Ask no source that isn't on this machine, as with HF_HUB_OFFLINE in the environment.
         update: Ask those also when the store has engines to run, and take no refusal.
         builder: Builds engines here where nobody has published any; None for never.
 
@@ -66,7 +66,7 @@ def boot(
     with steps.timed("store") as said:
         held = _held(store, machine, target, said, verify=verify)
     is_good = held is not None and (held.is_whole if groups is None else held.has(groups))
-    places = [Place(one, is_offline=offline) for one in sources_of(source)]
+    places = [Place(one, is_offline=offline or is_offline()) for one in sources_of(source)]
     asked = [place for place in places if update or not (is_good and place.is_remote)]
     search = Search(store, machine, target, groups, steps, held)
     try:

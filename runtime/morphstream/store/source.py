@@ -55,6 +55,15 @@ class LocalSource:
             raise kind(f"{self}: expected {path}, seen {error.strerror}; {remedy}") from error
 
 
+def is_offline() -> bool:
+    """Tell whether HF_HUB_OFFLINE, or else TRANSFORMERS_OFFLINE, is 1, on, yes or true, in letters of any size.
+
+    Source: huggingface_hub, constants.py.
+    """
+    said = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return said.upper() in {"1", "ON", "YES", "TRUE"}
+
+
 def sources_of(
     source: Source | str | os.PathLike[str] | Sequence[Source | str | os.PathLike[str]] | None,
 ) -> list[Source]:

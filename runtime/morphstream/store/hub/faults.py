@@ -74,9 +74,20 @@ class SlowError(OSError):
 class UnreachableError(OSError):
     """There is no connection; `reason` is why."""
 
-    def __init__(self, host: str, reason: OSError) -> None:
-        super().__init__(f"{host}: {reason.strerror or reason or type(reason).__name__}")
+    def __init__(self, host: str, reason: Exception) -> None:
+        super().__init__(f"{host}: {getattr(reason, 'strerror', '') or reason or type(reason).__name__}")
         self.reason = reason
+
+
+class ProxyError(OSError):
+    """A proxy gave no answer of the origin's; `status` is its own, or 0, and `seen` says why."""
+
+    def __init__(self, proxy: object, fault: Exception | int) -> None:
+        found = re.match("Tunnel connection failed: ([0-9]{3})", str(fault))  # as http.client words it
+        self.status = fault if isinstance(fault, int) else int(found[1]) if found else 0
+        said = (fault.strerror or str(fault)) if isinstance(fault, OSError) else ""  # others may repeat an address
+        self.seen = str(self.status or said or type(fault).__name__)
+        super().__init__(str(proxy))
 
 
 FAULTS = (OSError, HTTPException, RefusedError)
@@ -111,6 +122,8 @@ def _wait_of(error: Exception) -> float | None:
     """Return the seconds that an answer asks to wait for, 0 where none does; None where waiting doesn't help."""
     if isinstance(error, RefusedError):
         return _retry_after(error.headers.get("Retry-After", "")) if error.status in (*_PASSING, 200) else None
+    if isinstance(error, ProxyError) and error.status:
+        return 0.0 if error.status in _PASSING else None
     is_untrusted = isinstance(error, UnreachableError) and isinstance(error.reason, ssl.SSLCertVerificationError)
     return None if is_untrusted else 0.0
 
@@ -128,6 +141,10 @@ def _refusal(task: Task, error: Exception) -> FetchError:
     """Return a fault that stayed, in one line."""
     if isinstance(error, RefusedError):
         return _status_refusal(task, error)
+    if isinstance(error, ProxyError):
+        names = "http_proxy, https_proxy and no_proxy"
+        remedy = f"{'name its user and password there' if error.status == 407 else 'ask who runs it'}, see {names}"
+        return task.refusal(f"an answer through the proxy {error}", _short(error.seen, task.hub.token), remedy)
     if isinstance(error, TimeoutError | SlowError):
         some = f"only {error}" if isinstance(error, SlowError) else "none"
         remedy = "the Hub or the line is slow, run it again later"

@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from morphstream.store.hub_faults import FAULTS, Patience, RefusedError, Task
-from morphstream.store.hub_line import LEAST_BYTES, Line
+from morphstream.store.hub.faults import FAULTS, Patience, RefusedError, Task
+from morphstream.store.hub.line import LEAST_BYTES, Line
 
 RANGE_BYTES = 8 << 20  # a request each: large enough that asking costs nothing, small enough to keep several in memory
 

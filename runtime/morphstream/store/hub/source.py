@@ -1,6 +1,6 @@
 """A repository of the Hub as a source: archives come in ranges over several connections, in order, in one pass.
 
-Conventions, here and in the modules ``hub_*``:
+Conventions, here and in the modules beside this one:
 
 * A branch is resolved to a commit once; everything is read at that commit.
 * A fault that may pass is met again, after a pause, from the byte where it was cut. An answer that contradicts itself
@@ -20,9 +20,9 @@ from typing import BinaryIO, cast
 from urllib.parse import quote
 
 from morphstream.artifact.errors import FetchError
-from morphstream.store.hub_faults import FAULTS, Hub, Patience, Task
-from morphstream.store.hub_line import Line
-from morphstream.store.hub_ranges import RANGE_BYTES, Download
+from morphstream.store.hub.faults import FAULTS, Hub, Patience, Task
+from morphstream.store.hub.line import Line
+from morphstream.store.hub.ranges import RANGE_BYTES, Download
 
 ENDPOINT = "https://huggingface.co"
 SMALL_BYTES_MAX = 64 << 20  # of a manifest, or of what the Hub says of a revision

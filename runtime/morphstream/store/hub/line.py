@@ -2,13 +2,15 @@
 
 import re
 import socket
+import ssl
 import time
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import cast
 from urllib.parse import quote, urljoin, urlsplit
 
-from morphstream.store.hub_faults import RefusedError, SlowError, Task, UnreachableError
+from morphstream.store.hub.faults import ProxyError, RefusedError, SlowError, Task, UnreachableError
+from morphstream.store.hub.proxy import Proxy, proxy_of
 
 REDIRECTS_MAX = 5
 LEAST_BYTES = 1 << 16  # in each `timeout_s`, or the line is slow; so much, too, and attempts begin anew
@@ -16,6 +18,7 @@ LEAST_BYTES = 1 << 16  # in each `timeout_s`, or the line is slow; so much, too,
 _CONNECT_TIMEOUT_S = 10.0  # closing can't cut it short
 _READ_BYTES = 1 << 18
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_OF_PROXIES = frozenset({407, 502, 504})
 _KEPT = "%/:=&?~#+!$,;'@()*[]"  # of an address, when it is quoted
 
 
@@ -26,6 +29,7 @@ class Line:
         self.at = self.left = 0  # where the answer is, and how many bytes it has behind that
         self._task, self._origin = task, ("", "", 0)
         self._connection: HTTPConnection | None = None
+        self._proxy: Proxy | None = None  # that plain http goes through; with a tunnel, none is seen
         self._response: HTTPResponse | None = None
         self._socket: socket.socket | None = None  # the connection forgets its own where it won't be used again
         self._since, self._came = 0.0, 0
@@ -132,6 +136,7 @@ class Line:
         headers = {"Accept-Encoding": "identity", "User-Agent": "morphstream"}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         headers |= {"Range": wanted} if wanted else {}
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if self._response or origin != self._origin:
             self.close()
         for is_used in (True, False):  # the other side may have closed one that was used, and that is no fault
@@ -139,16 +144,18 @@ class Line:
                 if self._connection is None or self._connection.sock is None:
                     is_used = False
                     self._connect(origin)
-                connection = cast("HTTPConnection", self._connection)
-                connection.request(
-                    "GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), None, headers
-                )
+                connection, proxy = cast("HTTPConnection", self._connection), self._proxy
+                whole = f"http://{parts.netloc.rpartition('@')[2]}{target}" if proxy else target
+                connection.request("GET", whole, None, headers | (proxy.headers if proxy else {}))
                 self._response = connection.getresponse()
                 break
             except (OSError, HTTPException) as error:
                 self.close()
                 if not is_used or isinstance(error, TimeoutError) or self._task.stop.is_set():
                     raise
+        if self._proxy and (status := self.answer.status) in _OF_PROXIES:
+            self.close()
+            raise ProxyError(self._proxy, status)
         self.resume()
         return self.answer
 
@@ -156,11 +163,17 @@ class Line:
         scheme, host, port = self._origin = origin
         kind = HTTPSConnection if scheme == "https" else HTTPConnection
         timeout_s = self._task.hub.timeout_s
-        self._connection = connection = kind(host, port, timeout=min(timeout_s, _CONNECT_TIMEOUT_S))
+        proxy = proxy_of(self._task, origin)
+        at = (proxy.host, proxy.port) if proxy else (host, port)
+        self._connection = connection = kind(*at, timeout=min(timeout_s, _CONNECT_TIMEOUT_S))
+        if proxy and scheme == "https":
+            connection.set_tunnel(host, port, proxy.headers)
+        self._proxy = proxy if scheme == "http" else None
         try:
             connection.connect()
-        except OSError as error:
-            raise UnreachableError(host, error) from error
+        except (OSError, HTTPException) as error:
+            is_its = proxy and not isinstance(error, ssl.SSLError)
+            raise (ProxyError(proxy, error) if is_its else UnreachableError(host, error)) from error
         connection.sock.settimeout(timeout_s)
         self._socket = connection.sock
         if self._task.stop.is_set():  # whoever set it may have looked before there was a socket
