@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import DigestMismatchError, UnsafeArchiveError
-from morphstream.artifact.tarzst import HASHING_THREADS, Hasher, Reader, Source, Writer, check_names, mode_of
+from morphstream.artifact.tarzst import AHEAD, HASHING_THREADS, Hasher, Reader, Source, Writer, check_names, mode_of
 
 LEVELS = range(1, 20)  # above, windows grow, and at 22 zstd turns on long-distance matching
 
@@ -80,8 +80,8 @@ def describe(archive: Path) -> Packed:
         UnsafeArchiveError: It is broken, or not of the form that `pack` writes.
         OSError: It can't be read.
     """
-    with archive.open("rb") as stream, ThreadPoolExecutor(HASHING_THREADS) as pool:
-        source, tar = Source(stream, pool), Hasher(pool)
+    with archive.open("rb") as stream, ThreadPoolExecutor(1) as own, ThreadPoolExecutor(HASHING_THREADS - 1) as pool:
+        source, tar = Source(stream, own), Hasher(pool)
         reader = Reader(source, archive.name, tar)
         files = {}
         for member in reader.members():
@@ -116,8 +116,8 @@ def unpack(stream: BinaryIO, files: Mapping[str, Digest], folder: Path, *, archi
     if any(folder.iterdir()):
         raise ValueError(f"expected an empty folder, seen files in {folder}; give a new one")
     try:
-        with ThreadPoolExecutor(HASHING_THREADS) as pool:
-            source = Source(stream, pool, archive)
+        with ThreadPoolExecutor(1) as own, ThreadPoolExecutor(1) as pool:
+            source = Source(stream, own, archive)
             _unpack_members(Reader(source, "archive"), files, folder, pool)
             source.verify()
     except BaseException:
@@ -135,7 +135,7 @@ def _unpack_members(reader: Reader, files: Mapping[str, Digest], folder: Path, p
             raise UnsafeArchiveError(f"{name}: expected {wanted}, seen {size} bytes; fetch or pack it again")
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        hasher = Hasher(pool)
+        hasher = Hasher(pool, AHEAD)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         mode = mode_of(is_executable=member.is_executable)
         with os.fdopen(os.open(path, flags, mode), "wb") as file:

@@ -10,6 +10,7 @@ import hashlib
 import re
 import stat
 import tarfile
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from morphstream.artifact.errors import DigestMismatchError, UnsafeArchiveError
 FILE_BYTES_MAX = 8**11 - 1  # what a tar header holds without an extension, just under 8 GiB
 NAME_BYTES_MAX = 400  # so that a PAX header is one block
 HASHING_THREADS = 3  # for the archive, its tar and the file at hand
+AHEAD = 4  # chunks to hash, where bytes are read: neither side waits for the other at each
 
 _BLOCK = tarfile.BLOCKSIZE
 _UNSAFE = r"\\\x00-\x1f\x7f-\x9f\ud800-\udfff"  # backslash, control characters, halves of characters
@@ -72,28 +74,31 @@ def _end(size: int) -> bytes:
 
 
 class Hasher:
-    """Digest of bytes as they pass, hashed in a thread while the next chunk is on its way."""
+    """Digest of bytes as they pass, hashed in a thread while the next chunks are on their way.
 
-    def __init__(self, pool: Executor) -> None:
+    Up to `ahead` chunks wait in memory; more than one needs an executor of one thread, which keeps their order.
+    """
+
+    def __init__(self, pool: Executor, ahead: int = 1) -> None:
         self.bytes = 0
         self._sha256 = hashlib.sha256()
-        self._pool = pool
-        self._last: Future[None] | None = None
+        self._pool, self._ahead = pool, ahead
+        self._coming = deque[Future[None]]()
 
     def update(self, data: bytes) -> None:
-        """Take the next bytes; waits for those before, so that order holds and memory is bounded."""
-        self._wait()
-        self._last = self._pool.submit(self._sha256.update, data)
+        """Take the next bytes; waits for earlier ones, so that memory is bounded."""
+        self._wait(self._ahead - 1)
+        self._coming.append(self._pool.submit(self._sha256.update, data))
         self.bytes += len(data)
 
     def digest(self) -> Digest:
         """Return the digest of the bytes so far."""
-        self._wait()
+        self._wait(0)
         return Digest(self._sha256.hexdigest(), self.bytes)
 
-    def _wait(self) -> None:
-        if self._last:
-            self._last.result()
+    def _wait(self, left: int) -> None:
+        while len(self._coming) > left:
+            self._coming.popleft().result()
 
 
 class Writer:
@@ -157,14 +162,14 @@ class Source:
     """Compressed bytes as zstandard asks for them: hashed, bounded, and a mark behind their end.
 
     The mark is a frame of our own. zstandard takes a stream that ends inside a frame for complete; the mark
-    decodes behind complete frames only.
+    decodes behind complete frames only. The executor has one thread.
 
     Attributes:
         archive: Hashes the compressed bytes.
     """
 
     def __init__(self, stream: BinaryIO, pool: Executor, expected: Digest | None = None) -> None:
-        self.archive = Hasher(pool)
+        self.archive = Hasher(pool, AHEAD)
         self._stream, self._expected = stream, expected
         self._rest = _MARK_FRAME
 
