@@ -10,8 +10,8 @@ Conventions, here and for every archive of the project:
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -93,16 +93,24 @@ def describe(archive: Path) -> Packed:
         return Packed(archive=source.archive.digest(), tar=tar.digest(), files=files)
 
 
-def unpack(stream: BinaryIO, files: Mapping[str, Digest], folder: Path, *, archive: Digest | None = None) -> None:
+def unpack(
+    stream: BinaryIO,
+    files: Mapping[str, Digest],
+    folder: Path,
+    *,
+    archive: Digest | None = None,
+    is_synced: bool = False,
+) -> None:
     """Write exactly the expected files of an archive into a folder, each verified on its way.
 
-    On any error the folder is left empty. Files are not synced to the disk.
+    On any error the folder is left empty.
 
     Args:
         stream: The compressed bytes, read once, to their end.
         files: Digest of each expected file, by its name in the archive.
         folder: A new or empty folder that nobody else writes to.
         archive: Digest of the compressed bytes; when given, one byte more is read at most.
+        is_synced: Wait until every file is on the disk; each is synced while the next one comes.
 
     Raises:
         ValueError: The folder isn't empty.
@@ -116,16 +124,21 @@ def unpack(stream: BinaryIO, files: Mapping[str, Digest], folder: Path, *, archi
     if any(folder.iterdir()):
         raise ValueError(f"expected an empty folder, seen files in {folder}; give a new one")
     try:
-        with ThreadPoolExecutor(1) as own, ThreadPoolExecutor(1) as pool:
-            source = Source(stream, own, archive)
-            _unpack_members(Reader(source, "archive"), files, folder, pool)
+        with ThreadPoolExecutor(1) as own, ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as syncing:
+            source, synced = Source(stream, own, archive), list[Future[None]]()
+            for path in _unpacked(Reader(source, "archive"), files, folder, pool):
+                if is_synced:
+                    synced.append(syncing.submit(_sync, path))
             source.verify()
+            for future in synced:
+                future.result()
     except BaseException:
         _empty(folder)
         raise
 
 
-def _unpack_members(reader: Reader, files: Mapping[str, Digest], folder: Path, pool: Executor) -> None:
+def _unpacked(reader: Reader, files: Mapping[str, Digest], folder: Path, pool: Executor) -> Iterator[Path]:
+    """Write the files of an archive, and yield each when it is complete and right."""
     missing = dict(files)
     for member in reader.members():
         name, size = member.name, member.bytes
@@ -144,8 +157,14 @@ def _unpack_members(reader: Reader, files: Mapping[str, Digest], folder: Path, p
                 file.write(chunk)
         if hasher.digest() != expected:
             raise DigestMismatchError(name, expected, hasher.digest())
+        yield path
     if missing:
         raise UnsafeArchiveError(f"archive: expected {sorted(missing)} too, seen its end; pack it again")
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file)
 
 
 def _empty(folder: Path) -> None:

@@ -64,7 +64,7 @@ def unpack_archive(name: str, entry: ArchiveEntry, source: Source, folder: Path)
         progress(f"boot {name}", entry.digest.bytes) as add,
     ):
         counted = cast("BinaryIO", Counted(stream, add))  # read alone is called
-        unpack(counted, entry.files, folder / "archive", archive=entry.digest)
+        unpack(counted, entry.files, folder / "archive", archive=entry.digest, is_synced=True)
     cache = folder / "archive" / cache_path(entry.cache_key)
     check_cache(name, entry, cache)
     return cache
