@@ -265,7 +265,14 @@ def _serve_health(options: argparse.Namespace) -> int:
     else:
         from morphstream.health.serve import serve
 
-        serve(options.store, swap_model=options.swap_model, host=options.host, port=options.port)
+        report = os.environ.get("MORPHSTREAM_BOOT_REPORT")
+        serve(
+            options.store,
+            swap_model=options.swap_model,
+            host=options.host,
+            port=options.port,
+            boot_report=Path(report) if report else None,
+        )
     return 0
 
 

@@ -1,28 +1,23 @@
 """Code is deployed whole and checked, or the release before stays, whatever fails and whenever it is killed."""
 
-import multiprocessing
-import os
-import random
 import shutil
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 
+from bench.kill_deploy import kill_deploys
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import DigestMismatchError, FetchError
 from morphstream.store.deploy import DeployError, deploy
+from morphstream.store.releases import HELD
 from morphstream.store.source import LocalSource
-from morphstream.store.volume import alone
+from morphstream.store.volume import alone, shared
 from tests.container.conftest import CODE, publish_code, release_of
 from tests.store.conftest import replace_entry
 
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["morphstream.store.deploy", "tests.container.conftest"])
 ONE, TWO, THREE = (f"print('{text}')\n" for text in ("one", "two", "three"))
 
 
@@ -32,6 +27,11 @@ def put(app: Path, root: Path, check: str = "", timeout_s: float = 60.0) -> bool
 
 def releases_of(app: Path) -> set[str]:
     return {release.name for release in (app / "releases").iterdir()}
+
+
+def linked_of(app: Path) -> set[str]:
+    links = [app / link for link in ("current", "previous")]
+    return {link.readlink().name for link in links if link.is_symlink()}
 
 
 def test_code_is_deployed_and_named_by_its_tar(code: Path, app: Path) -> None:
@@ -48,8 +48,8 @@ def test_the_release_before_is_kept_and_older_ones_are_removed(code: Path, app: 
         publish_code(code, text)
         assert put(app, code)
     assert release_of(app) == THREE
-    assert (app / "previous/app/__main__.py").read_text() == TWO
-    assert releases_of(app) == {(app / link).readlink().name for link in ("current", "previous")}
+    assert (app / "previous/code/app/__main__.py").read_text() == TWO
+    assert releases_of(app) == linked_of(app)
 
 
 def test_the_same_code_again_touches_nothing_on_a_volume_that_another_has_locked(code: Path, app: Path) -> None:
@@ -60,6 +60,46 @@ def test_the_same_code_again_touches_nothing_on_a_volume_that_another_has_locked
     assert sorted((path, path.lstat().st_mtime_ns) for path in app.rglob("*") if path.name != ".lock") == before
 
 
+def test_a_release_that_a_process_uses_stays_until_the_next_deployment_after_it(
+    code: Path, app: Path, tmp_path: Path
+) -> None:
+    put(app, code)
+    used = (app / "current").resolve()
+    with shared(used / HELD):
+        for text in ("two", "three"):
+            publish_code(code, text)
+            put(app, code)
+        assert releases_of(app) == {used.name, *linked_of(app)}
+        assert (used / "code/app/__main__.py").read_text() == ONE
+        publish_code(one := tmp_path / "one", "one")
+        put(app, one)  # the release that is used, and no copy
+        assert (app / "current").resolve() == used
+        for text in ("two", "three"):
+            publish_code(code, text)
+            put(app, code)
+    assert not put(app, code)
+    assert releases_of(app) == linked_of(app)
+
+
+def test_a_release_that_cannot_be_held_is_unpacked_anew(code: Path, app: Path) -> None:
+    put(app, code)
+    (app / "current" / HELD).unlink()
+    assert put(app, code)
+    assert (app / "current" / HELD).is_file()
+    assert releases_of(app) == linked_of(app)
+
+
+def test_what_a_killed_one_left_goes_with_the_next_deployment_of_the_same_code(code: Path, app: Path) -> None:
+    put(app, code)
+    (app / ".staging/release/code").mkdir(parents=True)
+    shutil.copytree(app / "releases", app / "left")
+    (app / "left" / next(iter(releases_of(app)))).rename(app / "releases/0123456789abcdef")
+    (app / "left").rmdir()
+    assert not put(app, code)
+    assert sorted(path.name for path in app.iterdir()) == [".lock", "current", "releases"]
+    assert releases_of(app) == {(app / "current").readlink().name}
+
+
 def test_a_step_back_reads_no_archive(code: Path, app: Path, tmp_path: Path) -> None:
     put(app, code)
     publish_code(newer := tmp_path / "newer", "two")
@@ -67,16 +107,16 @@ def test_a_step_back_reads_no_archive(code: Path, app: Path, tmp_path: Path) -> 
     (code / CODE).unlink()
     assert put(app, code)
     assert release_of(app) == ONE
-    assert (app / "previous/app/__main__.py").read_text() == TWO
+    assert (app / "previous/code/app/__main__.py").read_text() == TWO
 
 
 @pytest.mark.parametrize("damage", ["other bytes", "a file too many", "a file too few"])
 def test_a_damaged_release_is_unpacked_anew_beside_it(code: Path, app: Path, damage: str) -> None:
     put(app, code)
     target = {"a file too many": "app/more.py"}.get(damage, "app/__main__.py")
-    (app / "current" / target).write_text("print('odd')\n")
+    (app / "current/code" / target).write_text("print('odd')\n")
     if damage == "a file too few":
-        (app / "current" / target).unlink()
+        (app / "current/code" / target).unlink()
     damaged = (app / "current").readlink().name
     assert put(app, code)
     assert release_of(app) == ONE
@@ -89,7 +129,7 @@ def test_a_check_runs_in_the_new_release_while_the_one_before_is_current(code: P
     script = "import app, os; open('{}', 'w').write(app.__file__ + ' ' + os.readlink('{}'))"
     said, before = app.parent / "said", (app / "current").readlink()
     put(app, code, check=f'python -c "{script.format(said, app / "current")}"')
-    assert said.read_text() == f"{(app / 'current').resolve()}/app/__init__.py {before}"
+    assert said.read_text() == f"{(app / 'current').resolve()}/code/app/__init__.py {before}"
 
 
 @pytest.mark.parametrize(
@@ -165,35 +205,7 @@ def test_of_two_deployments_one_waits_for_the_other(code: Path, app: Path) -> No
     assert not (app / "current").is_symlink()
 
 
-def deploy_for_ever(app: Path, roots: Sequence[Path], is_ready: Event) -> None:
-    is_ready.set()
-    while True:
-        for root in roots:
-            put(app, root)
-
-
-def test_a_kill_at_any_moment_leaves_a_whole_release(app: Path, tmp_path: Path) -> None:
-    roots = [tmp_path / text for text in ("one", "two", "three")]
-    more = {f"app/more{number}.py": f"# {number}\n" * 2000 for number in range(8)}
-    entries = [publish_code(root, root.name, more) for root in roots]
-    names = {entry.tar_digest.sha256[:16] for entry in entries}
-    put(app, roots[0])
-    chance, leftovers = random.Random(14), 0
-    for _ in range(10):
-        is_ready = FORKS.Event()
-        process = FORKS.Process(target=deploy_for_ever, args=(app, roots, is_ready))
-        process.start()
-        assert is_ready.wait(60)
-        time.sleep(chance.uniform(0.0, 0.03))
-        os.kill(process.pid or 0, signal.SIGKILL)
-        process.join()
-        leftovers += (app / ".staging").exists()
-        assert (app / "current").readlink().name in names
-        assert release_of(app) in (ONE, TWO, THREE)
-        assert len(list((app / "current/app").iterdir())) == 10
-        for root in roots:  # all digests are right, or it is unpacked again
-            put(app, root)
-        assert not (app / ".staging").exists()
-        assert releases_of(app) == {(app / link).readlink().name for link in ("current", "previous")}
-        assert releases_of(app) <= names
-    assert leftovers, "no kill met a deployment"
+def test_kills_at_any_moment_leave_whole_releases_and_nothing_else(tmp_path: Path) -> None:
+    met = kill_deploys(tmp_path, times=10, seed=14)
+    assert met["found a staging folder"], "no kill met a deployment"
+    assert met["killed while a release is held"]

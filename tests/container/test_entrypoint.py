@@ -1,26 +1,20 @@
 """The entry point boots, deploys and becomes its command, whatever fails; with nothing else around it here."""
 
-import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from morphstream.artifact.digest import Digest
 from morphstream.store.store import Store
-from tests.container.conftest import CODE, publish_code, release_of
+from tests.container.conftest import CODE, ENTRYPOINT, TOOLS, Container, publish_code, release_of, steps_of
 from tests.store.conftest import replace_entry
 
-CONTAINER = Path(__file__).parents[2] / "container"
-ENTRYPOINT = CONTAINER / "entrypoint.sh"
-TOOLS = f"{Path(sys.executable).parent}:/usr/bin:/bin"
 READ_ONLY = """
 while read -r _ place kind _; do
   case $kind in proc|sysfs|cgroup*|devpts|mqueue) ;; *) mount -o remount,bind,ro "$place" || true ;; esac
@@ -30,55 +24,6 @@ mount --bind "$1" "$1" && mount -o "remount,bind,$2" "$1" || exit 99
 shift 2
 exec "$@"
 """
-
-
-class Container:
-    """What an image and a run of it give the entry point: a few variables, a home, a volume."""
-
-    def __init__(self, folder: Path, code: Path) -> None:
-        self.folder, self.state, self.app = folder, folder / "state", folder / "state/app"
-        self.state.mkdir()
-        self.environment = {
-            "PATH": TOOLS,
-            "HOME": str(folder),
-            "MORPHSTREAM_STORE": str(self.state / "store"),
-            "MORPHSTREAM_APP": str(self.app),
-            "MORPHSTREAM_SOURCE": str(code),
-            "MORPHSTREAM_TARGET": "cpu",
-        }
-
-    def with_(self, **environment: str) -> Self:
-        """Set variables."""
-        self.environment |= environment
-        return self
-
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        """Start it."""
-        return subprocess.Popen(
-            [ENTRYPOINT, *command],
-            env=self.environment,
-            cwd=self.folder,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run it to its end."""
-        process = self.start(*command)
-        said, errors = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(process.args, process.returncode, said, errors)
-
-
-@pytest.fixture
-def container(tmp_path: Path, code: Path) -> Container:
-    return Container(tmp_path, code)
-
-
-def steps_of(errors: str) -> list[str]:
-    """Return what the entry point said of its steps, without the seconds."""
-    lines = re.findall(r"^entrypoint: (.*)$", errors, re.MULTILINE)
-    return [re.sub(r" [0-9]+\.[0-9]{2} s:", ":", line) for line in lines]
 
 
 def wait_for(is_so: Callable[[], object]) -> None:
@@ -112,7 +57,7 @@ def test_the_command_is_the_same_process_with_the_code_first_on_its_path(contain
     container.with_(DEPLOY_TAG="develop", PYTHONPATH="/elsewhere")
     process = container.start("python", "-c", script, "a b", "$HOME", "")
     said, _ = process.communicate(timeout=60)
-    release = (container.app / "current").resolve()
+    release = (container.app / "current/code").resolve()
     assert said == f"{process.pid}|{release}/app/__init__.py|{release}:/elsewhere|a b|$HOME|\n"
 
 
@@ -218,8 +163,8 @@ def can_mount() -> bool:
 
 @pytest.mark.skipif(not can_mount(), reason="this system lets tests mount nothing (unshare --mount)")
 def test_it_writes_to_its_volume_alone_and_to_nothing_when_that_is_read_only(container: Container, code: Path) -> None:
-    def run_with(volume: str) -> subprocess.CompletedProcess[str]:
-        command = ["sh", "-c", READ_ONLY, "sh", str(container.state), volume, str(ENTRYPOINT)]
+    def run_with(volume: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["sh", "-c", READ_ONLY, "sh", str(container.state), volume, str(ENTRYPOINT), *arguments]
         return subprocess.run(
             ["unshare", "--mount", "--map-root-user", *command],
             env=container.environment,
@@ -232,9 +177,12 @@ def test_it_writes_to_its_volume_alone_and_to_nothing_when_that_is_read_only(con
     container.with_(DEPLOY_TAG="develop", DEPLOY_CHECK="python -m app")
     first = run_with("rw")
     assert (first.returncode, first.stdout) == (0, "one\n"), first.stderr
+    held = run_with("ro", "sh", "-c", "readlink /proc/$$/fd/* | grep -c /held")
+    assert (held.returncode, held.stdout) == (0, "1\n"), held.stderr
     again = run_with("ro")
     assert (again.returncode, again.stdout) == (0, "one\n"), again.stderr
     assert "refused" not in again.stderr
+    assert "boot.json: expected a file to write, seen Read-only file system; going on without" in again.stderr
     publish_code(code, "two")
     newer = run_with("ro")
     assert (newer.returncode, newer.stdout) == (0, "one\n"), newer.stderr

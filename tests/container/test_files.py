@@ -60,6 +60,30 @@ def test_the_gpu_image_has_the_tensorrt_that_params_declare() -> None:
     assert defaults_of(CONTAINER / "Dockerfile")["EXTRA"] in PROJECT["optional-dependencies"]
 
 
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=["gpu", "cpu"])
+def test_the_pipeline_is_in_an_image_on_request_alone(dockerfile: Path) -> None:
+    text = dockerfile.read_text()
+    assert defaults_of(dockerfile)["PIPELINE"] == "without"
+    assert text.index("ARG PIPELINE=") < text.index("FROM ")  # else no FROM may name it
+    without, made = re.split(r"^FROM environment AS with-pipeline$", text, flags=re.MULTILINE)
+    assert "FROM environment AS without-pipeline" in without
+    assert "pipeline]" in made
+    assert "FROM ${PIPELINE}-pipeline AS furnished" in made
+    assert re.findall(r"^COPY --from=(\w+) /opt/morphstream", made, re.MULTILINE) == ["furnished"]
+
+
+def test_the_builder_starts_with_what_an_image_has(tmp_path: Path) -> None:
+    copied = re.findall(
+        r"^COPY (params\.yaml|stages) /opt/morphstream/pipeline", DOCKERFILES[1].read_text(), re.MULTILINE
+    )
+    for name in copied:
+        (tmp_path / name).symlink_to(ROOT / name)
+    command = [sys.executable, "-m", "stages.build", "no-such-target", "--into", str(tmp_path / "into")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "expected one of params.yaml: cpu (x86_64/" in done.stderr
+
+
 def test_a_build_sees_what_it_copies_and_nothing_else() -> None:
     ignored = pathspec.GitIgnoreSpec.from_lines((ROOT / ".dockerignore").read_text().splitlines())
     copied = {

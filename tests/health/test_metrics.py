@@ -11,10 +11,10 @@ from morphstream.store.boot import BootReport, BootStep
 from tests.health import number, read_text
 
 
-def report(*steps: tuple[str, float], was_good: bool) -> BootReport:
+def report(*steps: tuple[str, float], was_good: bool, fallbacks: tuple[str, ...] = ()) -> BootReport:
     key = CacheKey.parse("sm89/rtx1.7_ort1.31")
     told = tuple(BootStep(name=name, seconds=seconds, reason="so it was") for name, seconds in steps)
-    return BootReport(cache_key=key, archive="rtx.tar.zst", was_good=was_good, steps=told)
+    return BootReport(cache_key=key, archive="rtx.tar.zst", was_good=was_good, steps=told, fallbacks=fallbacks)
 
 
 def test_a_new_process_has_done_nothing_and_is_not_ready() -> None:
@@ -65,6 +65,24 @@ def test_a_boot_is_told_by_its_steps_and_the_next_takes_its_place() -> None:
         ("morphstream_boot_seconds", "step", "probe"): 0.25,
     }
     assert (number(text, "cache_hits_total"), number(text, "cache_misses_total")) == (1, 1)
+
+
+def test_what_boots_took_the_second_best_for_is_counted() -> None:
+    metrics = Metrics()
+    metrics.boot(report(was_good=True, fallbacks=("store kept", "source  passed over")))
+    metrics.boot(report(was_good=False, fallbacks=("store kept",)))
+    text = metrics.text()
+    reasons = {"store kept": 2, "source passed over": 1}
+    assert {reason: number(text, "fallbacks_total", "reason", reason) for reason in reasons} == reasons
+
+
+@pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf], ids=["before it began", "no number", "for ever"])
+def test_a_boot_that_cannot_be_is_refused_and_not_counted(seconds: float) -> None:
+    metrics = Metrics()
+    before = metrics.text()
+    with pytest.raises(ValueError, match="expected names, and seconds of 0 or more"):
+        metrics.boot(report(("probe", 1.0), ("fetch", seconds), was_good=True, fallbacks=("store kept",)))
+    assert metrics.text() == before
 
 
 def test_a_frame_falls_into_the_bucket_that_holds_it() -> None:

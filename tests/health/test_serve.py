@@ -1,5 +1,6 @@
 """`morphstream serve-health` lives at once, is ready when the engines are open, and ends when it is told to."""
 
+import os
 import re
 import signal
 import subprocess
@@ -12,19 +13,31 @@ from pathlib import Path
 import pytest
 
 from morphstream.__main__ import main
+from morphstream.artifact.target import CacheKey
 from morphstream.health.metrics import Metrics
 from morphstream.health.server import HealthServer
+from morphstream.store.report import BootReport, BootStep
 from morphstream.store.store import Store
 from tests.health import number
 
 COMMAND = [sys.executable, "-m", "morphstream", "serve-health"]
 
 
+REPORT = BootReport(
+    cache_key=CacheKey.parse("x86_64/ov2026.4"),
+    archive="cpu-cache-x86_64.tar.zst",
+    was_good=True,
+    steps=(BootStep(name="probe", seconds=0.25, reason="x86_64"),),
+    fallbacks=("store kept", "source passed over"),
+)
+
+
 @contextmanager
-def serving(store: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(store: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start the command and yield it, alive, with its address; at the end it is killed."""
     arguments = [*COMMAND, "--store", str(store), "--port", "0"]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipe, environment = subprocess.PIPE, os.environ | environment
+    with subprocess.Popen(arguments, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
         try:
             assert process.stdout
             line = process.stdout.readline()
@@ -47,9 +60,10 @@ def ask(url: str) -> tuple[int, str]:
 
 
 def test_it_is_ready_when_the_engines_are_open_and_sigterm_ends_it(
-    booted: Store, capfd: pytest.CaptureFixture[str]
+    booted: Store, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with serving(booted.path) as (process, url):
+    (tmp_path / "boot.json").write_text(REPORT.to_json())
+    with serving(booted.path, MORPHSTREAM_BOOT_REPORT=str(tmp_path / "boot.json")) as (process, url):
         port = url.rpartition(":")[2]
         early = ask(f"{url}/readyz"), ask(f"{url}/livez")
         assert early == ((503, "the engines are being opened\n"), (200, "alive\n"))
@@ -59,6 +73,9 @@ def test_it_is_ready_when_the_engines_are_open_and_sigterm_ends_it(
         text = ask(f"{url}/metrics")[1]
         assert number(text, "ready") == 1
         assert number(text, "boot_seconds", "step", "open") > 0
+        assert number(text, "boot_seconds", "step", "probe") == 0.25
+        assert number(text, "cache_hits_total") == 1
+        assert [number(text, "fallbacks_total", "reason", reason) for reason in REPORT.fallbacks] == [1, 1]
         assert main(["serve-health", "--probe", "--port", port]) == 0
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGTERM)  # an impatient one
@@ -104,6 +121,35 @@ def test_a_store_that_cannot_be_opened_ends_it_with_a_line(tmp_path: Path) -> No
         assert (process.returncode, out) == (1, "")
         (line,) = err.splitlines()
         assert line.startswith(f"morphstream serve-health: store {tmp_path / 'none'}: expected engines, seen no ")
+
+
+ODD = "boot report: expected names, and seconds of 0 or more, seen"
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        (None, "expected a boot report, seen No such file or directory"),
+        ("", "boot report: expected what `morphstream boot --json` says, seen "),
+        (
+            REPORT.to_json().replace("0.25", '"0.25"'),
+            f"{ODD} '0.25'",
+        ),
+        (REPORT.to_json().replace('"probe"', "7"), f"{ODD} 7"),
+        (REPORT.to_json().replace("0.25", "NaN"), f"{ODD} nan"),
+    ],
+    ids=["none", "empty", "seconds in words", "a number for a name", "seconds that are no number"],
+)
+def test_a_report_that_cannot_be_read_is_a_line(tmp_path: Path, text: str | None, seen: str) -> None:
+    if text is not None:
+        (tmp_path / "boot.json").write_text(text)
+    with serving(tmp_path / "none", MORPHSTREAM_BOOT_REPORT=str(tmp_path / "boot.json")) as (process, _):
+        out, err = process.communicate(timeout=20)
+    warning, refusal = err.splitlines()
+    assert warning.startswith(f"{tmp_path}/boot.json: {seen}")
+    assert warning.endswith("; the metrics lack it")
+    assert (process.returncode, out) == (1, "")
+    assert refusal.startswith("morphstream serve-health: store ")
 
 
 def test_a_port_that_is_taken_ends_it_with_a_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

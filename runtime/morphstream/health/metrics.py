@@ -45,12 +45,25 @@ class Metrics:
         self._ready = _Numbers("ready", "1 while the engines are open and warm, else 0.", "gauge")
 
     def boot(self, report: BootReport) -> None:
-        """Take what a boot did; steps of one name add up, and those of an earlier boot are gone."""
+        """Take what a boot did; steps of one name add up, and those of an earlier boot are gone.
+
+        Each of its fallbacks is counted, as `count_fallback` does. The report may come out of a file.
+
+        Raises:
+            ValueError: Something in it is no text, or no seconds; nothing of it was taken.
+        """
+        texts = (*(step.name for step in report.steps), *report.fallbacks)
+        odd: list[object] = [text for text in texts if not isinstance(text, str)]
+        odd += [step.seconds for step in report.steps if not _is_time(step.seconds)]
+        if odd:
+            raise ValueError(f"boot report: expected names, and seconds of 0 or more, seen {odd[0]!r}")
         with self._lock:
             self._boot.clear()
             for step in report.steps:
                 self._boot.add(step.seconds, step.name)
             (self._hits if report.was_good else self._misses).add(1)
+            for reason in report.fallbacks:
+                self._fallbacks.add(1, _line(reason))
 
     def set_opened(self, seconds: float) -> None:
         """Take how long the engines took to open, as the step ``open`` of the boot."""
@@ -155,6 +168,10 @@ class _Histogram:
             yield f'{self._name}_bucket{{le="{_number(bound)}"}} {total}'
         yield f"{self._name}_sum {_number(self._sum)}"
         yield f"{self._name}_count {total}"
+
+
+def _is_time(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and 0 <= seconds < math.inf
 
 
 def _head(name: str, told: str, kind: str) -> Iterator[str]:

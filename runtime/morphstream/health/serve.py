@@ -1,5 +1,6 @@
 """Open a store's engines, and tell of it over HTTP until the process is told to end."""
 
+import logging
 import os
 import signal
 import threading
@@ -8,15 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from morphstream.artifact.errors import MorphstreamError
 from morphstream.health.metrics import Metrics
 from morphstream.health.server import HealthServer
+from morphstream.store.report import BootReport
 
 GRACE_S = 5.0  # for engines to close, or to open so far that they can be; containers are given 10 s
 _TOLD_BY = {signal.SIGTERM, signal.SIGINT}
 _POLL_S = 1.0
+_log = logging.getLogger("morphstream.health")
 
 
-def serve(store: Path, *, swap_model: str, host: str, port: int) -> None:
+def serve(store: Path, *, swap_model: str, host: str, port: int, boot_report: Path | None = None) -> None:
     """Be alive at once, ready while the engines are open, and return at SIGTERM or SIGINT.
 
     It is for the main thread of a process that has no other yet and ends with it: once told, the process hears of these
@@ -27,6 +31,8 @@ def serve(store: Path, *, swap_model: str, host: str, port: int) -> None:
         swap_model: The model that swaps.
         host: To listen on.
         port: So, too; 0 for any that is free.
+        boot_report: What `morphstream boot --json` said, for the metrics; None for nothing. One that can't be read is
+            a warning.
 
     Raises:
         NoEngineError: The store is empty or damaged, is for another machine, or lacks a model.
@@ -34,6 +40,8 @@ def serve(store: Path, *, swap_model: str, host: str, port: int) -> None:
         OSError: The port is taken, or the store can't be read.
     """
     metrics = Metrics()
+    if boot_report is not None:
+        _take(boot_report, metrics)
     with _told() as told, HealthServer(metrics, host=host, port=port) as server:
         metrics.set_unready("the engines are being opened")
         print(f"{server.url}: alive; opening {store}", flush=True)
@@ -49,6 +57,16 @@ def serve(store: Path, *, swap_model: str, host: str, port: int) -> None:
                 if not server.is_serving:
                     raise RuntimeError("the health server's thread has ended")
             metrics.set_unready("the process is ending")
+
+
+def _take(boot_report: Path, metrics: Metrics) -> None:
+    """Have metrics tell what a boot did, as its report says."""
+    try:
+        metrics.boot(BootReport.from_json(boot_report.read_bytes()))
+    except OSError as error:
+        _log.warning("%s: expected a boot report, seen %s; the metrics lack it", boot_report, error.strerror)
+    except (MorphstreamError, ValueError) as error:
+        _log.warning("%s: %s; the metrics lack it", boot_report, " ".join(str(error).split()))
 
 
 @contextmanager
