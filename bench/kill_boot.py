@@ -1,6 +1,7 @@
-"""Kill boots, updates and evictions at random moments; check that each next start is good and that nothing is left.
+"""Kill boots, updates, evictions and deployments at random moments; each next start is good, and nothing is left.
 
-Promised: 200 kills, 200 good starts, and after a `clean` the current generation alone.
+Promised: 200 kills, 200 good starts, and after a `clean` the current generation alone; a quarter of the kills are of
+deployments, as `bench.kill_deploy` has them.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from itertools import cycle
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+from bench.kill_deploy import kill_deploys
 from morphstream.artifact.errors import NoEngineError
 from morphstream.store.boot import boot
 from morphstream.store.ondemand import add_model
@@ -34,7 +36,11 @@ def main() -> int:
     options = parser.parse_args()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        met = kill_boots(Path(folder), options.times, options.seed)
+        boots, deploys = Path(folder, "boots"), Path(folder, "deploys")
+        boots.mkdir()
+        deploys.mkdir()
+        met = kill_boots(boots, options.times - options.times // 4, options.seed)
+        met += kill_deploys(deploys, options.times // 4, options.seed)
     print(", ".join(f"{what}: {times}" for what, times in sorted(met.items())))
     print(f"{options.times} kills in {time.perf_counter() - start:.0f} s: every next start was good, nothing was left")
     return 0

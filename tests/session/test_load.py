@@ -105,7 +105,8 @@ def test_onnx_runtime_is_loaded_by_engines_for_gpus_alone() -> None:
 
 
 def test_a_model_that_is_not_held_is_refused_with_those_that_are(booted: Store) -> None:
-    expected = "^gfpgan: expected an engine, seen those of det_10g, hyperswap_1a_256, .* only; run: morphstream download gfpgan$"
+    seen = "seen those of det_10g, hyperswap_1a_256, .* only"
+    expected = f"^gfpgan: expected an engine, {seen}; run: morphstream download gfpgan$"
     with pytest.raises(NoEngineError, match=expected):
         open_session(booted.current(), "gfpgan")
     with pytest.raises(NoEngineError, match=expected):
