@@ -64,19 +64,16 @@ class BootReport:
         Raises:
             MorphstreamError: It is none.
         """
-        expected = "boot report: expected what `morphstream boot --json` says"
         try:
             data = json.loads(text)
-            steps, fallbacks = data["steps"], data["fallbacks"]
-            is_right = isinstance(fallbacks, list) and all(isinstance(step["seconds"], int | float) for step in steps)
             data["cache_key"] = CacheKey.parse(data["cache_key"])
-            data["steps"], data["fallbacks"] = tuple(BootStep(**step) for step in steps), tuple(fallbacks)
-            report = cls(**data) if is_right else None
+            data["steps"] = tuple(BootStep(**step) for step in data["steps"])
+            data["fallbacks"] = tuple(data["fallbacks"])
+            return cls(**data)
         except (ValueError, KeyError, TypeError) as error:
-            raise MorphstreamError(f"{expected}, seen {error}") from error
-        if report is None:
-            raise MorphstreamError(f"{expected}, seen other kinds of values")
-        return report
+            raise MorphstreamError(
+                f"boot report: expected what `morphstream boot --json` says, seen {error}"
+            ) from error
 
 
 class Steps(list[BootStep]):
