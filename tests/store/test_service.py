@@ -61,6 +61,24 @@ class Slow:
         return Waiting(LocalSource(self.root).read(path), self.may_go)
 
 
+@dataclass
+class Silent:
+    """A source that answers nothing until it may."""
+
+    may_go: threading.Event = field(default_factory=threading.Event)
+    asked: threading.Event = field(default_factory=threading.Event)
+
+    def read(self, path: str) -> bytes:
+        """Wait, and refuse."""
+        self.asked.set()
+        self.may_go.wait()
+        raise FetchError(f"{path}: expected an answer, seen none")
+
+    def open(self, path: str) -> BinaryIO:
+        """Wait, and refuse."""
+        return io.BytesIO(self.read(path))
+
+
 @pytest.fixture
 def slow(tmp_path: Path) -> Slow:
     """Where all models are published."""
@@ -99,6 +117,7 @@ def test_a_download_goes_on_while_one_waits_and_ends_with_the_last(
     first, second = service.request(A), service.request(A)
     assert slow.opened.acquire(timeout=60)
     assert first.cancel()
+    assert wait([first], 60).done == {first}
     with pytest.raises(CancelledError):
         first.result()
     assert not second.done()
@@ -140,8 +159,34 @@ def test_closing_cancels_and_leaves_the_store_as_it_was(
     assert all(download.cancelled() for download in downloads)
     assert store.current() == before
     assert not (store.path / ".staging").exists()
-    with pytest.raises(RuntimeError):
-        service.request(A)
+    for model in (A, "det_10g"):
+        with pytest.raises(RuntimeError):
+            service.request(model)
+
+
+def test_nobody_waits_for_a_source_that_does_not_answer(store: Store, slow: Slow) -> None:
+    boot(store, source=slow.root, machine=MACHINE, groups=["core"])
+    silent = Silent()
+    with ModelDownloadService(store, silent) as service:
+        download = service.request(A)
+        assert silent.asked.wait(60)
+    assert download.cancelled()
+    with alone(store.path / ".lock", 0):
+        silent.may_go.set()
+
+
+def test_a_source_with_other_bytes_is_left_for_the_next(
+    store: Store, slow: Slow, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow.may_go.set()
+    boot(store, source=slow.root, machine=MACHINE, groups=["core"])
+    damaged = publish(tmp_path / "damaged", CPU, files=(*FILES, *ON_DEMAND))
+    (damaged / f"trt_cache/{CPU}/{A}.xml").write_bytes(b"x" * 5000)
+    with ModelDownloadService(store, [damaged, slow]) as service:
+        download = service.request(A)
+        assert download.result(60).is_new
+    assert (download.done_bytes, download.total_bytes) == (5000, 5000)
+    assert f"{A}.xml: expected sha256" in caplog.text
 
 
 def test_a_budget_evicts_and_the_next_source_is_asked(store: Store, slow: Slow) -> None:

@@ -10,7 +10,7 @@ from morphstream.store.fetch import fetch_engines, read_published
 from morphstream.store.generation import digests_of
 from morphstream.store.source import Source
 from morphstream.store.store import Installed, Store
-from morphstream.store.transfer import Transfer
+from morphstream.store.transfer import Cancellable, Transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,7 @@ def add_model(
         store.usage.touch(model)
         return Added(model=model, is_new=False)
     transfer = transfer or Transfer()
+    source = Cancellable(source, transfer)
     with store.changing(transfer.pause) as change:
         held = change.held or store.current()  # which says why there is none
         if model in held.models:  # another process was faster

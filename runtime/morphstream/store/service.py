@@ -1,5 +1,6 @@
 """Swap models on demand, in the background: de-duplicated, cancellable, with progress and a disk budget."""
 
+import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,11 +8,13 @@ from os import PathLike
 from types import TracebackType
 from typing import Self
 
-from morphstream.artifact.errors import FetchError, MorphstreamError, NoEngineError
+from morphstream.artifact.errors import MorphstreamError, NoEngineError
 from morphstream.store.ondemand import Added, add_model
 from morphstream.store.source import Source, sources_of
 from morphstream.store.store import Store
 from morphstream.store.transfer import Transfer
+
+_log = logging.getLogger("morphstream.download")
 
 
 class ModelDownloadService:
@@ -40,7 +43,7 @@ class ModelDownloadService:
         self._store = store if isinstance(store, Store) else Store(store)
         self._sources, self._budget_bytes = sources_of(source), budget_bytes
         self._lock, self._jobs = threading.Lock(), dict[str, _Job]()
-        self._pool = ThreadPoolExecutor(1, "morphstream-models")
+        self._pool, self._is_closed = ThreadPoolExecutor(1, "morphstream-models"), False
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +61,8 @@ class ModelDownloadService:
         Raises:
             RuntimeError: The service is closed.
         """
+        if self._is_closed:
+            raise RuntimeError("models: expected an open service to ask, seen a closed one")
         try:
             if model in self._store.current().models:
                 self._store.usage.touch(model)
@@ -77,7 +82,9 @@ class ModelDownloadService:
             return download
 
     def close(self) -> None:
-        """Cancel what is coming, and wait until it has ended."""
+        """Cancel what is coming, and wait until it has ended; nobody waits for a source that doesn't answer."""
+        self._is_closed = True
+        self._pool.shutdown(wait=False)  # first, so that nothing more is asked for
         with self._lock:
             downloads = [download for job in self._jobs.values() for download in job.waiting]
         for download in downloads:
@@ -89,6 +96,7 @@ class ModelDownloadService:
         with self._lock:
             if download in job.waiting:
                 job.waiting.remove(download)
+                download.set_running_or_notify_cancel()  # else `wait` and `as_completed` wait on
             is_last = not job.waiting
             if is_last and self._jobs.get(job.model) is job:
                 del self._jobs[job.model]
@@ -104,7 +112,7 @@ class ModelDownloadService:
         with self._lock:
             if self._jobs.get(job.model) is job:
                 del self._jobs[job.model]
-            waiting = tuple(job.waiting)
+            waiting, job.waiting = job.waiting, []
         for download in waiting:
             if download.set_running_or_notify_cancel():
                 if isinstance(outcome, Added):
@@ -117,11 +125,13 @@ class ModelDownloadService:
             f"{job.model}: expected a source to fetch it from, seen none; name one"
         )
         for source in self._sources:
-            job.transfer.pause(0)
+            job.transfer.restart()
             try:
                 return add_model(self._store, job.model, source, budget_bytes=self._budget_bytes, transfer=job.transfer)
-            except (FetchError, NoEngineError) as error:
+            except MorphstreamError as error:
                 failure = error
+                if source is not self._sources[-1]:
+                    _log.warning("%s", error)
         raise failure
 
 
