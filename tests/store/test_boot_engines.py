@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError
+from morphstream.artifact.errors import DigestMismatchError, FetchError, ManifestError, MorphstreamError, NoEngineError
 from morphstream.artifact.manifest import ArchivesManifest, EngineManifest
 from morphstream.store.boot import BootReport, boot
 from morphstream.store.build import Builder, BuildError
@@ -95,6 +95,42 @@ def test_wanted_groups_alone_are_kept(store: Store, layout: Path, has_engines: b
     assert not boot(store, source=layout, machine=MACHINE).was_good  # all of it is more than all that there is by name
     assert boot(store, source=layout, machine=MACHINE, groups=["core"]).was_good
     store.verify()
+
+
+def test_processes_that_want_other_groups_of_a_publication_take_none_from_each_other(
+    store: Store, tmp_path: Path
+) -> None:
+    layout = only_engines(tmp_path / "layout", CPU, files=(*FILES, *ON_DEMAND))
+    for group in ("core", "inswapper_128", "hyperswap_1a_256"):
+        assert not boot(store, source=layout, machine=MACHINE, groups=[group]).was_good
+    assert set(store.current().models) == {"det_10g", "inswapper_128", "hyperswap_1a_256"}
+    add_model(store, "hyperswap_1b_256", LocalSource(layout))
+    only_engines(layout, CPU, files=(*FILES, *ON_DEMAND), build=1)
+    assert not boot(store, source=layout, machine=MACHINE, groups=["core"]).was_good
+    assert set(store.current().models) == {"det_10g", "hyperswap_1b_256"}  # another publication
+    store.verify()
+
+
+def test_a_name_that_is_a_pattern_is_a_name(store: Store, tmp_path: Path) -> None:
+    layout = only_engines(tmp_path / "layout", CPU)
+    cache = layout / "trt_cache" / CPU
+    manifest = EngineManifest.from_json((cache / "manifest.json").read_bytes())
+    files = {name.replace("det", "d**t"): file for name, file in manifest.engine_files.items()}
+    for name in manifest.engine_files:
+        (cache / name).rename(cache / name.replace("det", "d**t"))
+    write_manifest(cache, replace(manifest, engine_files=files))
+    assert not boot(store, source=layout, machine=MACHINE, groups=["core"]).was_good
+    assert not boot(store, source=layout, machine=MACHINE).was_good
+    assert {path.name for path in store.current().folder.iterdir()} == {*files, "manifest.json"}
+    store.verify()
+
+
+def test_an_engine_that_is_named_and_not_there_is_named(store: Store, tmp_path: Path) -> None:
+    layout = only_engines(tmp_path / "layout", CPU)
+    (layout / "manifests/archives.json").unlink()
+    (layout / "trt_cache" / CPU / "det_10g.bin").unlink()
+    with pytest.raises(FetchError, match=rf"expected trt_cache/{CPU}/det_10g\.bin, seen No such file"):
+        boot(store, source=layout, machine=MACHINE)
 
 
 def test_files_that_lie_there_are_not_fetched_again(store: Store, layout: Path) -> None:
@@ -195,6 +231,17 @@ def test_a_portable_engine_comes_before_a_build_and_the_cpu_last(store: Store, t
     shutil.rmtree(store.path)
     report = report_of(store, BOTH, cpu)
     assert (str(report.cache_key), report.fallbacks) == (CPU, ("engine of the CPU",))
+
+
+def test_engines_that_the_driver_is_too_old_for_are_not_taken(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = replace(BOTH, driver="470.82.01", driver_cuda="11.4", cuda="12.9")
+    report = report_of(store, old, publish(tmp_path / "both", RTX, PORTABLE, CPU))
+    assert (str(report.cache_key), report.fallbacks) == (CPU, ("GPU out of use", "engine of the CPU"))
+    assert "GPU out of use: driver: expected 525.60.13 or newer, for the libraries' CUDA 12, seen" in caplog.text
+    shutil.rmtree(store.path)
+    boot(store, target="rtx-sm89", source=tmp_path / "both", machine=old)  # who names one prepares it for elsewhere
 
 
 def test_what_was_built_is_verified_and_nothing_else_is_left(store: Store, tmp_path: Path) -> None:

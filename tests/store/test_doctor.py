@@ -203,16 +203,16 @@ def test_a_store_that_cannot_be_read_is_not_called_empty(tmp_path: Path, place: 
 def test_a_store_of_another_version_is_not_usable(store: Store, layout: Path) -> None:
     booted(store, layout, MACHINE)
     assert last_of(store, replace(MACHINE, libraries={"openvino": "2026.5.0"})) == (
-        f"{CPU}: expected OpenVINO 2026.4, seen 2026.5.0; install openvino 2026.4, or boot for this machine: "
-        f"morphstream boot --store {store.path}; or run: pip install 'openvino==2026.4.*'"
+        f"{CPU}: expected OpenVINO 2026.4, seen 2026.5.0; run: pip install 'openvino==2026.4.*'; "
+        f"or boot for this machine: morphstream boot --store {store.path}"
     )
 
 
 def test_a_store_for_another_tensorrt_is_not_usable(store: Store, tmp_path: Path) -> None:
     booted(store, publish(tmp_path / "layout", TRT), SERVER)
     line = last_of(store, replace(SERVER, libraries={"onnxruntime": "1.24.4", "tensorrt": "10.9.0"}))
-    assert line.startswith(f"{TRT}: expected TensorRT 10.14, seen 10.9.0; install tensorrt 10.14, or boot for this ")
-    assert line.endswith("run: pip install --extra-index-url https://pypi.nvidia.com 'tensorrt-cu12==10.14.*'")
+    installing = "pip install --extra-index-url https://pypi.nvidia.com 'tensorrt-cu12==10.14.*'"
+    assert line.startswith(f"{TRT}: expected TensorRT 10.14, seen 10.9.0; run: {installing}; or boot for this machine")
 
 
 def test_a_store_for_another_gpu_is_not_usable(store: Store, layout: Path) -> None:
@@ -228,3 +228,12 @@ def test_a_store_without_a_swap_model_is_not_usable(store: Store, tmp_path: Path
     boot(store, source=layout, machine=MACHINE)
     line = last_of(store, MACHINE)
     assert line.startswith("store: expected the group core and a swap model, seen core; run: dvc repro && morphstream ")
+
+
+def test_what_is_published_already_is_downloaded_and_not_built(store: Store, layout: Path) -> None:
+    boot(store, source=layout, machine=MACHINE, groups=["core"])
+    remedy = f"run: morphstream download inswapper_128_fp16 --store {store.path}"
+    assert last_of(store, MACHINE) == f"store: expected the group core and a swap model, seen core; {remedy}"
+    other = Store(store.path.with_name("other"))
+    boot(other, source=layout, machine=MACHINE, groups=["inswapper_128"])
+    assert last_of(other, MACHINE).endswith(f"; run: morphstream boot --update --store {other.path}")

@@ -99,8 +99,8 @@ def test_of_a_machine_that_lacks_nothing_nothing_is_told(machine: Machine) -> No
             id="a driver too old by its own version",
         ),
         pytest.param(
-            replace(WORKSTATION, gpu_archs=("sm61", "sm70")),
-            GPU,
+            replace(SERVER, gpu_archs=("sm61", "sm70")),
+            ("tensorrt",),
             ["expected sm75 or newer, seen sm61, sm70; use the CPU: pip install 'morphstream[cpu]'"],
             id="a GPU that nothing takes",
         ),
@@ -145,6 +145,15 @@ def test_of_a_machine_that_lacks_nothing_nothing_is_told(machine: Machine) -> No
             (),
             ["seen onnxruntime-gpu; run: pip install --extra-index-url https://pypi.nvidia.com 'tensorrt-cu12==10.*'"],
             id="ONNX Runtime without TensorRT",
+        ),
+        pytest.param(
+            replace(WORKSTATION, gpu_archs=("sm61",), libraries={"openvino": "2026.4.1"}, packages=()),
+            (),
+            ["expected sm75 or newer, seen sm61; the CPU is used"],
+            id="a GPU that nothing takes, beside a good CPU",
+        ),
+        pytest.param(
+            replace(BARE, gpu_archs=(), arch="riscv64"), (), ["seen none on riscv64; use a machine"], id="an odd CPU"
         ),
         pytest.param(
             replace(BARE, gpu_archs=()), (), ["expected openvino", "pip install 'morphstream[cpu]'"], id="nothing"

@@ -19,6 +19,7 @@ from morphstream.store.select import candidates, check_usable
 from morphstream.store.store import CURRENT, Installed, Store
 
 _ON_REQUEST = ("shared", "gfpgan")  # groups that a store may do without
+_SWAP_MODEL = "inswapper_128_fp16"  # where any would do
 _SWAP_GROUPS = {group for group in GROUPS if group.startswith(("inswapper_", "hyperswap_"))}
 
 
@@ -88,7 +89,7 @@ def _lines_of_store(store: Store, installed: Installed) -> list[str]:
         held[group].append(model)
     lines += [f"  {group}: {', '.join(models)}" for group, models in held.items() if models]
     missing = [group for group, models in held.items() if not models and group not in _ON_REQUEST]
-    remedy = f"; for these run: {_rebuilding(store)}" if missing else ""
+    remedy = f"; for these run: {_completing(store, installed, missing)}" if missing else ""
     return [*lines, f"missing    {', '.join(missing) or 'nothing'}{remedy}"]
 
 
@@ -117,12 +118,15 @@ def _faults(store: Store, installed: Installed, machine: Machine) -> Iterator[st
     try:
         check_usable(installed.cache_key, machine)
     except NoEngineError as error:
+        fault, boot = str(error).partition("; ")[0], _command(store, "boot")
         installing = command_for(installed.cache_key, machine)
-        yield f"{error}: {_command(store, 'boot')}{installing and f'; or run: {installing}'}"
+        yield f"{fault}; run: {installing}; or boot for this machine: {boot}" if installing else f"{error}: {boot}"
     held = set(installed.models.values())
     if "core" not in held or not held & _SWAP_GROUPS:
         seen = ", ".join(sorted(held)) or "none"
-        yield f"store: expected the group core and a swap model, seen {seen}; run: {_rebuilding(store)}"
+        missing = [_SWAP_MODEL] if "core" in held else ["core"]
+        remedy = _completing(store, installed, missing)
+        yield f"store: expected the group core and a swap model, seen {seen}; run: {remedy}"
 
 
 def _explained(error: MorphstreamError | OSError, store: Store) -> str:
@@ -152,5 +156,9 @@ def _command(store: Store, words: str) -> str:
     return f"morphstream {words}" if is_default else f"morphstream {words} --store {shlex.quote(str(store.path))}"
 
 
-def _rebuilding(store: Store) -> str:
-    return f"dvc repro && {_command(store, 'boot --update')}"
+def _completing(store: Store, installed: Installed, missing: Sequence[str]) -> str:
+    """Return the command that brings groups into a store: they are published, unless all that is was taken."""
+    if installed.is_whole and not installed.added:  # what is added may have evicted some
+        return f"dvc repro && {_command(store, 'boot --update')}"
+    is_swap = _SWAP_GROUPS.issuperset(missing)  # a group is named as its swap model is
+    return _command(store, f"download {' '.join(missing)}" if is_swap else "boot --update")

@@ -123,8 +123,10 @@ def _old_gpus(machine: Machine) -> Iterator[Finding]:
     """Tell of GPUs that are all too old for a library."""
     newest, seen = _newest_sm(machine), ", ".join(machine.gpu_archs)
     if 0 < newest < _OLDEST_SM:
-        text = f"GPU: expected sm{_OLDEST_SM} or newer, seen {seen}; use the CPU: pip install 'morphstream[cpu]'"
-        yield Finding(text, stops=_GPU_BUILDERS)
+        is_able = "openvino" in machine.libraries
+        remedy = "the CPU is used" if is_able else "use the CPU: pip install 'morphstream[cpu]'"
+        text = f"GPU: expected sm{_OLDEST_SM} or newer, seen {seen}; {remedy}"
+        yield Finding(text, stops=tuple(builder for builder in _GPU_BUILDERS if builder in machine.libraries))
     elif 0 < newest < _OLDEST_RTX_SM and "tensorrt_rtx" in machine.libraries:
         text = f"TensorRT for RTX: expected a GPU of sm{_OLDEST_RTX_SM} or newer, seen {seen}"
         yield Finding(f"{text}; use TensorRT: {_installing_tensorrt(machine)}", stops=("tensorrt_rtx",))
@@ -168,8 +170,9 @@ def _no_cpu_library(machine: Machine) -> Iterator[Finding]:
     """Tell of a machine that has nothing at all to run engines with."""
     if not candidates(machine):
         seen = ", ".join(machine.packages or machine.libraries) or "none"
-        remedy = "pip install 'morphstream[cpu]'"
-        yield Finding(f"CPU: expected openvino on x86_64 or aarch64, seen {seen} on {machine.arch}; run: {remedy}")
+        is_known = machine.arch in ("x86_64", "aarch64")
+        remedy = "run: pip install 'morphstream[cpu]'" if is_known else "use a machine of these"
+        yield Finding(f"CPU: expected openvino on x86_64 or aarch64, seen {seen} on {machine.arch}; {remedy}")
 
 
 def _installing(extra: str, machine: Machine) -> str:

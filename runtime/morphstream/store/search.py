@@ -19,6 +19,7 @@ from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import cache_path
 from morphstream.store.build import Builder, BuildError
+from morphstream.store.finding import findings_of
 from morphstream.store.install import install_archive, install_built, install_engines
 from morphstream.store.machine import Machine
 from morphstream.store.report import BootReport, Steps
@@ -96,7 +97,7 @@ class Search:
         held: Installed | None,
     ) -> None:
         self._store, self._machine, self._target, self._groups = store, machine, target, groups
-        self._steps, self._held = steps, held
+        self._steps, self._held_key = steps, held and held.cache_key
         self._fallbacks = list[str]()
 
     def run(self, places: Sequence[Place], builder: Builder | None) -> BootReport:
@@ -111,12 +112,12 @@ class Search:
                     self.fall_back("source passed over")
         raise self._refusal(places, failure)
 
-    def fall_back(self, reason: str, error: Exception | None = None) -> None:
-        """Note that the second best is taken."""
+    def fall_back(self, reason: str, seen: object = "") -> None:
+        """Note that the second best is taken, and log what was seen, if anything."""
         if reason not in self._fallbacks:
             self._fallbacks.append(reason)
-        if error:
-            _log.warning("%s: %s", reason, error)
+        if text := " ".join(str(seen).split()):
+            _log.warning("%s: %s", reason, text)
 
     def report(self, key: CacheKey, archive: str, *, was_good: bool) -> BootReport:
         """Return what was done."""
@@ -132,9 +133,13 @@ class Search:
             if builder and (key := exact(self._machine, self._target)):
                 yield partial(self._build, key, builder)
             return
-        keys = candidates(self._machine)
-        if self._held:  # and nothing worse
-            keys = keys[: keys.index(self._held.cache_key) + 1]
+        findings = [finding for finding in findings_of(self._machine) if finding.stops]
+        stopped = {builder for finding in findings for builder in finding.stops}
+        keys = [key for key in candidates(self._machine) if key.builder not in stopped or key == self._held_key]
+        if self._held_key:  # and nothing worse
+            keys = keys[: keys.index(self._held_key) + 1]
+        for finding in findings:
+            self.fall_back("GPU out of use", finding.text)
         is_own = [key.builder != "openvino" or not self._machine.gpu_archs for key in keys]
         own, other = (
             [key for key, is_so in zip(keys, is_own, strict=True) if is_so == wanted] for wanted in (True, False)
@@ -169,7 +174,7 @@ class Search:
         except AbsentError:
             if name:
                 return name, install_archive(self._store, name, place.archives()[name], source, groups=groups)
-            neither = NoEngineError(f"{source}: expected an archive or engines for {key}, seen neither")
+            neither = NoEngineError(f"{source}: expected an archive or engines for {key}, seen neither; name another")
             raise place.absent or neither from None
 
     def _take_named(self, place: Place) -> BootReport:
