@@ -30,11 +30,6 @@ report=${MORPHSTREAM_BOOT_REPORT:-/tmp/morphstream-boot.json}
 tag=${DEPLOY_TAG:-}
 app=${MORPHSTREAM_APP:-/var/lib/morphstream/app}
 export MORPHSTREAM_STORE=$store MORPHSTREAM_SOURCE=$source
-if [[ -z ${HF_TOKEN:-} && -n ${HF_TOKEN_FILE:-} ]]; then
-  HF_TOKEN=$(<"$HF_TOKEN_FILE")
-  export HF_TOKEN
-fi
-
 child=
 stopped=
 taken=
@@ -42,6 +37,15 @@ taken=
 say() { # STEP REASON
   printf 'entrypoint: %s: %s\n' "$1" "$2" >&2
 }
+
+if [[ -z ${HF_TOKEN:-} && -n ${HF_TOKEN_FILE:-} ]]; then
+  if [[ ! -r $HF_TOKEN_FILE ]]; then
+    say token "$HF_TOKEN_FILE: expected a file that this user may read, seen none; mend HF_TOKEN_FILE, or unset it"
+    exit 1
+  fi
+  HF_TOKEN=$(<"$HF_TOKEN_FILE")
+  export HF_TOKEN
+fi
 
 stop() { # SIGNAL NUMBER
   stopped=$2
@@ -138,8 +142,8 @@ fi
 if [[ -z $tag ]]; then
   say deploy "no DEPLOY_TAG, no code is deployed"
 else
-  run morphstream deploy "$tag" --source "${DEPLOY_SOURCE:-$source}" --into "$app" \
-    --check "${DEPLOY_CHECK:-}" --timeout "${DEPLOY_TIMEOUT_S:-60}" || code=$?
+  run morphstream deploy --source "${DEPLOY_SOURCE:-$source}" --into "$app" --check "${DEPLOY_CHECK:-}" \
+    --timeout "${DEPLOY_TIMEOUT_S:-60}" -- "$tag" || code=$?
   end_if_stopped deploy
   hold
   if [[ -z $release ]]; then

@@ -260,6 +260,17 @@ def test_wrong_usage_is_2(
     assert (here / "out.png").read_bytes() == OLD
 
 
+def test_an_interrupt_ends_a_command_in_silence(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("morphstream.__main__.boot", interrupt)
+    assert main(["boot"]) == 130
+    assert capfd.readouterr() == ("", "")
+
+
 def test_help_names_the_commands() -> None:
     done = python("-m", "morphstream", "--help")
     assert (done.returncode, done.stderr) == (0, "")

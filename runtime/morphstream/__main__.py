@@ -23,16 +23,19 @@ SWAP_MODEL = "inswapper_128_fp16"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return 0 done, 1 refused in one line on stderr, 2 wrong usage."""
+    """Run a command; return 0 done, 1 refused in one line on stderr, 2 wrong usage, 130 ended by Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))
     except (MorphstreamError, OSError) as error:
-        print(f"morphstream {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        own = error.strerror if isinstance(error, OSError) and error.filename is None else None
+        print(f"morphstream {options.command}: {' '.join(str(own or error).split())}", file=sys.stderr)
         return 1
     except argparse.ArgumentTypeError as error:
         parser.error(str(error))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -150,7 +153,8 @@ def _masks(options: argparse.Namespace) -> "Masks":
 def _boot(options: argparse.Namespace) -> int:
     logging.basicConfig(format="%(name)s: %(message)s", level=logging.INFO)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that a builder ends with it
-    if odd := sorted({*(options.groups or "core").split(",")} - {*GROUPS}):
+    groups = _several(options.groups)
+    if odd := sorted({*(groups or ())} - {*GROUPS}):
         raise argparse.ArgumentTypeError(f"--groups: expected some of {', '.join(GROUPS)}, seen {', '.join(odd)}")
     if options.contribute and not options.build:
         raise argparse.ArgumentTypeError("--contribute: expected --build, whose engines are published, seen none")
@@ -158,8 +162,8 @@ def _boot(options: argparse.Namespace) -> int:
         report = boot(
             options.store,
             target=options.target,
-            source=options.source.split(",") if options.source else None,
-            groups=options.groups.split(",") if options.groups else None,
+            source=_several(options.source),
+            groups=groups,
             verify=options.verify,
             offline=options.offline,
             update=options.update,
@@ -175,9 +179,7 @@ def _download(options: argparse.Namespace) -> int:
     from morphstream.store.service import ModelDownloadService  # here, so that the other commands don't load it
 
     try:
-        with ModelDownloadService(
-            options.store, options.source.split(",") if options.source else None, budget_bytes=options.budget
-        ) as service:
+        with ModelDownloadService(options.store, _several(options.source), budget_bytes=options.budget) as service:
             for download in [service.request(model) for model in options.models]:
                 print(download.result())
     except ValueError as error:
@@ -187,12 +189,11 @@ def _download(options: argparse.Namespace) -> int:
 
 def _deploy(options: argparse.Namespace) -> int:
     from morphstream.store.deploy import deploy  # here, so that the other commands don't load it
-    from morphstream.store.source import source_of
+    from morphstream.store.source import sources_of
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that its check ends with it
-    places = (options.source or os.environ.get("MORPHSTREAM_SOURCE") or "build").split(",")
     try:
-        sources = [source_of(place.strip()) for place in places if place.strip()]
+        sources = sources_of(_several(options.source))
         print(deploy(options.tag, options.into, sources, check=options.check, timeout_s=options.timeout))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
@@ -242,6 +243,11 @@ def _doctor(options: argparse.Namespace) -> int:
     diagnosis = diagnose(Store(options.store), probe_machine())
     print(diagnosis)
     return 0 if diagnosis.is_usable else 1
+
+
+def _several(text: str | None) -> list[str] | None:
+    """Return what an option names, with commas between several; None where it isn't given."""
+    return [part.strip() for part in text.split(",") if part.strip()] if text else None
 
 
 def _bytes(text: str) -> int:

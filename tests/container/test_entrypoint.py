@@ -73,6 +73,9 @@ def test_a_token_comes_from_a_file_and_is_not_said(container: Container) -> None
     done = container.with_(HF_TOKEN_FILE=str(container.folder / "secret")).run("sh", "-c", 'echo "$HF_TOKEN"')
     assert done.stdout == "hf_from_a_file\n"
     assert "hf_from_a_file" not in done.stderr
+    done = container.with_(HF_TOKEN_FILE=str(container.folder / "none")).run("true")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"entrypoint: token: {container.folder}/none: expected a file that this user may")
 
 
 def test_the_exit_code_of_the_command_is_kept(container: Container) -> None:

@@ -290,7 +290,7 @@ def test_another_model_swaps_from_now_on_and_one_that_cannot_be_opened_changes_n
 def test_a_swapper_put_together_otherwise_has_no_store_to_take_another_model_from(
     open_kit: Callable[[str], Session],
 ) -> None:
-    with pytest.raises(RuntimeError, match="expected a swapper that was opened from a store"):
+    with pytest.raises(RuntimeError, match="expected a swapper open on a store"):
         kit_swapper(open_kit).use("inswapper_128")
 
 

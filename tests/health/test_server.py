@@ -179,6 +179,17 @@ def assert_closed(client: socket.socket) -> None:
         assert client.recv(1) == b""
 
 
+def test_clients_that_reset_their_connections_are_not_worth_a_word(
+    server: HealthServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(100):
+        with connect(server) as client:
+            client.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+            client.recv(1)  # closed with an answer that isn't read, it is reset
+    assert ask(server, "/livez")[0].status == 200
+    assert caplog.text == ""
+
+
 def test_closing_cuts_whoever_is_there_and_frees_the_port(metrics: Metrics) -> None:
     with HealthServer(metrics, port=0, timeout_s=60) as server:
         client = connect(server)

@@ -119,3 +119,8 @@ def test_the_report_is_json_with_a_reason_for_every_step(store: Store, layout: P
     assert (report["cache_key"], report["was_good"]) == (CPU, False)
     assert [step["name"] for step in report["steps"]] == ["probe", "store", "select", "install"]
     assert all(step["reason"] and step["seconds"] >= 0 for step in report["steps"])
+
+
+def test_a_reason_is_a_line_whatever_the_path(tmp_path: Path, layout: Path, caplog: pytest.LogCaptureFixture) -> None:
+    report = boot(tmp_path / "two\nlines", source=[tmp_path / "no\nwhere", layout], machine=MACHINE)
+    assert {len(text.splitlines()) for text in (*(step.reason for step in report.steps), *caplog.messages)} == {1}

@@ -202,6 +202,12 @@ def test_engines_in_bfloat16_are_usable_on_a_cpu_that_has_it_alone() -> None:
         check_usable(key, replace(BFLOAT16, has_bfloat16=False))
 
 
+def test_versions_of_any_length_are_ordered_as_numbers() -> None:
+    long = f"x86_64/ov{'9' * 5000}.4"
+    assert str(select(MACHINE, keys_of(f"x86_64/ov2026.10 {long} x86_64/ov2026.9"), "cpu")) == long
+    assert str(select(MACHINE, keys_of("x86_64/ov2026.10 x86_64/ov2026.9"), "cpu")) == "x86_64/ov2026.10"
+
+
 def test_of_several_in_bfloat16_the_usable_is_selected() -> None:
     keys = keys_of("x86_64/ov2026.4_bf16 x86_64/ov2026.5_bf16 x86_64/ov2026.6")
     assert str(select(BFLOAT16, keys, "cpu-bf16")) == "x86_64/ov2026.4_bf16"

@@ -16,6 +16,13 @@ def test_manifests_and_archives_are_given_as_they_lie_there(layout: Path) -> Non
         assert stream.read() == (layout / "archives" / archive_of(CPU)).read_bytes()
 
 
+def test_a_manifest_is_not_read_beyond_its_bound(tmp_path: Path) -> None:
+    with (tmp_path / "a.json").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(FetchError, match=r"expected a\.json of 67108864 bytes at most, seen more; publish it again"):
+        LocalSource(tmp_path).read("a.json")
+
+
 @pytest.mark.parametrize("name", ["none", "a-file/none"])
 def test_what_is_missing_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "a-file").touch()

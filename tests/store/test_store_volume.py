@@ -101,6 +101,30 @@ def _install_as_nobody(path: Path, layout: Path) -> None:
         (path.parent / "said").write_text(str(error))
 
 
+def _verify_as_nobody(path: Path) -> None:
+    os.seteuid(65534)
+    with pytest.raises(DigestMismatchError, match="seen Permission denied; fetch or build it again"):
+        Store(path).verify()
+
+
+def test_a_file_that_cannot_be_read_is_a_damage_that_verify_finds(volume: Path) -> None:
+    store, layout = Store(volume / "store"), publish(volume / "layout", CPU)
+    (install(store, layout).folder / "det_10g.bin").chmod(0)
+    process = FORKS.Process(target=_verify_as_nobody, args=(store.path,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def test_what_is_no_generation_does_not_stay_among_them(store: Store, layout: Path, tmp_path: Path) -> None:
+    before = install(store, layout)
+    (store.path / "caches/file").touch()
+    (store.path / "caches/link").symlink_to(tmp_path)
+    assert store.clean() == ()
+    assert list((store.path / "caches").iterdir()) == [before.folder]
+    assert layout.exists()
+
+
 def test_a_store_of_another_user_says_so_and_can_be_held(volume: Path) -> None:
     store, layout = Store(volume / "store"), publish(volume / "layout", CPU)
     before = install(store, layout)

@@ -147,6 +147,7 @@ class FaceSwapper:
 
     def close(self) -> None:
         """Close every engine."""
+        self._engines = None
         with self._stack:
             if self._own:
                 self._own.close()
@@ -162,10 +163,10 @@ class FaceSwapper:
         Raises:
             NoEngineError: The store lacks it.
             SessionError: Its engine can't be opened, or doesn't swap.
-            RuntimeError: It wasn't `open` that put this together.
+            RuntimeError: It wasn't `open` that put this together, or it is closed.
         """
         if self._engines is None:
-            raise RuntimeError("use: expected a swapper that was opened from a store, seen one put together otherwise")
+            raise RuntimeError("use: expected a swapper open on a store, seen one closed, or put together otherwise")
         with ExitStack() as on_error:
             own = on_error.enter_context(self._engines())
             swapper = Swapper(own(swap_model), load_emap(own.installed, swap_model))

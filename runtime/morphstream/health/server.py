@@ -118,7 +118,7 @@ class HealthServer:
                 ignored = 0
                 while ignored < _MOST_IGNORED and (data := await reader.read(MOST_BYTES)):
                     ignored += len(data)
-        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError):  # TimeoutError is one, and so is a socket that is gone
             writer.transport.abort()  # the client's affair
 
     async def _answer(self, reader: asyncio.StreamReader) -> bytes:

@@ -94,8 +94,8 @@ def _held(store: Store, machine: Machine, target: str, said: list[str], *, verif
         if verify:
             store.verify()
     except (DigestMismatchError, NoEngineError) as error:
-        store.condemn(installed)  # so that it is booted again
         said.append(str(error))
+        store.condemn(installed)  # so that it is booted again
         return None
     said.append(f"{installed.cache_key} is good{', every digest' if verify else ', by sizes'}")
     return installed

@@ -47,13 +47,19 @@ class Change:
         self.staging, self.held = staging, held
         self._root, self._caches, self._named, self._rename = root, root / "caches", named, rename
 
-    def taken(self, published: EngineManifest, groups: Collection[str] | None, where: str) -> Taken:
+    def taken(self, published: EngineManifest, base: Digest, groups: Collection[str] | None, where: str) -> Taken:
         """Choose from a published manifest some groups, or all, and the models that were added to what is held.
+
+        Of the same publication, by the digest of that manifest, groups that are held stay: another process uses them.
 
         Raises:
             NoEngineError: It has no engine of a group.
         """
-        chosen, held = groups_of(published, groups, where), self.held
+        held = self.held
+        if held and held.base == base and groups is not None:
+            booted = (f for f in held.manifest.engine_files.values() if f.onnx_model not in held.added)
+            groups = {*groups, *(file.group for file in booted)}
+        chosen = groups_of(published, groups, where)
         if held is None or held.cache_key != published.cache_key:
             return Taken(chosen, ())
         own = {file.onnx_model for file in chosen.engine_files.values()}
@@ -146,7 +152,7 @@ class Change:
         """Return where a file lies in the store; None if it doesn't, or only damaged."""
         if self.held and (file := self.held.manifest.engine_files.get(name)) and file.digest == digest:
             return self.held.folder / name  # its size is right, and no more is asked of what is in use
-        for path in sorted(self._caches.glob(f"*/{name}")):
+        for path in (folder / name for folder in sorted(self._caches.glob("*"))):  # a name may be a pattern
             with suppress(DigestMismatchError, OSError):
                 verify_file(path, digest)
                 return path

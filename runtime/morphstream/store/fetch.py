@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 
 from morphstream.artifact.archive import unpack
 from morphstream.artifact.digest import CHUNK_BYTES, Digest, digest_of
-from morphstream.artifact.errors import DigestMismatchError, FetchError, ManifestError
+from morphstream.artifact.errors import AbsentError, DigestMismatchError, FetchError, ManifestError
 from morphstream.artifact.manifest import ArchiveEntry, EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.tarzst import Hasher
@@ -60,7 +60,7 @@ def unpack_archive(name: str, entry: ArchiveEntry, source: Source, folder: Path)
         OSError: The folder can't be written.
     """
     with (
-        _opened(source, archive_path(name), name, Transfer()) as stream,
+        _opened(source, archive_path(name), name, entry.digest, Transfer()) as stream,
         progress(f"boot {name}", entry.digest.bytes) as add,
     ):
         counted = cast("BinaryIO", Counted(stream, add))  # read alone is called
@@ -97,8 +97,10 @@ def fetch_engines(
         def fetch(file: tuple[str, Digest]) -> None:
             (name, digest), hasher = file, Hasher(hashing)
             path = f"{cache_path(key)}/{name}"
-            with _opened(source, path, name, transfer) as stream, (folder / name).open("xb") as out:
-                while not failed.is_set() and hasher.bytes <= digest.bytes and (data := stream.read(CHUNK_BYTES)):
+            with _opened(source, path, name, digest, transfer) as stream, (folder / name).open("xb") as out:
+                while not failed.is_set() and hasher.bytes <= digest.bytes:  # one byte more is read at most
+                    if not (data := stream.read(min(CHUNK_BYTES, digest.bytes + 1 - hasher.bytes))):
+                        break
                     hasher.update(data)
                     out.write(data)
                     add(len(data))
@@ -117,9 +119,15 @@ def fetch_engines(
 
 
 @contextmanager
-def _opened(source: Source, path: str, name: str, transfer: Transfer) -> Iterator[BinaryIO]:
-    """Open a file of a source; faults of reading it are the source's and not the store's."""
-    with transfer.reading(source.open(path)) as stream:
+def _opened(source: Source, path: str, name: str, digest: Digest, transfer: Transfer) -> Iterator[BinaryIO]:
+    """Open a file of a source, of the right size where that is said; faults of reading it are the source's."""
+    try:
+        opened = source.open(path)
+    except AbsentError as error:  # a manifest names it, so that more is amiss than that nobody has published any
+        raise FetchError(*error.args) from error
+    with transfer.reading(opened) as stream:
+        if (size := getattr(stream, "total_bytes", digest.bytes)) != digest.bytes:
+            raise DigestMismatchError(name, f"{digest.bytes} bytes", f"{size} bytes")
         yield cast("BinaryIO", _Fetched(stream, name))
 
 

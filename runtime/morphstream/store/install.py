@@ -59,7 +59,7 @@ def install_archive(
         else:
             fresh = unpack_archive(name, entry, source, change.staging)
             manifest = EngineManifest.from_json((fresh / MANIFEST).read_bytes())
-            manifest, added = change.taken(manifest, groups, name)
+            manifest, added = change.taken(manifest, base, groups, name)
             folder = change.assemble(manifest, fresh)
         change.switch(folder, archive=name, base=base, is_whole=groups is None, added=added)
     return True
@@ -127,6 +127,6 @@ def install_built(
 
 def _install_engines(change: Change, key: CacheKey, source: Source, groups: Collection[str] | None) -> None:
     published, base = read_published(key, source)
-    manifest, added = change.taken(published, groups, f"{source}, {key}")
+    manifest, added = change.taken(published, base, groups, f"{source}, {key}")
     folder = change.assemble(manifest, fetch=partial(fetch_engines, source, key, transfer=Transfer()))
     change.switch(folder, archive=cache_path(key), base=base, is_whole=groups is None, added=added)

@@ -87,9 +87,11 @@ class Steps(list[BootStep]):
         try:
             yield said
         except Exception as error:
-            said.append(" ".join(str(error).split()))
+            said.append(str(error))
             level = logging.INFO if isinstance(error, NoEngineError) else logging.WARNING
             raise
         finally:
-            self.append(BootStep(name=name, seconds=time.perf_counter() - start, reason="; ".join(said)))
+            self.append(
+                BootStep(name=name, seconds=time.perf_counter() - start, reason=" ".join("; ".join(said).split()))
+            )
             _log.log(level, "%s %.2f s: %s", name, self[-1].seconds, self[-1].reason)

@@ -113,8 +113,10 @@ def _named(machine: Machine, keys: Sequence[CacheKey], target: str) -> list[Cach
     return [key for key in keys if key == named]
 
 
-def _version_numbers(key: CacheKey) -> list[int]:
-    return [int(number) for _, version in key.versions for number in version.split(".")]
+def _version_numbers(key: CacheKey) -> list[tuple[int, str]]:
+    """Return what sorts as the numbers of its versions do, of however many digits."""
+    numbers = [number.lstrip("0") for _, version in key.versions for number in version.split(".")]
+    return [(len(number), number) for number in numbers]
 
 
 def _has_arch(key: CacheKey, machine: Machine) -> bool:

@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 from morphstream.artifact.errors import AbsentError, FetchError
 
 HUB = "hub:"  # begins the name of a repository
+SMALL_BYTES_MAX = 64 << 20  # of a manifest, or of what the Hub says of a revision
 
 
 class Source(Protocol):
@@ -43,16 +44,25 @@ class LocalSource:
     def read(self, path: str) -> bytes:
         """Return a small file; raises as `Source` says."""
         with self.open(path) as file:
-            return file.read()
+            try:
+                text = file.read(SMALL_BYTES_MAX + 1)
+            except OSError as error:
+                raise self._refusal(path, error) from error
+        if len(text) > SMALL_BYTES_MAX:
+            seen = "more; publish it again or name another folder"
+            raise FetchError(f"{self}: expected {path} of {SMALL_BYTES_MAX} bytes at most, seen {seen}")
+        return text
 
     def open(self, path: str) -> BinaryIO:
         """Open a file; raises as `Source` says."""
         try:
             return (self.root / path).open("rb")
         except OSError as error:
-            remedy = "run `dvc repro` or name another folder"
-            kind = AbsentError if isinstance(error, FileNotFoundError) else FetchError
-            raise kind(f"{self}: expected {path}, seen {error.strerror}; {remedy}") from error
+            raise self._refusal(path, error) from error
+
+    def _refusal(self, path: str, error: OSError) -> FetchError:
+        kind = AbsentError if isinstance(error, FileNotFoundError) else FetchError
+        return kind(f"{self}: expected {path}, seen {error.strerror}; run `dvc repro` or name another folder")
 
 
 def is_offline() -> bool:

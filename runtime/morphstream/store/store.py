@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import cast
 
 from morphstream.artifact.digest import Digest, verify_file
-from morphstream.artifact.errors import ManifestError, MorphstreamError, NoEngineError
+from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError
 from morphstream.store.change import CURRENT, Change
 from morphstream.store.generation import MANIFEST, Installed, load
 from morphstream.store.progress import progress
@@ -91,14 +91,17 @@ class Store:
 
         Raises:
             NoEngineError: Nothing was booted, or sizes tell already that it is damaged.
-            DigestMismatchError: A file holds other bytes than the ones that were booted.
-            OSError: A file can't be read, or the volume has no locks.
+            DigestMismatchError: A file holds other bytes than the ones that were booted, or can't be read.
+            OSError: The volume has no locks.
         """
         with self.hold() as installed:
             total_bytes = sum(digest.bytes for digest in installed.digests.values())
             with progress(f"verify {self.path}", total_bytes) as add:
                 for name, digest in installed.digests.items():
-                    verify_file(installed.folder / name, digest)
+                    try:
+                        verify_file(installed.folder / name, digest)
+                    except OSError as error:
+                        raise DigestMismatchError(name, digest, error.strerror) from error
                     add(digest.bytes)
 
     def holds(self, base: Digest, groups: Collection[str] | None) -> bool:

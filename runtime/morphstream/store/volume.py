@@ -30,6 +30,7 @@ _REMEDIES = {
     errno.ESTALE: "mount the volume again, and boot again",
     errno.ENOLCK: "mount it with locks, or name a store on a local disk",
     errno.EOPNOTSUPP: "mount it with locks, or name a store on a local disk",
+    errno.ENOSYS: "mount it with locks, or name a store on a local disk",
 }
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 _log = logging.getLogger("morphstream.boot")
@@ -142,6 +143,10 @@ def remove_unused(folder: Path, marker: str) -> bool:
 
     It is removed where it lies. What is left where that is cut short is whole for nobody: its sizes tell.
     """
+    if folder.is_symlink() or folder.is_file():  # not of ours
+        with suppress(OSError):
+            folder.unlink()
+        return not os.path.lexists(folder)
     try:
         descriptor = os.open(folder / marker, os.O_RDWR | os.O_CLOEXEC)  # NFS locks alone what may be written
     except FileNotFoundError:  # so that nobody can use it

@@ -81,7 +81,7 @@ def test_a_manifest_is_not_read_beyond_its_bound() -> None:
         at(server).read("manifests/archives.json")
 
 
-@pytest.mark.parametrize("said", [b"[]", b"no json", b'{"sha": "main"}', b"\xff"])
+@pytest.mark.parametrize("said", [b"[]", b"no json", b'{"sha": "main"}', b"\xff", b"[" * 100_000])
 def test_a_revision_without_a_commit_is_refused(said: bytes) -> None:
     line = r"^hub org/name@v1: expected its commit, seen an answer without one; see HF_ENDPOINT"
     with answering(lambda *_: (200, {}, said)) as server, pytest.raises(FetchError, match=line):

@@ -92,6 +92,20 @@ def test_a_boot_that_is_refused_on_its_way_leaves_no_thread(store: Store, layout
     assert not (store.path / "current.json").exists()
 
 
+def test_what_is_said_to_have_another_size_is_not_read(store: Store, layout: Path) -> None:
+    manifest = (layout / "manifests/archives.json").read_bytes()
+
+    def answer(path: str, wanted: tuple[int, int] | None) -> Answer:
+        return ranged(DATA if "archives/" in path else manifest, wanted)
+
+    with (
+        answering(answer) as server,
+        pytest.raises(DigestMismatchError, match=f"expected [0-9]+ bytes, seen {len(DATA)} bytes; fetch"),
+    ):
+        boot(store, source=at(server, range_bytes=1000, connections=1), machine=MACHINE)
+    assert len(server.asked) < 8  # a few, that were asked for with the first
+
+
 def test_a_server_that_knows_no_ranges_is_read_from_one_answer_and_again_after_a_cut() -> None:
     answers = iter([{"Content-Length": str(len(DATA) + 1)}, {}, {}])  # the first ends a byte too early
 

@@ -21,12 +21,15 @@ class Download:
     """The bytes of an archive in their order, read by one thread, while others bring what lies behind.
 
     A server that knows no ranges is read by one of them, from one answer.
+
+    Attributes:
+        total_bytes: Of all that it has, once it has begun.
     """
 
     def __init__(self, task: Task, url: str, connections: int, range_bytes: int) -> None:
         self._task, self._url, self._connections, self._range_bytes = task, url, connections, range_bytes
         self._where: tuple[str, str | None] | None = None  # where a redirect led, and the token that is told there
-        self._total, self._is_ranged = 0, True
+        self.total_bytes, self._is_ranged = 0, True
         self._lines, self._idle, self._lock = list[Line](), list[Line](), threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._coming, self._asked = deque[Future[bytearray]](), 0
@@ -90,8 +93,8 @@ class Download:
         self._part = memoryview(b"")
 
     def _ask_ahead(self) -> None:
-        while self._pool and self._asked < self._total and len(self._coming) < self._connections + _AHEAD:
-            end = min(self._asked + self._range_bytes, self._total)
+        while self._pool and self._asked < self.total_bytes and len(self._coming) < self._connections + _AHEAD:
+            end = min(self._asked + self._range_bytes, self.total_bytes)
             self._coming.append(self._pool.submit(self._fetch, self._asked, end))
             self._asked = end
 
@@ -147,11 +150,11 @@ class Download:
         if line.answer.status == 206:
             total = self._check_range(headers.get("Content-Range", ""), begin, end if self._is_ranged else None, length)
             line.at = begin
-        for said in (linked, None if is_first else self._total):
+        for said in (linked, None if is_first else self.total_bytes):
             if said not in (None, total):
                 raise self._task.lie(f"{said} bytes in all, as was said before", f"{total}")
         if is_first:
-            self._total, self._is_ranged = total, line.answer.status == 206
+            self.total_bytes, self._is_ranged = total, line.answer.status == 206
         elif line.answer.status == 200 and self._is_ranged and total > end - begin:
             raise RefusedError(200, headers, is_hub=False)  # all of it, for one range: another may know better
         line.skip(begin - line.at)

@@ -23,9 +23,9 @@ from morphstream.artifact.errors import FetchError
 from morphstream.store.hub.faults import FAULTS, Hub, Patience, Task
 from morphstream.store.hub.line import Line
 from morphstream.store.hub.ranges import RANGE_BYTES, Download
+from morphstream.store.source import SMALL_BYTES_MAX
 
 ENDPOINT = "https://huggingface.co"
-SMALL_BYTES_MAX = 64 << 20  # of a manifest, or of what the Hub says of a revision
 PAUSES_S = (1.0, 2.0, 4.0, 8.0)  # before each further attempt
 
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
@@ -114,7 +114,7 @@ class HubSource:
                 url = f"{self._hub.endpoint}/api/models/{self._repo}/revision/{quote(self._revision, safe='')}"
                 try:
                     said = json.loads(self._read(str(self), url, ""))["sha"]
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, RecursionError):
                     said = None
                 if not (isinstance(said, str) and _COMMIT.fullmatch(said)):
                     raise FetchError(f"{self}: expected its commit, seen an answer without one; see HF_ENDPOINT")
@@ -149,3 +149,6 @@ def _token_of_this_machine() -> str | None:
         return (home / "token").read_text("utf-8", "replace").strip() or None
     except (FileNotFoundError, NotADirectoryError, RuntimeError):  # nobody's home
         return None
+    except OSError as error:
+        seen = f"{error.strerror} of {error.filename}; set HF_TOKEN, or HF_HOME to another folder"
+        raise OSError(error.errno, f"hub: expected a token, or none, seen {seen}") from error
