@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -67,15 +67,14 @@ class Proxied(BaseHTTPRequestHandler):
         if self._refuses():
             return
         headers = {name: value for name, value in self.headers.items() if not name.lower().startswith("proxy-")}
-        connection = HTTPConnection("127.0.0.1", self.server.to)
-        connection.request("GET", f"/{self.path.split('/', 3)[3]}", None, headers)
-        with connection.getresponse() as answer:
-            self.send_response_only(answer.status)
-            for name, value in answer.getheaders():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer.read())
-        connection.close()
+        with closing(HTTPConnection("127.0.0.1", self.server.to)) as connection:
+            connection.request("GET", f"/{self.path.split('/', 3)[3]}", None, headers)
+            with connection.getresponse() as answer:
+                self.send_response_only(answer.status)
+                for name, value in answer.getheaders():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(answer.read())
 
     def _refuses(self) -> bool:
         self.server.asked.append((self.command, self.path, dict(self.headers.items())))

@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 import time
+import traceback
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import cast
@@ -172,6 +173,7 @@ class Line:
         try:
             connection.connect()
         except (OSError, HTTPException) as error:
+            traceback.clear_frames(error.__traceback__)  # where Python 3.11 leaves the answer of a tunnel open
             is_its = proxy and not isinstance(error, ssl.SSLError)
             raise (ProxyError(proxy, error) if is_its else UnreachableError(host, error)) from error
         connection.sock.settimeout(timeout_s)
