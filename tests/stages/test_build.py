@@ -171,7 +171,8 @@ def test_a_model_that_is_refused_is_told_in_its_own_words_and_leaves_nothing(tmp
 
 @pytest.mark.parametrize("arguments", [("cpu",), ("cpu", "--into", "x", "--contribute", "no-owner")], ids=" ".join)
 def test_wrong_usage_exits_2(checkout: Path, arguments: tuple[str, ...]) -> None:
-    run(checkout, *arguments, code=2)
+    lines = run(checkout, *arguments, code=2)
+    assert any(line.startswith("usage: python -m stages.build") for line in lines)
 
 
 def begin(checkout: Path, into: Path) -> subprocess.Popen[str]:

@@ -65,7 +65,7 @@ def boot(
         said.append(", ".join((machine.arch, *machine.gpu_archs)))
     with steps.timed("store") as said:
         held = _held(store, machine, target, said, verify=verify)
-    is_good = held is not None and (held.is_whole if groups is None else held.has(groups))
+    is_good = held is not None and held.has(groups)
     places = [Place(one, is_offline=offline or is_offline()) for one in sources_of(source)]
     asked = [place for place in places if update or not (is_good and place.is_remote)]
     search = Search(store, machine, target, groups, steps, held)

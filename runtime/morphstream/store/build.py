@@ -1,16 +1,13 @@
 """Build engines here, where nobody has published any: the pipeline's own builder, as a program beside the runtime."""
 
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.target import CacheKey
+from morphstream.store.program import ending_of, run_program
 from morphstream.store.source import LocalSource, Source
 
 TIMEOUT_S = 3600.0
@@ -58,25 +55,11 @@ class Builder:
             command += ["--group", group]
         if self.contribute:
             command += ["--contribute", self.contribute]
-        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-        environment.pop("PYTHONSAFEPATH", None)  # the folder's own stages are meant
-        process = subprocess.Popen(
-            command,
-            cwd=self.pipeline,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
-            start_new_session=True,  # so that all it starts ends with it
-        )
+        safe = {"PYTHONSAFEPATH": ""}  # as if unset: the folder's own stages are meant
         try:
-            code = process.wait(self.timeout_s)
-        except subprocess.TimeoutExpired:
+            code = run_program(command, folder=self.pipeline, environment=safe, timeout_s=self.timeout_s)
+        except TimeoutError:
             raise BuildError(f"{what} its end within {self.timeout_s:g} s, seen none; see what it says") from None
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
         if code not in (0, _NOT_UPLOADED):
-            seen = f"exit {code}" if code > 0 else f"signal {-code}"
-            raise BuildError(f"{what} exit 0, seen {seen}; see what it says above")
+            raise BuildError(f"{what} exit 0, seen {ending_of(code)}; see what it says above")
         return LocalSource(folder), code == 0

@@ -6,12 +6,8 @@ Where releases lie, and what is kept of them, says `morphstream.store.releases`.
 import logging
 import os
 import shlex
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +20,7 @@ from morphstream.artifact.errors import (
 )
 from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest
 from morphstream.artifact.vocabulary import DEPLOY_TAGS
+from morphstream.store.program import ending_of, run_program
 from morphstream.store.releases import CODE, CURRENT, PREVIOUS, Change, changing, current_of, is_of, linked, lying, tidy
 from morphstream.store.source import Source
 
@@ -147,29 +144,15 @@ def _check(release: Path, command: Sequence[str], timeout_s: float) -> None:
     Raises:
         DeployError: It ends with another code than 0, or not in time, or can't be started.
     """
-    folder, environment = release / CODE, os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+    folder = release / CODE
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))}
     what, start = f"release {release.name}: its check `{shlex.join(command)}`", time.monotonic()
     try:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
-            start_new_session=True,  # so that all it starts can be ended with it
-        )
+        code = run_program(command, folder=folder, environment=path, timeout_s=timeout_s)
+    except TimeoutError:
+        raise DeployError(f"{what}: expected its end within {timeout_s:g} s, seen none; mend the code") from None
     except OSError as error:
         raise DeployError(f"{what}: expected a program, seen {error.strerror}; mend the check") from error
-    try:
-        code = process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        raise DeployError(f"{what}: expected its end within {timeout_s:g} s, seen none; mend the code") from None
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
     if code:
-        seen = f"exit {code}" if code > 0 else f"signal {-code}"
-        raise DeployError(f"{what}: expected exit 0, seen {seen}; mend the code, the release before stays")
+        raise DeployError(f"{what}: expected exit 0, seen {ending_of(code)}; mend the code, the release before stays")
     _log.info("%s passed in %.2f s", what, time.monotonic() - start)

@@ -54,8 +54,10 @@ class Installed:
         files = self.manifest.engine_files.values()
         return dict(sorted((file.onnx_model, file.group) for file in files if file.onnx_model))
 
-    def has(self, groups: Collection[str]) -> bool:
-        """Tell whether there is an engine of every group."""
+    def has(self, groups: Collection[str] | None) -> bool:
+        """Tell whether there is an engine of every group; None for whether all that was published was taken."""
+        if groups is None:
+            return self.is_whole
         return set(groups) <= {file.group for file in self.manifest.engine_files.values()}
 
     def files_of(self, model: str) -> dict[str, Path]:

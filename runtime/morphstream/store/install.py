@@ -118,7 +118,7 @@ def install_built(
     """
     with store.changing() as change:
         held = change.held
-        if held and held.cache_key == key and (held.is_whole if groups is None else held.has(groups)):
+        if held and held.cache_key == key and held.has(groups):
             return False
         folder = tempfile.mkdtemp(dir=change.staging)  # which the builder of a killed boot doesn't know
         _install_engines(change, key, build(Path(folder)), groups)

@@ -110,8 +110,7 @@ class Store:
             installed = self.current()
         except NoEngineError:
             return False
-        has_groups = installed.is_whole if groups is None else installed.has(groups)
-        return installed.base == base and has_groups
+        return installed.base == base and installed.has(groups)
 
     def clean(self) -> tuple[Path, ...]:
         """Remove what killed processes and updates left, but generations that are held.
