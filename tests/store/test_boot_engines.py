@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from morphstream.artifact.errors import DigestMismatchError, FetchError, ManifestError, MorphstreamError, NoEngineError
 from morphstream.artifact.manifest import ArchivesManifest, EngineManifest
 from morphstream.store.boot import BootReport, boot
-from morphstream.store.build import Builder, BuildError
+from morphstream.store.build import Builder
 from morphstream.store.ondemand import add_model
 from morphstream.store.source import LocalSource
 from morphstream.store.store import Store
@@ -244,47 +243,6 @@ def test_engines_that_the_driver_is_too_old_for_are_not_taken(
     boot(store, target="rtx-sm89", source=tmp_path / "both", machine=old)  # who names one prepares it for elsewhere
 
 
-def test_what_was_built_is_verified_and_nothing_else_is_left(store: Store, tmp_path: Path) -> None:
-    builder = Builder(pipeline(tmp_path / "pipeline", 0, CPU), contribute="us/models")
-    report = boot(store, source=tmp_path / "nowhere", machine=MACHINE, groups=["core"], builder=builder)
-    assert [step.name for step in report.steps] == ["probe", "store", "select", "install", "build"]
-    assert (report.archive, store.current().models) == (f"trt_cache/{CPU}", {"det_10g": "core"})
-    assert (tmp_path / "pipeline/asked").read_text() == f"{CPU} --group core --contribute us/models"
-    assert {path.name for path in store.path.iterdir()} == {".lock", "caches", "current.json"}
-    store.verify()
-
-
-def test_what_was_built_and_could_not_be_published_serves(store: Store, tmp_path: Path) -> None:
-    builder = Builder(pipeline(tmp_path / "pipeline", 3, CPU), contribute="us/models")
-    report = boot(store, target="cpu", source=tmp_path / "nowhere", machine=MACHINE, builder=builder)
-    assert report.fallbacks == ("source passed over", "not contributed", "built here")
-
-
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [(1, "expected exit 0, seen exit 1; see what it says"), (None, "expected the pipeline in .*, seen no params.yaml")],
-)
-def test_a_build_that_fails_is_the_refusal(store: Store, tmp_path: Path, code: int | None, expected: str) -> None:
-    folder = pipeline(tmp_path / "pipeline", code or 0, CPU)
-    if code is None:
-        (folder / "params.yaml").unlink()
-    with pytest.raises(BuildError, match=rf"^build {CPU}: {expected}"):
-        boot(store, source=tmp_path / "nowhere", machine=MACHINE, builder=Builder(folder))
-    assert {path.name for path in store.path.iterdir()} <= {".lock", "caches"}
-
-
-def test_a_build_that_does_not_end_is_ended(store: Store, tmp_path: Path) -> None:
-    folder = pipeline(tmp_path / "pipeline", 0, CPU)
-    (folder / "stages/build.py").write_text("import time; time.sleep(60)")
-    with pytest.raises(BuildError, match=r"expected its end within 0\.3 s, seen none"):
-        boot(store, source=tmp_path / "nowhere", machine=MACHINE, builder=Builder(folder, timeout_s=0.3))
-
-
-def test_a_good_store_is_not_built(store: Store, layout: Path) -> None:
-    boot(store, source=layout, machine=MACHINE)
-    assert boot(store, source=Elsewhere(layout), machine=MACHINE, builder=Builder(Path("nowhere"))).was_good
-
-
 def test_models_that_were_added_stay_through_an_update(store: Store, tmp_path: Path) -> None:
     layout = publish(tmp_path / "layout", CPU)
     hub = publish(tmp_path / "hub", CPU, files=(*FILES, *ON_DEMAND))
@@ -319,11 +277,3 @@ def test_what_a_killed_process_left_goes_when_the_store_is_good(store: Store, la
     assert boot(store, source=Elsewhere(layout), machine=MACHINE).was_good
     assert list((store.path / "caches").iterdir()) == [store.current().folder]
     assert not (store.path / ".staging").exists()
-
-
-def test_a_builder_is_this_python(tmp_path: Path) -> None:
-    folder = pipeline(tmp_path / "pipeline", 0, CPU)
-    (folder / "stages/build.py").write_text("import sys; open('python', 'w').write(sys.executable)")
-    with pytest.raises(MorphstreamError):
-        boot(tmp_path / "store", source=tmp_path / "nowhere", machine=MACHINE, builder=Builder(folder))
-    assert (folder / "python").read_text() == sys.executable

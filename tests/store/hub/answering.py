@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseServer
 from typing import Any
 
 import pytest
@@ -132,14 +133,20 @@ class Answers(BaseHTTPRequestHandler):
 @contextmanager
 def answering(answer: Callable[[str, tuple[int, int] | None], Answer]) -> Iterator[Answering]:
     """Serve until the block ends."""
-    with Answering(answer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with Answering(answer) as server, serving(server):
+        yield server
+
+
+@contextmanager
+def serving(server: BaseServer) -> Iterator[None]:
+    """Have a server serve in a thread until the block ends."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
 
 
 def ranged(data: bytes, wanted: tuple[int, int] | None, **headers: str) -> Answer:

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.store.hub.answering import serving
+
 HOST = "hub.test"  # which no name server knows
 
 
@@ -101,14 +103,8 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 @contextmanager
 def proxying(to: int, status: int = 0) -> Iterator[Proxying]:
     """Serve until the block ends."""
-    with Proxying(to, status) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with Proxying(to, status) as server, serving(server):
+        yield server
 
 
 def certificate(folder: Path) -> Path:
