@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from morphstream.artifact.errors import MorphstreamError, NoFaceError
-from morphstream.artifact.vocabulary import DEPLOY_TAGS, GROUPS
+from morphstream.artifact.vocabulary import DEPLOY_TAGS, GROUPS, SWAP_MODEL
 from morphstream.store.boot import boot
 from morphstream.store.build import Builder
 from morphstream.store.store import Store
 
 if TYPE_CHECKING:
     from morphstream.face.mask import Masks
-
-SWAP_MODEL = "inswapper_128_fp16"
 
 
 def main(arguments: list[str] | None = None) -> int:

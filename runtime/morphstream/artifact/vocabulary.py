@@ -15,6 +15,7 @@ GROUPS = (
     "gfpgan",
 )
 BAKED_GROUPS = ("core", "masks", "yolov8n", "shared")  # the others come on demand, and may be evicted
+SWAP_MODEL = "inswapper_128_fp16"  # the default preset of the model card; its group has its name
 KINDS = ("ir", "ir_weights", "engine", "ep_context", "profile", "timing", "emap")
 ENGINE_PRECISIONS = ("fp32", "fp16", "bf16")
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from morphstream.artifact.errors import NoFaceError
+from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.face import restore
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.embed import DirectArcFace
@@ -27,7 +28,6 @@ from morphstream.store.machine import Machine, probe_machine
 from morphstream.store.store import Store
 
 DETECTOR, EMBEDDER = "det_10g", "w600k_r50"
-SWAP_MODEL = "inswapper_128_fp16"  # the default preset of the model card
 Landmarker = Literal["2dfan4", "fan_68_5"]
 _RESTORED = 0.8  # of a restored face, the rest as it was. Source: FaceFusion
 

@@ -12,14 +12,13 @@ from pathlib import Path
 
 from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError
 from morphstream.artifact.target import CacheKey
-from morphstream.artifact.vocabulary import GROUPS
+from morphstream.artifact.vocabulary import GROUPS, SWAP_MODEL
 from morphstream.store.finding import Finding, command_for, findings_of
 from morphstream.store.machine import Machine
 from morphstream.store.select import candidates, check_usable
 from morphstream.store.store import CURRENT, Installed, Store
 
 _ON_REQUEST = ("shared", "gfpgan")  # groups that a store may do without
-_SWAP_MODEL = "inswapper_128_fp16"  # where any would do
 _SWAP_GROUPS = {group for group in GROUPS if group.startswith(("inswapper_", "hyperswap_"))}
 
 
@@ -124,7 +123,7 @@ def _faults(store: Store, installed: Installed, machine: Machine) -> Iterator[st
     held = set(installed.models.values())
     if "core" not in held or not held & _SWAP_GROUPS:
         seen = ", ".join(sorted(held)) or "none"
-        missing = [_SWAP_MODEL] if "core" in held else ["core"]
+        missing = [SWAP_MODEL] if "core" in held else ["core"]
         remedy = _completing(store, installed, missing)
         yield f"store: expected the group core and a swap model, seen {seen}; run: {remedy}"
 
