@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 import openvino
 
-from morphstream.store.machine import probe_machine
+from morphstream.machine.probe import probe_machine
 from stages.files import ENGINES
 from stages.parity.run import HINTS, compile_openvino
 

@@ -20,7 +20,8 @@ from morphstream.face.detect import DirectSCRFD
 from morphstream.face.geometry import ARCFACE_128, align, paste_back
 from morphstream.face.mask import FACE_REGIONS, Parser, box_mask, select_regions, soften
 from morphstream.face.swapper import FaceSwapper
-from morphstream.face.types import Affine, Crop, Face, Frame, Identity, Mask
+from morphstream.face.types import Affine, Crop, Face, Identity, Mask
+from morphstream.frame import Frame
 from morphstream.session.session import Array
 
 THREADS = (1, 2)

@@ -34,7 +34,8 @@ from morphstream.face.geometry import ARCFACE_128, align, cut_crop
 from morphstream.face.mask import Masks
 from morphstream.face.swap import Swapper
 from morphstream.face.swapper import FaceSwapper
-from morphstream.face.types import Face, Frame, Identity
+from morphstream.face.types import Face, Identity
+from morphstream.frame import Frame
 from morphstream.session.load import load_emap, open_session
 from stages.files import BUILD
 from stages.photos import astronaut, solvay

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from bench.kill_deploy import kill_deploys
 from morphstream.artifact.errors import NoEngineError
-from morphstream.store.boot import boot
-from morphstream.store.ondemand import add_model
-from morphstream.store.source import LocalSource
+from morphstream.boot.boot import boot
+from morphstream.boot.ondemand import add_model
+from morphstream.source.folder import FolderSource
 from morphstream.store.store import CURRENT, Store
-from tests.store.conftest import CPU, FILES, MACHINE, ON_DEMAND, publish
+from tests.layouts import CPU, FILES, MACHINE, ON_DEMAND, publish
 
 ROOM_BYTES = 15_000  # for the core and one model, so that each that comes evicts another
 FORKS = multiprocessing.get_context("forkserver")  # a process in milliseconds, from one without threads
@@ -64,7 +64,7 @@ def kill_boots(folder: Path, times: int, seed: int) -> Counter[str]:
     layouts = [publish(folder / f"layout{build}", CPU, build=build) for build in range(2)]
     hub = publish(folder / "hub", CPU, files=(*FILES, *ON_DEMAND))
     path, moments, met = folder / "store", random.Random(seed), Counter[str]()
-    FORKS.set_forkserver_preload(["morphstream.store.boot", "tests.store.conftest"])
+    FORKS.set_forkserver_preload(["morphstream.boot.boot", "tests.layouts"])
     boot_s = _time(path, layouts)
     for number in range(times):
         kind = moments.choice(("a first boot", "updates", "evictions"))
@@ -103,7 +103,7 @@ def _boot_by_turns(path: Path, layouts: list[Path], is_booting: Event) -> None:
 def _add_by_turns(path: Path, hub: Path, is_booting: Event) -> None:
     is_booting.set()
     for file in cycle(ON_DEMAND):
-        add_model(Store(path), ON_DEMAND[file][0], LocalSource(hub), budget_bytes=ROOM_BYTES)
+        add_model(Store(path), ON_DEMAND[file][0], FolderSource(hub), budget_bytes=ROOM_BYTES)
 
 
 def _remains(path: Path) -> list[str]:

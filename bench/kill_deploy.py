@@ -17,12 +17,12 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from morphstream.artifact.digest import verify_file
-from morphstream.artifact.manifest import ArchiveEntry
-from morphstream.store.deploy import deploy
-from morphstream.store.releases import CODE, CURRENT, HELD, PREVIOUS
-from morphstream.store.source import LocalSource
+from morphstream.artifact.listings import ArchiveEntry
+from morphstream.deploy.deploy import deploy
+from morphstream.deploy.releases import CODE, CURRENT, HELD, PREVIOUS
+from morphstream.source.folder import FolderSource
 from morphstream.store.volume import shared
-from tests.container.conftest import publish_code
+from tests.layouts import publish_code
 
 FORKS = multiprocessing.get_context("forkserver")  # a process in milliseconds, from one without threads
 MORE = {f"app/more{number}.py": f"# {number}\n" * 2000 for number in range(8)}
@@ -60,7 +60,7 @@ def kill_deploys(folder: Path, times: int, seed: int) -> Counter[str]:
     """
     published = {folder / text: publish_code(folder / text, text, MORE) for text in ("one", "two", "three")}
     roots, app, moments, met = list(published), folder / "app", random.Random(seed), Counter[str]()
-    FORKS.set_forkserver_preload(["morphstream.store.deploy", "tests.container.conftest"])
+    FORKS.set_forkserver_preload(["morphstream.deploy.deploy", "tests.container.conftest"])
     deploy_s = _time(app, roots)
     for number in range(times):
         held = (app / CURRENT).resolve() if moments.random() < 0.5 else None
@@ -81,7 +81,7 @@ def kill_deploys(folder: Path, times: int, seed: int) -> Counter[str]:
 
 def put(app: Path, root: Path) -> bool:
     """Deploy what is published in a folder; return whether it was switched to."""
-    return deploy("develop", app, [LocalSource(root)], check="true").is_new
+    return deploy("develop", app, [FolderSource(root)], check="true").is_new
 
 
 def _time(app: Path, roots: list[Path]) -> float:

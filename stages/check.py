@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from morphstream.artifact.errors import ModelError, NoEngineError
-from morphstream.store.machine import Machine, probe_machine
-from morphstream.store.select import check_usable
+from morphstream.machine.probe import Machine, probe_machine
+from morphstream.machine.select import check_usable
 from stages.declare import check_declared
 from stages.files import BUILD, write_whole
 from stages.params import TargetOptions, load_params

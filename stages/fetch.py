@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import FetchError
-from morphstream.store.progress import progress
+from morphstream.source.progress import progress
 from stages.declare import check_declared
 from stages.files import BUILD, write_whole
 from stages.params import Hub, Model, load_params

@@ -13,14 +13,8 @@ from pathlib import Path, PurePosixPath
 from morphstream.artifact.archive import describe
 from morphstream.artifact.digest import Digest, digest_of_file, verify_file
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.manifest import (
-    ArchiveEntry,
-    ArchivesManifest,
-    EngineFile,
-    EngineManifest,
-    ModelEntry,
-    ModelsManifest,
-)
+from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelEntry, ModelsManifest
+from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
 from stages.adopt import adopt
 from stages.declare import check_declared

@@ -17,7 +17,8 @@ import numpy as np
 import morphstream
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.face.swapper import FaceSwapper
-from morphstream.face.types import Face, Frame
+from morphstream.face.types import Face
+from morphstream.frame import Frame
 from morphstream.media.image import write_image
 from stages import summary
 from stages.files import BUILD, write_whole

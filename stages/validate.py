@@ -11,7 +11,8 @@ import jsonschema
 from morphstream.artifact.archive import describe, unpack
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, EngineManifest, ModelsManifest
+from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelsManifest
+from morphstream.artifact.manifest import EngineManifest
 from stages.files import ARCHIVES, BUILD, CACHES, MANIFESTS, write_whole
 from stages.index import IN_GIT
 from stages.pack import archived_files, cache_files

@@ -22,15 +22,16 @@ os.environ.pop("HF_TOKEN", None)
 
 import morphstream
 from morphstream.artifact.digest import digest_of_file
-from morphstream.artifact.manifest import ArchivesManifest, EngineFile, EngineManifest
+from morphstream.artifact.listings import ArchivesManifest
+from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.store.store import Store
 from stages.compile import compile_model
 from stages.index import index_engines
 from stages.prepare import prepare
+from tests.layouts import CPU, packed, publish, publish_code, write_archives, write_manifest
 from tests.loopback.server import WRITE_TOKEN, Hub
 from tests.stages import PARAMS, original
-from tests.store.conftest import packed, write_archives, write_manifest
 
 settings.register_profile("no clock", deadline=None)  # how long a test takes is bench/'s to say
 settings.load_profile("no clock")
@@ -130,3 +131,29 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     for module in (file_download, _http):
         monkeypatch.setattr(module, "time", clock)
     return waited
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Path:
+    """A published layout with engines for `MACHINE` and for two GPU archs."""
+    return publish(tmp_path / "layout", CPU, "sm86/rtx1.7_ort1.31", "sm89/rtx1.7_ort1.31")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """A published layout with engines for this CPU, and code that prints `one`."""
+    root = publish(tmp_path / "published", CPU)
+    publish_code(root, "one")
+    return root
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """Where releases go; nothing is there."""
+    return tmp_path / "app"

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from morphstream.artifact.archive import describe
-from morphstream.artifact.manifest import ArchivesManifest
+from morphstream.artifact.listings import ArchivesManifest
 from stages.files import ARCHIVES, MANIFESTS
 from stages.pack import MODELS_ARCHIVE, cache_files, model_files
 from stages.params import Params, load_params

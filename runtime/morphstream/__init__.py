@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.store.boot import BootReport, boot
+from morphstream.boot.boot import BootReport, boot
 from morphstream.store.store import Store
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _LOADED_LATE = {
     "PersonDetector": "face.person",
     "Restorer": "face.restore",
     "Session": "session.session",
-    "ModelDownloadService": "store.service",
+    "ModelDownloadService": "boot.service",
     "Swapper": "face.swap",
     "load_emap": "session.load",
     "open_session": "session.load",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from morphstream.artifact.errors import MorphstreamError, NoFaceError
 from morphstream.artifact.vocabulary import DEPLOY_TAGS, GROUPS, SWAP_MODEL
-from morphstream.store.boot import boot
-from morphstream.store.build import Builder
+from morphstream.boot.boot import boot
+from morphstream.boot.build import Builder
 from morphstream.store.store import Store
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _boot(options: argparse.Namespace) -> int:
 
 
 def _download(options: argparse.Namespace) -> int:
-    from morphstream.store.service import ModelDownloadService  # here, so that the other commands don't load it
+    from morphstream.boot.service import ModelDownloadService  # here, so that the other commands don't load it
 
     try:
         with ModelDownloadService(options.store, _several(options.source), budget_bytes=options.budget) as service:
@@ -186,8 +186,8 @@ def _download(options: argparse.Namespace) -> int:
 
 
 def _deploy(options: argparse.Namespace) -> int:
-    from morphstream.store.deploy import deploy  # here, so that the other commands don't load it
-    from morphstream.store.source import sources_of
+    from morphstream.deploy.deploy import deploy  # here, so that the other commands don't load it
+    from morphstream.source.named import sources_of
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that its check ends with it
     try:
@@ -235,8 +235,8 @@ def _swap(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from morphstream.store.doctor import diagnose
-    from morphstream.store.machine import probe_machine
+    from morphstream.boot.doctor import diagnose
+    from morphstream.machine.probe import probe_machine
 
     diagnosis = diagnose(Store(options.store), probe_machine())
     print(diagnosis)

@@ -11,7 +11,7 @@ import shutil
 from typing import Any
 
 from morphstream.artifact.errors import ModelError, NoEngineError
-from morphstream.store.machine import Machine, probe_libraries, probe_machine
+from morphstream.machine.probe import Machine, probe_libraries, probe_machine
 from stages.builders import Half, Options, Order
 from stages.builders.ep_context import write_ep_context
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import onnxruntime
 
 from morphstream.artifact.errors import ModelError, NoEngineError, SessionError
+from morphstream.machine.probe import Machine
+from morphstream.machine.select import check_usable
 from morphstream.session.onnxruntime import OnnxRuntimeSession
 from morphstream.session.provider import ERRORS, PROVIDERS, prepare_provider
-from morphstream.store.machine import Machine
-from morphstream.store.select import check_usable
 from stages.builders import tensorrt
 from stages.compile import order_of
 from stages.params import TargetOptions

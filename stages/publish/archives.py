@@ -7,7 +7,8 @@ from pathlib import Path
 from morphstream.artifact.archive import pack
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.manifest import ArchiveEntry, EngineManifest, ModelsManifest
+from morphstream.artifact.listings import ArchiveEntry, ModelsManifest
+from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import archive_path
 from stages.files import BUILD, CACHES, write_whole

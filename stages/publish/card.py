@@ -7,7 +7,7 @@ from pathlib import Path
 from huggingface_hub import ModelCard, ModelCardData
 
 from morphstream.artifact import vocabulary
-from morphstream.artifact.manifest import ArchivesManifest, ModelEntry, ModelsManifest
+from morphstream.artifact.listings import ArchivesManifest, ModelEntry, ModelsManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import archive_path
 from stages.files import CACHES

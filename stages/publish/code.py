@@ -9,7 +9,7 @@ from pathlib import Path
 from morphstream.artifact import vocabulary
 from morphstream.artifact.archive import describe, pack, unpack
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.artifact.manifest import ArchiveEntry
+from morphstream.artifact.listings import ArchiveEntry
 from stages.files import BUILD
 from stages.pack import THREADS, check_zstandard
 from stages.params import ArchiveOptions

@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError, MorphstreamError
-from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
+from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
+from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.vocabulary import archive_path
 from stages.adopt import KINDS
 from stages.files import BUILD, CACHES

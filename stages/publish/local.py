@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, EngineManifest, ModelsManifest
+from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelsManifest
+from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
 from stages.files import BUILD, CACHES, MANIFESTS
 from stages.index import described

@@ -8,7 +8,8 @@ from collections.abc import Collection
 
 from morphstream.artifact import fields
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.manifest import ArchivesManifest, EngineFile, EngineManifest, ModelsManifest
+from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
+from morphstream.artifact.manifest import EngineFile, EngineManifest
 
 
 def merge_models(published: bytes | None, ours: ModelsManifest, dropped: Collection[str] = ()) -> str:

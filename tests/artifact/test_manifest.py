@@ -20,14 +20,8 @@ from morphstream.artifact import vocabulary
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.fields import SHA256, Form
-from morphstream.artifact.manifest import (
-    ArchiveEntry,
-    ArchivesManifest,
-    EngineFile,
-    EngineManifest,
-    ModelEntry,
-    ModelsManifest,
-)
+from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelEntry, ModelsManifest
+from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import KEY_LIBRARIES, CacheKey
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "manifests"

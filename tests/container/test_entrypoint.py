@@ -12,8 +12,8 @@ import pytest
 
 from morphstream.artifact.digest import Digest
 from morphstream.store.store import Store
-from tests.container.conftest import CODE, ENTRYPOINT, TOOLS, Container, publish_code, release_of, steps_of
-from tests.store.conftest import replace_entry
+from tests.container.conftest import ENTRYPOINT, TOOLS, Container, steps_of
+from tests.layouts import CODE, publish_code, release_of, replace_entry
 
 READ_ONLY = """
 while read -r _ place kind _; do

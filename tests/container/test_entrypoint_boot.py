@@ -3,12 +3,12 @@
 import shutil
 from pathlib import Path
 
-from morphstream.store.report import BootReport
+from morphstream.boot.report import BootReport
 from morphstream.store.store import Store
-from tests.container.conftest import CODE, Container, steps_of
+from tests.container.conftest import Container, steps_of
+from tests.layouts import CODE, CPU
 from tests.loopback.server import READ_TOKEN, Hub
-from tests.store.conftest import CPU
-from tests.store.hub.answering import put
+from tests.source.hub.answering import put
 
 
 def fallbacks_of(container: Container) -> tuple[str, ...]:

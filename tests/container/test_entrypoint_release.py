@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from morphstream.store.deploy import deploy
-from morphstream.store.source import LocalSource
-from tests.container.conftest import CODE, TOOLS, Container, publish_code, steps_of
+from morphstream.deploy.deploy import deploy
+from morphstream.source.folder import FolderSource
+from tests.container.conftest import TOOLS, Container, steps_of
+from tests.layouts import CODE, publish_code
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def deploy_others(container: Container, code: Path) -> Path:
     before = (container.app / "current").resolve()
     for text in ("two", "three"):
         publish_code(code, text)
-        deploy("develop", container.app, [LocalSource(code)])
+        deploy("develop", container.app, [FolderSource(code)])
     return before
 
 
@@ -41,7 +42,7 @@ def test_a_worker_keeps_its_release_while_others_deploy_until_it_ends(container:
         (container.folder / "go").touch()
         assert process.communicate(timeout=30)[0] == f"{release}/code/app/late.py\n"
     assert release.exists()
-    deploy("develop", container.app, [LocalSource(code)])
+    deploy("develop", container.app, [FolderSource(code)])
     assert not release.exists()
 
 
@@ -52,7 +53,7 @@ def test_a_worker_that_is_killed_holds_its_release_no_more(container: Container,
         assert release.exists()
         process.kill()
         process.wait(30)
-        deploy("develop", container.app, [LocalSource(code)])
+        deploy("develop", container.app, [FolderSource(code)])
         assert not release.exists()
 
 

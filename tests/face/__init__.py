@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from morphstream.face.detect import STRIDES
-from morphstream.face.types import Face, Frame, Identity
+from morphstream.face.types import Face, Identity
+from morphstream.frame import Frame
 from morphstream.session.session import Array
 from tests.kit import POINTS5, astronaut
 

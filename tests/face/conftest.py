@@ -10,7 +10,8 @@ import pytest
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.embed import DirectArcFace
 from morphstream.face.swapper import FaceSwapper
-from morphstream.face.types import Face, Frame
+from morphstream.face.types import Face
+from morphstream.frame import Frame
 from morphstream.session.load import open_session
 from morphstream.session.onnxruntime import OnnxRuntimeSession
 from morphstream.session.session import Session

@@ -9,7 +9,8 @@ import pytest
 
 from morphstream.artifact.errors import SessionError
 from morphstream.face.detect import STRIDES, DirectSCRFD
-from morphstream.face.types import Face, Frame
+from morphstream.face.types import Face
+from morphstream.frame import Frame
 from morphstream.session.onnxruntime import OnnxRuntimeSession
 from morphstream.session.session import Array
 from tests.face import ASTRONAUT, CANVAS, Detection, PlayedSession, near, noise, scrfd_outputs

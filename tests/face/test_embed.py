@@ -7,7 +7,8 @@ from morphstream.artifact.errors import SessionError
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.embed import SIDE, DirectArcFace
 from morphstream.face.geometry import ARCFACE_112_V2, align, cut_crop
-from morphstream.face.types import Face, Frame, Identity
+from morphstream.face.types import Face, Identity
+from morphstream.frame import Frame
 from tests.face import ASTRONAUT, PlayedSession, enlarged, identity_of
 
 

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from morphstream.face.geometry import ARCFACE_112_V2, ARCFACE_128, align, cut_crop, paste_back
-from morphstream.face.types import Affine, Frame, Points
+from morphstream.face.types import Affine, Points
+from morphstream.frame import Frame
 from tests.face import noise, waves
 
 SIDE = 64

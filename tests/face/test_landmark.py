@@ -7,7 +7,8 @@ import pytest
 
 from morphstream.face.geometry import FFHQ_512, align, cut_crop, transform
 from morphstream.face.landmark import DirectFan685, Landmark68Detector, points5_of
-from morphstream.face.types import Face, Frame, Points
+from morphstream.face.types import Face, Points
+from morphstream.frame import Frame
 from morphstream.session.session import Array, Session
 from stages.kit.mean_face import points68
 from tests.face import ASTRONAUT, PlayedSession, noise

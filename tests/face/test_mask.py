@@ -10,7 +10,8 @@ import pytest
 
 from morphstream.face.geometry import ARCFACE_128, align, cut_crop
 from morphstream.face.mask import FACE_REGIONS, REGIONS, Masks, Occluder, Parser, box_mask, select_regions, soften
-from morphstream.face.types import Crop, Frame, Mask
+from morphstream.face.types import Crop, Mask
+from morphstream.frame import Frame
 from morphstream.session.load import open_session
 from morphstream.session.session import Session
 from morphstream.store.store import Store

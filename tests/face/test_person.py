@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from morphstream.face.person import PersonDetector
-from morphstream.face.types import Frame
+from morphstream.frame import Frame
 from morphstream.session.session import Array, Session
 from tests.face import ASTRONAUT, PlayedSession, noise
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from morphstream.face.geometry import cut_crop, paste_back
 from morphstream.face.swapper import FaceSwapper
-from morphstream.face.types import Affine, Crop, Face, Frame, Mask
+from morphstream.face.types import Affine, Crop, Face, Mask
+from morphstream.frame import Frame
 from tests.face import CANVAS, PlayedSession, identity_of, noise, scrfd_outputs
 
 LEVELS = 3

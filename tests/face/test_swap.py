@@ -8,7 +8,7 @@ from morphstream.artifact.errors import SessionError
 from morphstream.face.geometry import align, cut_crop
 from morphstream.face.mask import own_mask
 from morphstream.face.swap import TEMPLATE, Swapper, join_phases, split_phases
-from morphstream.face.types import Frame
+from morphstream.frame import Frame
 from morphstream.session.load import load_emap, open_session
 from morphstream.session.session import Array
 from morphstream.store.store import Store

@@ -14,9 +14,10 @@ from morphstream.face.geometry import align
 from morphstream.face.mask import FACE_REGIONS, REGIONS, Masks
 from morphstream.face.swap import TEMPLATE
 from morphstream.face.swapper import FaceSwapper, Landmarker
-from morphstream.face.types import Face, Frame, Identity
+from morphstream.face.types import Face, Identity
+from morphstream.frame import Frame
+from morphstream.machine.probe import Machine
 from morphstream.session.session import Array, Session
-from morphstream.store.machine import Machine
 from morphstream.store.store import CURRENT, Store
 from stages.kit.mean_face import outline, place
 from stages.kit.swapper import emap

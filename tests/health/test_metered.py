@@ -8,7 +8,8 @@ import pytest
 from morphstream.artifact.errors import SessionError
 from morphstream.face.mask import Masks
 from morphstream.face.swapper import FaceSwapper
-from morphstream.face.types import Face, Frame, Identity
+from morphstream.face.types import Face, Identity
+from morphstream.frame import Frame
 from morphstream.health.metered import Metered, Swaps
 from morphstream.health.metrics import Metrics
 from morphstream.store.store import Store

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from morphstream.artifact.target import CacheKey
+from morphstream.boot.boot import BootReport, BootStep
 from morphstream.health.metrics import BUCKETS, MOST_VALUES, OTHER, Metrics
-from morphstream.store.boot import BootReport, BootStep
 from tests.health import number, read_text
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from morphstream.__main__ import main
 from morphstream.artifact.target import CacheKey
+from morphstream.boot.report import BootReport, BootStep
 from morphstream.health.metrics import Metrics
 from morphstream.health.server import HealthServer
-from morphstream.store.report import BootReport, BootStep
 from morphstream.store.store import Store
 from tests.health import number
 

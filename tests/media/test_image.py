@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from morphstream.artifact.errors import ImageError
-from morphstream.face.types import Frame, check_frame
+from morphstream.frame import Frame, check_frame
 from morphstream.media.image import FORMATS, check_output, read_image, write_image
 from tests.face import noise, waves
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from morphstream.store.machine import probe_bfloat16
+from morphstream.machine.probe import probe_bfloat16
 from stages.kit import kit_model
 from stages.params import Params, load_params
 

@@ -13,7 +13,7 @@ import pytest
 
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.manifest import EngineManifest
-from morphstream.store.source import LocalSource
+from morphstream.source.folder import FolderSource
 from stages.files import BUILD
 from tests.loopback.repository import Large
 from tests.loopback.repository import Repository as Served
@@ -106,7 +106,7 @@ def test_a_read_only_checkout_without_git_builds_what_the_pipeline_does(
     cache = f"trt_cache/{CACHES[target]}"
     built = {f"{cache}/{name}": data for name, data in by_the_pipeline(piped, target).items()}
     assert files_in(tmp_path / "new/folder") == built
-    assert LocalSource(tmp_path / "new/folder").read(f"{cache}/manifest.json") == built[f"{cache}/manifest.json"]
+    assert FolderSource(tmp_path / "new/folder").read(f"{cache}/manifest.json") == built[f"{cache}/manifest.json"]
     assert [line.split()[0] for line in sorted(lines)] == [CORE, "models:", PERSON]
     assert [line.partition("(")[2] for line in lines[1:]] == ["1 of 2)", "2 of 2)"]
 

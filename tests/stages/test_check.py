@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 
 from morphstream.artifact.digest import digest_of_file
 from morphstream.artifact.errors import ModelError
-from morphstream.store.machine import Machine, probe_machine
+from morphstream.machine.probe import Machine, probe_machine
 from stages.check import CHECKED, MEASURED, check_comparison, locked, measured, reason_not_executed
 from stages.compile import compile_model
 from stages.files import BUILD, ENGINES, PREPARED

@@ -8,7 +8,8 @@ import pytest
 from morphstream.artifact.archive import describe, pack
 from morphstream.artifact.digest import Digest, digest_of, digest_of_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError
-from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
+from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
+from morphstream.artifact.manifest import EngineManifest
 from stages.files import ARCHIVES, BUILD, CACHES, ENGINES, MANIFESTS
 from stages.index import archives_manifest, described, index_engines, models_manifest
 from stages.pack import MODELS_ARCHIVE, cache_files, model_files, pack_files

@@ -13,8 +13,8 @@ from onnx import helper
 from morphstream.artifact.errors import ModelError
 from morphstream.face.geometry import ARCFACE_128, align
 from morphstream.face.swapper import FaceSwapper
+from morphstream.machine.probe import Machine
 from morphstream.session.provider import PROVIDERS
-from morphstream.store.machine import Machine
 from morphstream.store.store import Store
 from stages.files import ENGINES, PREPARED
 from stages.params import Params

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
+from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
+from morphstream.artifact.manifest import EngineManifest
 from stages.files import BUILD, CACHES
 from stages.hub.client import HubError
 from stages.params import Params

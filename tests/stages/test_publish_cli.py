@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.artifact.manifest import ArchivesManifest
+from morphstream.artifact.listings import ArchivesManifest
 from stages.files import ARCHIVES, BUILD, CACHES
 from stages.params import Params, load_params
 from stages.publish.__main__ import main

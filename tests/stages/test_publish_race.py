@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
+from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
+from morphstream.artifact.manifest import EngineManifest
 from tests.loopback.server import Hub
 from tests.stages import ROOT
 from tests.stages.publications import KEY, NAME, check_complete, engines_of, new_project, texts

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from morphstream.artifact.errors import ModelError, NoEngineError
-from morphstream.store.machine import Machine
+from morphstream.machine.probe import Machine
 from stages.builders import Order, Tensor
 from stages.builders.tensorrt import build, provider_options
 from tests.stages import refusal

@@ -13,9 +13,9 @@ import pytest
 from onnx import helper
 
 from morphstream.artifact.errors import ModelError
+from morphstream.machine.probe import probe_machine
 from morphstream.session.onnxruntime import OnnxRuntimeSession
 from morphstream.session.provider import RTX
-from morphstream.store.machine import probe_machine
 from stages.builders import Order, Tensor
 from stages.builders.tensorrt_rtx import build
 from stages.parity.gpu import run_gpu

@@ -13,16 +13,16 @@ from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import DigestMismatchError, FetchError, ManifestError, NoEngineError
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
+from morphstream.source.folder import FolderSource
 from morphstream.store.install import install_archive
-from morphstream.store.source import LocalSource
 from morphstream.store.store import Installed, Store
-from tests.store.conftest import CPU, FILES, archive_of, packed, publish, read_archives, write_manifest
+from tests.layouts import CPU, FILES, archive_of, packed, publish, read_archives, write_manifest
 
 ARCHIVE = archive_of(CPU)
 
 
 def install(store: Store, layout: Path) -> Installed:
-    assert install_archive(store, ARCHIVE, read_archives(layout).archives[ARCHIVE], LocalSource(layout))
+    assert install_archive(store, ARCHIVE, read_archives(layout).archives[ARCHIVE], FolderSource(layout))
     return store.current()
 
 
@@ -109,7 +109,7 @@ def test_an_altered_byte_is_found_by_its_digest(store: Store, layout: Path, name
 def test_an_archive_without_engines_is_refused(store: Store, layout: Path) -> None:
     name = "models.tar.zst"
     with pytest.raises(ManifestError, match="expected an engine cache"):
-        install_archive(store, name, read_archives(layout).archives[name], LocalSource(layout))
+        install_archive(store, name, read_archives(layout).archives[name], FolderSource(layout))
 
 
 def _no_digest(manifest: EngineManifest) -> EngineManifest:
@@ -148,7 +148,7 @@ def test_a_manifest_that_contradicts_the_archives_entry_is_refused(
     write_manifest(layout / "trt_cache" / CPU, contradict(before.manifest))
     entry = packed(layout, ARCHIVE, CPU, [*FILES, "manifest.json"])
     with pytest.raises(ManifestError, match=expected):
-        install_archive(store, ARCHIVE, entry, LocalSource(layout))
+        install_archive(store, ARCHIVE, entry, FolderSource(layout))
     assert store.current() == before
     store.verify()
 
@@ -157,7 +157,7 @@ def test_a_manifest_that_contradicts_the_archives_entry_is_refused(
 class Witness:
     """A source that looks at the store while it is read."""
 
-    layout: LocalSource
+    layout: FolderSource
     store: Store
     seen: Installed | None = None
 
@@ -174,7 +174,7 @@ class Witness:
 def test_the_old_cache_serves_until_the_new_one_is_complete(store: Store, layout: Path) -> None:
     before = install(store, layout)
     publish(layout, CPU, build=1)
-    witness = Witness(LocalSource(layout), store)
+    witness = Witness(FolderSource(layout), store)
     entry = read_archives(layout).archives[ARCHIVE]
     assert install_archive(store, ARCHIVE, entry, witness)
     assert witness.seen == before

@@ -20,18 +20,18 @@ import pytest
 from bench.kill_boot import kill_boots
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import NoEngineError
+from morphstream.boot.boot import boot
 from morphstream.face.mask import Masks
 from morphstream.face.swapper import FaceSwapper
-from morphstream.store.boot import boot
+from morphstream.source.folder import FolderSource
 from morphstream.store.install import install_archive
-from morphstream.store.source import LocalSource
 from morphstream.store.store import Store
 from morphstream.store.volume import alone, shared
 from stages.photos import astronaut
-from tests.store.conftest import CPU, MACHINE, archive_of, publish, read_archives
+from tests.layouts import CPU, MACHINE, archive_of, publish, read_archives
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["morphstream.store.boot", "tests.store.conftest"])
+FORKS.set_forkserver_preload(["morphstream.boot.boot", "tests.layouts"])
 ARCHIVE = archive_of(CPU)
 
 
@@ -101,12 +101,12 @@ def test_who_has_waited_for_another_finds_what_that_one_put_there(
             if f"waiting for process {os.getpid()}" in record.getMessage():
                 waits.set()
 
-    class Slow(LocalSource):
+    class Slow(FolderSource):
         """A source that gives an archive when someone else waits for it."""
 
         def open(self, path: str) -> BinaryIO:
             """Have another one boot, and open an archive."""
-            others.append(pool.submit(install_archive, store, ARCHIVE, entry, LocalSource(Path("nowhere"))))
+            others.append(pool.submit(install_archive, store, ARCHIVE, entry, FolderSource(Path("nowhere"))))
             assert waits.wait(60)
             return super().open(path)
 
@@ -183,7 +183,7 @@ def test_a_step_back_to_what_is_still_held_reads_no_archive(store: Store, layout
     with store.hold() as before:
         inode = before.folder.stat().st_ino
         update(store, layout, 1)
-        assert install_archive(store, ARCHIVE, entry, LocalSource(Path("nowhere")))
+        assert install_archive(store, ARCHIVE, entry, FolderSource(Path("nowhere")))
         assert store.current() == before
         assert before.folder.stat().st_ino == inode
     assert folders_of(store) == {before.folder}
@@ -265,14 +265,14 @@ def test_who_waits_too_long_says_for_whom_and_what_to_do(store: Store, layout: P
         locked(store.path / ".lock", "process 7 on here\n"),
         pytest.raises(TimeoutError, match=f"^store {store.path}: {expected}$"),
     ):
-        install_archive(hasty, ARCHIVE, entry, LocalSource(layout))
-    assert install_archive(hasty, ARCHIVE, entry, LocalSource(layout))
+        install_archive(hasty, ARCHIVE, entry, FolderSource(layout))
+    assert install_archive(hasty, ARCHIVE, entry, FolderSource(layout))
 
 
 def test_the_lock_names_its_process_while_it_is_taken(store: Store, layout: Path) -> None:
     seen = []
 
-    class Witness(LocalSource):
+    class Witness(FolderSource):
         """A source that reads the lock's file."""
 
         def open(self, path: str) -> BinaryIO:

@@ -14,17 +14,17 @@ from typing import BinaryIO
 import pytest
 
 from morphstream.artifact.errors import DigestMismatchError, FetchError, NoEngineError
+from morphstream.source.folder import FolderSource
 from morphstream.store.install import install_archive
-from morphstream.store.source import LocalSource
 from morphstream.store.store import Installed, Store
-from tests.store.conftest import CPU, archive_of, publish, read_archives
+from tests.layouts import CPU, archive_of, publish, read_archives
 
 FORKS = multiprocessing.get_context("forkserver")
 ARCHIVE = archive_of(CPU)
 
 
 def install(store: Store, layout: Path) -> Installed:
-    assert install_archive(store, ARCHIVE, read_archives(layout).archives[ARCHIVE], LocalSource(layout))
+    assert install_archive(store, ARCHIVE, read_archives(layout).archives[ARCHIVE], FolderSource(layout))
     return store.current()
 
 
@@ -245,7 +245,7 @@ def test_a_source_that_breaks_off_is_the_sources_fault(store: Store, layout: Pat
             """Fail."""
             raise OSError(errno.EIO, f"{os.strerror(errno.EIO)}, {size}")
 
-    class Breaking(LocalSource):
+    class Breaking(FolderSource):
         """A source whose archives can't be read."""
 
         def open(self, path: str) -> BinaryIO:

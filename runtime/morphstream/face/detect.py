@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from morphstream.artifact.errors import SessionError
 from morphstream.face.boxes import not_covered
-from morphstream.face.types import Face, Frame, check_frame
+from morphstream.face.types import Face
+from morphstream.frame import Frame, check_frame
 from morphstream.session.session import Array, Session
 
 STRIDES = (8, 16, 32)

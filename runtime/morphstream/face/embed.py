@@ -6,7 +6,8 @@ import numpy as np
 
 from morphstream.artifact.errors import SessionError
 from morphstream.face.geometry import ARCFACE_112_V2, cut_crops
-from morphstream.face.types import Face, Frame, Identity, check_frame
+from morphstream.face.types import Face, Identity
+from morphstream.frame import Frame, check_frame
 from morphstream.session.session import Session
 
 SIDE = 112

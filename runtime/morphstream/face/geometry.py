@@ -8,7 +8,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from morphstream.face.types import Affine, Crop, Frame, Layer, Mask, Points
+from morphstream.face.types import Affine, Crop, Layer, Mask, Points
+from morphstream.frame import Frame
 
 Each = Callable[[Callable[[int], object], Iterable[int]], Iterable[object]]
 

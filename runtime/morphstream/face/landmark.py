@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from morphstream.face.geometry import FFHQ_512, align, cut_crop, transform
-from morphstream.face.types import Affine, Crop, Face, Frame, Points, check_frame
+from morphstream.face.types import Affine, Crop, Face, Points
+from morphstream.frame import Frame, check_frame
 from morphstream.session.session import Session
 
 _GRID = 64  # what 2dfan4 counts in

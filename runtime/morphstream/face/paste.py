@@ -12,7 +12,8 @@ import numpy as np
 
 from morphstream.face.geometry import Warped, layer_of, put, rectangle_of, warp_in
 from morphstream.face.mask import Masks, Occluder, Parser, box_mask, own_mask, select_regions, soften
-from morphstream.face.types import Affine, Crop, Frame, Mask
+from morphstream.face.types import Affine, Crop, Mask
+from morphstream.frame import Frame
 from morphstream.session.session import Session
 
 T = TypeVar("T")

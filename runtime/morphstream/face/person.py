@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 
 from morphstream.face.boxes import not_covered
-from morphstream.face.types import Frame, Person, check_frame
+from morphstream.face.types import Person
+from morphstream.frame import Frame, check_frame
 from morphstream.session.session import Session
 
 _GREY = 114  # beside the frame, and the next: Ultralytics, LetterBox and non_max_suppression

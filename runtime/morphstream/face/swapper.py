@@ -21,10 +21,11 @@ from morphstream.face.mask import Masks, box_mask
 from morphstream.face.paste import Paster, carry
 from morphstream.face.restore import Restorer
 from morphstream.face.swap import TEMPLATE, Swapper
-from morphstream.face.types import Affine, Face, Frame, Identity, Mask, Points, check_frame
+from morphstream.face.types import Affine, Face, Identity, Mask, Points
+from morphstream.frame import Frame, check_frame
+from morphstream.machine.probe import Machine, probe_machine
 from morphstream.session.load import Engines, load_emap, usable_cores
 from morphstream.session.session import Session
-from morphstream.store.machine import Machine, probe_machine
 from morphstream.store.store import Store
 
 DETECTOR, EMBEDDER = "det_10g", "w600k_r50"

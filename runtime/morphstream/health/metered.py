@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from morphstream.face.mask import Masks
-from morphstream.face.types import Face, Frame, Identity
+from morphstream.face.types import Face, Identity
+from morphstream.frame import Frame
 from morphstream.health.metrics import Metrics
 
 

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Literal
 
-from morphstream.store.boot import BootReport
+from morphstream.boot.boot import BootReport
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # A histogram, not a summary: its memory is fixed and its counts of many processes add up, so that any quantile over

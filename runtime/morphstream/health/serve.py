@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from morphstream.artifact.errors import MorphstreamError
+from morphstream.boot.report import BootReport
 from morphstream.health.metrics import Metrics
 from morphstream.health.server import HealthServer
-from morphstream.store.report import BootReport
 
 GRACE_S = 5.0  # for engines to close, or to open so far that they can be; containers are given 10 s
 _TOLD_BY = {signal.SIGTERM, signal.SIGINT}

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from morphstream.artifact.errors import ImageError
-from morphstream.face.types import Frame
+from morphstream.frame import Frame
 from morphstream.media.provenance import xmp
 
 FORMATS = (".png", ".jpg", ".jpeg", ".webp")

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from morphstream.artifact.errors import SessionError
+from morphstream.machine.probe import Machine
+from morphstream.machine.select import check_usable
 from morphstream.session.session import Session
-from morphstream.store.machine import Machine
-from morphstream.store.select import check_usable
 from morphstream.store.store import Installed, Store
 
 

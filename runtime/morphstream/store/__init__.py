@@ -1,4 +1,1 @@
-"""From published archives to verified engines on this machine: probe, select, fetch, keep.
-
-Imports `morphstream.artifact` and the standard library only, and the GPU driver's binding when it probes.
-"""
+"""Where verified engines are kept on this machine: generations, of which one is current."""

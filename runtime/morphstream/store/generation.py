@@ -7,7 +7,8 @@ from pathlib import Path
 from morphstream.artifact import fields
 from morphstream.artifact.digest import Digest, verify_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError, NoEngineError
-from morphstream.artifact.manifest import ArchiveEntry, EngineManifest
+from morphstream.artifact.listings import ArchiveEntry
+from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.store.record import Record
 

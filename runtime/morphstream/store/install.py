@@ -5,15 +5,16 @@ from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
-from morphstream.artifact.manifest import ArchiveEntry, EngineManifest
+from morphstream.artifact.listings import ArchiveEntry
+from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import cache_path
+from morphstream.source.fetch import fetch_engines, read_published, unpack_archive
+from morphstream.source.source import Source
+from morphstream.source.transfer import Transfer
 from morphstream.store.change import Change
-from morphstream.store.fetch import fetch_engines, read_published, unpack_archive
 from morphstream.store.generation import MANIFEST, check_cache, files_of
-from morphstream.store.source import Source
 from morphstream.store.store import Store
-from morphstream.store.transfer import Transfer
 
 
 def install_archive(

@@ -22,9 +22,9 @@ from typing import cast
 
 from morphstream.artifact.digest import Digest, verify_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError
+from morphstream.source.progress import progress
 from morphstream.store.change import CURRENT, Change
 from morphstream.store.generation import MANIFEST, Installed, load
-from morphstream.store.progress import progress
 from morphstream.store.record import Record
 from morphstream.store.usage import Usage
 from morphstream.store.volume import alone, explained, lacks_locks, shared, sync

@@ -1,0 +1,163 @@
+"""What this machine and its store have, what would be used, what stands in the way, and the command that mends it.
+
+Labels of lines: ``note`` is a warning, or stands in the way of something better; each ``usable     no`` is a fact to
+mend. What is wrong with a machine is `finding`'s, what with a store is told here.
+"""
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError
+from morphstream.artifact.target import CacheKey
+from morphstream.artifact.vocabulary import GROUPS, SWAP_MODEL
+from morphstream.machine.findings import Finding, command_for, findings_of
+from morphstream.machine.probe import Machine
+from morphstream.machine.select import candidates, check_usable
+from morphstream.store.store import CURRENT, Installed, Store
+
+_ON_REQUEST = ("shared", "gfpgan")  # groups that a store may do without
+_SWAP_GROUPS = {group for group in GROUPS if group.startswith(("inswapper_", "hyperswap_"))}
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What a doctor found.
+
+    Attributes:
+        lines: To be read by a person, one after the other.
+        is_usable: Faces can be swapped here and now, be it on the CPU of a machine with GPUs.
+    """
+
+    lines: tuple[str, ...]
+    is_usable: bool
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def diagnose(store: Store, machine: Machine) -> Diagnosis:
+    """Look at a machine and a store, every digest computed again; changes nothing."""
+    findings = findings_of(machine)
+    stopped = {builder for finding in findings for builder in finding.stops}
+    best = candidates(machine)
+    able = [key for key in best if key.builder not in stopped]
+    installed, lines, faults = None, _lines_of_machine(machine), list[str]()
+    try:
+        installed = store.current()
+        lines += _lines_of_store(store, installed)
+        store.verify()
+        faults += _faults(store, installed, machine)
+    except (MorphstreamError, OSError) as error:
+        faults.append(_explained(error, store))
+    key = installed.cache_key if installed else None
+    faults += [finding.text for finding in findings if key and key.builder in finding.stops]
+    notes = [finding.text for finding in findings if finding.text not in faults and _is_told(finding, best)]
+    if not faults and key and able and _device(key) == "the CPU" != _device(able[0]):
+        remedy = f"if such an archive is published, run: {_command(store, 'boot --update')}"
+        notes.append(f"store: expected {able[0]}, the best for this machine, seen {key}; {remedy}")
+    lines.append(f"would use  {_choice(store, None if faults else key, able)}")
+    lines += [f"note       {note}" for note in notes]
+    has_gpu = bool(machine.gpu_archs or machine.driver_files)
+    on_cpu = ", on the CPU" if has_gpu and key and key.builder == "openvino" else ""
+    lines += [f"usable     no: {fault}" for fault in faults] or [f"usable     yes{on_cpu}"]
+    return Diagnosis(tuple(lines), is_usable=not faults)
+
+
+def _lines_of_machine(machine: Machine) -> list[str]:
+    gpus = f"{', '.join(machine.gpu_archs)}, driver {machine.driver}" if machine.gpu_archs else "none"
+    reason = f" ({machine.no_gpu})" if machine.no_gpu else ""
+    cuda = f"up to {machine.driver_cuda or 'an unknown version'} by the driver, libraries for {machine.cuda or 'none'}"
+    libraries = ", ".join(f"{library} {version}" for library, version in machine.libraries.items())
+    return [
+        f"machine    {machine.arch}{' with bfloat16' if machine.has_bfloat16 else ''}",
+        f"gpus       {gpus}{reason}",
+        *([f"cuda       {cuda}"] if machine.gpu_archs else []),
+        f"libraries  {libraries or 'none'}",
+    ]
+
+
+def _lines_of_store(store: Store, installed: Installed) -> list[str]:
+    sizes = [digest.bytes for digest in installed.digests.values()]
+    total = f"{len(sizes)} files, {sum(sizes) / 2**20:.1f} MiB"
+    lines = [f"store      {store.path}: {installed.cache_key} from {installed.archive}, {total}"]
+    held: dict[str, list[str]] = {group: [] for group in GROUPS}
+    for model, group in installed.models.items():
+        held[group].append(model)
+    lines += [f"  {group}: {', '.join(models)}" for group, models in held.items() if models]
+    missing = [group for group, models in held.items() if not models and group not in _ON_REQUEST]
+    remedy = f"; for these run: {_completing(store, installed, missing)}" if missing else ""
+    return [*lines, f"missing    {', '.join(missing) or 'nothing'}{remedy}"]
+
+
+def _choice(store: Store, used: CacheKey | None, able: Sequence[CacheKey]) -> str:
+    """Say which engines are used, from where and on what, and which would be next."""
+    others = [f"{key} on {_device(key)}" for key in able if key != used]
+    if used:
+        return f"{used} from {store.path} on {_device(used)}; second best: {next(iter(others), 'none')}"
+    best = " or else ".join(others[:2])
+    return f"nothing from {store.path}; the best for this machine: {best or 'none'}"
+
+
+def _device(key: CacheKey) -> str:
+    if key.builder == "openvino":
+        return "the CPU"
+    return "the GPU" if key.arch == "portable" else f"the GPU {key.arch}"
+
+
+def _is_told(finding: Finding, best: Sequence[CacheKey]) -> bool:
+    """Tell whether a finding is a warning, or about the builder that the machine would use first."""
+    return not finding.stops or (bool(best) and best[0].builder in finding.stops)
+
+
+def _faults(store: Store, installed: Installed, machine: Machine) -> Iterator[str]:
+    """Return why a whole store can't be used here."""
+    try:
+        check_usable(installed.cache_key, machine)
+    except NoEngineError as error:
+        fault, boot = str(error).partition("; ")[0], _command(store, "boot")
+        installing = command_for(installed.cache_key, machine)
+        yield f"{fault}; run: {installing}; or boot for this machine: {boot}" if installing else f"{error}: {boot}"
+    held = set(installed.models.values())
+    if "core" not in held or not held & _SWAP_GROUPS:
+        seen = ", ".join(sorted(held)) or "none"
+        missing = [SWAP_MODEL] if "core" in held else ["core"]
+        remedy = _completing(store, installed, missing)
+        yield f"store: expected the group core and a swap model, seen {seen}; run: {remedy}"
+
+
+def _explained(error: MorphstreamError | OSError, store: Store) -> str:
+    """Return what is wrong with a store that can't be read or isn't whole, and what mends it."""
+    cause = error if isinstance(error, DigestMismatchError | OSError) else error.__cause__
+    match cause:
+        case FileNotFoundError() if Path(cause.filename or "").name == CURRENT:
+            return f"store {store.path}: expected engines, seen none; run: {_command(store, 'boot')}"
+        case FileNotFoundError():
+            seen = f"{Path(cause.filename or '').name}: expected a file, seen none"
+        case DigestMismatchError() | ManifestError():
+            seen = str(cause).removesuffix("; fetch or build it again")
+        case OSError(strerror=str(text)) if text.startswith("store "):  # as the store explains it
+            return text
+        case OSError(strerror=str()):
+            at = f" of {cause.filename}" if cause.filename else ""
+            remedy = f"mount it again or let this user read it: chmod -R a+rX {shlex.quote(str(store.path))}"
+            return f"store {store.path}: expected files to read, seen {cause.strerror}{at}; {remedy}"
+        case _:
+            return str(error)
+    return f"store {store.path} is damaged: {seen}; run: {_command(store, 'boot --verify')}"
+
+
+def _command(store: Store, words: str) -> str:
+    """Return a command for a store, which is named where the command wouldn't take it of itself."""
+    is_default = store.path == Path(os.environ.get("MORPHSTREAM_STORE") or "store")
+    return f"morphstream {words}" if is_default else f"morphstream {words} --store {shlex.quote(str(store.path))}"
+
+
+def _completing(store: Store, installed: Installed, missing: Sequence[str]) -> str:
+    """Return the command that brings groups into a store: they are published, unless all that is was taken."""
+    if installed.is_whole and not installed.added:  # what is added may have evicted some
+        return f"dvc repro && {_command(store, 'boot --update')}"
+    is_swap = _SWAP_GROUPS.issuperset(missing)  # a group is named as its swap model is
+    return _command(store, f"download {' '.join(missing)}" if is_swap else "boot --update")

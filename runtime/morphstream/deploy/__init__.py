@@ -1,0 +1,1 @@
+"""Deployed code: verified, checked, and switched to in one step."""

@@ -1,0 +1,1 @@
+"""What this machine is, which engines it can run, and what stands in their way."""

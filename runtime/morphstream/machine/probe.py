@@ -1,0 +1,223 @@
+"""What this machine is and has; which engines follow from it is `select`'s, and what stands in their way `finding`'s.
+
+No library that runs engines is loaded: versions are those of packages, or in the names of files. A machine whose driver
+shows no GPU isn't searched for libraries that only GPUs need.
+"""
+
+import platform
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from morphstream.machine.libraries import find_libraries
+
+NO_BINDING = "nvidia-ml-py is not installed"  # why no GPUs are seen, where the driver wasn't asked
+_ARCHS = {"amd64": "x86_64", "arm64": "aarch64"}  # as Windows and macOS say it
+_CPUINFO = Path("/proc/cpuinfo")
+_BFLOAT16 = {"avx512_bf16", "amx_bf16"}  # the kernel's names of the instructions, of which one is enough
+_RELEASE = re.compile(r"[0-9]+(\.[0-9]+)+")  # of a version such as 1.24.4.dev1+cu12
+
+# The packages that bring a library, the one that decides first.
+_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "openvino": ("openvino",),
+    "onnxruntime": ("onnxruntime-gpu", "onnxruntime"),
+    "tensorrt_rtx": ("tensorrt-rtx-cu12-libs", "tensorrt-rtx-cu13-libs"),
+    "tensorrt": ("tensorrt", "tensorrt-cu12", "tensorrt-cu13"),
+}
+RTX_PROVIDER = (
+    "onnxruntime-ep-nv-tensorrt-rtx-cu12"  # opens engines of TensorRT for RTX; carries a TensorRT for RTX of its own
+)
+_RTX_LIBRARY = re.compile(rf"libtensorrt_rtx\.so\.({_RELEASE.pattern})")
+_CUDA_PACKAGES = ("nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime")  # nvidia-cuda-runtime-cu13 is empty
+_CUDA_MAJOR = re.compile(r".*-cu([0-9]{2})(-libs)?")  # of what a package was built for
+_DRIVER_FILES = ("dev/nvidiactl", "dev/nvidia0", "dev/dxg", "proc/driver/nvidia/version")  # dxg is WSL's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What decides which engines a machine can run.
+
+    Attributes:
+        arch: Of its CPU: ``x86_64``, ``aarch64``, or what else the system calls it.
+        gpu_archs: Of its GPUs, such as ``sm89``, each once, in the driver's order.
+        libraries: Version of each library that runs engines, in digits and dots, by library.
+        driver: Version of the GPU driver; None where it can't be asked.
+        no_gpu: Why there are no GPUs, in a few words; empty where there are.
+        has_bfloat16: The CPU calculates in bfloat16, with instructions for it.
+        driver_cuda: Highest CUDA that the driver runs, such as ``12.9``; None where it can't be asked.
+        cuda: CUDA that the libraries here bring or need, ``12.0`` where only ``12`` is known; None where nothing is.
+        packages: Those that bring the libraries, by the names that pip takes; empty where none is known.
+        driver_files: Paths that a GPU driver makes, where no GPU is seen; in a container they may be the host's.
+
+    Raises:
+        ValueError: A version is not of that form.
+    """
+
+    arch: str
+    gpu_archs: tuple[str, ...]
+    libraries: Mapping[str, str]
+    driver: str | None = None
+    no_gpu: str = ""
+    has_bfloat16: bool = False
+    driver_cuda: str | None = None
+    cuda: str | None = None
+    packages: tuple[str, ...] = ()
+    driver_files: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for library, version in self.libraries.items():
+            if not _RELEASE.fullmatch(version):
+                raise ValueError(f"expected a version of {library} such as 1.24.4, seen {version!r}")
+
+
+def probe_machine() -> Machine:
+    """Ask the system, the GPU driver and the installed packages; loads none of the libraries."""
+    name = platform.machine().lower()
+    gpus, packages = probe_gpus(_nvml()), _packages()
+    libraries, cuda = _libraries_of(packages), None
+    if gpus.archs:
+        cuda = probe_cuda(packages)
+        found = find_libraries({"tensorrt", "tensorrt_rtx", "cuda"} - libraries.keys() - ({"cuda"} if cuda else set()))
+        cuda = found.pop("cuda", cuda)
+        libraries |= found
+    return Machine(
+        arch=_ARCHS.get(name, name),
+        gpu_archs=gpus.archs,
+        libraries=libraries,
+        driver=gpus.driver,
+        no_gpu=gpus.reason,
+        has_bfloat16=probe_bfloat16(),
+        driver_cuda=gpus.cuda,
+        cuda=cuda,
+        packages=tuple(packages),
+        driver_files=() if gpus.archs else probe_driver_files(),
+    )
+
+
+def probe_bfloat16(cpuinfo: Path = _CPUINFO) -> bool:
+    """Return whether the CPU has instructions for bfloat16, as Linux says it; False where it says nothing.
+
+    OpenVINO takes CPUs with AVX-512 alone too, and only simulates there what the others calculate.
+
+    Source: docs.openvino.ai, 2021.4, "Bfloat16 Inference".
+    """
+    try:
+        lines = cpuinfo.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return False
+    flags = next((line.partition(":")[2] for line in lines if line.startswith("flags")), "")
+    return not _BFLOAT16.isdisjoint(flags.split())
+
+
+def probe_driver_files(root: Path = Path("/")) -> tuple[str, ...]:
+    """Return the paths that a GPU driver makes and that are there."""
+    return tuple(f"/{path}" for path in _DRIVER_FILES if (root / path).exists())
+
+
+class Gpus(NamedTuple):
+    """What the GPU driver says, in the words of `Machine`."""
+
+    archs: tuple[str, ...]
+    driver: str | None
+    reason: str
+    cuda: str | None = None
+
+
+def probe_gpus(nvml: Any) -> Gpus:
+    """Ask the GPU driver.
+
+    Args:
+        nvml: The module ``pynvml`` or one like it; None where there is none.
+    """
+    if nvml is None:
+        return Gpus((), None, NO_BINDING)
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError as error:
+        return Gpus((), None, str(error))
+    try:
+        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        capabilities = [nvml.nvmlDeviceGetCudaComputeCapability(handle) for handle in handles]
+        archs = dict.fromkeys(f"sm{major}{minor}" for major, minor in capabilities)
+        reason = "" if archs else "the driver lists none"
+        return Gpus(tuple(archs), nvml.nvmlSystemGetDriverVersion(), reason, _driver_cuda(nvml))
+    except nvml.NVMLError as error:
+        return Gpus((), None, str(error))
+    finally:
+        nvml.nvmlShutdown()
+
+
+def probe_libraries() -> dict[str, str]:
+    """Return the version of each library that runs engines, where a package brings it."""
+    return _libraries_of(_packages())
+
+
+def probe_cuda(packages: Iterable[str]) -> str | None:
+    """Return the CUDA that packages bring or need, in digits and dots; None where they say nothing.
+
+    Args:
+        packages: Those that bring the libraries. Built for ``cu12``, they need ``12.0``: any CUDA of a major version
+            runs what was built for another.
+
+    Source: docs.nvidia.com, "CUDA Compatibility", "Minor Version Compatibility".
+    """
+    exact, other = map(_version_of, _CUDA_PACKAGES)
+    built_for = [match[1] for package in packages if (match := _CUDA_MAJOR.fullmatch(package))]
+    return exact or (f"{min(built_for)}.0" if built_for else other)
+
+
+def _driver_cuda(nvml: Any) -> str | None:
+    """Ask for the highest CUDA that the driver runs: of the library that programs load first, then of the driver.
+
+    Source: docs.nvidia.com, "NVML API Reference Guide", "System Queries"; a number is 1000 * major + 10 * minor.
+    """
+    for ask in (nvml.nvmlSystemGetCudaDriverVersion_v2, nvml.nvmlSystemGetCudaDriverVersion):
+        with suppress(nvml.NVMLError):
+            number = ask()
+            return f"{number // 1000}.{number % 1000 // 10}"
+    return None
+
+
+def _nvml() -> Any:
+    try:
+        import pynvml  # here, so that machines without GPUs need no binding
+    except ImportError:
+        return None
+    return pynvml
+
+
+def _packages() -> dict[str, str]:
+    """Return the version of each installed package that brings a library, in the order in which they decide."""
+    names = [name for packages in _PACKAGES.values() for name in packages]
+    found = {name: _version_of(name) for name in (*names, RTX_PROVIDER)}
+    return {name: version for name, version in found.items() if version}
+
+
+def _libraries_of(packages: Mapping[str, str]) -> dict[str, str]:
+    found = {
+        library: next((packages[name] for name in names if name in packages), None)
+        for library, names in _PACKAGES.items()
+    }
+    if RTX_PROVIDER in packages:
+        found["tensorrt_rtx"] = _bundled_rtx_version() or found["tensorrt_rtx"]
+    return {library: version for library, version in found.items() if version}
+
+
+def _version_of(package: str) -> str | None:
+    for distribution in metadata.distributions(name=package):
+        if release := _RELEASE.match(distribution.version):
+            return release[0]
+    return None
+
+
+def _bundled_rtx_version() -> str | None:
+    """Read the version off the provider's file list: its own version says nothing about it."""
+    for distribution in metadata.distributions(name=RTX_PROVIDER):
+        for file in distribution.files or ():
+            if found := _RTX_LIBRARY.fullmatch(file.name):
+                return found[1]
+    return None

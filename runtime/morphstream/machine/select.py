@@ -1,0 +1,152 @@
+"""Which engine cache a machine uses: pure choosing, from a `Machine` and the published cache keys."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple
+
+from morphstream.artifact.errors import NoEngineError
+from morphstream.artifact.target import ARCH, KEY_LIBRARIES, CacheKey, Target
+from morphstream.machine.probe import Machine
+
+_GPU_BUILDERS = {"rtx": "tensorrt_rtx", "trt": "tensorrt"}  # by the prefix of a target's name, best first
+PORTABLE = "portable"  # an engine for several archs of GPUs
+_CPU_PRECISIONS: Mapping[str, str | None] = {"cpu": None, "cpu-bf16": "bf16"}  # by the target's name
+_SPELLINGS: Mapping[str, str] = {
+    "openvino": "OpenVINO",
+    "onnxruntime": "ONNX Runtime",
+    "tensorrt_rtx": "TensorRT for RTX",
+    "tensorrt": "TensorRT",
+}
+
+
+class _Obstacle(NamedTuple):
+    """A fact that keeps a machine from running an engine."""
+
+    needed: str
+    seen: str
+    remedy: str
+
+
+def candidates(machine: Machine) -> tuple[CacheKey, ...]:
+    """Return the cache keys whose engines the machine can run, best first; none in bfloat16, which is asked for.
+
+    An engine for a GPU's own arch comes before a portable one, which may lack it: opening it tells.
+    """
+    pairs = [(arch, builder) for arch in machine.gpu_archs for builder in _GPU_BUILDERS.values()]
+    pairs += [(PORTABLE, "tensorrt_rtx")] if machine.gpu_archs else []
+    return tuple(
+        Target(arch=arch, builder=builder, toolchain=machine.libraries).cache_key
+        for arch, builder in [*pairs, (machine.arch, "openvino")]
+        if ARCH.fullmatch(arch) and all(library in machine.libraries for _, library in KEY_LIBRARIES[builder])
+    )
+
+
+def select(machine: Machine, published: Iterable[CacheKey], target: str) -> CacheKey:
+    """Choose one of the published cache keys.
+
+    Args:
+        machine: What the engines should run on.
+        published: What there is to choose from.
+        target: ``auto`` for the best that the machine can run, never in bfloat16; ``cpu``, ``cpu-bf16``, ``rtx-sm89``,
+            ``trt-sm89`` or a cache key for that one, whether the machine can run it or not: images are prepared
+            elsewhere.
+
+    Raises:
+        ValueError: The target is none of these.
+        NoEngineError: None is published that fits; names the fact in which the closest differs.
+    """
+    keys = sorted(published, key=str)
+    if target == "auto":
+        found = [key for key in candidates(machine) if key in keys]
+        if not found:
+            raise _refusal(machine, keys)
+        return found[0]
+    found = _named(machine, keys, target)
+    if not found:
+        seen = ", ".join(map(str, keys)) or "none with engines"
+        raise NoEngineError(f"expected an archive for {target}, seen {seen}; build it or name another")
+    return max(found, key=lambda key: (not _obstacles(key, machine), _version_numbers(key)))
+
+
+def exact(machine: Machine, target: str) -> CacheKey | None:
+    """Return the cache key that a target means on a machine, with its libraries; None where that has them not.
+
+    Args:
+        machine: What the engines should run on.
+        target: As `select` takes it, but ``auto``.
+
+    Raises:
+        ValueError: The target is none of these.
+    """
+    own = candidates(machine)
+    own += tuple(replace(key, precision="bf16") for key in own if key.builder == "openvino")
+    with suppress(ValueError):
+        own += (CacheKey.parse(target),)
+    return next(iter(_named(machine, own, target)), None)
+
+
+def check_usable(key: CacheKey, machine: Machine) -> None:
+    """Check that a machine can run the engines of a cache key.
+
+    Raises:
+        NoEngineError: It can't; names the differing facts.
+    """
+    if obstacles := _obstacles(key, machine):
+        needed, seen, remedy = (" and ".join(facts) for facts in zip(*obstacles, strict=True))
+        raise NoEngineError(f"{key}: expected {needed}, seen {seen}; {remedy}, or boot for this machine")
+
+
+def _named(machine: Machine, keys: Sequence[CacheKey], target: str) -> list[CacheKey]:
+    """Return the keys that a target's name means; several where they differ in versions."""
+    if target in _CPU_PRECISIONS:
+        wanted = (machine.arch, "openvino", _CPU_PRECISIONS[target])
+        return [key for key in keys if (key.arch, key.builder, key.precision) == wanted]
+    prefix, _, arch = target.partition("-")
+    if (builder := _GPU_BUILDERS.get(prefix)) and ARCH.fullmatch(arch):
+        return [key for key in keys if (key.arch, key.builder) == (arch, builder)]
+    try:
+        named = CacheKey.parse(target)
+    except ValueError as error:
+        rule = "auto, cpu, cpu-bf16, rtx-smNN, trt-smNN or a cache key"
+        raise ValueError(f"target: expected {rule}, seen {target!r}; name one of these") from error
+    return [key for key in keys if key == named]
+
+
+def _version_numbers(key: CacheKey) -> list[tuple[int, str]]:
+    """Return what sorts as the numbers of its versions do, of however many digits."""
+    numbers = [number.lstrip("0") for _, version in key.versions for number in version.split(".")]
+    return [(len(number), number) for number in numbers]
+
+
+def _has_arch(key: CacheKey, machine: Machine) -> bool:
+    if key.builder in _GPU_BUILDERS.values():
+        return key.arch in machine.gpu_archs or (key.arch == PORTABLE and bool(machine.gpu_archs))
+    return key.arch == machine.arch
+
+
+def _obstacles(key: CacheKey, machine: Machine) -> list[_Obstacle]:
+    """Return what keeps the machine from running a key: its arch, which nothing mends, its libraries or its CPU."""
+    if not _has_arch(key, machine):
+        seen = ", ".join((machine.arch, *machine.gpu_archs))
+        return [_Obstacle(f"arch {key.arch}", seen, f"use a machine with {key.arch}")]
+    found = []
+    for library, version in key.versions:
+        seen = machine.libraries.get(library, "none")
+        if seen.split(".")[:2] != version.split("."):
+            needed = f"{_SPELLINGS[library]} {version}"
+            found.append(_Obstacle(needed, seen, f"install {library} {version}"))
+    if key.precision == "bf16" and not machine.has_bfloat16:
+        found.append(_Obstacle("a CPU with bfloat16", "one without", "use another machine"))
+    return found
+
+
+def _refusal(machine: Machine, published: Sequence[CacheKey]) -> NoEngineError:
+    expected = f"expected an archive for {next(iter(candidates(machine)), machine.arch)}"
+    keys = [key for key in published if key.precision is None]
+    if not keys:
+        seen = f"{published[0]}, which has to be named" if published else "none with engines"
+        return NoEngineError(f"{expected}, seen {seen}; run `dvc repro`")
+    closest = min(keys, key=lambda key: (not _has_arch(key, machine), len(_obstacles(key, machine))))
+    needed, _, remedy = (" and ".join(facts) for facts in zip(*_obstacles(closest, machine), strict=True))
+    return NoEngineError(f"{expected}, seen {closest} ({needed}); {remedy} or rebuild")

@@ -1,0 +1,154 @@
+"""A repository of the Hub as a source: archives come in ranges over several connections, in order, in one pass.
+
+Conventions, here and in the modules beside this one:
+
+* A branch is resolved to a commit once; everything is read at that commit.
+* A fault that may pass is met again, after a pause, from the byte where it was cut. An answer that contradicts itself
+  or another one is refused at once. Bytes are verified by whoever knows their digest, not here.
+* A token goes to the endpoint alone; no message has one, nor an address' query, which may be a signature.
+
+Source: RFC 9110 for ranges, redirects and Retry-After; huggingface.co/docs/hub/api for paths and X- headers.
+"""
+
+import json
+import os
+import re
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+from urllib.parse import quote
+
+from morphstream.artifact.errors import FetchError
+from morphstream.source.hub.faults import FAULTS, Hub, Patience, Task
+from morphstream.source.hub.line import Line
+from morphstream.source.hub.ranges import RANGE_BYTES, Download
+from morphstream.source.source import SMALL_BYTES_MAX
+
+ENDPOINT = "https://huggingface.co"
+PAUSES_S = (1.0, 2.0, 4.0, 8.0)  # before each further attempt
+
+_REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
+_REVISION = re.compile(r"(?!.*(\.\.|//|[./]$))[A-Za-z0-9_][A-Za-z0-9_./+-]{0,254}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class HubSource:
+    """A published layout in a repository of the Hub; threads may share it.
+
+    Attributes:
+        is_remote: True; a boot asks it only where it has to.
+    """
+
+    is_remote = True
+
+    def __init__(
+        self,
+        repo: str,
+        revision: str = "main",
+        *,
+        endpoint: str | None = None,
+        token: str | None = None,
+        connections: int = 4,
+        range_bytes: int = RANGE_BYTES,
+        timeout_s: float = 30.0,
+        pauses_s: Sequence[float] = PAUSES_S,
+    ) -> None:
+        """Name a repository; nothing is asked yet.
+
+        Args:
+            repo: Such as ``organisation/name``.
+            revision: A branch, a tag or a commit.
+            endpoint: Of the Hub; None for HF_ENDPOINT, else huggingface.co.
+            token: None for HF_TOKEN, else what `hf auth login` left, else none.
+            connections: At once, for a file.
+            range_bytes: Of a file that a request asks for; up to `connections` + 3 are in memory.
+            timeout_s: In which an answer must begin, and 64 KiB of it come.
+            pauses_s: Before each further attempt; the Hub's own wish counts when it is longer.
+
+        Raises:
+            ValueError: One of them has no such form.
+            OSError: The file with the token is there, and can't be read.
+        """
+        if not _REPO.fullmatch(repo):
+            raise ValueError(f"hub: expected a repository as organisation/name, seen {repo!r}")
+        if not _REVISION.fullmatch(revision):
+            raise ValueError(f"hub {repo}: expected a branch, a tag or a commit, seen {revision!r}")
+        if connections < 1 or range_bytes < 1:
+            seen = f"{connections} and {range_bytes}"
+            raise ValueError(f"hub {repo}: expected 1 connection and 1 byte of a range or more, seen {seen}")
+        endpoint = (endpoint or os.environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
+        token = token or _token_of_this_machine()
+        self._repo, self._revision = repo, revision
+        self._connections, self._range_bytes = connections, range_bytes
+        self._hub = Hub(endpoint=endpoint, token=token, timeout_s=timeout_s, pauses_s=tuple(pauses_s))
+        self._commit = revision if _COMMIT.fullmatch(revision) else ""
+        self._lock = threading.Lock()
+
+    def __str__(self) -> str:
+        return f"hub {self._repo}@{self._revision}"
+
+    def read(self, path: str) -> bytes:
+        """Return a small file; raises as `Source` says."""
+        return self._read(f"{self} {path}", self._url_of(path), self._resolve())
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file; raises as `Source` says, and so does reading it."""
+        commit = self._resolve()
+        task = Task(hub=self._hub, what=f"{self} {path}", commit=commit)
+        download = Download(task, self._url_of(path), self._connections, self._range_bytes)
+        try:
+            download.begin()
+        except BaseException:
+            download.close()
+            raise
+        return cast("BinaryIO", download)
+
+    def _url_of(self, path: str) -> str:
+        return f"{self._hub.endpoint}/{self._repo}/resolve/{self._resolve()}/{quote(path)}"
+
+    def _resolve(self) -> str:
+        """Return the commit that everything is read at."""
+        with self._lock:
+            if not self._commit:
+                url = f"{self._hub.endpoint}/api/models/{self._repo}/revision/{quote(self._revision, safe='')}"
+                try:
+                    said = json.loads(self._read(str(self), url, ""))["sha"]
+                except (ValueError, KeyError, TypeError, RecursionError):
+                    said = None
+                if not (isinstance(said, str) and _COMMIT.fullmatch(said)):
+                    raise FetchError(f"{self}: expected its commit, seen an answer without one; see HF_ENDPOINT")
+                self._commit = said
+            return self._commit
+
+    def _read(self, what: str, url: str, commit: str) -> bytes:
+        task = Task(hub=self._hub, what=what, commit=commit)
+        patience, line = Patience(task), Line(task)
+        while True:
+            try:
+                _, _, linked = line.open(url, self._hub.token)
+                if None not in (linked, line.answer.length) and linked != line.answer.length:
+                    raise task.lie(f"{linked} bytes, as was said before", f"{line.answer.length}")
+                return line.read_all(SMALL_BYTES_MAX)
+            except FAULTS as error:
+                patience.wait(error)
+            finally:
+                line.close()
+
+
+def _token_of_this_machine() -> str | None:
+    """Return the token of the environment, or the one that a login left.
+
+    Raises:
+        OSError: It is there, and can't be read.
+    """
+    if token := os.environ.get("HF_TOKEN", "").strip():
+        return token
+    try:
+        home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
+        return (home / "token").read_text("utf-8", "replace").strip() or None
+    except (FileNotFoundError, NotADirectoryError, RuntimeError):  # nobody's home
+        return None
+    except OSError as error:
+        seen = f"{error.strerror} of {error.filename}; set HF_TOKEN, or HF_HOME to another folder"
+        raise OSError(error.errno, f"hub: expected a token, or none, seen {seen}") from error
