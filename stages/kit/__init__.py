@@ -1,6 +1,6 @@
-"""The built-in origin: small deterministic models with the real contracts, a file a role.
+"""The built-in origin: small deterministic models with the inputs and outputs of the real ones, a file per role.
 
-They are stand-ins, not trained networks, but meaningful together: the embedder writes a low-resolution face, the
+They are stand-ins, not trained networks, but they work together: the embedder writes a low-resolution face, the
 swappers read it back, the landmarkers fit a mean face and the masks draw it. Only the detector is trained.
 """
 
@@ -30,11 +30,11 @@ BUILT: Mapping[str, Callable[[], onnx.ModelProto]] = {
 
 
 def kit_model(name: str) -> bytes:
-    """Return a stand-in's ONNX file.
+    """Return the ONNX file of a model of the kit.
 
     Raises:
-        KeyError: The kit has none of that name.
-        FetchError: The detector's package can't be had.
+        KeyError: The kit has no model of that name.
+        FetchError: pip can't download the detector's package.
         DigestMismatchError: The detector isn't the pinned one.
     """
     return detector.det_10g() if name == "det_10g" else BUILT[name]().SerializeToString(deterministic=True)
