@@ -20,9 +20,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     edited = deepcopy(lift_constants(model))
     for i, node in enumerate(edited.graph.node):
-        node.name = (
-            f"{node.op_type}_{i}"  # the conversion needs unique names, which a file may lack
-        )
+        node.name = f"{node.op_type}_{i}"  # the conversion needs unique names, which a file may lack
     _rename(edited.graph)
     operators = [*DEFAULT_OP_BLOCK_LIST, *OPERATORS]
     single = {edited.graph.node[i].name for i in normalisations(edited.graph)}
