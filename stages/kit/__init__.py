@@ -30,11 +30,11 @@ BUILT: Mapping[str, Callable[[], onnx.ModelProto]] = {
 
 
 def kit_model(name: str) -> bytes:
-    """Return the ONNX file of a model of the kit.
+    """Return a stand-in's ONNX file.
 
     Raises:
-        KeyError: The kit has no model of that name.
-        FetchError: pip can't download the detector's package.
+        KeyError: The kit has none of that name.
+        FetchError: The detector's package can't be had.
         DigestMismatchError: The detector isn't the pinned one.
     """
     return detector.det_10g() if name == "det_10g" else BUILT[name]().SerializeToString(deterministic=True)

@@ -1,4 +1,4 @@
-"""The kit's detector: a real SCRFD, from a package that its author published."""
+"""The kit's detector: a real SCRFD, out of a package that its author published."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def det_10g() -> bytes:
     """Return the ONNX file: ``input.1`` (1, 3, 640, 640) to score, bbox and kps of strides 8, 16 and 32.
 
     Raises:
-        FetchError: pip can't download the package.
+        FetchError: The package can't be had.
         DigestMismatchError: The package or the file isn't the pinned one.
     """
     return _member("models/scrfd.onnx", _MODEL)
@@ -30,7 +30,7 @@ def solvay() -> bytes:
     """Return the photo that the package is tested on, a JPEG: the Solvay conference of 1927, 29 faces.
 
     Raises:
-        FetchError: pip can't download the package.
+        FetchError: The package can't be had.
         DigestMismatchError: The package or the file isn't the pinned one.
     """
     return _member("images/solvay_conference_1927.jpg", _PHOTO)
@@ -40,7 +40,7 @@ def package() -> Path:
     """Return the author's source package, downloaded once with the user's own pip settings.
 
     Raises:
-        FetchError: pip can't download the package, or it isn't the pinned one.
+        FetchError: The package can't be had, or isn't the pinned one.
     """
     archive = _CACHE / f"{PACKAGE}-{VERSION}.tar.gz"
     if archive.is_file() and digest_of_file(archive).sha256 == _PACKAGE_SHA256:

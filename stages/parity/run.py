@@ -114,7 +114,7 @@ def compile_openvino(model: "Path | openvino.Model", precision: str) -> "openvin
         ModelError: OpenVINO uses another precision.
         RuntimeError: It can't compile the engine.
     """
-    import openvino  # here, because it loads slowly
+    import openvino  # here, as it takes long to load
 
     config = {"INFERENCE_PRECISION_HINT": HINTS[precision], "INFERENCE_NUM_THREADS": THREADS}
     compiled = openvino.Core().compile_model(model, "CPU", config)
