@@ -1,10 +1,10 @@
-"""Time the host's own work on a 1080p frame, all that isn't an engine, beside the orders of InsightFace and FaceFusion.
+"""Time the host's work on a 1080p frame, without engines, and compare it with InsightFace's and FaceFusion's methods.
 
-Promised, in ms, with OpenCV on two threads: 0.6 to paste a face of 320 pixels; 1.2 and 1.5 for all work on a face at
-128 and 256; 0.4 for a detector's frame; 0.5 for a mask of regions; and 8 faces at once in 0.6 of the time of 8 calls.
+Promised, in ms, with two OpenCV threads: 0.6 to paste a face of 320 pixels; 1.2 and 1.5 for all work on a face at 128
+and 256; 0.4 for a detector's frame; 0.5 for a mask of regions; and 8 faces in one call in 0.6 of the time of 8 calls.
 
-Sessions answer at once, with arrays made before. Sources of the other orders: InsightFace, ``INSwapper.get``;
-FaceFusion, ``face_helper.paste_back``.
+Sessions return prepared arrays at once. Sources of the other methods: InsightFace, ``INSwapper.get``; FaceFusion,
+``face_helper.paste_back``.
 """
 
 import argparse
@@ -40,14 +40,14 @@ _SIDES = {"det_10g": 640, "w600k_r50": 112, "xseg_1": 256, "bisenet_resnet_34": 
 
 
 class Answering:
-    """A session that answers with arrays made before."""
+    """A session that returns prepared arrays."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], answers: Mapping[str, Array]) -> None:
         self.input_shapes = shapes
         self._answers = answers
 
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Return as many rows as are given."""
+        """Return as many prepared rows as the inputs have."""
         rows = len(next(iter(inputs.values())))
         return {name: array[:rows] for name, array in self._answers.items()}
 
@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def works_of() -> dict[str, Callable[[], object]]:
-    """Return what is timed, by name."""
+    """Return the pieces of work to time, by name."""
     random = np.random.default_rng(0)
     frame = random.integers(0, 256, (1080, 1920, 3), np.uint8)
     crop = random.integers(0, 256, (128, 128, 3), np.uint8)
@@ -108,7 +108,7 @@ def works_of() -> dict[str, Callable[[], object]]:
 
 
 def face_of(side: float, x: float, y: float) -> Face:
-    """Return an upright face whose crop is so many pixels wide in the frame, around a place."""
+    """Return an upright face around ``(x, y)``, whose crop is `side` pixels wide in the frame."""
     points = (ARCFACE_128 - 0.5) * side + (x, y)
     return Face(box_xyxy=np.array([x - side / 2, y - side / 2, x + side / 2, y + side / 2]), points5=points, score=1)
 
@@ -135,7 +135,7 @@ def session_of(model: str) -> Answering:
 
 
 def swapper_of(side: int, channels: int) -> FaceSwapper:
-    """Return a swapper of answering sessions with box and occlusion masks, and the model's own where it has one."""
+    """Return a swapper on fake sessions, with box and occlusion masks, and the model's own mask if it has one."""
     swapped = np.random.default_rng(2).integers(0, 256, (16, side, side, channels), np.uint8)
     session = Answering({"crop": (-1, side, side, 3), "source": (-1, 512)}, {"swapped": swapped})
     return FaceSwapper(lambda name: session if name == "played" else session_of(name), "played", None, threads=2)
@@ -184,7 +184,7 @@ def paste_as_insightface(frame: Frame, crop: Crop, before: Crop, affine: Affine)
 
 
 def median_ms(work: Callable[[], object], runs: int, *, before: int = 10) -> float:
-    """Return the median time of some calls, after some that aren't counted."""
+    """Return the median time of `runs` calls in ms, after some untimed ones."""
     times = []
     for _ in range(runs + before):
         start = time.perf_counter()
