@@ -80,7 +80,7 @@ def kill_deploys(folder: Path, times: int, seed: int) -> Counter[str]:
 
 
 def put(app: Path, root: Path) -> bool:
-    """Deploy the code published in a folder; return whether it became current."""
+    """Deploy what is published in a folder; return whether it was switched to."""
     return deploy("develop", app, [FolderSource(root)], check="true").is_new
 
 
