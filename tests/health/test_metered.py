@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from morphstream.artifact.errors import SessionError
 from morphstream.face.mask import Masks
@@ -51,7 +52,7 @@ def counts(metrics: Metrics) -> tuple[float, ...]:
 
 
 def test_frames_and_the_faces_that_were_swapped_are_counted() -> None:
-    metrics, swapper, frame = Metrics(), PlayedSwapper(), noise(4, 4)
+    metrics, swapper, frame = Metrics(CollectorRegistry()), PlayedSwapper(), noise(4, 4)
     metered = Metered(swapper, metrics)
     assert (metered.swap(frame, IDENTITY) == frame[::-1]).all()
     assert counts(metrics) == (1, 3, 1)
@@ -65,19 +66,19 @@ def test_frames_and_the_faces_that_were_swapped_are_counted() -> None:
 
 def test_what_is_asked_for_reaches_the_swapper() -> None:
     swapper, masks, faces = PlayedSwapper(), Masks(feather=0.1), [ASTRONAUT]
-    Metered(swapper, Metrics()).swap(noise(4, 4), IDENTITY, faces, masks=masks, pixel_boost=256)
+    Metered(swapper, Metrics(CollectorRegistry())).swap(noise(4, 4), IDENTITY, faces, masks=masks, pixel_boost=256)
     assert swapper.given == [IDENTITY, faces, masks, 256]
 
 
 def test_what_fails_is_raised_and_not_counted() -> None:
-    metrics = Metrics()
+    metrics = Metrics(CollectorRegistry())
     with pytest.raises(SessionError):
         Metered(PlayedSwapper(), metrics).swap(np.zeros((0, 0, 3), np.uint8), IDENTITY)
     assert counts(metrics) == (0, 0, 0)
 
 
 def test_the_real_swapper_can_be_metered(booted: Store) -> None:
-    metrics, frame = Metrics(), astronaut_bgr()
+    metrics, frame = Metrics(CollectorRegistry()), astronaut_bgr()
     with FaceSwapper.open(booted, threads=1) as swapper:
         swaps: Swaps = swapper
         identity = swapper.identify(frame)

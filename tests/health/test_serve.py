@@ -11,6 +11,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from morphstream.__main__ import main
 from morphstream.artifact.target import CacheKey
@@ -154,17 +155,17 @@ def test_a_report_that_cannot_be_read_is_a_line(tmp_path: Path, text: str | None
 
 def test_a_port_that_is_taken_ends_it_with_a_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    with HealthServer(Metrics(), port=0) as server:
+    with HealthServer(Metrics(CollectorRegistry()), port=0) as server:
         assert main(["serve-health", "--store", str(tmp_path), "--port", str(server.port)]) == 1
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
     done = capfd.readouterr()
     assert done.out == ""
-    seen = "expected a port to listen on, seen Address already in use; take another"
+    seen = "expected a port to listen on, seen Address already in use; use another"
     assert done.err == f"morphstream serve-health: {server.url}: {seen}\n"
 
 
 def test_a_probe_of_a_process_that_is_not_ready_says_why_in_a_line(capfd: pytest.CaptureFixture[str]) -> None:
-    with HealthServer(Metrics(), port=0) as server:
+    with HealthServer(Metrics(CollectorRegistry()), port=0) as server:
         assert main(["serve-health", "--probe", "--port", str(server.port)]) == 1
     done = capfd.readouterr()
     assert done.out == ""

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from morphstream.health.metrics import Metrics
 from morphstream.health.probe import NotReadyError, probe
@@ -17,7 +18,7 @@ from tests.health import number, read_text
 
 @pytest.fixture
 def metrics() -> Metrics:
-    return Metrics()
+    return Metrics(CollectorRegistry())
 
 
 @pytest.fixture
@@ -205,7 +206,7 @@ def test_closing_cuts_whoever_is_there_and_frees_the_port(metrics: Metrics) -> N
 
 
 def test_a_port_that_is_taken_is_refused_in_a_line(server: HealthServer, metrics: Metrics) -> None:
-    expected = f"{server.url}: expected a port to listen on, seen Address already in use; take another"
+    expected = f"{server.url}: expected a port to listen on, seen Address already in use; use another"
     with pytest.raises(OSError, match=expected), HealthServer(metrics, port=server.port):
         pass
     assert ask(server, "/livez")[0].status == 200

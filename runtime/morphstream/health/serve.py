@@ -49,7 +49,7 @@ def serve(store: Path, *, swap_model: str, host: str, port: int, boot_report: Pa
         from morphstream.face.swapper import FaceSwapper  # here, as it takes long to load
 
         with FaceSwapper.open(store, swap_model=swap_model):
-            metrics.set_opened(time.perf_counter() - start)
+            metrics.set_boot_step("open", time.perf_counter() - start)
             if not told.is_set():
                 metrics.set_ready()
                 print(f"{server.url}: ready with {swap_model}", flush=True)
@@ -62,7 +62,7 @@ def serve(store: Path, *, swap_model: str, host: str, port: int, boot_report: Pa
 def _take(boot_report: Path, metrics: Metrics) -> None:
     """Have metrics tell what a boot did, as its report says."""
     try:
-        metrics.boot(BootReport.from_json(boot_report.read_bytes()))
+        metrics.record_boot(BootReport.from_json(boot_report.read_bytes()))
     except OSError as error:
         _log.warning("%s: expected a boot report, seen %s; the metrics lack it", boot_report, error.strerror)
     except (MorphstreamError, ValueError) as error:
