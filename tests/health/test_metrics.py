@@ -167,7 +167,7 @@ def test_without_the_package_only_the_metrics_are_refused_in_one_line() -> None:
     code = """
 import sys
 sys.modules["prometheus_client"] = None
-import morphstream, morphstream.health.probe
+import morphstream, morphstream.health.metered, morphstream.health.probe
 from morphstream.__main__ import main
 sys.exit(main(["serve-health"]))
 """

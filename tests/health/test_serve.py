@@ -19,7 +19,7 @@ from morphstream.boot.report import BootReport, BootStep
 from morphstream.health.metrics import Metrics
 from morphstream.health.server import HealthServer
 from morphstream.store.store import Store
-from tests.health import number
+from tests.health import number, read_text
 
 COMMAND = [sys.executable, "-m", "morphstream", "serve-health"]
 
@@ -74,6 +74,9 @@ def test_it_is_ready_when_the_engines_are_open_and_sigterm_ends_it(
         text = ask(f"{url}/metrics")[1]
         assert number(text, "ready") == 1
         assert number(text, "boot_seconds", "step", "open") > 0
+        assert number(text, "boot_seconds", "step", "warm_up") > 0
+        assert number(text, "frames_total") == 0  # no user's frame was swapped
+        assert "process_resident_memory_bytes" in read_text(text)
         assert number(text, "boot_seconds", "step", "probe") == 0.25
         assert number(text, "cache_hits_total") == 1
         assert [number(text, "fallbacks_total", "reason", reason) for reason in REPORT.fallbacks] == [1, 1]
@@ -99,12 +102,11 @@ def test_a_signal_ends_it_while_it_opens(booted: Store, number: signal.Signals) 
 
 def test_an_engine_that_opens_for_ever_does_not_keep_it() -> None:
     code = """
-import pathlib, sys, time, types
+import pathlib, time
 import morphstream.health.serve as serve
 serve.GRACE_S = 0.1
-engines = types.SimpleNamespace(open=lambda store, **options: time.sleep(600))
-sys.modules["morphstream.face.swapper"] = types.SimpleNamespace(FaceSwapper=engines)
-serve.serve(pathlib.Path("store"), swap_model="x", host="127.0.0.1", port=0)
+def sleep(store, swap_model): time.sleep(600)
+serve.serve(pathlib.Path("store"), swap_model="x", host="127.0.0.1", port=0, open_pipeline=sleep)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         try:
