@@ -1,4 +1,4 @@
-"""`morphstream serve-health` lives at once, is ready when the engines are open, and ends when it is told to."""
+"""`morphstream serve-health` is alive at once, ready when a frame was swapped, and ends at a signal."""
 
 import os
 import re
