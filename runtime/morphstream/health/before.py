@@ -25,12 +25,15 @@ class SwapperSteps:
     def __init__(self, swapper: FaceSwapper) -> None:
         self._swapper = swapper
 
-    def steps(self, wanted: Identity) -> tuple[Callable[[Frame], FoundFaces], Callable[[FoundFaces], Frame]]:
+    def steps(
+        self, wanted: Identity | Mapping[int, Identity]
+    ) -> tuple[Callable[[Frame], FoundFaces], Callable[[FoundFaces], Frame]]:
         """Return what finds the faces of a frame, and what gives each of them an identity."""
 
         def find(frame: Frame) -> FoundFaces:
             faces = self._swapper.detect(frame)
-            return FoundFaces(frame=frame, faces=faces, assignment=dict.fromkeys(range(len(faces)), wanted))
+            given = dict.fromkeys(range(len(faces)), wanted) if isinstance(wanted, Identity) else wanted
+            return FoundFaces(frame=frame, faces=faces, assignment=given)
 
         def swap(found: FoundFaces) -> Frame:
             return self._swapper.swap(found.frame, found.assignment, found.faces)

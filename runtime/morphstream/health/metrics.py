@@ -22,7 +22,7 @@ except ModuleNotFoundError as error:
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # A histogram, not a summary: its memory is fixed and its counts of many processes add up, so that any quantile over
-# any time is asked of Prometheus, by histogram_quantile. Bounds lie at frames of 60, 30 and 25 a second, too.
+# any time is asked of Prometheus, by histogram_quantile. Bounds include frames of 60, 30 and 25 a second.
 BUCKETS = (
     *(0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.008, 0.01, 0.0125, 0.0167, 0.02, 0.025, 0.0334, 0.04, 0.05),
     *(0.075, 0.1, 0.15, 0.25, 0.5, 1.0),

@@ -16,7 +16,7 @@ from morphstream.health.metrics import Metrics
 from morphstream.health.server import HealthServer
 
 if TYPE_CHECKING:
-    from morphstream.health.warm_up import Pipeline
+    from morphstream.health.before import SwapperSteps as SwapPipeline
 
 GRACE_S = 5.0  # for engines to close, or to open so far that they can be; containers are given 10 s
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -24,7 +24,7 @@ _POLL_S = 1.0
 _log = logging.getLogger("morphstream.health")
 
 
-def open_engines(store: Path, swap_model: str) -> AbstractContextManager["Pipeline"]:
+def open_engines(store: Path, swap_model: str) -> AbstractContextManager["SwapPipeline"]:
     """Open the engines of a store; arguments and errors as of `SwapPipeline`."""
     from morphstream.health.before import open_pipeline  # here, as it takes long to load
 
@@ -38,7 +38,7 @@ def serve(
     host: str,
     port: int,
     boot_report: Path | None = None,
-    open_pipeline: Callable[[Path, str], AbstractContextManager["Pipeline"]] = open_engines,
+    open_pipeline: Callable[[Path, str], AbstractContextManager["SwapPipeline"]] = open_engines,
 ) -> None:
     """Be alive at once, ready once a frame was swapped, and return at SIGTERM or SIGINT.
 
@@ -60,7 +60,7 @@ def serve(
         OSError: The port is taken, or the store can't be read.
     """
     metrics = Metrics()
-    if boot_report is not None:
+    if boot_report:
         _record_boot(metrics, boot_report)
     with _stop_event() as stop, HealthServer(metrics, host=host, port=port) as server:
         metrics.set_unready("the engines are being opened")
@@ -68,17 +68,19 @@ def serve(
         start = time.perf_counter()
         with open_pipeline(store, swap_model) as pipeline:
             metrics.set_boot_step("open", time.perf_counter() - start)
-            _wait(pipeline, metrics, server, stop, f"{server.url}: ready with {swap_model}")
+            _wait(pipeline, metrics, server, stop, swap_model)
 
 
-def _wait(pipeline: "Pipeline", metrics: Metrics, server: HealthServer, stop: threading.Event, note: str) -> None:
+def _wait(
+    pipeline: "SwapPipeline", metrics: Metrics, server: HealthServer, stop: threading.Event, swap_model: str
+) -> None:
     """Swap a frame, be ready, and return when the process is to end."""
     from morphstream.health.warm_up import warm_up  # here, as it takes long to load
 
     if not stop.is_set():
-        warm_up(pipeline, lambda seconds, _: metrics.set_boot_step("warm_up", seconds))  # it isn't a user's frame
+        warm_up(pipeline.steps({}), lambda seconds, _: metrics.set_boot_step("warm_up", seconds))
         metrics.set_ready()
-        print(note, flush=True)
+        print(f"{server.url}: ready with {swap_model}", flush=True)
     while not stop.wait(_POLL_S):
         if not server.is_serving:
             raise RuntimeError("the health server's thread has ended")

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from typing import Protocol
 
 import numpy as np
 
@@ -17,42 +16,35 @@ from morphstream.stream.run import run
 _SIDE = 256  # pixels, of the frame and its face
 
 
-class Pipeline(Protocol):
-    """What finds and swaps faces, as a `SwapPipeline` does."""
-
-    def steps(self, wanted: Identity) -> tuple[Callable[[Frame], FoundFaces], Callable[[FoundFaces], Frame]]:
-        """Return what finds the faces of a frame, and what gives each of them an identity."""
-        ...
-
-
 class _GreyFrame:
-    """A source of one grey frame, and a sink that ignores what it is given."""
+    """A source of one grey frame, and a sink that ignores it."""
 
     def __init__(self) -> None:
-        self._is_read = False
+        self._unread = [np.full((_SIDE, _SIDE, 3), 128, np.uint8)]
 
     def read(self) -> Timed[Frame] | None:
-        is_read, self._is_read = self._is_read, True
-        grey = np.full((_SIDE, _SIDE, 3), 128, np.uint8)
-        return None if is_read else Timed(value=grey, index=0, time=Fraction(0))
+        return Timed(value=self._unread.pop(), index=0, time=Fraction(0)) if self._unread else None
 
     def write(self, frame: Timed[Frame]) -> None:
         pass
 
 
-def warm_up(pipeline: Pipeline, count_frame: Callable[[float, int], object]) -> None:
-    """Run a frame through a pipeline's steps, with a face in it whatever was found, so that every engine runs.
+def warm_up(
+    steps: tuple[Callable[[Frame], FoundFaces], Callable[[FoundFaces], Frame]],
+    count_frame: Callable[[float, int], object],
+) -> None:
+    """Run a grey frame through a pipeline's two steps, and swap a face in it whatever was found.
 
     Args:
-        pipeline: Its steps are run in threads, as `run` does.
+        steps: As of `SwapPipeline`; run in threads, as those of every frame.
         count_frame: As of `metered`.
 
     Raises:
         FrameError: A step refused the frame.
     """
+    find, swap = steps
     identity = Identity(embedding=np.eye(1, 512, dtype=np.float32)[0])
     face = Face(box_xyxy=np.array([0.0, 0.0, _SIDE, _SIDE]), points5=TEMPLATE * _SIDE, score=1.0)
-    find, swap = pipeline.steps(identity)
 
     def find_one(frame: Frame) -> FoundFaces:
         return replace(find(frame), faces=[face], assignment={0: identity})
