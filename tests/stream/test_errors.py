@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -15,13 +15,6 @@ from morphstream.stream.run import Late, run
 from tests.stream import KeptFrames, PlayedSource, ignore
 
 PLACES = ["source", "first step", "second step", "sink"]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) == before
 
 
 def raises(error: BaseException, at: int) -> Callable[[int], None]:

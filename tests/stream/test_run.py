@@ -1,7 +1,7 @@
 """A run writes the frames of its source in order, each with its index and time; it drops frames only where it may."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -158,10 +158,3 @@ def test_a_source_and_a_sink_need_one_method_each() -> None:
     source: FrameSource = PlayedSource(0)
     sink: FrameSink = KeptFrames()
     assert run(source, (), sink) == StreamReport(read=0, written=0, dropped=0)
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) == before
