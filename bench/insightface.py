@@ -31,9 +31,8 @@ from bench.face_host import median_ms
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.embed import DirectArcFace
 from morphstream.face.geometry import ARCFACE_128, align, cut_crop
-from morphstream.face.mask import Masks
+from morphstream.face.look import Look
 from morphstream.face.swap import Swapper
-from morphstream.face.swapper import FaceSwapper
 from morphstream.face.types import Face, Identity
 from morphstream.frame import Frame
 from morphstream.session.load import load_emap, open_session
@@ -164,8 +163,8 @@ def times_ms(peer: Peer, store: str | Path, runs: int) -> tuple[float, float]:
     """Return the median time of both from a 1080p frame to the frame with its one face swapped."""
     frame = np.zeros((1080, 1920, 3), np.uint8)
     frame[:, 420:1500] = cv2.resize(astronaut(), (1080, 1080))
-    with FaceSwapper.open(store, swap_model=SWAP_MODEL, masks=Masks(occluder=None), threads=THREADS) as swapper:
-        identity = swapper.identify(frame)
+    with morphstream.open(store, swap_model=SWAP_MODEL, look=Look(occluder=None), threads=THREADS) as swap:
+        identity = swap.identify(frame)
         source = peer.face(bbox=np.zeros(4), kps=np.zeros((5, 2)), embedding=identity.embedding)
 
         def theirs() -> None:
@@ -176,7 +175,7 @@ def times_ms(peer: Peer, store: str | Path, runs: int) -> tuple[float, float]:
         times: dict[str, list[float]] = {"theirs": [], "ours": []}
         for _ in range(runs):  # in turns, because a machine's speed varies
             times["theirs"].append(median_ms(theirs, 1, before=1))
-            times["ours"].append(median_ms(lambda: swapper.swap(frame, identity), 1, before=1))
+            times["ours"].append(median_ms(lambda: swap(frame, identity), 1, before=1))
         return median(times["theirs"]), median(times["ours"])
 
 

@@ -1,5 +1,7 @@
 """A look is one value: it refuses what nothing can draw, and names the models that it needs."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -52,3 +54,9 @@ def test_a_look_names_the_models_that_it_needs(look: Look, finding: tuple[str, .
 
 def test_looks_compare_and_hash_by_value() -> None:
     assert len({Look(), Look(feather=0.08), Look(regions=frozenset({"nose"})), Look(regions=frozenset({"nose"}))}) == 2
+
+
+def test_a_look_is_made_without_loading_what_draws_it() -> None:
+    code = "import sys, morphstream; morphstream.Look(); print(sorted({'numpy', 'cv2', 'openvino'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -11,7 +11,16 @@ import numpy as np
 from morphstream.face.types import Affine, Crop, Layer, Mask, Points
 from morphstream.frame import Frame
 
-Each = Callable[[Callable[[int], object], Iterable[int]], Iterable[object]]
+T = TypeVar("T")
+
+
+class Each(Protocol):
+    """Applies a function to each index: ``map``, or one that shares the work among threads."""
+
+    def __call__(self, work: Callable[[int], T], indices: Iterable[int], /) -> Iterable[T]:
+        """Return the results in the order of the indices."""
+        ...
+
 
 # Left eye, right eye, nose, left and right mouth corner, in fractions of the crop's side. Source: InsightFace;
 # FaceFusion for FFHQ_512.
@@ -119,7 +128,7 @@ def cut_crops(
         points5: ``(5, 2)`` of each face, pixels of the frame.
         template: As `align` takes it.
         side: Side of the crops, pixels.
-        each: Calls a function with each number, as ``map`` does, perhaps side by side.
+        each: Applies a function to each index.
 
     Returns:
         ``(N, side, side, 3)`` uint8, and frame to crop for each.

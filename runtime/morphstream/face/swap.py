@@ -66,7 +66,8 @@ class Swapper:
         """
         times, rest = divmod(crops.shape[1], self.side)
         if rest or not times:
-            raise ValueError(f"expected crops of a multiple of {self.side} pixels, seen {crops.shape[1]}")
+            expected = f"swap model: expected crops of a multiple of {self.side} pixels"
+            raise ValueError(f"{expected}, seen {crops.shape[1]}; use a pixel boost of {2 * self.side}, or none")
         phases = crops if times == 1 else split_phases(crops, times)
         sources = np.repeat(np.stack(latents), times * times, axis=0)
         swapped = self._session.run({"crop": phases, "source": sources})["swapped"]
