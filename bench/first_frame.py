@@ -22,9 +22,9 @@ booted = time.perf_counter()
 from stages.photos import astronaut
 photo = astronaut()
 read = time.perf_counter()
-with morphstream.open(sys.argv[1]) as swap:
+with morphstream.FaceSwapper.open(sys.argv[1]) as swapper:
     opened = time.perf_counter()
-    swap(photo, swap.identify(photo))
+    swapper.swap(photo, swapper.identify(photo))
     done = time.perf_counter()
     own = sum(step.seconds for step in report.steps)
     print(booted - start, opened - read, done - opened, done - start - (read - booted), own)

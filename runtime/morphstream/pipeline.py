@@ -1,4 +1,4 @@
-"""Put together what swaps faces: a store's engines, opened, with a `FaceAnalyser` and a `FaceSwapper` that run them."""
+"""Open the engines of a store, and build the `FaceAnalyser` and the `FaceSwapper` that run them."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -101,10 +101,10 @@ class SwapPipeline:
             self._own.close()
 
     def use(self, swap_model: str) -> None:
-        """Swap with another model from the next frame on; until its engine is open, and if it can't be, with the old.
+        """Switch to another swap model; frames keep the old one until its engine is open, and if it can't be opened.
 
-        It may have come to the store since this was opened, as by a `ModelDownloadService`. Other threads may be at
-        frames.
+        The model may be newer than this pipeline, as after a download by `ModelDownloadService`. Other threads may swap
+        meanwhile.
 
         Args:
             swap_model: Such as ``hyperswap_1b_256``.
@@ -125,15 +125,15 @@ class SwapPipeline:
             own.store.usage.touch(swap_model)
 
     def detect(self, frame: Frame, look: Look | None = None) -> list[Face]:
-        """Return the faces of a frame, the surest first; arguments and errors as of `FaceAnalyser.detect`."""
+        """Return the faces of a frame, by falling score; arguments and errors as in `FaceAnalyser.detect`."""
         return self.analyser.detect(frame, look)
 
     def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:
-        """Return the identities of faces, in their order; arguments and errors as of `FaceAnalyser.embed`."""
+        """Return the identities of faces, in their order; arguments and errors as in `FaceAnalyser.embed`."""
         return self.analyser.embed(frame, faces)
 
     def identify(self, frame: Frame, face: Face | None = None) -> Identity:
-        """Return the identity of a face, None for the largest; errors as of `FaceAnalyser.identify`."""
+        """Return the identity of a face, None for the largest; errors as in `FaceAnalyser.identify`."""
         return self.analyser.identify(frame, face)
 
     def __call__(
@@ -149,7 +149,7 @@ class SwapPipeline:
             look: How they are drawn; None for the look of the pipeline.
 
         Raises:
-            TypeError: The frame isn't uint8, or a rule is none.
+            TypeError: The frame isn't uint8, or `wanted` has something other than rules and identities.
             ValueError: It isn't ``(H, W, 3)``, a face's points are all one point, or the pixel boost doesn't fit.
             NoEngineError: The store lacks a model of the look.
             SessionError: An engine failed.

@@ -116,6 +116,8 @@ def test_a_threshold_that_is_no_cosine_is_refused(threshold: float) -> None:
 def test_what_is_no_rule_or_identity_is_refused(wanted: Any) -> None:
     with pytest.raises(TypeError, match=r"^assign: expected a"):
         assign(FACES, wanted, never)
+    with pytest.raises(TypeError, match=r"^assign: expected a"):
+        assign([], wanted, never)
 
 
 def test_rules_compare_by_value() -> None:

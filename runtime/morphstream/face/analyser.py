@@ -1,4 +1,4 @@
-"""Find the faces of frames, who they are, and who they become."""
+"""Find the faces of frames, identify them, and assign who they become."""
 
 from collections.abc import Callable, Sequence
 from functools import cache, partial
@@ -26,7 +26,7 @@ class FaceAnalyser:
         """Open the detector, the embedder and the landmarkers of a look.
 
         Args:
-            open_model: Opens a model by name; called once a model, and what it opens isn't closed here.
+            open_model: Opens a model by name; called once for each model; the caller closes them.
             look: Used where a call has none; None for `Look`'s defaults.
             threshold: Minimum score of a face, 0..1.
 
@@ -41,7 +41,7 @@ class FaceAnalyser:
             self._open(name)
 
     def detect(self, frame: Frame, look: Look | None = None) -> list[Face]:
-        """Return the faces of a frame, the surest first.
+        """Return the faces of a frame, by falling score.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR.
@@ -88,17 +88,15 @@ class FaceAnalyser:
 
         Raises:
             NoFaceError: The frame has none.
-            TypeError: As `detect`.
-            ValueError: As `embed`.
-            NoEngineError: As `detect`.
-            SessionError: As `embed`.
+            TypeError: As in `detect`.
+            ValueError: As in `embed`.
+            NoEngineError: As in `detect`.
+            SessionError: As in `embed`.
         """
         check_frame(frame)
         faces = [face] if face else self.detect(frame)
         if not faces:
-            raise NoFaceError(
-                "expected a face to identify, seen none; use a picture that shows it larger, from the front"
-            )
+            raise NoFaceError("expected a face to identify, seen none; use a picture with a larger one, from the front")
         return self.embed(frame, [max(faces, key=lambda found: found.area)])[0]
 
     def analyse(
@@ -108,15 +106,15 @@ class FaceAnalyser:
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR; kept, not copied.
-            wanted: Who becomes whom, as `assign` takes it.
+            wanted: Who becomes whom, as in `assign`.
             faces: The frame's faces; None to detect them.
-            look: As `detect` takes it.
+            look: As in `detect`.
 
         Raises:
-            TypeError: The frame isn't uint8, or a rule is none.
-            ValueError: As `embed`.
-            NoEngineError: As `detect`.
-            SessionError: As `embed`.
+            TypeError: The frame isn't uint8, or the assignment has something other than rules and identities.
+            ValueError: As in `embed`.
+            NoEngineError: As in `detect`.
+            SessionError: As in `embed`.
         """
         faces = self.detect(frame, look) if faces is None else faces
         return FoundFaces(frame=frame, faces=faces, assignment=assign(faces, wanted, partial(self.embed, frame, faces)))

@@ -84,12 +84,12 @@ def assign(faces: Sequence[Face], wanted: Wanted, identities: Callable[[], Seque
         identities: Returns the identities of the faces, in their order; called once at most, and only for a `like`.
 
     Raises:
-        TypeError: A rule is none.
+        TypeError: Something is no rule or identity.
     """
     wishes: Mapping[int, Identity] | Mapping[Identity, Rule]
     wishes = {wanted: everyone} if isinstance(wanted, Identity) else wanted
     assignment, cosines, identities = dict[int, Identity](), dict[int, float](), cache(identities)
-    for key, value in wishes.items() if faces else ():
+    for key, value in wishes.items():
         identity, rule = (key, value) if isinstance(key, Identity) else (value, key)
         if not isinstance(identity, Identity):
             raise TypeError(f"assign: expected an identity, seen {identity!r}")
@@ -110,7 +110,7 @@ def _pick(rule: object, faces: Sequence[Face], identities: Callable[[], Sequence
         case Everyone():
             picked = from_left
         case Largest():
-            picked = [max(range(len(faces)), key=lambda face: faces[face].area)]
+            picked = sorted(range(len(faces)), key=lambda face: -faces[face].area)[:1]
         case At(position="left" | "right"):
             picked = from_left[:1] if rule.position == "left" else from_left[-1:]
         case At(position=int(number)):
@@ -118,7 +118,7 @@ def _pick(rule: object, faces: Sequence[Face], identities: Callable[[], Sequence
         case SupportsIndex():
             picked = [index(rule)] if index(rule) in range(len(faces)) else []
         case Like(reference=reference, threshold=threshold):
-            cosines = [identity.similarity(reference) for identity in identities()]
+            cosines = [identity.similarity(reference) for identity in identities()] if faces else []
             return {face: cosine for face, cosine in enumerate(cosines) if cosine >= threshold}
         case _:
             raise TypeError(f"assign: expected a rule such as largest, at(2) or like(identity), seen {rule!r}")

@@ -37,11 +37,11 @@ class Occluder:
         self._side = sessions[0].input_shapes["crop"][1]
 
     def find_visible(self, crops: Crop, *, each: Each = map) -> npt.NDArray[np.float32]:
-        """Return how visible the face is, as `soften` takes it.
+        """Return how visible each pixel of the face is; `soften` makes a mask of it.
 
         Args:
             crops: ``(N, side, side, 3)`` uint8 BGR, the swapper's crops before the swap.
-            each: As `cut_crops` takes it.
+            each: As in `cut_crops`.
 
         Returns:
             ``(N, S, S)`` float32, 0..1, S the model's own side.
@@ -68,7 +68,7 @@ class Parser:
 
         Args:
             crops: ``(N, side, side, 3)`` uint8 BGR, the swapper's crops before the swap.
-            each: As `cut_crops` takes it.
+            each: As in `cut_crops`.
 
         Returns:
             ``(N, S, S)`` uint8, values of `REGIONS` and 0, S the model's own side.
@@ -92,7 +92,7 @@ def select_regions(labels: npt.NDArray[np.uint8], regions: frozenset[str]) -> np
 
 
 def soften(mask: npt.NDArray[np.float32] | npt.NDArray[np.uint8], side: int) -> Mask:
-    """Fit a mask to a crop: its edge soft, and inside what it covers.
+    """Fit a mask to a crop, with a soft edge on its inside.
 
     Args:
         mask: ``(S, S)`` float32, 0..1, or uint8, 0..255.
@@ -127,7 +127,7 @@ def resize(crops: Crop, side: int, *, each: Each = map) -> Crop:
     Args:
         crops: ``(N, S, S, 3)`` uint8.
         side: Pixels.
-        each: As `cut_crops` takes it.
+        each: As in `cut_crops`.
     """
     if crops.shape[1] == side:
         return crops

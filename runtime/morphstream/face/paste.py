@@ -21,7 +21,7 @@ def paste(
         new: ``(N, side, side, 3 or 4)`` uint8; a fourth channel is not read.
         mask_of: Returns the mask of each, ``(side, side)``.
         affines: Frame to crop, of each.
-        each: As `cut_crops` takes it.
+        each: As in `cut_crops`.
     """
 
     def warped(index: int) -> Warped:

@@ -38,17 +38,17 @@ class FaceSwapper:
         """Open the models of a look.
 
         Args:
-            open_model: Opens a model by name; called once a model, and what it opens isn't closed here.
+            open_model: Opens a model by name; called once for each model; the caller closes them.
             swapper: The swap model.
             look: Used where a call has none; None for `Look`'s defaults.
-            pool: Threads that several faces are shared among; None for the caller's alone.
+            pool: Threads to cut, mask and paste several faces on; None for the caller's thread alone.
 
         Raises:
             NoEngineError: The store lacks a model.
             SessionError: A model can't be opened.
         """
         self._open, self._look, self._pool, self._lock = cache(open_model), look or Look(), pool, Lock()
-        self._swapper, self._latent = swapper, lru_cache(_LATENTS)(swapper.latent)
+        self.use(swapper)
         self._open_models(self._look)
 
     def use(self, swapper: Swapper) -> None:

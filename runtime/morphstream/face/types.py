@@ -21,8 +21,8 @@ class Face:
 
     Attributes:
         box_xyxy: ``(4,)`` float64, pixels.
-        points5: ``(5, 2)`` float64, pixels: left eye, right eye, nose, left and right mouth corner, as seen.
-        score: Certainty of the detector, 0..1.
+        points5: ``(5, 2)`` float64, pixels: left eye, right eye, nose, left and right mouth corner, to the viewer.
+        score: Of the detector, 0..1.
         points68: ``(68, 2)`` float64, pixels, in the order of iBUG 300-W; None without a landmarker.
     """
 
@@ -44,7 +44,7 @@ class Person:
 
     Attributes:
         box_xyxy: ``(4,)`` float64, pixels, inside the frame.
-        score: Certainty of the detector, 0..1.
+        score: Of the detector, 0..1.
     """
 
     box_xyxy: npt.NDArray[np.float64]
@@ -84,7 +84,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FoundFaces:
-    """A frame, its faces, and who becomes whom: what finding faces hands to swapping them.
+    """A frame, its faces and who they become: made by `FaceAnalyser.analyse`, the input of `FaceSwapper.swap`.
 
     Attributes:
         frame: ``(H, W, 3)`` uint8 BGR.
