@@ -70,20 +70,24 @@ class SwapPipeline:
             self._own, others = stack.enter_context(engines()), stack.enter_context(engines())
             pool = ThreadPoolExecutor(threads)
             stack.callback(pool.shutdown, cancel_futures=True)
-            self._open(others, pool, look or Look(), threshold)
+            self._build(others, pool, look=look or Look(), threshold=threshold, is_one_by_one=cuda_graph)
             self._stack = stack.pop_all()
         store.usage.touch(swap_model)
 
-    def _open(self, others: Engines, pool: Executor, look: Look, threshold: float) -> None:
-        """Open all engines side by side: the swap model's, which may change, and the others."""
-        swap = pool.submit(self._own, self.swap_model)
-        begun = {name: pool.submit(others, name) for name in (DETECTOR, EMBEDDER, *look.models)}
+    def _build(self, others: Engines, pool: Executor, *, look: Look, threshold: float, is_one_by_one: bool) -> None:
+        """Open the models, one by one for CUDA graphs, whose capture needs the GPU alone, and build both objects."""
+
+        def begin(engines: Engines, name: str) -> Callable[[], Session]:
+            return partial(engines, name) if is_one_by_one else pool.submit(engines, name).result
+
+        swap = begin(self._own, self.swap_model)
+        begun = {name: begin(others, name) for name in (DETECTOR, EMBEDDER, *look.models)}
 
         def open_model(name: str) -> Session:
-            return begun[name].result() if name in begun else others(name)
+            return begun[name]() if name in begun else others(name)
 
         self.analyser = FaceAnalyser(open_model, look=look, threshold=threshold)
-        swapper = Swapper(swap.result(), load_emap(self._own.installed, self.swap_model))
+        swapper = Swapper(swap(), load_emap(self._own.installed, self.swap_model))
         self.swapper = FaceSwapper(open_model, swapper, look=look, pool=pool)
 
     def __enter__(self) -> Self:
