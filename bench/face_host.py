@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from statistics import median
 
 import cv2
@@ -129,6 +130,7 @@ def detector_of(side: int) -> Answering:
     return Answering({"frame": (-1, side, side, 3)}, {"anchors": anchors})
 
 
+@cache
 def session_of(model: str) -> Answering:
     """Return a session of one of the masks' models."""
     random = np.random.default_rng(1)

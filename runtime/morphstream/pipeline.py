@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -12,7 +12,7 @@ from typing import Self
 from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.face.analyser import DETECTOR, EMBEDDER, FaceAnalyser
 from morphstream.face.assign import Wanted
-from morphstream.face.look import Look
+from morphstream.face.look import DEFAULT_LOOK, Look
 from morphstream.face.swap import Swapper
 from morphstream.face.swapper import FaceSwapper
 from morphstream.face.types import Face, FoundFaces, Identity
@@ -31,6 +31,7 @@ class SwapPipeline:
 
     Attributes:
         swap_model: Name of the swap model.
+        look: Used where a call has none.
         analyser: Finds faces.
         swapper: Swaps them.
     """
@@ -40,7 +41,7 @@ class SwapPipeline:
         store: Store | str | Path,
         *,
         swap_model: str = SWAP_MODEL,
-        look: Look | None = None,
+        look: Look = DEFAULT_LOOK,
         threshold: float = 0.5,
         threads: int = 0,
         cuda_graph: bool = False,
@@ -51,7 +52,7 @@ class SwapPipeline:
         Args:
             store: A store, or its folder.
             swap_model: Such as ``hyperswap_1a_256``.
-            look: Used where a call has none; None for `Look`'s defaults.
+            look: Used where a call has none; its models are opened now.
             threshold: Minimum score of a face, 0..1.
             threads: Threads to run on; 0 for every core that this process may use.
             cuda_graph: Whether a GPU replays runs as CUDA graphs; a CPU has none.
@@ -65,30 +66,33 @@ class SwapPipeline:
         store, threads = store if isinstance(store, Store) else Store(store), threads or usable_cores()
         engines = partial(Engines, store, machine or probe_machine(), threads=threads, cuda_graph=cuda_graph)
         self._engines: Callable[[], Engines] | None = engines
-        self._lock, self.swap_model = Lock(), swap_model
+        self._lock, self.swap_model, self.look = Lock(), swap_model, look
         with ExitStack() as stack:
             self._own, others = stack.enter_context(engines()), stack.enter_context(engines())
             pool = ThreadPoolExecutor(threads)
             stack.callback(pool.shutdown, cancel_futures=True)
-            self._build(others, pool, look=look or Look(), threshold=threshold, is_one_by_one=cuda_graph)
+            self._build(others, pool, threshold=threshold, is_one_by_one=cuda_graph)
             self._stack = stack.pop_all()
         store.usage.touch(swap_model)
 
-    def _build(self, others: Engines, pool: Executor, *, look: Look, threshold: float, is_one_by_one: bool) -> None:
+    def _build(self, others: Engines, pool: Executor, *, threshold: float, is_one_by_one: bool) -> None:
         """Open the models, one by one for CUDA graphs, whose capture needs the GPU alone, and build both objects."""
 
         def begin(engines: Engines, name: str) -> Callable[[], Session]:
             return partial(engines, name) if is_one_by_one else pool.submit(engines, name).result
 
         swap = begin(self._own, self.swap_model)
-        begun = {name: begin(others, name) for name in (DETECTOR, EMBEDDER, *look.models)}
+        begun = {name: begin(others, name) for name in (DETECTOR, EMBEDDER, *self.look.models)}
 
+        @cache
         def open_model(name: str) -> Session:
             return begun[name]() if name in begun else others(name)
 
-        self.analyser = FaceAnalyser(open_model, look=look, threshold=threshold)
+        self.analyser = FaceAnalyser(open_model, threshold=threshold)
         swapper = Swapper(swap(), load_emap(self._own.installed, self.swap_model))
-        self.swapper = FaceSwapper(open_model, swapper, look=look, pool=pool)
+        self.swapper = FaceSwapper(open_model, swapper, pool=pool)
+        for name in self.look.models:
+            open_model(name)
 
     def __enter__(self) -> Self:
         return self
@@ -130,7 +134,7 @@ class SwapPipeline:
 
     def detect(self, frame: Frame, look: Look | None = None) -> list[Face]:
         """Return the faces of a frame, by falling score; arguments and errors as in `FaceAnalyser.detect`."""
-        return self.analyser.detect(frame, look)
+        return self.analyser.detect(frame, look or self.look)
 
     def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:
         """Return the identities of faces, in their order; arguments and errors as in `FaceAnalyser.embed`."""
@@ -138,7 +142,7 @@ class SwapPipeline:
 
     def identify(self, frame: Frame, face: Face | None = None) -> Identity:
         """Return the identity of a face, None for the largest; errors as in `FaceAnalyser.identify`."""
-        return self.analyser.identify(frame, face)
+        return self.analyser.identify(frame, face, self.look)
 
     def __call__(
         self, frame: Frame, wanted: Wanted, *, faces: Sequence[Face] | None = None, look: Look | None = None
@@ -158,6 +162,7 @@ class SwapPipeline:
             NoEngineError: The store lacks a model of the look.
             SessionError: An engine failed.
         """
+        look = look or self.look
         return self.swapper.swap(self.analyser.analyse(frame, wanted, faces=faces, look=look), look)
 
     swap = __call__
@@ -166,6 +171,7 @@ class SwapPipeline:
         self, wanted: Wanted, look: Look | None = None
     ) -> tuple[Callable[[Frame], FoundFaces], Callable[[FoundFaces], Frame]]:
         """Return the two steps of a call, for a stream: each may be at another frame in a thread of its own."""
+        look = look or self.look
         return partial(self.analyser.analyse, wanted=wanted, look=look), partial(self.swapper.swap, look=look)
 
 

@@ -78,7 +78,7 @@ def test_a_landmarker_gives_detected_faces_68_points(
         return open_kit(name)
 
     look = Look(landmarker=landmarker)
-    (face,) = FaceAnalyser(opened, look=look).detect(astronaut)
+    (face,) = FaceAnalyser(opened).detect(astronaut, look)
     assert asked == ["det_10g", "w600k_r50", *look.finding_models]
     assert face.points68 is not None
     assert (np.abs(face.points5 - ASTRONAUT.points5).max() > 1) == (landmarker == "2dfan4")
@@ -91,16 +91,16 @@ def test_a_landmarker_gives_detected_faces_68_points(
 def test_what_is_found_stays_when_the_next_frame_is_looked_at(
     open_kit: Callable[[str], Session], astronaut: Frame
 ) -> None:
-    analyser = FaceAnalyser(open_kit, look=Look(landmarker="2dfan4"))
+    analyser, look = FaceAnalyser(open_kit), Look(landmarker="2dfan4")
 
     def values(faces: Sequence[Face]) -> list[bytes]:
         arrays = [array for face in faces for array in (face.box_xyxy, face.points5, face.points68)]
         return [array.tobytes() for array in arrays if array is not None]
 
-    (face,), identity = analyser.detect(astronaut), analyser.identify(astronaut)
+    (face,), identity = analyser.detect(astronaut, look), analyser.identify(astronaut)
     before = [*values([face]), identity.embedding.tobytes()]
     for other in (noise(300, 400), np.ascontiguousarray(astronaut[:, ::-1])):
-        analyser.detect(other)
+        analyser.detect(other, look)
         analyser.embed(other, [ASTRONAUT])
     assert [*values([face]), identity.embedding.tobytes()] == before
 

@@ -145,6 +145,14 @@ def frames(astronaut: Frame, group: Frame) -> list[Frame]:
     return [astronaut, mirrored, group[600:1100, 900:1900], noise(200, 300), astronaut, mirrored] * 3
 
 
+def test_the_models_of_a_look_are_opened_once(own_store: Store, astronaut: Frame, source: Identity) -> None:
+    with morphstream.open(own_store, look=Look(occluder=None)) as swap:
+        swapped = swap(astronaut, source, look=Look())
+        for path in own_store.current().files_of("xseg_1").values():
+            path.unlink()
+        np.testing.assert_array_equal(swap(astronaut, source, look=Look()), swapped)
+
+
 def test_two_threads_at_two_frames_give_the_bytes_of_one_after_the_other(
     booted: Store, frames: list[Frame], source: Identity
 ) -> None:

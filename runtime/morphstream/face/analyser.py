@@ -1,7 +1,7 @@
 """Find the faces of frames, identify them, and assign who they become."""
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from threading import Lock
 
 from morphstream.artifact.errors import NoFaceError
@@ -9,7 +9,7 @@ from morphstream.face.assign import Wanted, assign
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.embed import DirectArcFace
 from morphstream.face.landmark import DirectFan685, Landmark68Detector
-from morphstream.face.look import Look
+from morphstream.face.look import DEFAULT_LOOK, Look
 from morphstream.face.types import Face, FoundFaces, Identity
 from morphstream.frame import Frame, check_frame
 from morphstream.session.session import Session
@@ -20,32 +20,27 @@ DETECTOR, EMBEDDER = "det_10g", "w600k_r50"
 class FaceAnalyser:
     """Detector, landmarkers and embedder; any thread may call it, and one runs at a time."""
 
-    def __init__(
-        self, open_model: Callable[[str], Session], *, look: Look | None = None, threshold: float = 0.5
-    ) -> None:
-        """Open the detector, the embedder and the landmarkers of a look.
+    def __init__(self, open_model: Callable[[str], Session], *, threshold: float = 0.5) -> None:
+        """Open the detector and the embedder.
 
         Args:
-            open_model: Opens a model by name; called once for each model; the caller closes them.
-            look: Used where a call has none; None for `Look`'s defaults.
+            open_model: Returns a model by name, opened once; the caller closes them.
             threshold: Minimum score of a face, 0..1.
 
         Raises:
             NoEngineError: The store lacks a model.
             SessionError: A model can't be opened.
         """
-        self._open, self._look, self._lock = cache(open_model), look or Look(), Lock()
-        self._detector = DirectSCRFD(self._open(DETECTOR), threshold=threshold)
-        self._embedder = DirectArcFace(self._open(EMBEDDER))
-        for name in self._look.finding_models:
-            self._open(name)
+        self._open, self._lock = open_model, Lock()
+        self._detector = DirectSCRFD(open_model(DETECTOR), threshold=threshold)
+        self._embedder = DirectArcFace(open_model(EMBEDDER))
 
-    def detect(self, frame: Frame, look: Look | None = None) -> list[Face]:
+    def detect(self, frame: Frame, look: Look = DEFAULT_LOOK) -> list[Face]:
         """Return the faces of a frame, by falling score.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR.
-            look: Its landmarker is opened if it isn't yet; None for the one of the constructor.
+            look: Its landmarker is used, and opened if it isn't yet.
 
         Raises:
             TypeError: The frame isn't uint8.
@@ -54,7 +49,7 @@ class FaceAnalyser:
             SessionError: An engine failed.
         """
         with self._lock:
-            faces, landmarker = self._detector.detect(frame), (look or self._look).landmarker
+            faces, landmarker = self._detector.detect(frame), look.landmarker
             if landmarker is None:
                 return faces
             fan = DirectFan685(self._open("fan_68_5"))
@@ -79,12 +74,13 @@ class FaceAnalyser:
         with self._lock:
             return self._embedder.embed(frame, faces)
 
-    def identify(self, frame: Frame, face: Face | None = None) -> Identity:
+    def identify(self, frame: Frame, face: Face | None = None, look: Look = DEFAULT_LOOK) -> Identity:
         """Return the identity of a face.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR.
             face: One of its faces; None for the largest.
+            look: As in `detect`.
 
         Raises:
             NoFaceError: The frame has none.
@@ -94,13 +90,13 @@ class FaceAnalyser:
             SessionError: As in `embed`.
         """
         check_frame(frame)
-        faces = [face] if face else self.detect(frame)
+        faces = [face] if face else self.detect(frame, look)
         if not faces:
             raise NoFaceError("expected a face to identify, seen none; use a picture with a larger one, from the front")
         return self.embed(frame, [max(faces, key=lambda found: found.area)])[0]
 
     def analyse(
-        self, frame: Frame, wanted: Wanted, *, faces: Sequence[Face] | None = None, look: Look | None = None
+        self, frame: Frame, wanted: Wanted, *, faces: Sequence[Face] | None = None, look: Look = DEFAULT_LOOK
     ) -> FoundFaces:
         """Return a frame with its faces and who they become: the step before `FaceSwapper.swap`.
 

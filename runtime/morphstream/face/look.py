@@ -101,3 +101,6 @@ def _check_choice(what: str, seen: str | None, choices: tuple[str | None, ...]) 
     if seen not in choices:
         expected = ", ".join(name for name in choices if name)
         raise ValueError(f"look: expected {what} of {expected}, seen {seen!r}")
+
+
+DEFAULT_LOOK = Look()

@@ -1,8 +1,8 @@
 """Swap the faces of frames: cut, swap, mask, paste, restore."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from functools import cache, lru_cache, reduce
+from functools import lru_cache, reduce
 from threading import Lock
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from morphstream.face import restore
 from morphstream.face.geometry import cut_crops
-from morphstream.face.look import OCCLUDERS, Look
+from morphstream.face.look import DEFAULT_LOOK, OCCLUDERS, Look
 from morphstream.face.mask import Occluder, Parser, box_mask, own_mask, select_regions, soften
 from morphstream.face.paste import carry, paste
 from morphstream.face.restore import Restorer
@@ -27,73 +27,56 @@ _RESTORED = 0.8  # of a restored face, the rest as it was. Source: FaceFusion
 class FaceSwapper:
     """Swap model, masks' models and restorer; any thread may call it, and one runs at a time."""
 
-    def __init__(
-        self,
-        open_model: Callable[[str], Session],
-        swapper: Swapper,
-        *,
-        look: Look | None = None,
-        pool: Executor | None = None,
-    ) -> None:
-        """Open the models of a look.
+    def __init__(self, open_model: Callable[[str], Session], swapper: Swapper, *, pool: Executor | None = None) -> None:
+        """Put a swap model and others together.
 
         Args:
-            open_model: Opens a model by name; called once for each model; the caller closes them.
+            open_model: Returns a model by name, opened once; the caller closes them.
             swapper: The swap model.
-            look: Used where a call has none; None for `Look`'s defaults.
             pool: Threads to cut, mask and paste several faces on; None for the caller's thread alone.
-
-        Raises:
-            NoEngineError: The store lacks a model.
-            SessionError: A model can't be opened.
         """
-        self._open, self._look, self._pool, self._lock = cache(open_model), look or Look(), pool, Lock()
+        self._open, self._pool, self._lock = open_model, pool, Lock()
         self.use(swapper)
-        self._open_models(self._look)
 
     def use(self, swapper: Swapper) -> None:
         """Swap with another model from the next call on; returns when no call runs with the one before."""
         with self._lock:
             self._swapper, self._latent = swapper, lru_cache(_LATENTS)(swapper.latent)
 
-    def swap(self, found: FoundFaces, look: Look | None = None) -> Frame:
+    def swap(self, found: FoundFaces, look: Look = DEFAULT_LOOK) -> Frame:
         """Return a new frame with faces swapped: each model runs once for all, and faces are pasted in their order.
 
         Args:
             found: The frame, its faces and who they become; not modified.
-            look: Its models are opened if they aren't yet; None for the one of the constructor.
+            look: How they are drawn; its models are opened if they aren't yet.
 
         Raises:
             ValueError: A face's points are all one point, or the pixel boost is no multiple of the model's side.
             NoEngineError: The store lacks a model of the look.
             SessionError: An engine failed.
         """
-        look, chosen = look or self._look, sorted(found.assignment)
+        chosen = sorted(found.assignment)
         copied = self._start(lambda: np.array(found.frame, order="C"))
         if not chosen:
             return copied()
         points5 = [found.faces[index].points5 for index in chosen]
         with self._lock:
-            self._open_models(look)
+            opened = {name: self._open(name) for name in look.drawing_models}
             side = look.pixel_boost or self._swapper.side
             crops, affines = cut_crops(found.frame, points5, TEMPLATE, side, each=self._each)
             new = self._swapper.swap(crops, [self._latent(found.assignment[index]) for index in chosen])
-            mask_of = self._masks_of(crops, new, look)
+            mask_of = self._masks_of(crops, new, look, opened)
             swapped = copied()
             paste(swapped, new, mask_of, affines, each=self._each)
             if look.restorer:
-                self._restore(Restorer(self._open(look.restorer)), swapped, points5, mask_of, affines)
+                self._restore(Restorer(opened[look.restorer]), swapped, points5, mask_of, affines)
         return swapped
 
-    def _open_models(self, look: Look) -> None:
-        for name in look.drawing_models:
-            self._open(name)
-
-    def _masks_of(self, crops: Crop, new: Crop, look: Look) -> Callable[[int], Mask]:
+    def _masks_of(self, crops: Crop, new: Crop, look: Look, opened: Mapping[str, Session]) -> Callable[[int], Mask]:
         """Run each mask's model once for all crops; return what makes the mask of one, the product of all."""
-        occluders = [self._open(name) for name in look.drawing_models if name in OCCLUDERS]
+        occluders = [session for name, session in opened.items() if name in OCCLUDERS]
         visible = Occluder(*occluders).find_visible(crops, each=self._each) if occluders else None
-        labels = Parser(self._open(look.parser)).parse(crops, each=self._each) if look.regions else None
+        labels = Parser(opened[look.parser]).parse(crops, each=self._each) if look.regions else None
         side = crops.shape[1]
 
         def mask_of(index: int) -> Mask:
