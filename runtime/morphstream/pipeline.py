@@ -41,7 +41,7 @@ class SwapPipeline:
         store: Store | str | Path,
         *,
         swap_model: str = SWAP_MODEL,
-        look: Look = DEFAULT_LOOK,
+        look: Look | None = None,
         threshold: float = 0.5,
         threads: int = 0,
         cuda_graph: bool = False,
@@ -52,7 +52,7 @@ class SwapPipeline:
         Args:
             store: A store, or its folder.
             swap_model: Such as ``hyperswap_1a_256``.
-            look: Used where a call has none; its models are opened now.
+            look: Used where a call has none, and its models opened now; None for `Look`'s defaults.
             threshold: Minimum score of a face, 0..1.
             threads: Threads to run on; 0 for every core that this process may use.
             cuda_graph: Whether a GPU replays runs as CUDA graphs; a CPU has none.
@@ -66,7 +66,7 @@ class SwapPipeline:
         store, threads = store if isinstance(store, Store) else Store(store), threads or usable_cores()
         engines = partial(Engines, store, machine or probe_machine(), threads=threads, cuda_graph=cuda_graph)
         self._engines: Callable[[], Engines] | None = engines
-        self._lock, self.swap_model, self.look = Lock(), swap_model, look
+        self._lock, self.swap_model, self.look = Lock(), swap_model, look or DEFAULT_LOOK
         with ExitStack() as stack:
             self._own, others = stack.enter_context(engines()), stack.enter_context(engines())
             pool = ThreadPoolExecutor(threads)
