@@ -15,7 +15,7 @@ from stages.surgery.crop_input import Normalisation
 from stages.surgery.plan import Plan
 
 if TYPE_CHECKING:
-    import openvino
+    from morphstream.session.openvino_library import openvino
 
 THREADS = 2  # fixed, so that figures repeat
 HINTS = {"fp32": "f32", "bf16": "bf16"}  # OpenVINO's names of the precisions
@@ -114,7 +114,7 @@ def compile_openvino(model: "Path | openvino.Model", precision: str) -> "openvin
         ModelError: OpenVINO uses another precision.
         RuntimeError: It can't compile the engine.
     """
-    import openvino  # here, as it takes long to load
+    from morphstream.session.openvino_library import openvino  # here, as it takes long to load
 
     config = {"INFERENCE_PRECISION_HINT": HINTS[precision], "INFERENCE_NUM_THREADS": THREADS}
     compiled = openvino.Core().compile_model(model, "CPU", config)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import openvino
 
 from morphstream.artifact.errors import SessionError
+from morphstream.session.openvino_library import openvino
 from morphstream.session.session import Array, check_numbers
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
