@@ -1,4 +1,4 @@
-"""Engines of OpenVINO, on the CPU."""
+"""A session of an OpenVINO engine, on the CPU."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,27 +16,26 @@ _TYPES = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}
 class OpenVINOSession:
     """An intermediate representation, compiled for one row and this machine's CPU.
 
-    Rows run one after the other: on CPUs that takes no longer than a batch, and half as long as an engine that is
-    ready for any (docs/adr/0011-cpu-rows.md).
+    Rows run one after the other: on CPUs that takes no longer than a batch, and half as long as an engine compiled for
+    any number of rows (docs/adr/0011-cpu-rows.md). The compiled model is not saved for the next process: OpenVINO
+    imports a saved one of 500 MB more slowly than it compiles the engine, whose weights it maps into memory.
     """
 
-    def __init__(self, path: Path, *, threads: int, precision: str = "fp32", blobs: Path | None = None) -> None:
-        """Open an engine, and run it once.
+    def __init__(self, path: Path, *, threads: int, precision: str = "fp32") -> None:
+        """Compile an engine, and run it once.
 
         Args:
-            path: The ``.xml``; its weights lie beside it.
-            threads: Threads to run on; 0 lets OpenVINO choose.
+            path: The ``.xml``, with the ``.bin`` of its weights in the same folder.
+            threads: Threads of a run; 0 lets OpenVINO choose.
             precision: The numbers to calculate with, ``fp32`` or ``bf16``. OpenVINO's own choice is bf16 on some CPUs,
                 which is off by 0.065 in a detector's outputs.
-            blobs: Folder for what OpenVINO compiles for this CPU, to open faster next time.
 
         Raises:
-            SessionError: OpenVINO can't open it, or not in that precision.
+            SessionError: OpenVINO can't compile it, or not in that precision.
         """
         self._path = path
         config: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
         config |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
-        config |= {"CACHE_DIR": str(blobs)} if blobs else {}
         try:
             core = openvino.Core()
             model = core.read_model(path)
@@ -54,7 +53,7 @@ class OpenVINOSession:
             raise SessionError(f"{path.name}: expected {precision}, seen {seen}; run: morphstream boot --target cpu")
         self._inputs = {name: port for port in compiled.inputs for name in port.names}
         self._outputs = [_Output(port) for port in compiled.outputs]
-        self._request.infer()  # on zeros, so that the first frame takes no longer than the next
+        self._request.infer()  # on zeros, so that the first frame takes no longer than the next one
 
     @property
     def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -68,7 +67,7 @@ class OpenVINOSession:
             inputs: Each ``(N, ...)``, of the engine's types; not modified.
 
         Raises:
-            SessionError: The engine failed, or an output has a number that is none.
+            SessionError: The inputs are not the engine's, it failed, or an output has NaN or infinity.
         """
         if inputs.keys() != self._shapes.keys():
             rule, seen = ", ".join(self._shapes), ", ".join(inputs)
@@ -76,34 +75,34 @@ class OpenVINOSession:
         arrays = {self._inputs[name]: np.ascontiguousarray(array) for name, array in inputs.items()}
         rows = len(next(iter(arrays.values())))
         for output in self._outputs:
-            output.make_room(rows)
+            output.allocate(rows)
         try:
-            for place in range(rows):
-                for port, array in (*arrays.items(), *((output.port, output.room) for output in self._outputs)):
-                    self._request.set_tensor(port, openvino.Tensor(array[place : place + 1], shared_memory=True))
+            for row in range(rows):
+                for port, array in (*arrays.items(), *((output.port, output.array) for output in self._outputs)):
+                    self._request.set_tensor(port, openvino.Tensor(array[row : row + 1], shared_memory=True))
                 self._request.infer()
         except RuntimeError as error:
             raise SessionError(f"{self._path.name}: expected it to run, seen {_reason(error)}") from None
-        outputs = {name: output.room[:rows] for output in self._outputs for name in output.port.names}
+        outputs = {name: output.array[:rows] for output in self._outputs for name in output.port.names}
         check_numbers(self._path.name, outputs)
         return outputs
 
     def close(self) -> None:
-        """Give back the compiled model."""
+        """Release the compiled model and its arrays."""
         del self._request, self._inputs, self._outputs
 
 
 class _Output:
-    """An output, and memory for its rows that is used again."""
+    """An output of an engine, and an array that its rows are written into, kept from run to run."""
 
     def __init__(self, port: openvino.ConstOutput) -> None:
         self.port = port
-        self.room: Array = np.empty((0, *port.shape[1:]), port.element_type.to_dtype())
+        self.array: Array = np.empty((0, *port.shape[1:]), port.element_type.to_dtype())
 
-    def make_room(self, rows: int) -> None:
-        """Have memory for so many rows at least."""
-        if len(self.room) < rows:
-            self.room = np.empty((rows, *self.room.shape[1:]), self.room.dtype)
+    def allocate(self, rows: int) -> None:
+        """Make the array long enough for a number of rows."""
+        if len(self.array) < rows:
+            self.array = np.empty((rows, *self.array.shape[1:]), self.array.dtype)
 
 
 def _reason(error: RuntimeError) -> str:
