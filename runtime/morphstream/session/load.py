@@ -47,7 +47,8 @@ class Engines:
 
     def __call__(self, model: str) -> Session:
         """Open a model's engine, until this is closed; raises as `open_session`."""
-        session = open_session(self.installed, model, threads=self._threads, cuda_graph=self._cuda_graph)
+        graphs = self.store.path / "graphs"
+        session = open_session(self.installed, model, threads=self._threads, cuda_graph=self._cuda_graph, graphs=graphs)
         self._opened.callback(session.close)
         return session
 
@@ -64,7 +65,9 @@ class Engines:
         self._opened.close()
 
 
-def open_session(installed: Installed, model: str, *, threads: int = 0, cuda_graph: bool = False) -> Session:
+def open_session(
+    installed: Installed, model: str, *, threads: int = 0, cuda_graph: bool = False, graphs: Path | None = None
+) -> Session:
     """Open a model's engine.
 
     Args:
@@ -72,6 +75,7 @@ def open_session(installed: Installed, model: str, *, threads: int = 0, cuda_gra
         model: Its name, such as ``det_10g``.
         threads: Threads of a run on the CPU; 0 for every core that this process may use.
         cuda_graph: Whether a GPU replays runs as a CUDA graph; a CPU has none.
+        graphs: Folder where OpenVINO's compiled graphs are saved for the next process; None to save none.
 
     Raises:
         NoEngineError: The generation has no engine of that model.
@@ -80,9 +84,12 @@ def open_session(installed: Installed, model: str, *, threads: int = 0, cuda_gra
     files, builder = installed.files_of(model), installed.cache_key.builder
     threads = threads or usable_cores()
     if "ir" in files:
-        from morphstream.session.openvino import OpenVINOSession  # here, as it takes long to load
+        from morphstream.session.graphs import SavedGraphs  # here, as OpenVINO takes long to load
+        from morphstream.session.openvino import OpenVINOSession
 
-        return OpenVINOSession(files["ir"], threads=threads, precision=installed.cache_key.precision or "fp32")
+        saved = SavedGraphs(graphs, installed.digests) if graphs else None
+        precision = installed.cache_key.precision or "fp32"
+        return OpenVINOSession(files["ir"], threads=threads, precision=precision, graphs=saved)
     if "ep_context" not in files:
         seen = f"{' and '.join(sorted(files))} of {builder}"
         remedy = "adopted ones have none: build it here or run: morphstream boot --target cpu"

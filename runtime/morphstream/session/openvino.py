@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from morphstream.artifact.errors import SessionError
+from morphstream.session.graphs import Config, SavedGraphs
 from morphstream.session.openvino_library import openvino
 from morphstream.session.session import Array, check_numbers
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
+_CONFIG: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "CACHE_MODE": "OPTIMIZE_SIZE"}  # exports no weights
 _TYPES = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}
 
 
@@ -17,32 +19,27 @@ class OpenVINOSession:
     """An intermediate representation, compiled for one row and this machine's CPU.
 
     Rows run one after the other: on CPUs that takes no longer than a batch, and half as long as an engine compiled for
-    any number of rows (docs/adr/0011-cpu-rows.md). The compiled model is not saved for the next process: OpenVINO
-    imports a saved one of 500 MB more slowly than it compiles the engine, whose weights it maps into memory.
+    any number of rows (docs/adr/0011-cpu-rows.md).
     """
 
-    def __init__(self, path: Path, *, threads: int, precision: str = "fp32") -> None:
-        """Compile an engine, and run it once.
+    def __init__(self, path: Path, *, threads: int, precision: str = "fp32", graphs: SavedGraphs | None = None) -> None:
+        """Compile an engine, or import its saved graph, and run it once.
 
         Args:
             path: The ``.xml``, with the ``.bin`` of its weights in the same folder.
             threads: Threads of a run; 0 lets OpenVINO choose.
             precision: The numbers to calculate with, ``fp32`` or ``bf16``. OpenVINO's own choice is bf16 on some CPUs,
                 which is off by 0.065 in a detector's outputs.
+            graphs: Where compiled graphs are saved; None to compile the engine and save nothing.
 
         Raises:
             SessionError: OpenVINO can't compile it, or not in that precision.
         """
         self._path = path
-        config: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
+        config = _CONFIG | {"INFERENCE_PRECISION_HINT": _HINTS[precision]}
         config |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
         try:
-            core = openvino.Core()
-            model = core.read_model(path)
-            self._shapes = {name: _shape(port.partial_shape) for port in model.inputs for name in port.names}
-            rows = {port: [1, *port.partial_shape[1:]] for port in model.inputs if port.partial_shape[0].is_dynamic}
-            model.reshape(rows)
-            compiled = core.compile_model(model, "CPU", config)
+            compiled = _open(path, config, graphs)
             self._request = compiled.create_infer_request()
             used = compiled.get_property("INFERENCE_PRECISION_HINT")
         except RuntimeError as error:
@@ -52,12 +49,13 @@ class OpenVINOSession:
             seen = f"{used.get_type_name()} on this CPU"
             raise SessionError(f"{path.name}: expected {precision}, seen {seen}; run: morphstream boot --target cpu")
         self._inputs = {name: port for port in compiled.inputs for name in port.names}
+        self._shapes = {name: (-1, *_shape(port.partial_shape)[1:]) for name, port in self._inputs.items()}
         self._outputs = [_Output(port) for port in compiled.outputs]
         self._request.infer()  # on zeros, so that the first frame takes no longer than the next one
 
     @property
     def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """The shape of each input; -1 where an axis is dynamic."""
+        """The shape of each input; -1 for its rows, and where another axis is dynamic."""
         return self._shapes
 
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -90,6 +88,18 @@ class OpenVINOSession:
     def close(self) -> None:
         """Release the compiled model and its arrays."""
         del self._request, self._inputs, self._outputs
+
+
+def _open(path: Path, config: Config, graphs: SavedGraphs | None) -> openvino.CompiledModel:
+    """Open an engine for one row."""
+    core = openvino.Core()
+
+    def compile_engine() -> openvino.CompiledModel:
+        model = core.read_model(path)
+        model.reshape({port: [1, *port.partial_shape[1:]] for port in model.inputs if port.partial_shape[0].is_dynamic})
+        return core.compile_model(model, "CPU", dict(config))
+
+    return graphs.open(core, path, config, compile_engine) if graphs else compile_engine()
 
 
 class _Output:
