@@ -1,7 +1,8 @@
 """Time a cold process to its first swapped frame, alone or beside an earlier version's.
 
 Promised: from a local archive under 2 s; where the store is good, under 50 ms of a boot's own work; and with a booted
-store at most 0.75 of the time that version 860affd takes; ``--against`` names a built checkout of it.
+store at most 0.75 of the time that version 860affd takes; ``--against`` names a built checkout of it. The first process
+after a boot, which saves what it compiles, is timed once and not promised.
 """
 
 import argparse
@@ -83,14 +84,12 @@ def _against(earlier: Path, runs: int) -> int:
             choices = ["--target", "cpu", "--store", store, "--source", str(checkout / "build")]
             command = [str(_python(checkout)), "-m", "morphstream", "boot", *choices]
             subprocess.run(command, cwd=checkout, check=True, capture_output=True)
-        for run in range(runs + 1):
+        for _ in range(runs + 1):
             for checkout, store in stores.items():
-                seconds = _first_frame_s(checkout, [store, _photo(checkout)])
-                if run:  # the first only fills the disk's cache
-                    times[checkout].append(seconds)
-    before, now = (median(found) for found in times.values())
-    for checkout, found in times.items():
-        print(f"{checkout}: median {1000 * median(found):.0f} ms, least {1000 * min(found):.0f} ms")
+                times[checkout].append(1000 * _first_frame_s(checkout, [store, _photo(checkout)]))
+    before, now = (median(found[1:]) for found in times.values())
+    for checkout, (first, *found) in times.items():
+        print(f"{checkout}: median {median(found):.0f} ms, least {min(found):.0f}, first after a boot {first:.0f}")
     print(f"ratio {now / before:.2f}, promised {RATIO}")
     return 0 if now / before <= RATIO else 1
 
