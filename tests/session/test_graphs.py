@@ -12,6 +12,7 @@ import pytest
 from onnx import helper
 
 from morphstream.artifact.digest import digest_of_file
+from morphstream.artifact.errors import SessionError
 from morphstream.session.graphs import SavedGraphs
 from morphstream.session.load import Engines, open_session
 from morphstream.session.openvino import OpenVINOSession
@@ -95,10 +96,11 @@ def test_an_imported_graph_calculates_as_the_compiled_engine_does(booted: Store,
 
 
 def test_a_saved_graph_needs_no_compiling(engine: Path) -> None:
-    graphs = saved(engine)
-    opened(engine, graphs)
-    engine.unlink()
-    np.testing.assert_array_equal(output(opened(engine, graphs)), ROWS + 1)
+    opened(engine)
+    (graph,) = files(engine)
+    before = graph.stat()
+    np.testing.assert_array_equal(output(opened(engine)), ROWS + 1)
+    assert graph.stat().st_ino == before.st_ino
 
 
 def test_a_graph_holds_no_weights(booted: Store, tmp_path: Path) -> None:
@@ -166,7 +168,18 @@ def test_a_damaged_graph_is_compiled_again(
     assert len(caplog.records) == 1
 
 
-def test_a_damaged_engine_has_no_graph_that_outlasts_its_repair(engine: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_engine_is_refused_though_its_graph_is_good(engine: Path) -> None:
+    graphs = saved(engine)
+    opened(engine, graphs)
+    data = engine.read_bytes()
+    engine.write_bytes(data[: len(data) // 2].ljust(len(data)))
+    with pytest.raises(SessionError, match=r"^a\.xml: expected an engine for OpenVINO, seen .+; boot again$"):
+        opened(engine, graphs)
+
+
+def test_damaged_weights_have_no_graph_that_outlasts_their_repair(
+    engine: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     graphs = saved(engine)
     built(engine.parent, 2)
     with caplog.at_level(logging.INFO):

@@ -5,7 +5,8 @@ Conventions:
 * A graph holds no weights, which OpenVINO maps from the engine's own file: for an engine of 529 MB it has 28 KB.
 * A file is the sha256 of a graph, then the graph. Its name begins with the engine's digest; the rest stands for
   everything else that a graph depends on: weights, OpenVINO's version, the CPU, the configuration.
-* A graph that can't be read, verified or imported is compiled again. Where none can be saved, none is.
+* An engine whose ``.xml`` is damaged has no graph. A graph that can't be read, verified or imported is compiled again.
+  Where none can be saved, none is.
 
 Source: docs.openvino.ai, 2026, "Model Caching", on ``CACHE_MODE`` and ``WEIGHTS_PATH``.
 """
@@ -61,12 +62,17 @@ class SavedGraphs:
         Raises:
             RuntimeError: OpenVINO can't compile it.
         """
+        try:
+            verify_file(engine, self._digests[engine.name])
+        except (DigestMismatchError, OSError):
+            return compile_engine()  # OpenVINO says what is wrong with it
         path = self._path_of(core, engine, config)
         if (imported := _import(core, path, {**config, "WEIGHTS_PATH": str(engine.with_suffix(".bin"))})) is not None:
             return imported
         compiled = compile_engine()
         try:
-            self._save(compiled.export_model().getvalue(), path, engine)
+            verify_file(engine.with_suffix(".bin"), self._digests[engine.with_suffix(".bin").name])
+            self._save(compiled.export_model().getvalue(), path)  # of damaged weights, it would outlast their repair
         except (DigestMismatchError, OSError) as error:
             _log.info("%s: its graph is compiled, and not saved: %s", engine.name, error)
         return compiled
@@ -78,17 +84,14 @@ class SavedGraphs:
         digests = (self._digests[engine.name], digest_of(rest.encode()))
         return self._folder / f"{'-'.join(digest.sha256[:_DIGITS] for digest in digests)}.graph"
 
-    def _save(self, graph: bytes, path: Path, engine: Path) -> None:
-        """Save a graph of an engine whose files have their digests, and remove those of other generations.
+    def _save(self, graph: bytes, path: Path) -> None:
+        """Save a graph, unless it is large, and remove those of other generations.
 
         Raises:
-            DigestMismatchError: The engine is damaged: its graph would outlast its repair.
-            OSError: The graph can't be written.
+            OSError: It can't be written.
         """
         if len(graph) > self._max_bytes:
             return
-        for file in (engine, engine.with_suffix(".bin")):
-            verify_file(file, self._digests[file.name])
         self._folder.mkdir(exist_ok=True)
         part = path.with_suffix(".part")  # two writers may mix their bytes in it, which the digest then shows
         part.write_bytes(sha256(graph).digest() + graph)
