@@ -20,7 +20,7 @@ from pathlib import Path
 
 from morphstream.artifact.digest import Digest, digest_of, verify_file
 from morphstream.artifact.errors import DigestMismatchError
-from morphstream.session.openvino_library import openvino
+from morphstream.session.openvino_library import openvino, reason_of
 
 Config = Mapping[str, str | int]
 
@@ -114,7 +114,7 @@ def _import(core: openvino.Core, path: Path, config: Config) -> openvino.Compile
             return core.import_model(graph, "CPU", dict(config))
         seen = "other bytes"
     except RuntimeError as error:
-        seen = " ".join(str(error).split())
+        seen = reason_of(error)
     _log.warning("%s: expected a graph of OpenVINO, seen %s; it is compiled again", path, seen)
     return None
 

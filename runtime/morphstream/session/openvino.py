@@ -7,7 +7,7 @@ import numpy as np
 
 from morphstream.artifact.errors import SessionError
 from morphstream.session.graphs import Config, SavedGraphs
-from morphstream.session.openvino_library import openvino
+from morphstream.session.openvino_library import openvino, reason_of
 from morphstream.session.session import Array, check_numbers
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
@@ -43,7 +43,7 @@ class OpenVINOSession:
             self._request = compiled.create_infer_request()
             used = compiled.get_property("INFERENCE_PRECISION_HINT")
         except RuntimeError as error:
-            seen = _reason(error)
+            seen = reason_of(error)
             raise SessionError(f"{path.name}: expected an engine for OpenVINO, seen {seen}; boot again") from None
         if used != _TYPES[precision]:
             seen = f"{used.get_type_name()} on this CPU"
@@ -80,7 +80,7 @@ class OpenVINOSession:
                     self._request.set_tensor(port, openvino.Tensor(array[row : row + 1], shared_memory=True))
                 self._request.infer()
         except RuntimeError as error:
-            raise SessionError(f"{self._path.name}: expected it to run, seen {_reason(error)}") from None
+            raise SessionError(f"{self._path.name}: expected it to run, seen {reason_of(error)}") from None
         outputs = {name: output.array[:rows] for output in self._outputs for name in output.port.names}
         check_numbers(self._path.name, outputs)
         return outputs
@@ -113,11 +113,6 @@ class _Output:
         """Make the array long enough for a number of rows."""
         if len(self.array) < rows:
             self.array = np.empty((rows, *self.array.shape[1:]), self.array.dtype)
-
-
-def _reason(error: RuntimeError) -> str:
-    """Return the last line of OpenVINO's error; those before it name its source files."""
-    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "no reason")
 
 
 def _shape(shape: openvino.PartialShape) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import cast
 
-__all__ = ["openvino"]
+__all__ = ["openvino", "reason_of"]
 
 
 @contextmanager
@@ -31,3 +31,8 @@ def _hidden(name: str) -> Iterator[None]:
 
 with _hidden("openvino.tools.ovc"):
     import openvino
+
+
+def reason_of(error: RuntimeError) -> str:
+    """Return the last line of an error of OpenVINO; those before it name its source files."""
+    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "no reason")
