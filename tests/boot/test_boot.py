@@ -19,6 +19,7 @@ from morphstream.artifact.errors import (
     MorphstreamError,
     NoEngineError,
 )
+from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.boot.boot import BootReport, boot
 from morphstream.source.folder import FolderSource
@@ -46,6 +47,18 @@ def test_an_empty_store_boots(store: Store, layout: Path) -> None:
     assert len(str(report).splitlines()) == 1
     assert store.current().cache_key == report.cache_key
     store.verify()
+
+
+def test_a_first_boot_parses_the_manifest_once(store: Store, layout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed, parse = list[str | bytes](), EngineManifest.from_json
+
+    def counted(text: str | bytes) -> EngineManifest:
+        parsed.append(text)
+        return parse(text)
+
+    monkeypatch.setattr(EngineManifest, "from_json", counted)
+    boot(store, source=layout, machine=MACHINE)
+    assert parsed == [(layout / "trt_cache" / CPU / "manifest.json").read_bytes()]
 
 
 def test_booting_again_touches_nothing(store: Store, layout: Path) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Collection, Sequence
 from morphstream.artifact.errors import DigestMismatchError, MorphstreamError, NoEngineError
 from morphstream.boot.build import Builder
 from morphstream.boot.report import BootReport, BootStep, Steps
-from morphstream.boot.search import Place, Search
+from morphstream.boot.search import Search
 from morphstream.machine.probe import Machine, probe_machine
 from morphstream.machine.select import select
 from morphstream.source.named import is_offline, sources_of
+from morphstream.source.publication import Publication
 from morphstream.source.source import Source
 from morphstream.store.store import Installed, Store
 
@@ -67,8 +68,8 @@ def boot(
     with steps.timed("store") as said:
         held = _held(store, machine, target, said, verify=verify)
     is_good = held is not None and held.has(groups)
-    places = [Place(one, is_offline=offline or is_offline()) for one in sources_of(source)]
-    asked = [place for place in places if update or not (is_good and place.is_remote)]
+    publications = [Publication(one, is_offline=offline or is_offline()) for one in sources_of(source)]
+    asked = [one for one in publications if update or not (is_good and one.is_remote)]
     search = Search(store, machine, target, groups, steps, held)
     try:
         report = search.run(asked, None if is_good else builder)

@@ -6,10 +6,10 @@ from functools import partial
 from morphstream.artifact.errors import NoEngineError
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.vocabulary import BAKED_GROUPS
-from morphstream.source.fetch import fetch_engines, read_published
+from morphstream.source.fetch import fetch_engines
+from morphstream.source.publication import read_manifest
 from morphstream.source.source import Source
 from morphstream.source.transfer import Cancellable, Transfer
-from morphstream.store.generation import digests_of
 from morphstream.store.store import Installed, Store
 
 
@@ -71,12 +71,14 @@ def add_model(
         held = change.held or store.current()  # which says why there is none
         if model in held.models:  # another process was faster
             return Added(model=model, is_new=False)
-        published, _ = read_published(held.cache_key, source)
+        published = read_manifest(source, held.cache_key).manifest
         manifest, evicted = _with_room(store, _added(held, published, model, source), model, budget_bytes)
         fetch = partial(fetch_engines, source, held.cache_key, transfer=transfer)
         folder = change.assemble(manifest, fetch=fetch)
         added = sorted({*held.added, model} - {*evicted})
-        change.switch(folder, archive=held.archive, base=held.base, is_whole=held.is_whole, added=added)
+        change.switch(
+            folder, archive=held.archive, base=held.base, key=held.cache_key, is_whole=held.is_whole, added=added
+        )
         store.usage.touch(model)
         for gone in evicted:
             store.usage.forget(gone)
@@ -101,7 +103,7 @@ def _with_room(
     groups = {file.onnx_model: file.group for file in manifest.engine_files.values() if file.onnx_model}
     able = store.usage.order(model for model, group in groups.items() if group not in BAKED_GROUPS and model != wanted)
     while budget_bytes is not None:
-        total = sum(digest.bytes for digest in digests_of(manifest).values())
+        total = sum(digest.bytes for digest in manifest.digests.values())
         if total <= budget_bytes:
             break
         if not able:

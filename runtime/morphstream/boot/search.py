@@ -1,7 +1,7 @@
 """The way to a store's engines: from the nearest source that has the best ones down to the second best."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,6 @@ from morphstream.artifact.errors import (
     NoEngineError,
     UnsafeArchiveError,
 )
-from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import cache_path
 from morphstream.boot.build import Builder, BuildError
@@ -23,11 +22,10 @@ from morphstream.boot.report import BootReport, Steps
 from morphstream.machine.findings import findings_of
 from morphstream.machine.probe import Machine
 from morphstream.machine.select import PORTABLE, candidates, exact, select
+from morphstream.source.publication import Publication
 from morphstream.source.source import Source
 from morphstream.store.install import install_archive, install_built, install_engines
 from morphstream.store.store import Installed, Store
-
-ARCHIVES = "archives.json"
 
 _ELSEWHERE = (
     FetchError,
@@ -38,50 +36,6 @@ _ELSEWHERE = (
     BuildError,
 )  # another may be right
 _log = logging.getLogger("morphstream.boot")
-
-
-class Place:
-    """A source, whose manifest of archives is read once.
-
-    Attributes:
-        absent: That it has no such manifest, once that is known.
-    """
-
-    def __init__(self, source: Source, *, is_offline: bool) -> None:
-        self.source, self.is_remote = source, bool(getattr(source, "is_remote", False))
-        self._is_offline = is_offline
-        self.absent: AbsentError | None = None
-        self._archives: Mapping[str, ArchiveEntry] | None = None
-        self._error: MorphstreamError | None = None
-
-    def archives(self) -> Mapping[str, ArchiveEntry]:
-        """Return the archives that it has; none where it has engines alone.
-
-        Raises:
-            FetchError: It can't be asked.
-            ManifestError: What it says breaks the format.
-        """
-        if self._error:
-            raise self._error
-        if self._archives is None:
-            try:
-                self._archives = self._read()
-            except (FetchError, ManifestError) as error:
-                self._error = error
-                raise
-        return self._archives
-
-    def _read(self) -> Mapping[str, ArchiveEntry]:
-        if self.is_remote and self._is_offline:
-            expected = f"{self.source}: expected a source on this machine, seen one elsewhere"
-            raise FetchError(f"{expected}; boot without offline")
-        try:
-            return ArchivesManifest.from_json(self.source.read(f"manifests/{ARCHIVES}")).archives
-        except AbsentError as error:  # there may be engines
-            self.absent = error
-            return {}
-        except ManifestError as error:
-            raise ManifestError(error.where, f"{self.source}, {ARCHIVES}: {error.message}") from error
 
 
 class Search:
@@ -100,17 +54,17 @@ class Search:
         self._steps, self._held_key = steps, held and held.cache_key
         self._fallbacks = list[str]()
 
-    def run(self, places: Sequence[Place], builder: Builder | None) -> BootReport:
+    def run(self, publications: Sequence[Publication], builder: Builder | None) -> BootReport:
         """Return what the first attempt did that came to something; raises as `boot`."""
         failure: MorphstreamError = NoEngineError("boot: expected a source to boot from, seen none; name one")
-        for attempt in self._attempts(places, builder):
+        for attempt in self._attempts(publications, builder):
             try:
                 return attempt()
             except _ELSEWHERE as error:
                 failure = error
                 if not isinstance(error, NoEngineError):
                     self.fall_back("source passed over")
-        raise self._refusal(places, failure)
+        raise self._refusal(publications, failure)
 
     def fall_back(self, reason: str, seen: object = "") -> None:
         """Note that the second best is taken, and log what was seen, if anything."""
@@ -126,10 +80,12 @@ class Search:
             cache_key=key, archive=archive, was_good=was_good, steps=tuple(self._steps), fallbacks=fallbacks
         )
 
-    def _attempts(self, places: Sequence[Place], builder: Builder | None) -> Iterator[Callable[[], BootReport]]:
+    def _attempts(
+        self, publications: Sequence[Publication], builder: Builder | None
+    ) -> Iterator[Callable[[], BootReport]]:
         """Yield what to try, the nearest first."""
         if self._target != "auto":
-            yield from (partial(self._take_named, place) for place in places)
+            yield from (partial(self._take_named, publication) for publication in publications)
             if builder and (key := exact(self._machine, self._target)):
                 yield partial(self._build, key, builder)
             return
@@ -144,19 +100,18 @@ class Search:
         own, other = (
             [key for key, is_so in zip(keys, is_own, strict=True) if is_so == wanted] for wanted in (True, False)
         )
-        yield from (partial(self._take, key, place) for key in own for place in places)
+        yield from (partial(self._take, key, publication) for key in own for publication in publications)
         if builder and own:
             yield partial(self._build, own[0], builder)
-        yield from (partial(self._take, key, place) for key in other for place in places)
+        yield from (partial(self._take, key, publication) for key in other for publication in publications)
 
-    def _take(self, key: CacheKey, place: Place) -> BootReport:
-        """Take the engines of a cache key from a place: its archive, or single ones."""
+    def _take(self, key: CacheKey, publication: Publication) -> BootReport:
+        """Take the engines of a cache key from a source: its archive, or single ones."""
         with self._steps.timed("select") as said:
-            archives = place.archives()
-            name = next((name for name, entry in archives.items() if entry.cache_key == key), None)
-            said.append(f"{name if name and self._groups is None else cache_path(key)} of {place.source}")
+            name = publication.cache_keys().get(key)
+            said.append(f"{name if name and self._groups is None else cache_path(key)} of {publication.source}")
         with self._steps.timed("install") as said:
-            archive, is_new = self._install(key, place, name)
+            archive, is_new = self._install(key, publication, name)
             said.append("unpacked and verified" if is_new else "the store has it already")
         if key.arch == PORTABLE:
             self.fall_back("portable engine")
@@ -164,31 +119,30 @@ class Search:
             self.fall_back("engine of the CPU")
         return self.report(key, archive, was_good=not is_new)
 
-    def _install(self, key: CacheKey, place: Place, name: str | None) -> tuple[str, bool]:
+    def _install(self, key: CacheKey, publication: Publication, name: str | None) -> tuple[str, bool]:
         """Install an archive, or single engines where there is none or groups were asked for; return where from."""
-        source, groups = place.source, self._groups
+        source, groups = publication.source, self._groups
         if name and groups is None:
-            return name, install_archive(self._store, name, place.archives()[name], source)
+            return name, install_archive(self._store, name, publication.archives()[name], source)
         try:
             return cache_path(key), install_engines(self._store, key, source, groups=groups)
         except AbsentError:
             if name:
-                return name, install_archive(self._store, name, place.archives()[name], source, groups=groups)
+                return name, install_archive(self._store, name, publication.archives()[name], source, groups=groups)
             neither = NoEngineError(f"{source}: expected an archive or engines for {key}, seen neither; name another")
-            raise place.absent or neither from None
+            raise publication.absent or neither from None
 
-    def _take_named(self, place: Place) -> BootReport:
-        """Take what the target names from a place."""
+    def _take_named(self, publication: Publication) -> BootReport:
+        """Take what the target names from a source."""
         with self._steps.timed("find") as said:
-            keys = [entry.cache_key for entry in place.archives().values() if entry.cache_key]
             try:
-                key = select(self._machine, keys, self._target)
+                key = select(self._machine, publication.cache_keys(), self._target)
             except NoEngineError as error:
                 if (found := exact(self._machine, self._target)) is None:
-                    raise place.absent or error from None
+                    raise publication.absent or error from None
                 key = found
             said.append(str(key))
-        return self._take(key, place)
+        return self._take(key, publication)
 
     def _build(self, key: CacheKey, builder: Builder) -> BootReport:
         """Build the engines of a cache key."""
@@ -205,14 +159,14 @@ class Search:
         self.fall_back("built here")
         return self.report(key, cache_path(key), was_good=not is_new)
 
-    def _refusal(self, places: Sequence[Place], failure: MorphstreamError) -> MorphstreamError:
+    def _refusal(self, publications: Sequence[Publication], failure: MorphstreamError) -> MorphstreamError:
         """Return why nothing was found, by what comes closest to it."""
-        if self._target != "auto" or not isinstance(failure, NoEngineError) or not places:
+        if self._target != "auto" or not isinstance(failure, NoEngineError) or not publications:
             return failure
         keys = list[CacheKey]()
-        for place in places:
+        for publication in publications:
             with suppress(FetchError, ManifestError):
-                keys += [entry.cache_key for entry in place.archives().values() if entry.cache_key]
+                keys += publication.cache_keys()
         try:
             select(self._machine, keys, self._target)
         except NoEngineError as error:

@@ -18,7 +18,7 @@ from morphstream.artifact.errors import (
     MorphstreamError,
     UnsafeArchiveError,
 )
-from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest
+from morphstream.artifact.listings import ArchiveEntry
 from morphstream.artifact.vocabulary import DEPLOY_TAGS
 from morphstream.deploy.releases import (
     CODE,
@@ -33,6 +33,7 @@ from morphstream.deploy.releases import (
     tidy,
 )
 from morphstream.program import ending_of, run_program
+from morphstream.source.publication import Publication
 from morphstream.source.source import Source
 
 CHECK_TIMEOUT_S = 60.0  # for an application that opens its sessions before it says that it is well
@@ -119,13 +120,11 @@ class _NoCodeError(DeployError):
 
 
 def _entry_of(name: str, source: Source) -> ArchiveEntry:
-    try:
-        archives = ArchivesManifest.from_json(source.read("manifests/archives.json")).archives
-    except ManifestError as error:
-        raise ManifestError(error.where, f"{source}, archives.json: {error.message}") from error
-    if name not in archives:
-        raise _NoCodeError(f"{source}: expected {name} in archives.json, seen no such archive; deploy code there first")
-    return archives[name]
+    publication = Publication(source)
+    if entry := publication.archives().get(name):
+        return entry
+    expected = f"{source}: expected {name} in archives.json"
+    raise publication.absent or _NoCodeError(f"{expected}, seen no such archive; deploy code there first")
 
 
 def _deployed(

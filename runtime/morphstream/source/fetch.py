@@ -8,44 +8,23 @@ from threading import Event
 from typing import BinaryIO, cast
 
 from morphstream.artifact.archive import unpack
-from morphstream.artifact.digest import CHUNK_BYTES, Digest, digest_of
-from morphstream.artifact.errors import AbsentError, DigestMismatchError, FetchError, ManifestError
+from morphstream.artifact.digest import CHUNK_BYTES, Digest
+from morphstream.artifact.errors import AbsentError, DigestMismatchError, FetchError
 from morphstream.artifact.listings import ArchiveEntry
-from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.tarzst import Hasher
 from morphstream.artifact.vocabulary import archive_path, cache_path
 from morphstream.source.progress import Counted, progress
+from morphstream.source.publication import PublishedManifest, read_unpacked
 from morphstream.source.source import Source
 from morphstream.source.transfer import Transfer
-from morphstream.store.generation import MANIFEST, check_cache, digests_of
 
 LARGE_BYTES = 16 << 20  # of a file that comes alone, over as many lines as its source has
 _AT_ONCE = 8  # small ones, as asking takes longer than their bytes
 
 
-def read_published(key: CacheKey, source: Source) -> tuple[EngineManifest, Digest]:
-    """Return the manifest of an engine cache in a published layout, and its digest.
-
-    Raises:
-        ManifestError: It breaks the format, is of another key, or names a file without its digest.
-        FetchError: The source can't give it.
-    """
-    path = f"{cache_path(key)}/{MANIFEST}"
-    text = source.read(path)
-    try:
-        manifest = EngineManifest.from_json(text)
-        digests_of(manifest)
-    except ManifestError as error:
-        raise ManifestError(error.where, f"{source}, {path}: {error.message}") from error
-    if manifest.cache_key != key:
-        seen = f"as in its path, seen {manifest.cache_key}"
-        raise ManifestError("cache_key", f"{source}, {path}: expected {key}, {seen}")
-    return manifest, digest_of(text)
-
-
-def unpack_archive(name: str, entry: ArchiveEntry, source: Source, folder: Path) -> Path:
-    """Unpack the archive of an engine cache, and return the folder of that.
+def unpack_archive(name: str, entry: ArchiveEntry, source: Source, folder: Path) -> tuple[Path, PublishedManifest]:
+    """Unpack the archive of an engine cache; return the folder of that, and its manifest.
 
     Args:
         name: Of the archive.
@@ -67,8 +46,7 @@ def unpack_archive(name: str, entry: ArchiveEntry, source: Source, folder: Path)
         counted = cast("BinaryIO", Counted(stream, add))  # read alone is called
         unpack(counted, entry.files, folder / "archive", archive=entry.digest, is_synced=True)
     cache = folder / "archive" / cache_path(entry.cache_key)
-    check_cache(name, entry, cache)
-    return cache
+    return cache, read_unpacked(name, entry, cache)
 
 
 def fetch_engines(

@@ -12,7 +12,9 @@ from typing import NamedTuple
 from morphstream.artifact.digest import Digest, digest_of, digest_of_file, verify_file
 from morphstream.artifact.errors import DigestMismatchError
 from morphstream.artifact.manifest import EngineManifest
-from morphstream.store.generation import MANIFEST, Installed, digests_of, groups_of, is_exactly
+from morphstream.artifact.target import CacheKey
+from morphstream.artifact.vocabulary import MANIFEST
+from morphstream.store.generation import Installed, groups_of, is_exactly
 from morphstream.store.record import Record
 from morphstream.store.volume import remove_unused, sync
 
@@ -96,7 +98,7 @@ class Change:
         if fresh is None:
             fresh = self.staging / "engines"
             fresh.mkdir()
-        missing = digests_of(manifest)
+        missing = manifest.digests
         for path in fresh.iterdir():
             if missing.pop(path.name, None) is None:
                 path.unlink()
@@ -115,14 +117,16 @@ class Change:
         sync(self._caches)
         return folder
 
-    def switch(self, folder: Path, *, archive: str, base: Digest, is_whole: bool, added: Collection[str]) -> None:
+    def switch(
+        self, folder: Path, *, archive: str, base: Digest, key: CacheKey, is_whole: bool, added: Collection[str]
+    ) -> None:
         """Make a generation the current one."""
         record = Record(
             archive=archive,
             base=base,
             is_whole=is_whole,
             added=tuple(added),
-            cache_key=EngineManifest.from_json((folder / MANIFEST).read_bytes()).cache_key,
+            cache_key=key,
             manifest_digest=digest_of_file(folder / MANIFEST),
             folder=folder.name,
             serial=secrets.token_hex(8),

@@ -4,15 +4,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from morphstream.artifact import fields
 from morphstream.artifact.digest import Digest, verify_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError, NoEngineError
-from morphstream.artifact.listings import ArchiveEntry
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
+from morphstream.artifact.vocabulary import MANIFEST
 from morphstream.store.record import Record
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,19 +44,18 @@ class Installed:
         Raises:
             ManifestError: One has none; never in what `Store.current` returns.
         """
-        return digests_of(self.manifest)
+        return self.manifest.digests
 
     @property
     def models(self) -> dict[str, str]:
         """Group of each model that has an engine, by name."""
-        files = self.manifest.engine_files.values()
-        return dict(sorted((file.onnx_model, file.group) for file in files if file.onnx_model))
+        return self.manifest.models
 
     def has(self, groups: Collection[str] | None) -> bool:
         """Tell whether there is an engine of every group; None for whether all that was published was taken."""
         if groups is None:
             return self.is_whole
-        return set(groups) <= {file.group for file in self.manifest.engine_files.values()}
+        return set(groups) <= self.manifest.groups
 
     def files_of(self, model: str) -> dict[str, Path]:
         """Return the files of a model's engine, by kind.
@@ -82,20 +78,6 @@ class Installed:
         return found
 
 
-def digests_of(manifest: EngineManifest) -> dict[str, Digest]:
-    """Return the digest of each engine file, by name.
-
-    Raises:
-        ManifestError: One has none.
-    """
-    digests = {}
-    for name, file in manifest.engine_files.items():
-        if file.digest is None:
-            raise ManifestError(fields.path_of("engine_files", name), "expected sha256 and bytes, seen none")
-        digests[name] = file.digest
-    return digests
-
-
 def load(folder: Path, record: Record) -> Installed:
     """Return the engine cache in a folder, if its manifest is the record's and every file has the right size.
 
@@ -109,7 +91,7 @@ def load(folder: Path, record: Record) -> Installed:
     if manifest.cache_key != record.cache_key:
         seen = f"as in {MANIFEST}, seen {record.cache_key}"
         raise ManifestError("cache_key", f"expected {manifest.cache_key}, {seen}")
-    for name, digest in digests_of(manifest).items():
+    for name, digest in manifest.digests.items():
         size = (folder / name).stat().st_size
         if size != digest.bytes:
             raise DigestMismatchError(name, f"{digest.bytes} bytes", f"{size} bytes")
@@ -131,47 +113,12 @@ def groups_of(manifest: EngineManifest, groups: Collection[str] | None, where: s
     """
     if groups is None:
         return manifest
-    if missing := sorted(set(groups) - {file.group for file in manifest.engine_files.values()}):
-        seen = ", ".join(sorted({file.group for file in manifest.engine_files.values()}))
+    if missing := sorted(set(groups) - manifest.groups):
+        seen = ", ".join(sorted(manifest.groups))
         raise NoEngineError(
             f"{where}: expected engines of {', '.join(missing)}, seen {seen}; build them or name others"
         )
-    files = {name: file for name, file in manifest.engine_files.items() if file.group in groups}
-    return replace(manifest, engine_files=files)
-
-
-def files_of(name: str, entry: ArchiveEntry) -> dict[str, Digest]:
-    """Return the digest of each file of an archive's engine cache, its manifest among them, by its name there.
-
-    Raises:
-        ManifestError: It is no archive of an engine cache.
-    """
-    prefix = f"trt_cache/{entry.cache_key}/"
-    if entry.cache_key is None or f"{prefix}{MANIFEST}" not in entry.files:
-        raise ManifestError("", f"{name}: expected an engine cache and its {MANIFEST}, seen none")
-    return {path.removeprefix(prefix): digest for path, digest in entry.files.items()}
-
-
-def check_cache(name: str, entry: ArchiveEntry, folder: Path) -> None:
-    """Check that the manifest in the folder of an engine cache says what the entry of its archive says.
-
-    Raises:
-        ManifestError: There is no engine cache, or its manifest says something else.
-        OSError: The manifest can't be read.
-    """
-    files = files_of(name, entry)
-    try:
-        manifest = EngineManifest.from_json((folder / MANIFEST).read_bytes())
-        said = digests_of(manifest)
-    except ManifestError as error:
-        raise ManifestError(error.where, f"{name}, {MANIFEST}: {error.message}") from error
-    if manifest.cache_key != entry.cache_key:
-        where = fields.path_of("archives", name, "cache_key")
-        raise ManifestError(where, f"expected {manifest.cache_key}, as in it, seen {entry.cache_key}")
-    odd = {file for file, _ in said.items() ^ files.items()} - {MANIFEST}
-    if odd:
-        where = fields.path_of("archives", name, "files", f"trt_cache/{entry.cache_key}/{min(odd)}")
-        raise ManifestError(where, f"expected the digest that its {MANIFEST} says, seen another or none")
+    return replace(manifest, engine_files=manifest.files_where(lambda file: file.group in groups))
 
 
 def is_exactly(folder: Path, files: Mapping[str, Digest]) -> bool:

@@ -6,14 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from morphstream.artifact.listings import ArchiveEntry
-from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
-from morphstream.artifact.vocabulary import cache_path
-from morphstream.source.fetch import fetch_engines, read_published, unpack_archive
+from morphstream.artifact.vocabulary import MANIFEST, cache_path
+from morphstream.source.fetch import fetch_engines, unpack_archive
+from morphstream.source.publication import files_in_archive, read_manifest, read_unpacked
 from morphstream.source.source import Source
 from morphstream.source.transfer import Transfer
 from morphstream.store.change import Change
-from morphstream.store.generation import MANIFEST, check_cache, files_of
 from morphstream.store.store import Store
 
 
@@ -45,7 +44,7 @@ def install_archive(
         TimeoutError: Another process changes the store for longer than `timeout_s`.
         OSError: The store can't be written; says why, and what to do.
     """
-    files = files_of(name, entry)
+    files = files_in_archive(name, entry)
     base = files[MANIFEST]
     if store.holds(base, groups):
         return False
@@ -56,13 +55,13 @@ def install_archive(
         if groups is None and not (change.held and change.held.added):
             folder = change.lying(base, files)
         if folder:
-            check_cache(name, entry, folder)
+            read_unpacked(name, entry, folder)
         else:
-            fresh = unpack_archive(name, entry, source, change.staging)
-            manifest = EngineManifest.from_json((fresh / MANIFEST).read_bytes())
-            manifest, added = change.taken(manifest, base, groups, name)
+            fresh, published = unpack_archive(name, entry, source, change.staging)
+            manifest, added = change.taken(published.manifest, base, groups, name)
             folder = change.assemble(manifest, fresh)
-        change.switch(folder, archive=name, base=base, is_whole=groups is None, added=added)
+        assert entry.cache_key  # noqa: S101
+        change.switch(folder, archive=name, base=base, key=entry.cache_key, is_whole=groups is None, added=added)
     return True
 
 
@@ -88,7 +87,7 @@ def install_engines(store: Store, key: CacheKey, source: Source, *, groups: Coll
         TimeoutError: Another process changes the store for longer than `timeout_s`.
         OSError: The store can't be written; says why, and what to do.
     """
-    _, base = read_published(key, source)
+    base = read_manifest(source, key).digest
     if store.holds(base, groups):
         return False
     with store.changing() as change:
@@ -127,7 +126,8 @@ def install_built(
 
 
 def _install_engines(change: Change, key: CacheKey, source: Source, groups: Collection[str] | None) -> None:
-    published, base = read_published(key, source)
-    manifest, added = change.taken(published, base, groups, f"{source}, {key}")
+    published = read_manifest(source, key)
+    base = published.digest
+    manifest, added = change.taken(published.manifest, base, groups, f"{source}, {key}")
     folder = change.assemble(manifest, fetch=partial(fetch_engines, source, key, transfer=Transfer()))
-    change.switch(folder, archive=cache_path(key), base=base, is_whole=groups is None, added=added)
+    change.switch(folder, archive=cache_path(key), base=base, key=key, is_whole=groups is None, added=added)

@@ -22,9 +22,10 @@ from typing import cast
 
 from morphstream.artifact.digest import Digest, verify_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError
+from morphstream.artifact.vocabulary import MANIFEST
 from morphstream.source.progress import progress
 from morphstream.store.change import CURRENT, Change
-from morphstream.store.generation import MANIFEST, Installed, load
+from morphstream.store.generation import Installed, load
 from morphstream.store.record import Record
 from morphstream.store.usage import Usage
 from morphstream.store.volume import alone, explained, lacks_locks, shared, sync
@@ -229,4 +230,4 @@ class Store:
     def _sweep(self) -> None:
         with suppress(NoEngineError, OSError):
             if named := self._named():
-                self._change(self.path / STAGING).sweep(named)
+                Change(self.path, self.path / STAGING, held=None, named=named, rename=self._rename).sweep(named)

@@ -1,0 +1,170 @@
+"""What a source publishes: its list of archives and the manifests of its engines, bounded, checked, as bytes.
+
+Every reader of a publication (a boot, a download, a deployment) goes through this module, so that what is checked of
+published bytes is checked in one place. A refusal names the source and the file.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from morphstream.artifact import fields
+from morphstream.artifact.digest import Digest, digest_of
+from morphstream.artifact.errors import AbsentError, FetchError, ManifestError, MorphstreamError
+from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest
+from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.target import CacheKey
+from morphstream.artifact.vocabulary import ARCHIVES, MANIFEST, cache_path
+from morphstream.source.source import SMALL_BYTES_MAX, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedManifest:
+    """The manifest of an engine cache, byte for byte as it was published.
+
+    Attributes:
+        text: Its bytes.
+        digest: Digest of these; it identifies the publication.
+        manifest: What they say; every file has a digest.
+    """
+
+    text: bytes
+    digest: Digest
+    manifest: EngineManifest
+
+    @classmethod
+    def parse(cls, text: bytes, what: str) -> Self:
+        """Check the bytes of a manifest.
+
+        Args:
+            text: The bytes.
+            what: Names them in a refusal.
+
+        Raises:
+            ManifestError: They break the format, or name a file without its digest.
+        """
+        with _naming(what):
+            manifest = EngineManifest.from_json(text)
+            _ = manifest.digests
+        return cls(text=text, digest=digest_of(text), manifest=manifest)
+
+    @property
+    def files(self) -> dict[str, Digest]:
+        """Digest of each file of the engine cache, its manifest among them, by name."""
+        return {**self.manifest.digests, MANIFEST: self.digest}
+
+
+class Publication:
+    """The archives that a source lists; the list is read once, when it is first needed.
+
+    Attributes:
+        source: The source.
+        is_remote: The source isn't on this machine.
+        absent: Why there is no list, once that is known; the source may have single engines all the same.
+    """
+
+    def __init__(self, source: Source, *, is_offline: bool = False) -> None:
+        """Name a source; nothing is read yet.
+
+        Args:
+            source: The source.
+            is_offline: Refuse to read from a source that isn't on this machine.
+        """
+        self.source, self.is_remote = source, bool(getattr(source, "is_remote", False))
+        self.absent: AbsentError | None = None
+        self._is_offline = is_offline
+        self._archives: Mapping[str, ArchiveEntry] | MorphstreamError | None = None
+
+    def archives(self) -> Mapping[str, ArchiveEntry]:
+        """Return the archives by name; none where the source has no list of them.
+
+        Raises:
+            FetchError: The list can't be read, which isn't tried again.
+            ManifestError: It breaks the format.
+        """
+        if self._archives is None:
+            try:
+                self._archives = self._read_archives()
+            except (FetchError, ManifestError) as error:
+                self._archives = error
+        if isinstance(self._archives, MorphstreamError):
+            raise self._archives
+        return self._archives
+
+    def cache_keys(self) -> dict[CacheKey, str]:
+        """Return the name of the archive of each engine cache, by cache key; raises as `archives`."""
+        names = dict[CacheKey, str]()
+        for name, entry in self.archives().items():
+            if entry.cache_key:
+                names.setdefault(entry.cache_key, name)
+        return names
+
+    def _read_archives(self) -> Mapping[str, ArchiveEntry]:
+        if self.is_remote and self._is_offline:
+            expected = f"{self.source}: expected a source on this machine, seen one elsewhere"
+            raise FetchError(f"{expected}; boot without offline")
+        try:
+            text = self.source.read(ARCHIVES)
+        except AbsentError as error:
+            self.absent = error
+            return {}
+        with _naming(f"{self.source}, {Path(ARCHIVES).name}"):
+            return ArchivesManifest.from_json(text).archives
+
+
+def read_manifest(source: Source, key: CacheKey) -> PublishedManifest:
+    """Read the manifest of an engine cache from a source.
+
+    Raises:
+        ManifestError: It breaks the format, is of another key, or names a file without its digest.
+        FetchError: The source can't give it; AbsentError where it has none.
+    """
+    path = f"{cache_path(key)}/{MANIFEST}"
+    published = PublishedManifest.parse(source.read(path), f"{source}, {path}")
+    if (seen := published.manifest.cache_key) != key:
+        raise ManifestError("cache_key", f"{source}, {path}: expected {key}, as in its path, seen {seen}")
+    return published
+
+
+def files_in_archive(name: str, entry: ArchiveEntry) -> dict[str, Digest]:
+    """Return the digest of each file of an archive's engine cache, its manifest among them, by its name there.
+
+    Raises:
+        ManifestError: The archive holds no engine cache, or one whose manifest is too large to be read.
+    """
+    prefix = f"{cache_path(entry.cache_key)}/"
+    if entry.cache_key is None or (digest := entry.files.get(f"{prefix}{MANIFEST}")) is None:
+        raise ManifestError("", f"{name}: expected an engine cache and its {MANIFEST}, seen none")
+    if digest.bytes > SMALL_BYTES_MAX:
+        seen = f"{digest.bytes} bytes"
+        raise ManifestError("", f"{name}: expected {MANIFEST} of {SMALL_BYTES_MAX} bytes at most, seen {seen}")
+    return {path.removeprefix(prefix): digest for path, digest in entry.files.items()}
+
+
+def read_unpacked(name: str, entry: ArchiveEntry, folder: Path) -> PublishedManifest:
+    """Read the manifest of an engine cache that an archive was unpacked to, and check it against the archive's entry.
+
+    Raises:
+        ManifestError: There is no engine cache, or its manifest contradicts the entry.
+        OSError: The manifest can't be read.
+    """
+    files = files_in_archive(name, entry)
+    published = PublishedManifest.parse((folder / MANIFEST).read_bytes(), f"{name}, {MANIFEST}")
+    if (key := published.manifest.cache_key) != entry.cache_key:
+        where = fields.path_of("archives", name, "cache_key")
+        raise ManifestError(where, f"expected {key}, as in it, seen {entry.cache_key}")
+    if odd := {file for file, _ in published.files.items() ^ files.items()}:
+        where = fields.path_of("archives", name, "files", f"{cache_path(key)}/{min(odd)}")
+        raise ManifestError(where, f"expected the digest that its {MANIFEST} says, seen another or none")
+    return published
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Name a document in the refusals of a block."""
+    try:
+        yield
+    except ManifestError as error:
+        raise ManifestError(error.where, f"{what}: {error.message}") from error
