@@ -18,10 +18,10 @@ from pathlib import Path
 
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.listings import ArchiveEntry
-from morphstream.deploy.deploy import deploy
-from morphstream.deploy.releases import CODE, CURRENT, HELD, PREVIOUS
+from morphstream.deploy.deploy import Check, deploy
+from morphstream.deploy.releases import CODE, CURRENT_LINK, HELD, PREVIOUS_LINK
 from morphstream.source.folder import FolderSource
-from morphstream.store.volume import shared
+from morphstream.store.volume import shared_lock
 from tests.layouts import publish_code
 
 FORKS = multiprocessing.get_context("forkserver")  # a process in milliseconds, from one without threads
@@ -63,25 +63,25 @@ def kill_deploys(folder: Path, times: int, seed: int) -> Counter[str]:
     FORKS.set_forkserver_preload(["morphstream.deploy.deploy", "tests.container.conftest"])
     deploy_s = _time(app, roots)
     for number in range(times):
-        held = (app / CURRENT).resolve() if moments.random() < 0.5 else None
+        held = (app / CURRENT_LINK).resolve() if moments.random() < 0.5 else None
         met["killed while a release is held" if held else "killed while none is"] += 1
-        with shared(held / HELD) if held else nullcontext():
+        with shared_lock(held / HELD) if held else nullcontext():
             _kill(app, roots, moments.random() * deploy_s * 4)
             met.update(_remains(app, is_held=held is not None))
-            current = check_whole(app / CURRENT, published)
+            current = check_whole(app / CURRENT_LINK, published)
             for root in roots if held else ():
                 put(app, root)
             if held:
                 check_whole(held, published)
         put(app, current if number % 2 else roots[number // 2 % 3])  # the code that is current, or any
-        check_whole(app / CURRENT, published)
+        check_whole(app / CURRENT_LINK, published)
         _check_nothing_is_left(app)
     return met
 
 
 def put(app: Path, root: Path) -> bool:
     """Deploy what is published in a folder; return whether it was switched to."""
-    return deploy("develop", app, [FolderSource(root)], check="true").is_new
+    return deploy("develop", app, [FolderSource(root)], check=Check.parse("true")).is_new
 
 
 def _time(app: Path, roots: list[Path]) -> float:
@@ -110,7 +110,7 @@ def _deploy_by_turns(app: Path, roots: list[Path], is_deploying: Event) -> None:
 
 
 def _linked(app: Path) -> set[str]:
-    return {(app / link).readlink().name for link in (CURRENT, PREVIOUS)}
+    return {(app / link).readlink().name for link in (CURRENT_LINK, PREVIOUS_LINK)}
 
 
 def _remains(app: Path, *, is_held: bool) -> list[str]:
@@ -134,7 +134,7 @@ def check_whole(release: Path, published: Mapping[Path, ArchiveEntry]) -> Path:
 
 
 def _check_nothing_is_left(app: Path) -> None:
-    assert {path.name for path in app.iterdir()} == {".lock", CURRENT, PREVIOUS, "releases"}
+    assert {path.name for path in app.iterdir()} == {".lock", CURRENT_LINK, PREVIOUS_LINK, "releases"}
     assert {release.name for release in (app / "releases").iterdir()} == _linked(app)
 
 

@@ -185,13 +185,14 @@ def _download(options: argparse.Namespace) -> int:
 
 
 def _deploy(options: argparse.Namespace) -> int:
-    from morphstream.deploy.deploy import deploy  # here, so that the other commands don't load it
+    from morphstream.deploy.deploy import Check, deploy  # here, so that the other commands don't load it
     from morphstream.source.named import sources_of
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that its check ends with it
     try:
         sources = sources_of(_several(options.source))
-        print(deploy(options.tag, options.into, sources, check=options.check, timeout_s=options.timeout))
+        check = Check.parse(options.check, options.timeout)
+        print(deploy(options.tag, options.into, sources, check=check))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return 0

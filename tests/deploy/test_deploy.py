@@ -11,17 +11,17 @@ import pytest
 from bench.kill_deploy import kill_deploys
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import DigestMismatchError, FetchError
-from morphstream.deploy.deploy import DeployError, deploy
+from morphstream.deploy.deploy import Check, DeployError, deploy
 from morphstream.deploy.releases import HELD
 from morphstream.source.folder import FolderSource
-from morphstream.store.volume import alone, shared
+from morphstream.store.volume import exclusive_lock, shared_lock
 from tests.layouts import CODE, publish_code, release_of, replace_entry
 
 ONE, TWO, THREE = (f"print('{text}')\n" for text in ("one", "two", "three"))
 
 
 def put(app: Path, root: Path, check: str = "", timeout_s: float = 60.0) -> bool:
-    return deploy("develop", app, [FolderSource(root)], check=check, timeout_s=timeout_s).is_new
+    return deploy("develop", app, [FolderSource(root)], check=Check.parse(check, timeout_s)).is_new
 
 
 def releases_of(app: Path) -> set[str]:
@@ -54,7 +54,7 @@ def test_the_release_before_is_kept_and_older_ones_are_removed(code: Path, app: 
 def test_the_same_code_again_touches_nothing_on_a_volume_that_another_has_locked(code: Path, app: Path) -> None:
     put(app, code)
     before = sorted((path, path.lstat().st_mtime_ns) for path in app.rglob("*") if path.name != ".lock")
-    with alone(app / ".lock", 0):
+    with exclusive_lock(app / ".lock", 0):
         assert not put(app, code)
     assert sorted((path, path.lstat().st_mtime_ns) for path in app.rglob("*") if path.name != ".lock") == before
 
@@ -64,7 +64,7 @@ def test_a_release_that_a_process_uses_stays_until_the_next_deployment_after_it(
 ) -> None:
     put(app, code)
     used = (app / "current").resolve()
-    with shared(used / HELD):
+    with shared_lock(used / HELD):
         for text in ("two", "three"):
             publish_code(code, text)
             put(app, code)
@@ -199,7 +199,7 @@ def test_the_callers_mistakes_are_value_errors(app: Path, tag: str, sources: Seq
 
 def test_of_two_deployments_one_waits_for_the_other(code: Path, app: Path) -> None:
     app.mkdir()
-    with alone(app / ".lock", 0), pytest.raises(TimeoutError, match=r"expected its lock within 0\.1 s"):
+    with exclusive_lock(app / ".lock", 0), pytest.raises(TimeoutError, match=r"expected its lock within 0\.1 s"):
         deploy("develop", app, [FolderSource(code)], lock_timeout_s=0.1)
     assert not (app / "current").is_symlink()
 

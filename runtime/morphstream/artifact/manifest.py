@@ -118,6 +118,10 @@ class EngineManifest:
         """Groups that have a file here."""
         return {file.group for file in self.engine_files.values()}
 
+    def files_of(self, model: str) -> dict[str, EngineFile]:
+        """Return the files of a model, by name."""
+        return self.files_where(lambda file: file.onnx_model == model)
+
     def files_where(self, is_wanted: Callable[[EngineFile], bool]) -> dict[str, EngineFile]:
         """Return the files that are wanted, by name."""
         return {name: file for name, file in self.engine_files.items() if is_wanted(file)}

@@ -1,6 +1,6 @@
-"""Fetch from a source into a folder, in one pass: every digest computed on the way, and no byte more than was said."""
+"""Fetch from a source into a folder, in one pass: digests are computed on the way, and sizes are bounded."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,37 +14,36 @@ from morphstream.artifact.listings import ArchiveEntry
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.tarzst import Hasher
 from morphstream.artifact.vocabulary import archive_path, cache_path
-from morphstream.source.progress import Counted, progress
+from morphstream.source.progress import progress
 from morphstream.source.publication import PublishedManifest, read_unpacked
 from morphstream.source.source import Source
 from morphstream.source.transfer import Transfer
 
-LARGE_BYTES = 16 << 20  # of a file that comes alone, over as many lines as its source has
-_AT_ONCE = 8  # small ones, as asking takes longer than their bytes
+LARGE_BYTES = 16 << 20  # size of a file that is fetched alone, over all the connections of its source
+_AT_ONCE = 8  # small files, as a request takes longer than their bytes
 
 
 def unpack_archive(name: str, entry: ArchiveEntry, source: Source, folder: Path) -> tuple[Path, PublishedManifest]:
-    """Unpack the archive of an engine cache; return the folder of that, and its manifest.
+    """Unpack the archive of an engine cache; return the folder of its files, and its manifest.
 
     Args:
-        name: Of the archive.
+        name: Name of the archive.
         entry: What it must be and hold.
         source: Gives its bytes.
-        folder: Where to make that folder.
+        folder: Where to make a folder ``archive`` for its files.
 
     Raises:
         ManifestError: Its manifest contradicts the entry.
         FetchError: The source can't give it.
         UnsafeArchiveError: It is broken, or holds other files than its entry says.
-        DigestMismatchError: It, or a file in it, holds other bytes than its entry says.
+        DigestMismatchError: It, or a file in it, has other bytes than its entry says.
         OSError: The folder can't be written.
     """
     with (
-        _opened(source, archive_path(name), name, entry.digest, Transfer()) as stream,
-        progress(f"boot {name}", entry.digest.bytes) as add,
+        progress(f"boot {name}", entry.digest.bytes) as show,
+        _opened(source, archive_path(name), name, entry.digest, Transfer(), show) as stream,
     ):
-        counted = cast("BinaryIO", Counted(stream, add))  # read alone is called
-        unpack(counted, entry.files, folder / "archive", archive=entry.digest, is_synced=True)
+        unpack(stream, entry.files, folder / "archive", archive=entry.digest, is_synced=True)
     cache = folder / "archive" / cache_path(entry.cache_key)
     return cache, read_unpacked(name, entry, cache)
 
@@ -56,74 +55,81 @@ def fetch_engines(
 
     Args:
         source: Gives their bytes.
-        key: Of the cache in the published layout.
+        key: Cache key of the files in the published layout.
         files: Digest of each, by its name there.
         folder: Where to write them, under the same names.
-        transfer: Told how far it is; ends it where it is cancelled.
+        transfer: Counts the bytes that have come, and may be cancelled.
 
     Raises:
-        FetchError: The source can't give one.
-        DigestMismatchError: One holds other bytes than that.
+        FetchError: The source can't give a file.
+        DigestMismatchError: A file has other bytes than that.
         CancelledError: The transfer is cancelled.
         OSError: The folder can't be written.
     """
-    failed = Event()
+    has_failed = Event()
     transfer.total_bytes = sum(digest.bytes for digest in files.values())
     large = {name: digest for name, digest in files.items() if digest.bytes > LARGE_BYTES}
     small = {name: digest for name, digest in files.items() if name not in large}
-    with progress(f"fetch {key}", transfer.total_bytes) as add, ThreadPoolExecutor() as hashing:
+    with progress(f"fetch {key}", transfer.total_bytes) as show, ThreadPoolExecutor() as hashing:
 
         def fetch(file: tuple[str, Digest]) -> None:
-            (name, digest), hasher = file, Hasher(hashing)
-            path = f"{cache_path(key)}/{name}"
-            with _opened(source, path, name, digest, transfer) as stream, (folder / name).open("xb") as out:
-                while not failed.is_set() and hasher.bytes <= digest.bytes:  # one byte more is read at most
-                    if not (data := stream.read(min(CHUNK_BYTES, digest.bytes + 1 - hasher.bytes))):
-                        break
-                    hasher.update(data)
-                    out.write(data)
-                    add(len(data))
-                    transfer.add(len(data))
-            if hasher.digest() != digest:
-                raise DigestMismatchError(name, digest, hasher.digest())
+            (name, digest), path = file, f"{cache_path(key)}/{file[0]}"
+            with _opened(source, path, name, digest, transfer, show) as stream, (folder / name).open("xb") as out:
+                _copy(stream, out, name, digest, Hasher(hashing), has_failed)
 
         for some, at_once in ((large, 1), (small, _AT_ONCE)):
-            with ThreadPoolExecutor(at_once) as lines:
+            with ThreadPoolExecutor(at_once) as pool:
                 try:
-                    for _ in lines.map(fetch, some.items()):
-                        pass
+                    list(pool.map(fetch, some.items()))
                 except BaseException:
-                    failed.set()
+                    has_failed.set()
                     raise
 
 
+def _copy(stream: BinaryIO, out: BinaryIO, name: str, digest: Digest, hasher: Hasher, has_failed: Event) -> None:
+    """Copy a file, one byte more than its size at most, and verify it; another file's failure ends it early."""
+    while not has_failed.is_set() and hasher.bytes <= digest.bytes:
+        if not (data := stream.read(min(CHUNK_BYTES, digest.bytes + 1 - hasher.bytes))):
+            break
+        hasher.update(data)
+        out.write(data)
+    if hasher.digest() != digest:
+        raise DigestMismatchError(name, digest, hasher.digest())
+
+
 @contextmanager
-def _opened(source: Source, path: str, name: str, digest: Digest, transfer: Transfer) -> Iterator[BinaryIO]:
-    """Open a file of a source, of the right size where that is said; faults of reading it are the source's."""
+def _opened(
+    source: Source, path: str, name: str, digest: Digest, transfer: Transfer, show: Callable[[int], None]
+) -> Iterator[BinaryIO]:
+    """Open a file of a source, whose size must be right where the source knows it."""
     try:
         opened = source.open(path)
-    except AbsentError as error:  # a manifest names it, so that more is amiss than that nobody has published any
+    except AbsentError as error:  # a manifest names it: this is more than a publication that doesn't exist
         raise FetchError(*error.args) from error
     with transfer.reading(opened) as stream:
         if (size := getattr(stream, "total_bytes", digest.bytes)) != digest.bytes:
             raise DigestMismatchError(name, f"{digest.bytes} bytes", f"{size} bytes")
-        yield cast("BinaryIO", _Fetched(stream, name))
+        yield cast("BinaryIO", _Fetched(stream, name, transfer, show))
 
 
 class _Fetched:
-    """A source's stream, whose faults are the source's and not the store's."""
+    """A source's stream, whose bytes are counted and whose errors are the source's and not the store's."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        self._stream, self._name = stream, name
+    def __init__(self, stream: BinaryIO, name: str, transfer: Transfer, show: Callable[[int], None]) -> None:
+        self._stream, self._name, self._transfer, self._show = stream, name, transfer, show
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to so many bytes, none at the end.
+        """Return up to that many bytes, none at the end.
 
         Raises:
             FetchError: They can't be read.
+            CancelledError: The transfer is cancelled.
         """
         try:
-            return self._stream.read(size)
+            data = self._stream.read(size)
         except OSError as error:
             seen = error.strerror or str(error)
             raise FetchError(f"{self._name}: expected its bytes, seen {seen}; fetch it again") from error
+        self._show(len(data))
+        self._transfer.add(len(data))
+        return data

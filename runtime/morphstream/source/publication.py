@@ -128,19 +128,19 @@ def read_manifest(source: Source, key: CacheKey) -> PublishedManifest:
     return published
 
 
-def files_in_archive(name: str, entry: ArchiveEntry) -> dict[str, Digest]:
-    """Return the digest of each file of an archive's engine cache, its manifest among them, by its name there.
+def files_in_archive(name: str, entry: ArchiveEntry) -> tuple[CacheKey, dict[str, Digest]]:
+    """Return the cache key of an archive's engine cache, and the digest of each of its files by name, manifest too.
 
     Raises:
         ManifestError: The archive holds no engine cache, or one whose manifest is too large to be read.
     """
-    prefix = f"{cache_path(entry.cache_key)}/"
-    if entry.cache_key is None or (digest := entry.files.get(f"{prefix}{MANIFEST}")) is None:
+    key, prefix = entry.cache_key, f"{cache_path(entry.cache_key)}/"
+    if key is None or (digest := entry.files.get(f"{prefix}{MANIFEST}")) is None:
         raise ManifestError("", f"{name}: expected an engine cache and its {MANIFEST}, seen none")
     if digest.bytes > SMALL_BYTES_MAX:
         seen = f"{digest.bytes} bytes"
         raise ManifestError("", f"{name}: expected {MANIFEST} of {SMALL_BYTES_MAX} bytes at most, seen {seen}")
-    return {path.removeprefix(prefix): digest for path, digest in entry.files.items()}
+    return key, {path.removeprefix(prefix): digest for path, digest in entry.files.items()}
 
 
 def read_unpacked(name: str, entry: ArchiveEntry, folder: Path) -> PublishedManifest:
@@ -150,7 +150,7 @@ def read_unpacked(name: str, entry: ArchiveEntry, folder: Path) -> PublishedMani
         ManifestError: There is no engine cache, or its manifest contradicts the entry.
         OSError: The manifest can't be read.
     """
-    files = files_in_archive(name, entry)
+    _, files = files_in_archive(name, entry)
     published = PublishedManifest.parse((folder / MANIFEST).read_bytes(), f"{name}, {MANIFEST}")
     if (key := published.manifest.cache_key) != entry.cache_key:
         where = fields.path_of("archives", name, "cache_key")
