@@ -19,7 +19,7 @@ from morphstream.source.source import Source
 __all__ = ["Check", "DeployError", "Deployed", "deploy"]
 
 LOCK_TIMEOUT_S = 600.0  # as a store's
-_TIDY_S = 1.0  # a process that was killed between fork and exec leaves its lock to its child for a moment
+_TIDY_S = 1.0  # a process that was killed between fork and exec may leave its lock to a child for a moment
 
 _log = logging.getLogger("morphstream.deploy")
 

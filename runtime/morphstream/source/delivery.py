@@ -28,7 +28,7 @@ class Delivery:
         where: Names it in a refusal.
         open: Returns the published manifest; files that come with it go to a new folder DELIVERED in a given one.
         fetch: Brings files, by name and digest, into a given folder, be it open or not.
-        files: Digest of each published file, the manifest among them; empty where only `open` can tell.
+        files: Digest of each published file, the manifest among them; empty where they are known only after `open`.
     """
 
     archive: str

@@ -1,7 +1,6 @@
-"""What a source publishes: its list of archives and the manifests of its engines, bounded, checked, as bytes.
+"""Read what a source publishes, for every reader of it: manifests as bounded, checked bytes with their digest.
 
-Every reader of a publication (a boot, a download, a deployment) goes through this module, so that what is checked of
-published bytes is checked in one place. A refusal names the source and the file.
+A refusal names the source and the file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -61,17 +60,11 @@ class Publication:
 
     Attributes:
         source: The source.
-        is_remote: The source isn't on this machine.
+        is_remote: The source isn't on this machine; offline, that is refused.
         absent: Why there is no list, once that is known; the source may have single engines all the same.
     """
 
     def __init__(self, source: Source, *, is_offline: bool = False) -> None:
-        """Name a source; nothing is read yet.
-
-        Args:
-            source: The source.
-            is_offline: Refuse to read from a source that isn't on this machine.
-        """
         self.source, self.is_remote = source, bool(getattr(source, "is_remote", False))
         self.absent: AbsentError | None = None
         self._is_offline = is_offline
@@ -87,6 +80,8 @@ class Publication:
         if self._archives is None:
             try:
                 self._archives = self._read_archives()
+            except AbsentError as error:
+                self.absent, self._archives = error, {}
             except (FetchError, ManifestError) as error:
                 self._archives = error
         if isinstance(self._archives, MorphstreamError):
@@ -95,21 +90,14 @@ class Publication:
 
     def cache_keys(self) -> dict[CacheKey, str]:
         """Return the name of the archive of each engine cache, by cache key; raises as `archives`."""
-        names = dict[CacheKey, str]()
-        for name, entry in self.archives().items():
-            if entry.cache_key:
-                names.setdefault(entry.cache_key, name)
-        return names
+        first = reversed(list(self.archives().items()))  # of several archives for one key the first is returned
+        return {entry.cache_key: name for name, entry in first if entry.cache_key}
 
     def _read_archives(self) -> Mapping[str, ArchiveEntry]:
         if self.is_remote and self._is_offline:
             expected = f"{self.source}: expected a source on this machine, seen one elsewhere"
             raise FetchError(f"{expected}; boot without offline")
-        try:
-            text = self.source.read(ARCHIVES)
-        except AbsentError as error:
-            self.absent = error
-            return {}
+        text = self.source.read(ARCHIVES)
         with _naming(f"{self.source}, {Path(ARCHIVES).name}"):
             return ArchivesManifest.from_json(text).archives
 

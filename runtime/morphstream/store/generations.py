@@ -55,8 +55,8 @@ class Generations:
         self._marker, self._pointed, self._rename = marker, pointed, rename
 
     @contextmanager
-    def lock(self, timeout_s: float, pause: Callable[[float], object] = time.sleep) -> Iterator[Path]:
-        """Lock the generations for this process, and yield an empty folder on their volume.
+    def transaction(self, timeout_s: float, pause: Callable[[float], object] = time.sleep) -> Iterator[Path]:
+        """Lock the generations, sweep before and after, and yield an empty folder on their volume.
 
         Args:
             timeout_s: How long to wait for another process.
@@ -71,30 +71,18 @@ class Generations:
             self.root.mkdir(parents=True, exist_ok=True)
             with exclusive_lock(self.root / ".lock", timeout_s, pause):
                 shutil.rmtree(staging, ignore_errors=True)
+                self._sweep_unless_unknown()  # first, for room
                 staging.mkdir()
                 try:
                     yield staging
                 finally:
                     shutil.rmtree(staging, ignore_errors=True)
+                    self._sweep_unless_unknown()  # by what is pointed at now: a failed rename may have been done
         except OSError as error:
             raise explain(error, self.root) from error
 
-    @contextmanager
-    def transaction(self, timeout_s: float, pause: Callable[[float], object] = time.sleep) -> Iterator[Path]:
-        """Lock the generations as `lock` does, and sweep before and after."""
-        with self.lock(timeout_s, pause) as staging:
-            self._sweep_unless_unknown()  # first, for room
-            try:
-                yield staging
-            finally:  # asks again what is pointed at: a rename may be done though the volume reports that it failed
-                self._sweep_unless_unknown()
-
     def add(self, fresh: Path, content: Digest) -> Path:
-        """Make a folder in staging a generation, and return its new path.
-
-        Args:
-            fresh: The folder, complete.
-            content: Digest that names it.
+        """Make a complete folder in staging a generation, named by its content, and return its new path.
 
         Raises:
             OSError: The volume can't be written.

@@ -116,7 +116,7 @@ class Store:
         """
         if not self.path.exists():
             return ()
-        with self._generations.lock(self._timeout_s):
+        with self._generations.transaction(self._timeout_s):
             return self._generations.sweep(self._read_name())
 
     def tidy(self) -> None:
@@ -130,7 +130,7 @@ class Store:
             TimeoutError: Another process changes the store for longer than `timeout_s`.
             OSError: The store can't be written; the message says why, and what to do.
         """
-        with self._generations.lock(self._timeout_s):
+        with self._generations.transaction(self._timeout_s):
             if self._read_name() == {installed.folder.name}:
                 (self.path / CURRENT).unlink()
                 sync(self.path)
