@@ -76,6 +76,12 @@ def test_a_target_that_this_machine_cannot_run_is_booted_when_it_is_named(store:
     assert str(report.cache_key) == "sm89/rtx1.7_ort1.31"
 
 
+def test_a_target_of_another_form_is_refused_before_anything_is_read(store: Store) -> None:
+    with pytest.raises(ValueError, match=r"^target: expected auto, .* seen 'banana'; name one of these$"):
+        boot(store, target="banana", source=[], machine=MACHINE)
+    assert not store.path.exists()
+
+
 def test_the_source_is_the_environments_or_the_folder_build(
     store: Store, layout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -197,6 +197,12 @@ def test_the_callers_mistakes_are_value_errors(app: Path, tag: str, sources: Seq
         deploy(tag, app, [FolderSource(Path(source)) for source in sources])
 
 
+def test_a_check_that_is_no_command_is_refused_before_a_deployment() -> None:
+    assert Check.parse("sh -c 'exit 3'", 5.0) == Check(("sh", "-c", "exit 3"), 5.0)
+    with pytest.raises(ValueError, match=r"^check: expected a command in a shell's words, seen \"sh 'x\": No closing"):
+        Check.parse("sh 'x")
+
+
 def test_of_two_deployments_one_waits_for_the_other(code: Path, app: Path) -> None:
     app.mkdir()
     with exclusive_lock(app / ".lock", 0), pytest.raises(TimeoutError, match=r"expected its lock within 0\.1 s"):

@@ -13,7 +13,7 @@ from morphstream.artifact.errors import AbsentError, FetchError, ManifestError
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import ARCHIVES
 from morphstream.source.folder import FolderSource
-from morphstream.source.publication import Publication, files_in_archive, read_manifest, read_unpacked
+from morphstream.source.publication import Publication, files_in_archive, read_manifest
 from tests.layouts import CPU, FILES, archive_of, read_archives
 
 KEY = CacheKey.parse(CPU)
@@ -108,12 +108,3 @@ def test_a_manifest_in_an_archive_is_bounded_before_anything_is_fetched(layout: 
     large = replace(entry, files={**entry.files, path: Digest("0" * 64, (64 << 20) + 1)})
     with pytest.raises(ManifestError, match=r"expected manifest\.json of 67108864 bytes at most, seen 67108865"):
         files_in_archive(name, large)
-
-
-def test_an_unpacked_manifest_is_that_of_the_archives_entry(layout: Path) -> None:
-    name, folder = archive_of(CPU), layout / "trt_cache" / CPU
-    entry = read_archives(layout).archives[name]
-    assert read_unpacked(name, entry, folder).files == files_in_archive(name, entry)[1]
-    (folder / "manifest.json").write_text((folder / "manifest.json").read_text().replace("\n", "\n\n", 1))
-    with pytest.raises(ManifestError, match=r"manifest\.json'\]"):
-        read_unpacked(name, entry, folder)

@@ -13,7 +13,7 @@ from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.boot.boot import boot
 from morphstream.boot.ondemand import add_model
-from morphstream.source.delivery import archive_delivery, engine_delivery
+from morphstream.source.fetch import archive_delivery, engine_delivery
 from morphstream.source.folder import FolderSource
 from morphstream.source.publication import read_manifest
 from morphstream.store.install import install

@@ -18,7 +18,7 @@ import pytest
 from bench.kill_boot import kill_boots
 from morphstream.artifact.errors import NoEngineError
 from morphstream.boot.boot import boot
-from morphstream.source.delivery import archive_delivery
+from morphstream.source.fetch import archive_delivery
 from morphstream.source.folder import FolderSource
 from morphstream.store.install import install
 from morphstream.store.store import Store

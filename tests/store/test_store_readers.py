@@ -13,7 +13,7 @@ from morphstream.artifact.errors import NoEngineError
 from morphstream.boot.boot import boot
 from morphstream.face.mask import Masks
 from morphstream.face.swapper import FaceSwapper
-from morphstream.source.delivery import archive_delivery
+from morphstream.source.fetch import archive_delivery
 from morphstream.source.folder import FolderSource
 from morphstream.store.install import install
 from morphstream.store.store import Store
@@ -41,11 +41,11 @@ def folders_of(store: Store) -> set[Path]:
 
 
 def hold(path: Path, is_held: Event, may_go: Event) -> None:
-    """Hold what a store holds, read all of it when told, and wait to be killed."""
+    """Hold what a store holds, read all of it when it may, and wait to be killed."""
     with Store(path).hold() as installed:
         is_held.set()
         may_go.wait(60)
-        for name, digest in installed.digests.items():
+        for name, digest in installed.manifest.digests.items():
             verify_file(installed.folder / name, digest)
     (path.parent / "read").touch()
     signal.pause()
@@ -55,7 +55,7 @@ def hold_often(path: Path, is_over: Event) -> None:
     """Hold whatever a store holds, again and again, and read all of it."""
     while not is_over.is_set():
         with Store(path).hold() as installed:
-            for name, digest in installed.digests.items():
+            for name, digest in installed.manifest.digests.items():
                 verify_file(installed.folder / name, digest)
 
 

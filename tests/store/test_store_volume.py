@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pytest
 
 from morphstream.artifact.errors import DigestMismatchError, FetchError, NoEngineError
-from morphstream.source.delivery import archive_delivery
+from morphstream.source.fetch import archive_delivery
 from morphstream.source.folder import FolderSource
 from morphstream.store.install import install
 from morphstream.store.store import Installed, Store

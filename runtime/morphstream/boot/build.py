@@ -11,8 +11,7 @@ from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import cache_path
 from morphstream.program import ending_of, run_program
-from morphstream.source.delivery import Delivery
-from morphstream.source.fetch import fetch_engines
+from morphstream.source.fetch import Delivery, fetch_engines
 from morphstream.source.folder import FolderSource
 from morphstream.source.publication import PublishedManifest, read_manifest
 from morphstream.source.transfer import Transfer

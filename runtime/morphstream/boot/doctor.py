@@ -80,7 +80,7 @@ def _lines_of_machine(machine: Machine) -> list[str]:
 
 
 def _lines_of_store(store: Store, installed: Installed) -> list[str]:
-    sizes = [digest.bytes for digest in installed.digests.values()]
+    sizes = [digest.bytes for digest in installed.manifest.digests.values()]
     total = f"{len(sizes)} files, {sum(sizes) / 2**20:.1f} MiB"
     lines = [f"store      {store.path}: {installed.cache_key} from {installed.archive}, {total}"]
     models: dict[str, list[str]] = {group: [] for group in GROUPS}

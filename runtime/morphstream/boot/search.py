@@ -22,7 +22,7 @@ from morphstream.boot.report import BootReport, Steps
 from morphstream.machine.findings import findings_of
 from morphstream.machine.probe import Machine, probe_machine
 from morphstream.machine.select import PORTABLE, candidates, exact, select
-from morphstream.source.delivery import Delivery, archive_delivery, engine_delivery
+from morphstream.source.fetch import Delivery, archive_delivery, engine_delivery
 from morphstream.source.publication import Publication, read_manifest
 from morphstream.store.install import install
 from morphstream.store.installed import Installed

@@ -120,7 +120,6 @@ class ModelDownloadService:
             f"{job.model}: expected a source to fetch it from, seen none; name one"
         )
         for source in self._sources:
-            job.transfer.restart()
             try:
                 return add_model(self._store, job.model, source, budget_bytes=self._budget_bytes, transfer=job.transfer)
             except MorphstreamError as error:

@@ -160,8 +160,8 @@ def probe_cuda(packages: Iterable[str]) -> str | None:
     """Return the CUDA that packages bring or need, in digits and dots; None where neither is known.
 
     Args:
-        packages: The packages that bring the libraries. Built for ``cu12``, they need ``12.0``: any CUDA of a major version
-            runs what was built for another.
+        packages: The packages that bring the libraries. Built for ``cu12`` they need ``12.0``: any CUDA of a major
+            version runs what was built for another.
 
     Source: docs.nvidia.com, "CUDA Compatibility", "Minor Version Compatibility".
     """

@@ -1,51 +1,106 @@
-"""Fetch from a source into a folder, in one pass: digests are computed on the way, and sizes are bounded."""
+"""Fetch an engine cache from a source, in one pass: an archive, or single files.
+
+Digests are computed on the way, and no more bytes are read than the manifests name.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import BinaryIO, cast
 
+from morphstream.artifact import fields
 from morphstream.artifact.archive import unpack
 from morphstream.artifact.digest import CHUNK_BYTES, Digest
-from morphstream.artifact.errors import AbsentError, DigestMismatchError, FetchError
+from morphstream.artifact.errors import AbsentError, DigestMismatchError, FetchError, ManifestError
 from morphstream.artifact.listings import ArchiveEntry
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.tarzst import Hasher
-from morphstream.artifact.vocabulary import archive_path, cache_path
+from morphstream.artifact.vocabulary import MANIFEST, archive_path, cache_path
 from morphstream.source.progress import progress
-from morphstream.source.publication import PublishedManifest, read_unpacked
+from morphstream.source.publication import PublishedManifest, files_in_archive
 from morphstream.source.source import Source
 from morphstream.source.transfer import Transfer
 
+DELIVERED = "engines"  # folder of files that came with a manifest
 LARGE_BYTES = 16 << 20  # size of a file that is fetched alone, over all the connections of its source
 _AT_ONCE = 8  # small files, as a request takes longer than their bytes
+Fetch = Callable[[Mapping[str, Digest], Path], None]
 
 
-def unpack_archive(name: str, entry: ArchiveEntry, source: Source, folder: Path) -> tuple[Path, PublishedManifest]:
-    """Unpack the archive of an engine cache; return the folder of its files, and its manifest.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """An engine cache that can be installed.
 
-    Args:
-        name: Name of the archive.
-        entry: What it must be and hold.
-        source: Gives its bytes.
-        folder: Where to make a folder ``archive`` for its files.
+    Attributes:
+        archive: What it comes from: the name of an archive, or ``trt_cache/CACHE_KEY``.
+        cache_key: The published name of the cache.
+        where: Names it in a refusal.
+        open: Returns the published manifest; files that come with it go to a new folder DELIVERED in a given one.
+        fetch: Brings files, by name and digest, into a given folder, be it open or not.
+        files: Digest of each published file, the manifest among them; empty where they are known only after `open`.
+    """
+
+    archive: str
+    cache_key: CacheKey
+    where: str
+    open: Callable[[Path], PublishedManifest]
+    fetch: Fetch
+    files: Mapping[str, Digest] = field(default_factory=dict)
+
+
+def archive_delivery(name: str, entry: ArchiveEntry, source: Source) -> Delivery:
+    """Return the delivery of an archive, which is read in one pass.
+
+    Besides a FetchError, opening it raises UnsafeArchiveError where it is broken or holds other files than its entry
+    says, DigestMismatchError where it or a file has other bytes, and ManifestError where its manifest contradicts it.
 
     Raises:
-        ManifestError: Its manifest contradicts the entry.
-        FetchError: The source can't give it.
-        UnsafeArchiveError: It is broken, or holds other files than its entry says.
-        DigestMismatchError: It, or a file in it, has other bytes than its entry says.
-        OSError: The folder can't be written.
+        ManifestError: The archive holds no engine cache.
     """
-    with (
-        progress(f"boot {name}", entry.digest.bytes) as show,
-        _opened(source, archive_path(name), name, entry.digest, Transfer(), show) as stream,
-    ):
-        unpack(stream, entry.files, folder / "archive", archive=entry.digest, is_synced=True)
-    cache = folder / "archive" / cache_path(entry.cache_key)
-    return cache, read_unpacked(name, entry, cache)
+    key, files = files_in_archive(name, entry)
+
+    def unpack_to(staging: Path) -> Path:
+        folder = staging / "archive"
+        with (
+            progress(f"boot {name}", entry.digest.bytes) as show,
+            _opened(source, archive_path(name), name, entry.digest, Transfer(), show) as stream,
+        ):
+            unpack(stream, entry.files, folder, archive=entry.digest, is_synced=True)
+        return folder / cache_path(key)
+
+    def open_archive(staging: Path) -> PublishedManifest:
+        cache = unpack_to(staging).rename(staging / DELIVERED)
+        published = PublishedManifest.parse((cache / MANIFEST).read_bytes(), key, f"{name}, {MANIFEST}")
+        if odd := {file for file, _ in published.files.items() ^ files.items()}:
+            where = fields.path_of("archives", name, "files", f"{cache_path(key)}/{min(odd)}")
+            raise ManifestError(where, f"expected the digest that its {MANIFEST} says, seen another or none")
+        return published
+
+    def fetch(wanted: Mapping[str, Digest], folder: Path) -> None:
+        cache = unpack_to(folder.parent)
+        for file in wanted:
+            (cache / file).rename(folder / file)
+
+    where = f"{source}, {name}"
+    return Delivery(archive=name, cache_key=key, where=where, open=open_archive, fetch=fetch, files=files)
+
+
+def engine_delivery(published: PublishedManifest, source: Source) -> Delivery:
+    """Return the delivery of the single files that a manifest names."""
+    key = published.manifest.cache_key
+    fetch = partial(fetch_engines, source, key, transfer=Transfer())
+    return Delivery(
+        archive=cache_path(key),
+        cache_key=key,
+        where=f"{source}, {key}",
+        open=lambda _: published,
+        fetch=fetch,
+        files=published.files,
+    )
 
 
 def fetch_engines(
@@ -67,7 +122,7 @@ def fetch_engines(
         OSError: The folder can't be written.
     """
     has_failed = Event()
-    transfer.total_bytes = sum(digest.bytes for digest in files.values())
+    transfer.begin(sum(digest.bytes for digest in files.values()))
     large = {name: digest for name, digest in files.items() if digest.bytes > LARGE_BYTES}
     small = {name: digest for name, digest in files.items() if name not in large}
     with progress(f"fetch {key}", transfer.total_bytes) as show, ThreadPoolExecutor() as hashing:
@@ -106,7 +161,7 @@ def _opened(
         opened = source.open(path)
     except AbsentError as error:  # a manifest names it: this is more than a publication that doesn't exist
         raise FetchError(*error.args) from error
-    with transfer.reading(opened) as stream:
+    with opened as stream, transfer.on_cancel(stream.close):
         if (size := getattr(stream, "total_bytes", digest.bytes)) != digest.bytes:
             raise DigestMismatchError(name, f"{digest.bytes} bytes", f"{size} bytes")
         yield cast("BinaryIO", _Fetched(stream, name, transfer, show))

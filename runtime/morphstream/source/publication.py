@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from morphstream.artifact import fields
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import AbsentError, FetchError, ManifestError, MorphstreamError
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest
@@ -26,7 +25,10 @@ class PublishedManifest:
     Attributes:
         text: Its bytes.
         digest: Digest of these; it identifies the publication.
-        manifest: What they say; every file has a digest.
+        manifest: Their meaning; every file has a digest.
+
+    Raises:
+        ManifestError: A file has none.
     """
 
     text: bytes
@@ -34,20 +36,20 @@ class PublishedManifest:
     manifest: EngineManifest
 
     @classmethod
-    def parse(cls, text: bytes, what: str) -> Self:
-        """Check the bytes of a manifest.
-
-        Args:
-            text: The bytes.
-            what: Names them in a refusal.
+    def parse(cls, text: bytes, key: CacheKey, what: str) -> Self:
+        """Check the bytes of a manifest, which are to be of a cache key; a text names them in a refusal.
 
         Raises:
-            ManifestError: They break the format, or name a file without its digest.
+            ManifestError: They break the format, are of another key, or name a file without its digest.
         """
         with _naming(what):
             manifest = EngineManifest.from_json(text)
-            _ = manifest.digests
-        return cls(text=text, digest=digest_of(text), manifest=manifest)
+            if manifest.cache_key != key:
+                raise ManifestError("cache_key", f"expected {key}, as published, seen {manifest.cache_key}")
+            return cls(text=text, digest=digest_of(text), manifest=manifest)
+
+    def __post_init__(self) -> None:
+        _ = self.manifest.digests
 
     @property
     def files(self) -> dict[str, Digest]:
@@ -110,10 +112,7 @@ def read_manifest(source: Source, key: CacheKey) -> PublishedManifest:
         FetchError: The source can't give it; AbsentError where it has none.
     """
     path = f"{cache_path(key)}/{MANIFEST}"
-    published = PublishedManifest.parse(source.read(path), f"{source}, {path}")
-    if (seen := published.manifest.cache_key) != key:
-        raise ManifestError("cache_key", f"{source}, {path}: expected {key}, as in its path, seen {seen}")
-    return published
+    return PublishedManifest.parse(source.read(path), key, f"{source}, {path}")
 
 
 def files_in_archive(name: str, entry: ArchiveEntry) -> tuple[CacheKey, dict[str, Digest]]:
@@ -131,27 +130,9 @@ def files_in_archive(name: str, entry: ArchiveEntry) -> tuple[CacheKey, dict[str
     return key, {path.removeprefix(prefix): digest for path, digest in entry.files.items()}
 
 
-def read_unpacked(name: str, entry: ArchiveEntry, folder: Path) -> PublishedManifest:
-    """Read the manifest of an engine cache that an archive was unpacked to, and check it against the archive's entry.
-
-    Raises:
-        ManifestError: There is no engine cache, or its manifest contradicts the entry.
-        OSError: The manifest can't be read.
-    """
-    _, files = files_in_archive(name, entry)
-    published = PublishedManifest.parse((folder / MANIFEST).read_bytes(), f"{name}, {MANIFEST}")
-    if (key := published.manifest.cache_key) != entry.cache_key:
-        where = fields.path_of("archives", name, "cache_key")
-        raise ManifestError(where, f"expected {key}, as in it, seen {entry.cache_key}")
-    if odd := {file for file, _ in published.files.items() ^ files.items()}:
-        where = fields.path_of("archives", name, "files", f"{cache_path(key)}/{min(odd)}")
-        raise ManifestError(where, f"expected the digest that its {MANIFEST} says, seen another or none")
-    return published
-
-
 @contextmanager
 def _naming(what: str) -> Iterator[None]:
-    """Name a document in the refusals of a block."""
+    """Name a document in every refusal of the block."""
     try:
         yield
     except ManifestError as error:

@@ -38,10 +38,10 @@ class Transfer:
         for interrupt in interrupts:
             interrupt()
 
-    def restart(self) -> None:
-        """Count from 0 again, as for another source."""
+    def begin(self, total_bytes: int) -> None:
+        """Count from 0 to a total, again for another source."""
         with self._lock:
-            self.total_bytes = self.done_bytes = 0
+            self.total_bytes, self.done_bytes = total_bytes, 0
 
     def add(self, size: int) -> None:
         """Count bytes that have come.
@@ -63,14 +63,20 @@ class Transfer:
             raise CancelledError
 
     @contextmanager
-    def reading(self, stream: BinaryIO) -> Iterator[BinaryIO]:
-        """Yield a stream, which is closed at the end of the block, or when the transfer is cancelled.
+    def on_cancel(self, interrupt: Callable[[], object]) -> Iterator[None]:
+        """Call a function if the transfer is cancelled during the block, such as a stream's `close`.
 
         Raises:
-            CancelledError: The transfer is cancelled.
+            CancelledError: The transfer is cancelled already.
         """
-        with stream, self._interrupted_by(stream.close):
-            yield stream
+        with self._lock:
+            self._interrupts.append(interrupt)
+        try:
+            self.pause(0)
+            yield
+        finally:
+            with self._lock:
+                self._interrupts.remove(interrupt)
 
     def call(self, function: Callable[[], T], discard: Callable[[T], object] = lambda _: None) -> T:
         """Call a function in a thread of its own; return what it returns, or raise what it raises.
@@ -96,24 +102,12 @@ class Transfer:
             except InvalidStateError:
                 discard(value)
 
-        with self._interrupted_by(result.cancel):
+        with self.on_cancel(result.cancel):
             threading.Thread(target=run, name="morphstream-call", daemon=True).start()
             try:
                 return result.result()
             except AbandonedError:
                 raise CancelledError from None
-
-    @contextmanager
-    def _interrupted_by(self, interrupt: Callable[[], object]) -> Iterator[None]:
-        """Call a function if the transfer is cancelled during the block."""
-        with self._lock:
-            self._interrupts.append(interrupt)
-        try:
-            self.pause(0)
-            yield
-        finally:
-            with self._lock:
-                self._interrupts.remove(interrupt)
 
 
 class Cancellable:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from morphstream.artifact.vocabulary import MANIFEST
-from morphstream.source.delivery import Delivery
+from morphstream.source.fetch import Delivery
 from morphstream.store.installed import Installed
 from morphstream.store.store import Store
 from morphstream.store.transaction import select_groups

@@ -94,11 +94,6 @@ class Installed:
         return self.manifest.cache_key
 
     @property
-    def digests(self) -> dict[str, Digest]:
-        """Digest of each engine file, by name."""
-        return self.manifest.digests
-
-    @property
     def models(self) -> dict[str, str]:
         """Group of each model that has an engine, by name."""
         return self.manifest.models

@@ -94,9 +94,9 @@ class Store:
             OSError: The volume has no locks.
         """
         with self.hold() as installed:
-            total_bytes = sum(digest.bytes for digest in installed.digests.values())
-            with progress(f"verify {self.path}", total_bytes) as add:
-                for name, digest in installed.digests.items():
+            digests = installed.manifest.digests
+            with progress(f"verify {self.path}", sum(digest.bytes for digest in digests.values())) as add:
+                for name, digest in digests.items():
                     try:
                         verify_file(installed.folder / name, digest)
                     except OSError as error:

@@ -11,7 +11,7 @@ from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import NoEngineError
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.vocabulary import MANIFEST
-from morphstream.source.delivery import DELIVERED, Delivery, Fetch
+from morphstream.source.fetch import DELIVERED, Delivery, Fetch
 from morphstream.source.publication import PublishedManifest
 from morphstream.store.generations import Generations, is_exactly
 from morphstream.store.installed import Installed
@@ -95,7 +95,7 @@ class StoreTransaction:
         """Return the manifest of a delivery, which isn't opened where the store has the same publication whole."""
         for folder in self._generations.find(delivery.files[MANIFEST]) if delivery.files else ():
             if is_exactly(folder / MANIFEST, delivery.files[MANIFEST]):
-                published = PublishedManifest.parse((folder / MANIFEST).read_bytes(), str(folder / MANIFEST))
+                published = PublishedManifest.parse((folder / MANIFEST).read_bytes(), delivery.cache_key, str(folder))
                 if published.files == delivery.files:
                     return published
         return delivery.open(self.staging)

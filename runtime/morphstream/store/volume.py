@@ -20,20 +20,17 @@ from pathlib import Path
 from morphstream.source.progress import show_line
 
 _POLL_S = 0.05  # flock has no time-out of its own
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 _REMEDIES = {
     errno.ENOSPC: "make room there, or name another store",
     errno.EDQUOT: "make room in the quota, or name another store",
     errno.EFBIG: "raise the limit on file sizes (ulimit -f), or name another store",
     errno.EROFS: "mount it for writing, or boot where it is and share it",
-    errno.EACCES: "let this user write there, or name another store",
-    errno.EPERM: "let this user write there, or name another store",
     errno.EXDEV: "put all of it on one volume, or name another store",
     errno.ESTALE: "mount the volume again, and boot again",
-    errno.ENOLCK: "mount it with locks, or name a store on a local disk",
-    errno.EOPNOTSUPP: "mount it with locks, or name a store on a local disk",
-    errno.ENOSYS: "mount it with locks, or name a store on a local disk",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "let this user write there, or name another store"),
+    **dict.fromkeys(_NO_LOCKS, "mount it with locks, or name a store on a local disk"),
 }
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 _log = logging.getLogger("morphstream.boot")
 
 
