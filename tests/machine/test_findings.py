@@ -1,4 +1,4 @@
-"""Whatever keeps a machine from using its GPUs or CPU is found, with what was expected, what was seen and the remedy."""
+"""Whatever keeps a machine from using its GPUs or CPU is found: what was expected, what was seen, and the remedy."""
 
 from dataclasses import replace
 
