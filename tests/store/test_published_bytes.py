@@ -64,7 +64,7 @@ def test_a_whole_publication_keeps_its_bytes_and_is_named_by_them(tmp_path: Path
     installed = store.current()
     assert is_new
     assert (installed.folder / "manifest.json").read_bytes() == path.read_bytes()
-    assert installed.publication == installed.manifest_digest == digest_of_file(path)
+    assert installed.publication == digest_of(installed.text) == digest_of_file(path)
     assert installed.folder.name == installed.publication.sha256[:16]
     store.verify()
 
@@ -100,7 +100,7 @@ def test_a_part_has_a_manifest_of_its_own(tmp_path: Path, way: Way) -> None:
     store, _ = way(tmp_path / "layout", groups=["core"])
     installed = store.current()
     assert installed.publication == digest_of_file(path)
-    assert installed.manifest_digest == digest_of(installed.manifest.to_json().encode()) != installed.publication
+    assert installed.text == installed.manifest.to_json().encode() != path.read_bytes()
     assert not way(tmp_path / "layout", Sealed, groups=["core"])[1]
     assert way(tmp_path / "layout")[1]
     assert (store.current().folder / "manifest.json").read_bytes() == path.read_bytes()

@@ -12,7 +12,7 @@ from morphstream.source.source import Source
 from morphstream.source.transfer import Cancellable, Transfer
 from morphstream.store.installed import Installed
 from morphstream.store.store import Store
-from morphstream.store.transaction import Selection, StoreTransaction
+from morphstream.store.transaction import StoreTransaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +81,10 @@ def _add(
         return Added(model=model, is_new=False)
     published = read_manifest(source, current.cache_key).manifest
     manifest, evicted = _make_room(store, _with_model(current, published, model, source), model, budget_bytes)
-    selection = Selection.part(current.publication, manifest, sorted({*current.added, model} - {*evicted}))
+    added = tuple(sorted({*current.added, model} - {*evicted}))
+    selection = replace(current, manifest=manifest, text=manifest.to_json().encode(), added=added)
     fetch = partial(fetch_engines, source, current.cache_key, transfer=transfer)
-    folder = transaction.assemble(selection, fetch)
-    transaction.switch(folder, selection, archive=current.archive, is_whole=current.is_whole)
+    transaction.switch(transaction.assemble(selection, fetch), selection)
     for other in evicted:
         store.usage.forget(other)
     return Added(model=model, is_new=True, evicted=evicted)

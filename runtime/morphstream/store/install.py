@@ -39,9 +39,8 @@ def install(store: Store, delivery: Delivery, *, groups: Collection[str] | None 
     with store.transaction() as transaction:
         if _has(transaction.current, delivery, groups):  # another process was faster
             return False
-        selection = select_groups(transaction.open(delivery), groups, transaction.current, delivery.where)
-        folder = transaction.assemble(selection, delivery.fetch)
-        transaction.switch(folder, selection, archive=delivery.archive, is_whole=groups is None)
+        selection = select_groups(transaction.open(delivery), groups, transaction.current, delivery)
+        transaction.switch(transaction.assemble(selection, delivery.fetch), selection)
     return True
 
 

@@ -17,26 +17,69 @@ _FOLDER = fields.Form(r"[0-9a-f]{16}(\.[1-9][0-9]{0,8})?", "16 hexadecimal digit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Installed:
-    """An engine cache in a store; its folder is there while it is current or held.
+class Selection:
+    """The part of a publication that is or will be installed.
 
     Attributes:
-        archive: Where it came from: the name of an archive, or ``trt_cache/CACHE_KEY``.
+        archive: Where it comes from: the name of an archive, or ``trt_cache/CACHE_KEY``.
         publication: Digest of ``manifest.json`` as published.
-        is_whole: All groups of the publication were installed.
-        added: Models that were added later, on demand.
-        folder: The folder with its files.
-        manifest: What the files are.
-        manifest_digest: Digest of ``manifest.json`` in the folder.
+        is_whole: All groups of the publication were selected.
+        added: Models that were added on demand.
+        manifest: The files.
+        text: The bytes of its ``manifest.json``: the published ones, if it is the whole publication.
     """
 
     archive: str
     publication: Digest
     is_whole: bool
     added: tuple[str, ...]
-    folder: Path
     manifest: EngineManifest
-    manifest_digest: Digest
+    text: bytes
+
+    @property
+    def cache_key(self) -> CacheKey:
+        """The published name of the engine cache."""
+        return self.manifest.cache_key
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Group of each model that has an engine, by name."""
+        return self.manifest.models
+
+    def has(self, groups: Collection[str] | None) -> bool:
+        """Return whether there is an engine of every group; None asks for the whole publication."""
+        return self.is_whole if groups is None else self.manifest.groups.issuperset(groups)
+
+    def to_json(self, folder: str, serial: str) -> str:
+        """Return the record of an installed selection as JSON text, its own sha256 last.
+
+        Args:
+            folder: Name of its folder.
+            serial: A random string, so that a record that was replaced never comes back.
+        """
+        data: fields.Object = {
+            "format_version": FORMAT_VERSION,
+            "archive": self.archive,
+            **fields.digest_keys(self.publication, "base_"),
+            "is_whole": self.is_whole,
+            "added": list(self.added),
+            "cache_key": str(self.cache_key),
+            **fields.digest_keys(digest_of(self.text), "manifest_"),
+            "folder": folder,
+            "serial": serial,
+        }
+        return _signed(data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed(Selection):
+    """An engine cache in a store.
+
+    Attributes:
+        folder: The folder with its files; it is there while the engine cache is current or held.
+    """
+
+    folder: Path
 
     @classmethod
     def load(cls, record: fields.Object, folder: Path) -> Self:
@@ -51,9 +94,9 @@ class Installed:
             ManifestError: The manifest breaks its format, or contradicts the record.
             OSError: A file is missing, or can't be read.
         """
-        manifest_digest = fields.read_digest(record, "manifest_")
-        verify_file(folder / MANIFEST, manifest_digest)
-        manifest = EngineManifest.from_json((folder / MANIFEST).read_bytes())
+        verify_file(folder / MANIFEST, fields.read_digest(record, "manifest_"))
+        text = (folder / MANIFEST).read_bytes()
+        manifest = EngineManifest.from_json(text)
         fields.confirm(record, "cache_key", str(manifest.cache_key), why=f"as in {MANIFEST}")
         for name, digest in manifest.digests.items():
             size = (folder / name).stat().st_size
@@ -64,43 +107,10 @@ class Installed:
             publication=fields.read_digest(record, "base_"),
             is_whole=record.get("is_whole") is True,
             added=tuple(map(str, fields.required(record, "added", list))),
-            folder=folder,
             manifest=manifest,
-            manifest_digest=manifest_digest,
+            text=text,
+            folder=folder,
         )
-
-    def to_json(self, serial: str) -> str:
-        """Return the record as JSON text, its own sha256 last.
-
-        Args:
-            serial: A random string, so that a record that was replaced never comes back.
-        """
-        data: fields.Object = {
-            "format_version": FORMAT_VERSION,
-            "archive": self.archive,
-            **fields.digest_keys(self.publication, "base_"),
-            "is_whole": self.is_whole,
-            "added": list(self.added),
-            "cache_key": str(self.cache_key),
-            **fields.digest_keys(self.manifest_digest, "manifest_"),
-            "folder": self.folder.name,
-            "serial": serial,
-        }
-        return _signed(data)
-
-    @property
-    def cache_key(self) -> CacheKey:
-        """The published name of the cache."""
-        return self.manifest.cache_key
-
-    @property
-    def models(self) -> dict[str, str]:
-        """Group of each model that has an engine, by name."""
-        return self.manifest.models
-
-    def has(self, groups: Collection[str] | None) -> bool:
-        """Return whether there is an engine of every group; None asks whether the whole publication was installed."""
-        return self.is_whole if groups is None else self.manifest.groups.issuperset(groups)
 
     def files_of(self, model: str) -> dict[str, Path]:
         """Return the files of a model's engine, by kind.
@@ -124,7 +134,7 @@ def read_record(text: bytes) -> fields.Object:
     """Read ``current.json``; every byte of it is checked.
 
     Raises:
-        ManifestError: It isn't what `Installed.to_json` returns.
+        ManifestError: It isn't what `Selection.to_json` returns.
     """
     record = fields.parse_object(text, format_version=FORMAT_VERSION)
     if text != _signed({key: value for key, value in record.items() if key != "record_sha256"}).encode():

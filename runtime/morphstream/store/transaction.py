@@ -3,80 +3,58 @@
 import secrets
 import shutil
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
 
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import NoEngineError
-from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.vocabulary import MANIFEST
 from morphstream.source.fetch import DELIVERED, Delivery, Fetch
 from morphstream.source.publication import PublishedManifest
 from morphstream.store.generations import Generations, is_exactly
-from morphstream.store.installed import Installed
+from morphstream.store.installed import Installed, Selection
 from morphstream.store.volume import sync
 
 CURRENT = "current.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """The part of a published manifest that will be installed, and models that were added on demand.
-
-    Attributes:
-        publication: Digest of the published manifest.
-        manifest: Names the files.
-        text: What ``manifest.json`` will hold: the published bytes where the whole publication is selected.
-        added: The models that were added.
-    """
-
-    publication: Digest
-    manifest: EngineManifest
-    text: bytes
-    added: tuple[str, ...] = ()
-
-    @classmethod
-    def part(cls, publication: Digest, manifest: EngineManifest, added: Collection[str]) -> Self:
-        """Select what a manifest names that isn't the published one."""
-        text = manifest.to_json().encode()
-        return cls(publication=publication, manifest=manifest, text=text, added=tuple(added))
-
-
 def select_groups(
-    published: PublishedManifest, groups: Collection[str] | None, current: Installed | None, where: str
+    published: PublishedManifest, groups: Collection[str] | None, current: Installed | None, delivery: Delivery
 ) -> Selection:
-    """Select some groups of a publication, and the models that were added to what is installed.
+    """Select some groups of a publication, or all, and the models that were added to what is installed.
 
     Of the same publication, installed groups stay: another process uses them.
-
-    Args:
-        published: The published manifest.
-        groups: The groups; None for all.
-        current: What is installed; None for nothing.
-        where: Names the publication in a refusal.
 
     Raises:
         NoEngineError: It has no engine of a group.
     """
-    files, own = published.manifest.engine_files, published.manifest.groups
+    manifest, text, added = published.manifest, published.text, tuple[str, ...]()
+    files = manifest.engine_files
     if groups is not None:
-        if missing := sorted(set(groups) - own):
-            expected = f"{where}: expected engines of {', '.join(missing)}"
-            raise NoEngineError(f"{expected}, seen {', '.join(sorted(own))}; build them or name others")
+        if missing := sorted(set(groups) - manifest.groups):
+            expected = f"{delivery.where}: expected engines of {', '.join(missing)}"
+            raise NoEngineError(f"{expected}, seen {', '.join(sorted(manifest.groups))}; build them or name others")
+        wanted = set(groups)
         if current and current.publication == published.digest:
-            booted = current.manifest.files_where(lambda file: file.onnx_model not in current.added)
-            groups = {*groups, *(file.group for file in booted.values())}
-        files = published.manifest.files_where(lambda file: file.group in groups)
-    added = tuple[str, ...]()
-    if current and current.cache_key == published.manifest.cache_key:
+            installed = current.manifest.engine_files.values()
+            wanted |= {file.group for file in installed if file.onnx_model not in current.added}
+        files = manifest.files_where(lambda file: file.group in wanted)
+    if current and current.cache_key == manifest.cache_key:
         selected = {file.onnx_model for file in files.values()}
         added = tuple(model for model in current.added if model not in selected)
         for model in added:  # as published now, or else as it is
-            files = {**files, **(published.manifest.files_of(model) or current.manifest.files_of(model))}
-    if not added and len(files) == len(published.manifest.engine_files):
-        return Selection(publication=published.digest, manifest=published.manifest, text=published.text)
-    return Selection.part(published.digest, replace(published.manifest, engine_files=files), added)
+            files = {**files, **(manifest.files_of(model) or current.manifest.files_of(model))}
+    if added or len(files) < len(manifest.engine_files):
+        manifest = replace(manifest, engine_files=files)
+        text = manifest.to_json().encode()
+    return Selection(
+        archive=delivery.archive,
+        publication=published.digest,
+        is_whole=groups is None,
+        added=added,
+        manifest=manifest,
+        text=text,
+    )
 
 
 class StoreTransaction:
@@ -123,28 +101,13 @@ class StoreTransaction:
         (fresh / MANIFEST).write_bytes(selection.text)  # never a link: by its lock a generation is held
         return self._generations.add(fresh, content)
 
-    def switch(self, folder: Path, selection: Selection, *, archive: str, is_whole: bool) -> None:
-        """Make a generation the current one.
-
-        Args:
-            folder: Its folder.
-            selection: What it holds.
-            archive: Where it came from: the name of an archive, or ``trt_cache/CACHE_KEY``.
-            is_whole: All groups of the publication were installed.
+    def switch(self, folder: Path, selection: Selection) -> None:
+        """Make the generation of a selection the current one.
 
         Raises:
             OSError: The store can't be written.
         """
-        installed = Installed(
-            archive=archive,
-            publication=selection.publication,
-            is_whole=is_whole,
-            added=selection.added,
-            folder=folder,
-            manifest=selection.manifest,
-            manifest_digest=digest_of(selection.text),
-        )
-        (self.staging / CURRENT).write_text(installed.to_json(secrets.token_hex(8)))
+        (self.staging / CURRENT).write_text(selection.to_json(folder.name, serial=secrets.token_hex(8)))
         sync(self.staging / CURRENT)
         self._generations.point(self.staging / CURRENT)
 
