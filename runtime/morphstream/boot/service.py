@@ -5,7 +5,6 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from os import PathLike
-from types import TracebackType
 from typing import Self
 
 from morphstream.artifact.errors import MorphstreamError, NoEngineError
@@ -44,9 +43,7 @@ class ModelDownloadService:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def request(self, model: str) -> "ModelDownload":

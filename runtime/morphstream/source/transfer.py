@@ -2,8 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError as AbandonedError
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import BinaryIO, TypeVar
@@ -11,10 +10,6 @@ from typing import BinaryIO, TypeVar
 from morphstream.source.source import Source
 
 T = TypeVar("T")
-
-
-class CancelledError(Exception):
-    """A transfer was cancelled."""
 
 
 class Transfer:
@@ -104,10 +99,7 @@ class Transfer:
 
         with self.on_cancel(result.cancel):
             threading.Thread(target=run, name="morphstream-call", daemon=True).start()
-            try:
-                return result.result()
-            except AbandonedError:
-                raise CancelledError from None
+            return result.result()
 
 
 class Cancellable:
