@@ -113,14 +113,14 @@ class StoreTransaction:
 
     def _link(self, name: str, digest: Digest, fresh: Path) -> bool:
         """Link an intact file of the store into a new generation, or copy it where the volume has no links."""
+        path: Path | None
         if self.current and self.current.manifest.digests.get(name) == digest:
             path = self.current.folder / name  # its size is right, and no more is asked of what is in use
         else:
             others = (folder / name for folder in sorted(self._generations.folder.glob("*")))  # a name may be a pattern
-            intact = [path for path in others if is_exactly(path, digest)]
-            if not intact:
-                return False
-            path = intact[0]
+            path = next((other for other in others if is_exactly(other, digest)), None)
+        if path is None:
+            return False
         try:
             (fresh / name).hardlink_to(path)
         except OSError:
