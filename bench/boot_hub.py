@@ -1,10 +1,10 @@
-"""Compare a boot of 1 GiB from a hub on loopback, in one pass, with the same code in steps: download, hash, extract.
+"""Time a boot of 1 GiB from a hub on loopback, in one pass, beside the same code in steps: download, hash, extract.
 
-Promised: at least 1.3 times faster, with a peak disk usage of at most 1.1 times the payload.
+Promised: at least 1.3 times faster, with a peak of the disk of 1.1 times the payload at most.
 
-Each side runs in its own process and writes half-precision weights, zstd level 3, to a folder of this disk, synced. The
-sides run in turns; a third side boots single engines. The hub is another process, which sends ranges of a file from the
-page cache.
+Both are processes of their own that put half-precision weights, zstd level 3, into a folder of this disk, synced; they
+take turns, and so does a boot of single engines. The hub is another process, which sends ranges of a file from
+the page cache.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def measure(folder: Path, payload: int, rounds: int) -> int:
-    """Publish weights, let each side boot them in turns, and print the results."""
+    """Publish weights, and let both boot them in turns."""
     size = publish(folder / "hub", payload)
     ours, theirs = SPAWN.Pipe()
     server = SPAWN.Process(target=serve, args=(folder / "hub", theirs), daemon=True)
@@ -79,7 +79,7 @@ def measure(folder: Path, payload: int, rounds: int) -> int:
 
 
 def publish(root: Path, payload: int) -> int:
-    """Publish an archive of weights in a hub's layout; return its size."""
+    """Publish an archive of weights as a hub would have it; return its size."""
     cache, random, files = root / "trt_cache" / KEY, np.random.default_rng(6), dict[str, EngineFile]()
     for folder in (cache, root / "archives", root / "manifests"):
         folder.mkdir(parents=True)
@@ -99,7 +99,7 @@ def publish(root: Path, payload: int) -> int:
 
 
 def run(side: Side, endpoint: str, work: Path) -> tuple[float, float, float]:
-    """Return a side's duration in seconds, its peak disk usage in bytes, and its peak memory in MB."""
+    """Return one side's seconds, the bytes of its folder at most, and its memory at most in MB."""
     work.mkdir()
     os.sync()
     most = 0
@@ -116,21 +116,21 @@ def run(side: Side, endpoint: str, work: Path) -> tuple[float, float, float]:
 
 
 def in_one_pass(endpoint: str, work: Path) -> float:
-    """Boot a store; return the duration in seconds."""
+    """Boot a store, and return how long it took."""
     start = time.perf_counter()
     boot(Store(work / "store"), source=HubSource(REPO, COMMIT, endpoint=endpoint), target=KEY)
     return time.perf_counter() - start
 
 
 def in_single_engines(endpoint: str, work: Path) -> float:
-    """Boot a store from single files, which aren't compressed; return the duration in seconds."""
+    """Boot a store from single files, which aren't compressed; return how long it took."""
     start = time.perf_counter()
     boot(Store(work / "store"), source=HubSource(REPO, COMMIT, endpoint=endpoint), target=KEY, groups=["core"])
     return time.perf_counter() - start
 
 
 def in_steps(endpoint: str, work: Path) -> float:
-    """Download to the disk, hash, and extract; return the duration in seconds."""
+    """Download to the disk, hash, and extract; return how long it took."""
     start = time.perf_counter()
     source = HubSource(REPO, COMMIT, endpoint=endpoint)
     entry = ArchivesManifest.from_json(source.read("manifests/archives.json")).archives[NAME]
@@ -147,14 +147,14 @@ def in_steps(endpoint: str, work: Path) -> float:
 
 
 def memory_mb() -> float:
-    """Return this process's peak memory in MB."""
-    status = Path("/proc/self/status").read_text()  # getrusage's figure is inherited from the parent process
+    """Return how much memory this process has had at most."""
+    status = Path("/proc/self/status").read_text()  # getrusage's figure is inherited from the process that started this
     found = re.search(r"VmHWM:\s+([0-9]+) kB", status)
     return int(found[1]) * 1024 / 1e6 if found else 0.0
 
 
 def disk_bytes(folder: Path) -> int:
-    """Return the disk usage of a folder, whose files may appear and disappear meanwhile."""
+    """Return what the files of a folder take on the disk, while they come and go."""
     total = 0
     for above, _, names in os.walk(folder):
         for name in names:
@@ -187,7 +187,7 @@ class Ranges(BaseHTTPRequestHandler):
 
 
 def serve(root: Path, connection: Connection) -> None:
-    """Send the server's address, then serve for ever."""
+    """Serve for ever, and tell where."""
     handler = type("OfRoot", (Ranges,), {"root": root})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         connection.send(f"http://127.0.0.1:{server.server_port}")

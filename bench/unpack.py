@@ -1,11 +1,12 @@
-"""Compare a boot from an archive on this disk with `zstd -d | tar x` of it, which verifies nothing.
+"""Time a boot from an archive on this disk beside `zstd -d | tar x` of it, which verifies nothing.
 
-Promised: at least 0.9 of its speed with every digest checked, synced or not, for engines and for incompressible bytes.
+Promised: at least 0.9 of its speed, every digest checked, synced or not, for engines and for bytes that can't be
+compressed.
 
-Each round runs all sides in random order, in processes that have loaded their code: `unpack` alone, a boot of a new
-store (which syncs each file), and the two programs, timed before and after a sync of the written files. Archives are in
-the page cache. All sides run at a higher priority if the user may set one (root). The CPU share of other processes and
-of the kernel is printed: above a tenth, the figures are unreliable.
+Each round runs all sides in an order of chance, in processes that have loaded their code: `unpack` alone, a boot of a
+fresh store (in-process; it syncs each file), and the two programs, before and with a sync of what they wrote. Archives
+lie in the page cache. All sides run before other processes of this machine where the user may have that (root), and
+the part of the processors that those and the kernel used is printed: with more than a tenth, the figures mean little.
 """
 
 import argparse
@@ -58,7 +59,7 @@ def main() -> int:
 
 
 def measure(folder: Path, payload: str, size: int, rounds: int) -> bool:
-    """Publish a payload, let each side unpack it in turns, and return whether the promise is kept."""
+    """Publish a payload, let each side unpack it in turns, and tell whether the promise is kept."""
     root, work = folder / "build", folder / "work"
     archive_bytes = publish(root, payload, size)
     sides: dict[str, Side] = {"zstd | tar": in_programs, "unpack": in_unpack, "boot": in_boot}
@@ -116,7 +117,7 @@ def publish(root: Path, payload: str, size: int) -> int:
 
 
 def run(side: Side, root: Path, work: Path) -> tuple[float, ...]:
-    """Return a side's seconds without and with a sync, its peak disk usage in bytes, and its peak memory in MB."""
+    """Return a side's seconds without and with a sync, its bytes on the disk at most, and its memory at most in MB."""
     work.mkdir()
     os.sync()
     most = 0
@@ -165,7 +166,7 @@ def _synced(start: float, work: Path) -> tuple[float, float]:
 
 
 def processors_s() -> float:
-    """Return the time that the processors were busy since this machine's start, in seconds."""
+    """Return how long the processors have been busy since this machine's start, in seconds."""
     user, nice, system, *_ = map(int, Path("/proc/stat").read_text().split()[1:4])
     return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 

@@ -126,13 +126,13 @@ def test_a_check_runs_in_the_new_release_while_the_one_before_is_current(code: P
     put(app, code)
     publish_code(code, "two")
     script = "import app, os; open('{}', 'w').write(app.__file__ + ' ' + os.readlink('{}'))"
-    said, before = app.parent / "said", (app / "current").readlink()
-    put(app, code, check=f'python -c "{script.format(said, app / "current")}"')
-    assert said.read_text() == f"{(app / 'current').resolve()}/code/app/__init__.py {before}"
+    message, before = app.parent / "message", (app / "current").readlink()
+    put(app, code, check=f'python -c "{script.format(message, app / "current")}"')
+    assert message.read_text() == f"{(app / 'current').resolve()}/code/app/__init__.py {before}"
 
 
 @pytest.mark.parametrize(
-    ("check", "said"),
+    ("check", "message"),
     [
         ("sh -c 'exit 3'", "expected exit 0, seen exit 3"),
         ("sh -c 'kill -9 $$'", "expected exit 0, seen signal 9"),
@@ -141,10 +141,10 @@ def test_a_check_runs_in_the_new_release_while_the_one_before_is_current(code: P
     ],
     ids=["it fails", "it is killed", "it takes too long", "it isn't there"],
 )
-def test_a_release_that_fails_its_check_is_rolled_back(code: Path, app: Path, check: str, said: str) -> None:
+def test_a_release_that_fails_its_check_is_rolled_back(code: Path, app: Path, check: str, message: str) -> None:
     put(app, code)
     publish_code(code, "two")
-    with pytest.raises(DeployError, match=said):
+    with pytest.raises(DeployError, match=message):
         put(app, code, check=check, timeout_s=0.2 if check == "sleep 60" else 60)
     assert release_of(app) == ONE
     assert len(releases_of(app)) == 1

@@ -27,7 +27,7 @@ def put(store: Store, layout: Path) -> Installed:
     return store.current()
 
 
-def test_a_cache_lies_flat_under_the_identity_of_its_content(store: Store, layout: Path) -> None:
+def test_a_cache_is_flat_and_named_by_the_identity_of_its_content(store: Store, layout: Path) -> None:
     installed = put(store, layout)
     entry = read_archives(layout).archives[ARCHIVE]
     base = entry.files[f"trt_cache/{CPU}/manifest.json"]

@@ -181,7 +181,7 @@ class Replaced(type(Path())):  # type: ignore[misc]
     looks: ClassVar[list[Path]] = []
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        """Return what lies there, or at first what does elsewhere."""
+        """Return the status of this file, or at first of another."""
         return (self.looks.pop() if self.looks else Path(self)).stat(follow_symlinks=follow_symlinks)
 
 

@@ -99,7 +99,7 @@ def _install_as_nobody(path: Path, layout: Path) -> None:
         put(store, layout)
     except OSError as error:
         os.seteuid(0)
-        (path.parent / "said").write_text(str(error))
+        (path.parent / "message").write_text(str(error))
 
 
 def _verify_as_nobody(path: Path) -> None:
@@ -134,8 +134,8 @@ def test_a_store_of_another_user_says_so_and_can_be_held(volume: Path) -> None:
     process.start()
     process.join()
     assert process.exitcode == 0
-    said = (volume / "said").read_text()
-    assert said.endswith(
+    message = (volume / "message").read_text()
+    assert message.endswith(
         "seen Permission denied of " + f"{store.path}/.lock; let this user write there, or name another store"
     )
     assert store.current() == before
@@ -146,7 +146,7 @@ def _install_with_small_files(path: Path, layout: Path) -> None:
     try:
         put(Store(path), layout)
     except OSError as error:
-        (path.parent / "said").write_text(str(error))
+        (path.parent / "message").write_text(str(error))
 
 
 def test_a_limit_on_file_sizes_says_so_and_serves_on(store: Store, layout: Path, tmp_path: Path) -> None:
@@ -156,8 +156,8 @@ def test_a_limit_on_file_sizes_says_so_and_serves_on(store: Store, layout: Path,
     process.start()
     process.join()
     assert process.exitcode == 0
-    said = (tmp_path / "said").read_text()
-    assert said.endswith("seen File too large; raise the limit on file sizes (ulimit -f), or name another store")
+    message = (tmp_path / "message").read_text()
+    assert message.endswith("seen File too large; raise the limit on file sizes (ulimit -f), or name another store")
     assert store.current() == before
     assert list((store.path / "caches").iterdir()) == [before.folder]
 
@@ -190,7 +190,7 @@ def test_a_rename_that_fails_says_so_and_serves_on(
     store.verify()
 
 
-def test_a_rename_that_is_done_but_said_to_have_failed_leaves_a_good_store(store: Store, layout: Path) -> None:
+def test_a_rename_that_is_done_but_reported_as_failed_leaves_a_good_store(store: Store, layout: Path) -> None:
     before = put(store, layout)
     publish(layout, CPU, build=1)
 
