@@ -11,8 +11,8 @@ import pytest
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import NoEngineError
 from morphstream.boot.boot import boot
-from morphstream.face.mask import Masks
-from morphstream.face.swapper import FaceSwapper
+from morphstream.face.look import Look
+from morphstream.pipeline import SwapPipeline
 from morphstream.source.fetch import archive_delivery
 from morphstream.source.folder import FolderSource
 from morphstream.store.install import install
@@ -184,9 +184,9 @@ def test_a_clock_that_jumps_changes_nothing(store: Store, layout: Path, seconds:
 
 def test_an_open_swapper_keeps_the_files_of_models_that_it_opens_later(own_store: Store, layout: Path) -> None:
     before, frame = own_store.current(), astronaut()
-    with FaceSwapper.open(own_store, masks=Masks(occluder=None), threads=1) as swapper:
+    with SwapPipeline(own_store, look=Look(occluder=None), threads=1) as swap:
         after = update(own_store, layout, 1)
-        swapper.swap(frame, swapper.identify(frame), masks=Masks(occluder="xseg_1"))
+        swap(frame, swap.identify(frame), look=Look(occluder="xseg_1"))
         assert folders_of(own_store) == {before.folder, after}
     assert own_store.clean() == ()
     assert folders_of(own_store) == {after}

@@ -87,7 +87,7 @@ def open_session(
         from morphstream.session.graphs import SavedGraphs  # here, as OpenVINO takes long to load
         from morphstream.session.openvino import OpenVINOSession
 
-        saved = SavedGraphs(graphs, installed.digests) if graphs else None
+        saved = SavedGraphs(graphs, installed.manifest.digests) if graphs else None
         precision = installed.cache_key.precision or "fp32"
         return OpenVINOSession(files["ir"], threads=threads, precision=precision, graphs=saved)
     if "ep_context" not in files:
