@@ -168,7 +168,7 @@ def test_without_the_package_only_the_metrics_are_refused_in_one_line() -> None:
 import sys
 sys.modules["prometheus_client"] = None
 import morphstream, morphstream.health.metered, morphstream.health.probe
-from morphstream.__main__ import main
+from morphstream.cli.main import main
 sys.exit(main(["serve-health"]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

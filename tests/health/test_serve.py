@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from morphstream.__main__ import main
 from morphstream.artifact.target import CacheKey
 from morphstream.boot.report import BootReport, BootStep
+from morphstream.cli.main import main
 from morphstream.health.metrics import Metrics
 from morphstream.health.server import HealthServer
 from morphstream.store.store import Store

@@ -38,6 +38,11 @@ class FaceSwapper:
         self._open, self._pool, self._lock = open_model, pool, Lock()
         self.use(swapper)
 
+    @property
+    def side(self) -> int:
+        """Side of the swap model's crops, pixels."""
+        return self._swapper.side
+
     def use(self, swapper: Swapper) -> None:
         """Swap with another model from the next call on; returns when no call runs with the one before."""
         with self._lock:

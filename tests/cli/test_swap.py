@@ -1,73 +1,17 @@
-"""The command does what it says in a line, and what it refuses costs one line on stderr and nothing on the disk."""
+"""`morphstream swap` says what it did in a line, and what it refuses costs a line and nothing on the disk."""
 
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
-import morphstream
-from morphstream.__main__ import main
+from morphstream.cli.main import main
 from morphstream.media.image import read_image
 from morphstream.media.provenance import SOURCE_TYPE
 from morphstream.store.store import Store
-from stages.kit.detector import solvay
-from tests.face import astronaut_bgr
-
-OLD = b"what was there before"
-
-
-@pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of pictures: ``source.png``, ``group.jpg``, and some that won't do."""
-    folder = tmp_path_factory.mktemp("photos")
-    cv2.imwrite(str(folder / "source.png"), astronaut_bgr())
-    cv2.imwrite(str(folder / "nobody.png"), np.full((300, 400, 3), 90, np.uint8))
-    (folder / "group.jpg").write_bytes(solvay())
-    (folder / "cut.jpg").write_bytes(solvay()[:100_000])
-    (folder / "text.png").write_text("no picture")
-    return folder
-
-
-@pytest.fixture
-def here(tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to run in, with links to the photos and an old ``out.png``."""
-    for path in photos.iterdir():
-        (tmp_path / path.name).symlink_to(path)
-    (tmp_path / "out.png").write_bytes(OLD)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MORPHSTREAM_STORE", raising=False)
-    monkeypatch.delenv("MORPHSTREAM_SOURCE", raising=False)
-    return tmp_path
-
-
-def refusal(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Run a command that must refuse: 1, nothing on stdout; return its one line on stderr."""
-    capfd.readouterr()
-    code = main([*arguments])
-    done = capfd.readouterr()
-    assert (code, done.out) == (1, "")
-    (line,) = done.err.splitlines()
-    prefix = f"morphstream {arguments[0]}: "
-    assert line.startswith(prefix)
-    return line.removeprefix(prefix)
-
-
-def wrong_usage(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Run a command that makes no sense: 2; return what stderr says."""
-    with pytest.raises(SystemExit) as caught:
-        main([*arguments])
-    assert caught.value.code == 2
-    done = capfd.readouterr()
-    assert done.out == ""
-    return done.err
-
-
-def python(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+from tests.cli import OLD, SWAP, refusal, wrong_usage
 
 
 def test_a_swap_says_where_the_picture_is_and_how_many_faces_it_swapped(
@@ -101,10 +45,6 @@ def test_an_output_may_take_the_place_of_its_own_target(
     assert main(["swap", "source.png", "target.png", "-o", "target.png", "--store", str(booted.path)]) == 0
     assert SOURCE_TYPE.encode() in target.read_bytes()
     assert SOURCE_TYPE.encode() not in (here / "source.png").read_bytes()
-
-
-SWAP = ("source.png", "group.jpg", "out.png")
-SWAPPED = ("swap", *SWAP[:2], "-o", "out.png")
 
 
 @pytest.mark.parametrize(
@@ -185,98 +125,6 @@ def test_an_engine_with_other_bytes_is_refused(
     assert (here / "out.png").read_bytes() == OLD
 
 
-def test_boot_says_what_it_did_and_doctor_what_there_is(
-    here: Path, published: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["boot", "--target", "cpu", "--source", str(published)]) == 0
-    assert " from cpu.tar.zst booted: probe " in capfd.readouterr().out
-    assert main(["boot", "--target", "cpu", "--source", str(published)]) == 0
-    assert " from cpu.tar.zst was there already: " in capfd.readouterr().out
-    assert main(["doctor"]) == 0
-    done = capfd.readouterr()
-    assert done.err == ""
-    assert done.out.endswith("\nusable     yes\n")
-    for told in ("machine    ", "libraries  ", "would use  ", "store      store: ", "missing    "):
-        assert f"\n{told}" in f"\n{done.out}"
-
-
-def test_store_and_source_can_come_from_the_environment(
-    here: Path, published: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("MORPHSTREAM_STORE", "elsewhere")
-    monkeypatch.setenv("MORPHSTREAM_SOURCE", str(published))
-    assert main(["boot", "--target", "cpu"]) == 0
-    assert Store(here / "elsewhere").current().archive == "cpu.tar.zst"
-
-
-def test_doctor_says_that_nothing_was_booted(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor"]) == 1
-    assert capfd.readouterr().out.endswith("run: morphstream boot\n")
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        pytest.param(["--source", "missing", "--update"], "missing: expected manifests/archives.json", id="no source"),
-        pytest.param(["--target", "rtx-sm120"], "expected an archive for rtx-sm120, seen ", id="no such archive"),
-        pytest.param(["--store", "source.png"], "source.png", id="a file as the store"),
-    ],
-)
-def test_a_boot_that_cannot_be_is_refused_and_the_old_store_stays(
-    here: Path, published: Path, own_store: Store, capfd: pytest.CaptureFixture[str], options: list[str], expected: str
-) -> None:
-    before = own_store.current()
-    assert expected in refusal(capfd, "boot", "--source", str(published), "--store", str(own_store.path), *options)
-    assert own_store.current() == before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        pytest.param([], "required: command", id="no command"),
-        pytest.param(["swop"], "invalid choice: 'swop'", id="an unknown command"),
-        pytest.param(["swap", "source.png", "group.jpg"], "required: -o/--output", id="no output"),
-        pytest.param(["swap", "source.png", "-o", "out.png"], "required: target", id="no target"),
-        pytest.param(["swap", *SWAP[:2], "-o", "out.png", "--fast"], "unrecognized arguments: --fast", id="an option"),
-        pytest.param([*SWAPPED, "--masks", "box,hair"], "or own, seen hair", id="a mask"),
-        pytest.param([*SWAPPED, "--feather", "0.9"], "seen 0.9", id="a feather"),
-        pytest.param([*SWAPPED, "--occluder", "xseg_4"], "seen 'xseg_4'", id="an occluder"),
-        pytest.param([*SWAPPED, "--regions", "skin,toe"], "seen toe", id="a region"),
-        pytest.param(["boot", "--target", "banana"], "seen 'banana'", id="a target of another form"),
-    ],
-)
-def test_wrong_usage_is_2(
-    here: Path,
-    published: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    arguments: list[str],
-    expected: str,
-) -> None:
-    monkeypatch.setenv("MORPHSTREAM_SOURCE", str(published))
-    said = wrong_usage(capfd, *arguments)
-    assert said.startswith("usage: morphstream")
-    assert expected in said.splitlines()[-1]
-    assert (here / "out.png").read_bytes() == OLD
-
-
-def test_an_interrupt_ends_a_command_in_silence(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("morphstream.__main__.boot", interrupt)
-    assert main(["boot"]) == 130
-    assert capfd.readouterr() == ("", "")
-
-
-def test_help_names_the_commands() -> None:
-    done = python("-m", "morphstream", "--help")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "{boot,download,swap,doctor,serve-health,deploy}" in done.stdout
-
-
 def test_masks_and_pixels_are_chosen_by_options(here: Path, booted: Store, capfd: pytest.CaptureFixture[str]) -> None:
     pictures = []
     for options in (
@@ -307,20 +155,4 @@ def test_what_an_option_needs_and_the_store_lacks_is_refused(
         assert refusal(capfd, *command, *options).startswith(f"{model}: expected an engine, seen those of ")
     assert (here / "out.png").read_bytes() == OLD
     said = wrong_usage(capfd, *command, "--pixel-boost", "300")
-    assert "--pixel-boost: swap model: expected crops of a multiple of 128 pixels, seen 300" in said
-
-
-@pytest.mark.parametrize("module", ["morphstream", "morphstream.__main__"])
-def test_importing_the_package_loads_nothing_heavy(module: str) -> None:
-    heavy = "{'numpy', 'cv2', 'openvino', 'onnxruntime', 'onnx', 'stages'}"
-    done = python("-c", f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))")
-    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
-
-
-def test_the_package_gives_its_names_when_they_are_used() -> None:
-    code = "import morphstream; print([name for name in morphstream.__all__ if getattr(morphstream, name)])"
-    done = python("-c", code)
-    assert done.stdout == f"{morphstream.__all__}\n", done.stderr
-    assert {"DirectSCRFD", "DirectArcFace", "DirectFan685", "Landmark68Detector"} < set(morphstream.__all__)
-    done = python("-c", "import morphstream; morphstream.ModelZoo")
-    assert "module 'morphstream' has no attribute 'ModelZoo'" in done.stderr
+    assert "--pixel-boost: expected a multiple of 128 pixels, the side of inswapper_128_fp16, seen 300" in said

@@ -1,0 +1,43 @@
+"""``morphstream deploy``: switch to the code of a tag."""
+
+import argparse
+import math
+from pathlib import Path
+
+from morphstream.artifact.vocabulary import DEPLOY_TAGS
+from morphstream.cli.options import Commands, UsageError, add_source, checked, exit_on_sigterm
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("deploy", help="switch to the code of a tag, once it is verified and its check passes")
+    parser.add_argument("tag", choices=DEPLOY_TAGS, help="the TAG of deploy/TAG/app_code.tar.zst")
+    add_source(parser)
+    parser.add_argument(
+        "--into", type=Path, required=True, help="folder of releases; its link current is the one in use"
+    )
+    parser.add_argument("--check", default="", metavar="COMMAND", help="must exit 0 in the new release (none)")
+    parser.add_argument(
+        "--timeout", type=checked(_read_seconds), default=60.0, help="seconds that it may take (%(default)s)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Deploy, and print what was done."""
+    from morphstream.deploy.deploy import Check, deploy
+
+    try:
+        check = Check.parse(options.check, options.timeout)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    exit_on_sigterm()  # a release's check
+    print(deploy(options.tag, options.into, options.source, check=check))
+    return 0
+
+
+def _read_seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"expected seconds above 0, seen {text}")
+    return seconds

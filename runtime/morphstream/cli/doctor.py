@@ -1,0 +1,22 @@
+"""``morphstream doctor``: say what this machine and its store can do."""
+
+import argparse
+
+from morphstream.cli.options import Commands
+from morphstream.store.store import Store
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("doctor", help="say what this machine and its store can do, and what is missing")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the diagnosis; return 0 where faces can be swapped here and now, else 1."""
+    from morphstream.boot.doctor import diagnose
+    from morphstream.machine.probe import probe_machine
+
+    diagnosis = diagnose(Store(options.store), probe_machine())
+    print(diagnosis)
+    return 0 if diagnosis.is_usable else 1

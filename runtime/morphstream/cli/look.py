@@ -1,0 +1,61 @@
+"""The options that say how a swap is drawn, and the `Look` that they make."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from morphstream.cli.options import UsageError, checked, read_names
+
+if TYPE_CHECKING:
+    from morphstream.face.look import Look
+
+_MASKS = ("box", "occlusion", "regions", "own")
+
+
+def add_look(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a look."""
+    parser.add_argument(
+        "--masks",
+        type=checked(_read_masks),
+        default="box,occlusion,own",
+        help="masks that limit the new face, of box, occlusion, regions and own, the swap model's (%(default)s)",
+    )
+    parser.add_argument("--feather", type=float, help="part of the crop's side over which the box fades, 0..0.5 (0.08)")
+    parser.add_argument("--occluder", help="xseg_1, xseg_2, xseg_3, or many for what all three call visible (xseg_1)")
+    parser.add_argument("--regions", type=read_names, help="parts of the face to swap, such as skin,nose,mouth (all)")
+    parser.add_argument("--parser", help="bisenet_resnet_34 or bisenet_resnet_18 (bisenet_resnet_34)")
+    parser.add_argument("--pixel-boost", type=int, metavar="SIDE", help="swap at 256, 384 or 512 pixels a side")
+    parser.add_argument("--landmarker", choices=("2dfan4", "fan_68_5"), help="align faces by 68 points (no)")
+    parser.add_argument("--restorer", choices=("gfpgan",), help="sharpen the swapped faces (no)")
+
+
+def read_look(options: argparse.Namespace) -> "Look":
+    """Return the look that options name.
+
+    Raises:
+        UsageError: A value is out of range, or names no model or region.
+    """
+    from morphstream.face.look import FACE_REGIONS, Look
+
+    masks, default = options.masks, Look()
+    feather = default.feather if options.feather is None else options.feather
+    has_regions = bool(options.regions or options.parser) or "regions" in masks
+    try:
+        return Look(
+            feather=feather if "box" in masks else 0.0,
+            occluder=options.occluder or (default.occluder if "occlusion" in masks else None),
+            regions=frozenset(options.regions or FACE_REGIONS) if has_regions else None,
+            parser=options.parser or default.parser,
+            own="own" in masks,
+            pixel_boost=options.pixel_boost,
+            landmarker=options.landmarker,
+            restorer=options.restorer,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _read_masks(text: str) -> list[str]:
+    names = read_names(text)
+    if odd := sorted(set(names) - set(_MASKS)):
+        raise ValueError(f"expected box, occlusion, regions or own, seen {', '.join(odd)}")
+    return names

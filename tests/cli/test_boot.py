@@ -1,0 +1,54 @@
+"""`morphstream boot` and `morphstream doctor` say what they did and found, and refuse in a line."""
+
+from pathlib import Path
+
+import pytest
+
+from morphstream.cli.main import main
+from morphstream.store.store import Store
+from tests.cli import refusal
+
+
+def test_boot_says_what_it_did_and_doctor_what_there_is(
+    here: Path, published: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["boot", "--target", "cpu", "--source", str(published)]) == 0
+    assert " from cpu.tar.zst booted: probe " in capfd.readouterr().out
+    assert main(["boot", "--target", "cpu", "--source", str(published)]) == 0
+    assert " from cpu.tar.zst was there already: " in capfd.readouterr().out
+    assert main(["doctor"]) == 0
+    done = capfd.readouterr()
+    assert done.err == ""
+    assert done.out.endswith("\nusable     yes\n")
+    for told in ("machine    ", "libraries  ", "would use  ", "store      store: ", "missing    "):
+        assert f"\n{told}" in f"\n{done.out}"
+
+
+def test_store_and_source_can_come_from_the_environment(
+    here: Path, published: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MORPHSTREAM_STORE", "elsewhere")
+    monkeypatch.setenv("MORPHSTREAM_SOURCE", str(published))
+    assert main(["boot", "--target", "cpu"]) == 0
+    assert Store(here / "elsewhere").current().archive == "cpu.tar.zst"
+
+
+def test_doctor_says_that_nothing_was_booted(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 1
+    assert capfd.readouterr().out.endswith("run: morphstream boot\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param(["--source", "missing", "--update"], "missing: expected manifests/archives.json", id="no source"),
+        pytest.param(["--target", "rtx-sm120"], "expected an archive for rtx-sm120, seen ", id="no such archive"),
+        pytest.param(["--store", "source.png"], "source.png", id="a file as the store"),
+    ],
+)
+def test_a_boot_that_cannot_be_is_refused_and_the_old_store_stays(
+    here: Path, published: Path, own_store: Store, capfd: pytest.CaptureFixture[str], options: list[str], expected: str
+) -> None:
+    before = own_store.current()
+    assert expected in refusal(capfd, "boot", "--source", str(published), "--store", str(own_store.path), *options)
+    assert own_store.current() == before
