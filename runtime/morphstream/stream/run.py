@@ -1,11 +1,12 @@
 """Run frames from a source through steps to a sink.
 
-Conventions: the source and each step have a thread of their own, the sink has the caller's, and a bounded queue joins
-each to the next. Frames keep their order, and each keeps its index and time. At most one frame in each thread and
-`queue_size` in each queue are in memory.
+Conventions: the source and each step have a thread of their own with a bounded queue of what it made, the sink has the
+caller's. Frames keep their order, and each keeps its index and time. At most one frame in each thread and `queue_size`
+in each queue are in memory. An error comes where the next frame would, so that those before it are written first.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -13,21 +14,17 @@ from typing import Literal, Never, Protocol, cast, get_args
 
 from morphstream.artifact.errors import FrameError, MorphstreamError
 from morphstream.frame import Frame, Timed
-from morphstream.stream.queue import BoundedQueue
 
 Step = Callable[[Never], object]  # of any value; the caller sees to it that a step accepts what the one before returns
 Late = Literal["wait", "drop"]
-_Queue = BoundedQueue[Timed[object]]
+_Frames = Generator[Timed[object], None, None]
 
 
 class FrameSource(Protocol):
     """Where frames come from: a picture, a video, a camera."""
 
     def read(self) -> Timed[Frame] | None:
-        """Return the next frame, None at the end.
-
-        A run that stops early waits for a read to return: a source that may wait for ever needs a time limit.
-        """
+        """Return the next frame, None at the end; a run that stops early waits for it to return."""
         ...
 
 
@@ -41,13 +38,7 @@ class FrameSink(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamReport:
-    """What a run did.
-
-    Attributes:
-        read: Frames that the source returned: those written, and those dropped.
-        written: Frames that the sink got.
-        dropped: Frames that were late, and made room for newer ones.
-    """
+    """How many frames the source returned, the sink got, and were late and made room for newer ones."""
 
     read: int
     written: int
@@ -59,8 +50,8 @@ def run(
 ) -> StreamReport:
     """Read frames until a source ends, apply steps to each, and write them.
 
-    Every error stops all threads, and is raised here once they have ended; so does KeyboardInterrupt here. Frames
-    before the one that failed are written first, and of several errors the earliest frame's is raised.
+    Every error stops all threads, and is raised here once they have ended; so does KeyboardInterrupt here. Of several
+    errors the earliest frame's is raised.
 
     Args:
         source: Read in a thread of its own.
@@ -76,85 +67,97 @@ def run(
     """
     if queue_size < 1 or late not in get_args(Late):
         raise ValueError(f"expected queue_size of 1 or more, late of {get_args(Late)}, seen {queue_size} and {late!r}")
-    queues, written = [_Queue(queue_size, drops_oldest=late == "drop") for _ in (source, *steps)], 0
-    with closing(_frames(source, steps, queues)) as frames:
-        for frame in frames:
+    first = last = _Ahead("source", _read(source), queue_size, late)
+    for number, step in enumerate(steps, 1):
+        last = _Ahead(f"step-{number}", _apply(step, last), queue_size, late)
+    written = 0
+    with closing(iter(last)) as frames:
+        for frame in cast("Iterable[Timed[Frame]]", frames):
             with _naming(frame):
                 sink.write(frame)
             written += 1
-    dropped = sum(queue.dropped for queue in queues)
-    return StreamReport(read=written + dropped, written=written, dropped=dropped)
+    return StreamReport(read=first.made, written=written, dropped=first.made - written)
 
 
-def _frames(
-    source: FrameSource, steps: Sequence[Step], queues: Sequence[_Queue]
-) -> Generator[Timed[Frame], None, None]:
-    """Yield the frames that come out of the last queue; no thread is left when this ends or is closed."""
-    threads = [_Thread("source", _read(source), queues[0])]
-    for inlet, step, outlet in zip(queues, steps, queues[1:], strict=False):
-        threads.append(_Thread(f"step-{len(threads)}", _apply(step, inlet), outlet))
-    try:
-        for thread in threads:
-            thread.start()
-        yield from cast("Iterable[Timed[Frame]]", queues[-1])
-    finally:
-        for queue in queues:
-            queue.end(discard=True)
-        for thread in threads:
-            if thread.is_alive():
-                thread.join()
-    for thread in reversed(threads):  # the later in the row, the earlier its frame
-        if thread.error:
-            raise thread.error
+class _Ahead:
+    """Makes frames in a thread of its own, ahead of the thread that iterates over them."""
 
+    def __init__(self, name: str, frames: _Frames, queue_size: int, late: Late) -> None:
+        self.made = 0
+        self._frames, self._late, self._has_ended = frames, late, False
+        self._error: BaseException | None = None
+        self._queue = deque[Timed[object]](maxlen=queue_size)  # a full one drops its oldest frame for a new one
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._make, name=f"morphstream-{name}")
+        self._thread.daemon = True  # at a second Ctrl-C the process can still end
 
-class _Thread(threading.Thread):
-    """Puts items into a queue, ends it, and keeps the error that stopped the items."""
-
-    def __init__(self, name: str, items: Iterable[Timed[object]], outlet: _Queue) -> None:
-        super().__init__(name=f"morphstream-{name}", daemon=True)  # at a second Ctrl-C the process can still end
-        self.error: BaseException | None = None
-        self._items, self._outlet = items, outlet
-
-    def run(self) -> None:
+    def __iter__(self) -> _Frames:
+        """Yield the frames, then raise the error that ended them; at the end and when closed, end the thread."""
+        self._thread.start()
         try:
-            for item in self._items:
-                if not self._outlet.put(item):
-                    break
-        except BaseException as error:  # noqa: BLE001  # raised in the caller's thread
-            self.error = error
+            while (frame := self._take()) is not None:
+                yield frame
         finally:
-            self._outlet.end()
+            self._end()
+            self._thread.join()
+        if self._error:
+            raise self._error
+
+    def _make(self) -> None:
+        try:
+            with closing(self._frames) as frames:
+                for frame in frames:
+                    with self._changed:
+                        self._changed.wait_for(self._may_add)
+                        if self._has_ended:
+                            break
+                        self._queue.append(frame)
+                        self.made += 1
+                        self._changed.notify()
+        except BaseException as error:  # noqa: BLE001  # raised where the frames are read
+            self._error = error
+        finally:
+            self._end()
+
+    def _may_add(self) -> bool:
+        return self._has_ended or self._late == "drop" or len(self._queue) != self._queue.maxlen
+
+    def _take(self) -> Timed[object] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._has_ended)
+            self._changed.notify()
+            return self._queue.popleft() if self._queue else None
+
+    def _end(self) -> None:
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify()
 
 
-def _read(source: FrameSource) -> Iterator[Timed[object]]:
-    last: Timed[Frame] | None = None
-    while True:
-        with _naming(last, "after "):
+def _read(source: FrameSource) -> _Frames:
+    frame = source.read()
+    while frame is not None:
+        yield frame
+        with _naming(frame, "after "):
             frame = source.read()
-        if frame is None:
-            return
-        yield (last := frame)
 
 
-def _apply(step: Step, items: Iterable[Timed[object]]) -> Iterator[Timed[object]]:
+def _apply(step: Step, made: _Ahead) -> _Frames:
     apply = cast("Callable[[object], object]", step)
-    for item in items:
-        with _naming(item):
-            value = apply(item.value)
-        yield Timed(value=value, index=item.index, time=item.time)
+    with closing(iter(made)) as frames:
+        for frame in frames:
+            with _naming(frame):
+                value = apply(frame.value)
+            yield Timed(value=value, index=frame.index, time=frame.time)
 
 
 @contextmanager
-def _naming(frame: Timed[object] | None, where: str = "") -> Iterator[None]:
-    """Name a frame in errors; before the first there is none to name."""
+def _naming(frame: Timed[object], where: str = "") -> Iterator[None]:
+    """Name a frame in errors."""
     try:
         yield
     except MorphstreamError as error:
-        if frame is None:
-            raise
         raise FrameError(f"{where}{frame}: {error}") from error
     except Exception as error:
-        if frame is not None:
-            error.add_note(f"{where}{frame}")
+        error.add_note(f"{where}{frame}")
         raise
