@@ -86,27 +86,29 @@ def test_head_says_what_get_would_and_sends_no_body(server: HealthServer, path: 
         pytest.param("GET", "/", 404, id="no page"),
         pytest.param("GET", "/livez/", 404, id="a longer path"),
         pytest.param("GET", "/../etc/passwd", 404, id="a file"),
-        pytest.param("POST", "/none", 404, id="a post to nothing"),
-        pytest.param("POST", "/livez", 405, id="a post"),
-        pytest.param("DELETE", "/metrics", 405, id="a delete"),
-        pytest.param("get", "/readyz", 405, id="a method in small letters"),
+        pytest.param("POST", "/none", 501, id="a post to nothing"),
+        pytest.param("POST", "/livez", 501, id="a post"),
+        pytest.param("DELETE", "/metrics", 501, id="a delete"),
+        pytest.param("get", "/readyz", 501, id="a method in small letters"),
     ],
 )
 def test_nothing_else_is_served(server: HealthServer, method: str, path: str, expected: int) -> None:
     response, _ = ask(server, path, method)
     assert response.status == expected
-    assert response.headers["Allow"] == ("GET, HEAD" if expected == 405 else None)
+    assert response.headers["Connection"] == "close"
 
 
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
-        pytest.param(b"\r\n\r\n", b"400", id="nothing"),
-        pytest.param(b"GET /livez\r\n\r\n", b"400", id="no version"),
-        pytest.param(b"GET /livez HTTP/2\r\n\r\n", b"400", id="another version"),
-        pytest.param(b"GET  /livez HTTP/1.1\r\n\r\n", b"400", id="a space too many"),
+        pytest.param(b"GET\r\n\r\n", b"400", id="no path"),
+        pytest.param(b"POST /livez\r\n\r\n", b"400", id="no version"),
+        pytest.param(b"GET /livez HTTP/x\r\n\r\n", b"400", id="a version that is none"),
+        pytest.param(b"GET /livez HTTP/2.0\r\n\r\n", b"505", id="another version"),
+        pytest.param(b"GET /a path HTTP/1.1\r\n\r\n", b"400", id="a space too many"),
         pytest.param(b"\x16\x03\x01\x02\x00\xff\xfe\r\n\r\n", b"400", id="no text"),
         pytest.param(b"GET /livez HTTP/1.1\r\nX: " + b"x" * MOST_BYTES + b"\r\n\r\n", b"431", id="a long header"),
+        pytest.param(b"GET /livez HTTP/1.1\r\n" + b"X: x\r\n" * 2000 + b"\r\n", b"431", id="many headers"),
         pytest.param(b"x" * 5 * MOST_BYTES, b"431", id="a line without end"),
         pytest.param(b"GET /livez HTTP/1.0\r\n\r\n", b"200", id="an old client"),
     ],
@@ -118,7 +120,12 @@ def test_what_is_no_request_is_refused(server: HealthServer, request_: bytes, ex
 
 
 def test_a_body_that_nobody_wants_does_not_lose_the_answer(server: HealthServer) -> None:
-    assert ask(server, "/readyz", "PUT", b"x" * 50_000)[0].status == 405
+    assert ask(server, "/readyz", "PUT", b"x" * 50_000)[0].status == 501
+
+
+def test_an_empty_request_ends_the_connection(server: HealthServer) -> None:
+    assert answer_to(server, b"\r\n\r\n") == b""
+    assert ask(server, "/livez")[0].status == 200
 
 
 def test_many_scrape_at_once_while_frames_are_counted(server: HealthServer, metrics: Metrics) -> None:
