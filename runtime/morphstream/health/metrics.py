@@ -2,8 +2,6 @@
 
 Conventions: one `Metrics` for a process, made where it starts and given to what needs it; times are seconds. Memory is
 fixed: a histogram has its buckets, and a label no more than `MOST_VALUES` values.
-
-Source: prometheus.io, "Exposition formats", text format 0.0.4.
 """
 
 import math
@@ -34,9 +32,10 @@ _CREATED = re.compile(r"^(# (HELP|TYPE) )?morphstream_\w+_created\b.*\n", re.MUL
 
 
 class Metrics:
-    """Counters, gauges and a histogram of one process; for many threads.
+    """Counters, gauges and a histogram of one process, for many threads; unready until `set_ready`, and why.
 
-    It is unready until `set_ready`, and says why.
+    Attributes:
+        unready: Why the process isn't ready, in one line that anyone may read; None when it is.
     """
 
     def __init__(self, worker: CollectorRegistry = REGISTRY) -> None:
@@ -46,11 +45,9 @@ class Metrics:
             worker: Other metrics of the process, which `text` appends; by default those that its code registered with
                 prometheus_client, and Python's and the process' own.
         """
-        own = self._own = CollectorRegistry()
-        self._worker = worker
+        self.unready: str | None = "nothing is open yet"
+        self._worker, self._own = worker, (own := CollectorRegistry())
         self._lock = threading.Lock()  # one for all, so that numbers read together belong together
-        self._unready: str | None = "nothing is open yet"
-        self._steps, self._reasons = set[str](), set[str]()
         self._boot = Gauge("morphstream_boot_seconds", "Seconds of each step of the last boot.", ["step"], registry=own)
         self._frames = Counter("morphstream_frames_total", "Frames that were swapped.", registry=own)
         self._faces = Counter("morphstream_faces_total", "Faces that were swapped.", registry=own)
@@ -60,18 +57,16 @@ class Metrics:
             "morphstream_fallbacks_total", "Times that the second best was taken.", ["reason"], registry=own
         )
         ready = Gauge("morphstream_ready", "1 while the engines are open and warm, else 0.", registry=own)
-        ready.set_function(lambda: self._unready is None)
+        ready.set_function(lambda: self.unready is None)
         self._frame_seconds = Histogram(
             "morphstream_frame_seconds", "Seconds that a frame's swap took.", buckets=BUCKETS, registry=own
         )
 
     def record_boot(self, report: BootReport) -> None:
-        """Record what a boot did; steps of one name add up, and those of an earlier boot are removed.
-
-        Each of its fallbacks is counted, as `count_fallback` does. The report may come out of a file.
+        """Record a boot and count its fallbacks; steps of one name add up, and those of an earlier boot are removed.
 
         Raises:
-            ValueError: Something in it is no text, or no seconds; nothing of it was recorded.
+            ValueError: The report, such as one out of a file, has what is no text or no seconds; nothing was recorded.
         """
         texts = (*(step.name for step in report.steps), *report.fallbacks)
         odd: list[object] = [text for text in texts if not isinstance(text, str)]
@@ -80,9 +75,8 @@ class Metrics:
             raise ValueError(f"boot report: expected names, and seconds of 0 or more, seen {odd[0]!r}")
         with self._lock:
             self._boot.clear()
-            self._steps.clear()
             for step in report.steps:
-                self._boot.labels(_bounded(step.name, self._steps)).inc(step.seconds)
+                self._boot.labels(_bounded(step.name, self._boot)).inc(step.seconds)
             (self._hits if report.was_good else self._misses).inc()
         for reason in report.fallbacks:
             self.count_fallback(reason)
@@ -90,19 +84,15 @@ class Metrics:
     def set_boot_step(self, name: str, seconds: float) -> None:
         """Set how long a step took that came after the boot, such as ``open``."""
         with self._lock:
-            self._boot.labels(_bounded(name, self._steps)).set(seconds)
+            self._boot.labels(_bounded(name, self._boot)).set(seconds)
 
     def count_frame(self, seconds: float, faces: int) -> None:
-        """Count a frame that was swapped.
-
-        Args:
-            seconds: That it took, 0 or more.
-            faces: That were swapped in it, 0 or more.
+        """Count a frame that was swapped, the seconds that it took and the faces in it.
 
         Raises:
             ValueError: A number is below 0, or none.
         """
-        if not (0 <= seconds < math.inf and faces >= 0):
+        if not (_is_time(seconds) and faces >= 0):
             raise ValueError(f"expected seconds and faces of 0 or more, seen {seconds} and {faces}")
         with self._lock:
             self._frame_seconds.observe(seconds)
@@ -110,26 +100,17 @@ class Metrics:
             self._faces.inc(faces)
 
     def count_fallback(self, reason: str) -> None:
-        """Count that the second best was used.
-
-        Args:
-            reason: A few words out of a small vocabulary, such as ``rtx portable``; anyone may read them.
-        """
+        """Count that the second best was used, for a reason of a few words that anyone may read: ``rtx portable``."""
         with self._lock:
-            self._fallbacks.labels(_bounded(_line(reason), self._reasons)).inc()
-
-    @property
-    def unready(self) -> str | None:
-        """Why the process isn't ready, in one line; None when it is."""
-        return self._unready
+            self._fallbacks.labels(_bounded(_line(reason), self._fallbacks)).inc()
 
     def set_ready(self) -> None:
         """Set that the engines are open and warm."""
-        self._unready = None
+        self.unready = None
 
     def set_unready(self, reason: str) -> None:
-        """Set that they aren't any more, or not yet, and why; anyone may read it."""
-        self._unready = _line(reason) or "not ready"
+        """Set that they aren't any more, or not yet, and why."""
+        self.unready = _line(reason) or "not ready"
 
     def text(self) -> str:
         """Return every number in Prometheus' text format."""
@@ -138,11 +119,10 @@ class Metrics:
         return _CREATED.sub("", own) + generate_latest(self._worker).decode()
 
 
-def _bounded(value: str, values: set[str]) -> str:
-    """Add a label's value to those used so far, or `OTHER` where they are too many, and return which."""
-    value = value if value in values or len(values) < MOST_VALUES - 1 else OTHER
-    values.add(value)
-    return value
+def _bounded(value: str, metric: Gauge | Counter) -> str:
+    """Return a label's value, or `OTHER` where a metric has too many others."""
+    used = {other for family in metric.collect() for sample in family.samples for other in sample.labels.values()}
+    return value if value in used or len(used) < MOST_VALUES - 1 else OTHER
 
 
 def _is_time(seconds: object) -> bool:
