@@ -22,10 +22,9 @@ def read_image(path: Path) -> Frame:
     """
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)
+        frame = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except OSError as error:
         raise ImageError(f"{path}: expected a picture, seen {error.strerror}; name a PNG, JPEG or WebP") from None
-    try:
-        frame = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except cv2.error as error:
         raise ImageError(f"{path}: expected a picture, seen one that OpenCV refuses: {error.err}") from None
     if frame is None:
@@ -73,32 +72,19 @@ class ImageSource:
         self._unread = [path]
 
     def read(self) -> Timed[Frame] | None:
-        """Return the picture, then None.
-
-        Raises:
-            ImageError: The file is no picture, or can't be read.
-        """
+        """Return the picture, then None; errors as of `read_image`."""
         return Timed(value=read_image(self._unread.pop()), index=0, time=Fraction(0)) if self._unread else None
 
 
 class ImageSink:
-    """A picture to write, of a stream of one frame.
-
-    Raises:
-        ImageError: The name's suffix is of no format, or there is no such folder.
-    """
+    """A stream of one frame as a picture; its name is checked at once, as by `check_output`."""
 
     def __init__(self, path: Path) -> None:
         check_output(path)
         self._path, self._is_written = path, False
 
     def write(self, frame: Timed[Frame]) -> None:
-        """Write the frame, as `write_image` does.
-
-        Raises:
-            ImageError: As `write_image`, or a frame was written before.
-            OSError: It can't be written.
-        """
+        """Write the frame; errors as of `write_image`, and ImageError for a second frame."""
         if self._is_written:
             raise ImageError(f"{self._path}: expected one frame for a picture, seen a second; read from a picture")
         write_image(self._path, frame.value)
