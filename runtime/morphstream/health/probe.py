@@ -1,5 +1,6 @@
 """Ask a health server whether its process is ready, as a container's health check does."""
 
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 
 from morphstream.artifact.errors import MorphstreamError
@@ -22,16 +23,14 @@ def probe(host: str, port: int, *, timeout_s: float = 3.0) -> None:
     Raises:
         NotReadyError: It isn't, and why; or nothing answers.
     """
-    connection = HTTPConnection(host, port, timeout=timeout_s)
     try:
-        connection.request("GET", "/readyz")
-        with connection.getresponse() as response:
-            status, text = response.status, response.read(_MOST_BYTES).decode("utf-8", "replace")
+        with closing(HTTPConnection(host, port, timeout=timeout_s)) as connection:
+            connection.request("GET", "/readyz")
+            with connection.getresponse() as response:
+                status, text = response.status, response.read(_MOST_BYTES).decode("utf-8", "replace")
     except (OSError, HTTPException) as error:
         seen = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise NotReadyError(f"{url_of(host, port)}/readyz: expected an answer, seen {_printable(seen)}") from None
-    finally:
-        connection.close()
     if status != 200:
         raise NotReadyError(f"{url_of(host, port)}/readyz: expected 200, seen {status}: {_printable(text)}")
 
