@@ -19,10 +19,6 @@ class Timed(Generic[T_co]):
         value: Such as a `Frame`.
         index: Which frame of its source it is, 0 or more.
         time: When it is shown, in seconds from the source's origin; exact, as 1001/30000 is.
-
-    Raises:
-        TypeError: The index isn't an int, or the time isn't a Fraction.
-        ValueError: The index is below 0.
     """
 
     value: T_co

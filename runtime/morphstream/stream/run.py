@@ -5,17 +5,18 @@ caller's. Frames keep their order, and each keeps its index and time. At most on
 in each queue are in memory. An error comes where the next frame would, so that those before it are written first.
 """
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Literal, Never, Protocol, cast, get_args
+from typing import Literal, Protocol, cast, get_args
 
 from morphstream.artifact.errors import FrameError, MorphstreamError
 from morphstream.frame import Frame, Timed
 
-Step = Callable[[Never], object]  # of any value; the caller sees to it that a step accepts what the one before returns
+Step = Callable[..., object]  # of one value; the caller sees to it that a step accepts what the one before returns
 Late = Literal["wait", "drop"]
 _Frames = Generator[Timed[object], None, None]
 
@@ -84,7 +85,8 @@ class _Ahead:
 
     def __init__(self, name: str, frames: _Frames, queue_size: int, late: Late) -> None:
         self.made = 0
-        self._frames, self._late, self._has_ended = frames, late, False
+        self._frames, self._has_ended = frames, False
+        self._most = queue_size if late == "wait" else math.inf  # frames in the queue for which the next one waits
         self._error: BaseException | None = None
         self._queue = deque[Timed[object]](maxlen=queue_size)  # a full one drops its oldest frame for a new one
         self._changed = threading.Condition()
@@ -108,7 +110,7 @@ class _Ahead:
             with closing(self._frames) as frames:
                 for frame in frames:
                     with self._changed:
-                        self._changed.wait_for(self._may_add)
+                        self._changed.wait_for(lambda: self._has_ended or len(self._queue) < self._most)
                         if self._has_ended:
                             break
                         self._queue.append(frame)
@@ -118,9 +120,6 @@ class _Ahead:
             self._error = error
         finally:
             self._end()
-
-    def _may_add(self) -> bool:
-        return self._has_ended or self._late == "drop" or len(self._queue) != self._queue.maxlen
 
     def _take(self) -> Timed[object] | None:
         with self._changed:
@@ -143,11 +142,10 @@ def _read(source: FrameSource) -> _Frames:
 
 
 def _apply(step: Step, made: _Ahead) -> _Frames:
-    apply = cast("Callable[[object], object]", step)
     with closing(iter(made)) as frames:
         for frame in frames:
             with _naming(frame):
-                value = apply(frame.value)
+                value = step(frame.value)
             yield Timed(value=value, index=frame.index, time=frame.time)
 
 
