@@ -2,22 +2,21 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from morphstream.artifact.errors import FrameError, SessionError
-from morphstream.face.types import Identity
+from morphstream.face.types import FoundFaces
 from morphstream.frame import Frame
-from morphstream.health.before import open_pipeline
 from morphstream.health.metered import metered
 from morphstream.health.metrics import Metrics
+from morphstream.pipeline import SwapPipeline
 from morphstream.store.store import Store
 from morphstream.stream.run import run
-from tests.face import astronaut_bgr, identity_of
+from tests.face import ASTRONAUT, astronaut_bgr, found, identity_of
 from tests.health import number
 from tests.stream import KeptFrames, PlayedSource
 
@@ -26,19 +25,12 @@ B = TypeVar("B")
 IDENTITY = identity_of([1.0])
 
 
-@dataclass(frozen=True, eq=False)
-class PlayedFaces:
-    """A frame, and as many faces to swap as its pixel says."""
-
-    frame: Frame
-    assignment: Mapping[int, Identity]
+def find(frame: Frame) -> FoundFaces:
+    """Find as many faces to swap as the pixel says."""
+    return found(frame, IDENTITY, *[ASTRONAUT] * int(frame[0, 0, 0]))
 
 
-def find(frame: Frame) -> PlayedFaces:
-    return PlayedFaces(frame, dict.fromkeys(range(int(frame[0, 0, 0])), IDENTITY))
-
-
-def swap(found: PlayedFaces) -> Frame:
+def swap(found: FoundFaces) -> Frame:
     if len(found.assignment) == 5:
         raise SessionError("no")
     return found.frame * 10
@@ -69,7 +61,7 @@ def test_what_fails_is_raised_and_not_counted(metrics: Metrics) -> None:
 
 def test_real_steps_can_be_metered(booted: Store, metrics: Metrics) -> None:
     frame = astronaut_bgr()
-    with open_pipeline(booted.path, swap_model="inswapper_128_fp16") as pipeline:
+    with SwapPipeline(booted, swap_model="inswapper_128_fp16") as pipeline:
         steps = pipeline.steps(IDENTITY)
         timed_find, timed_swap = metered(steps, metrics.count_frame)
         assert (timed_swap(timed_find(frame)) == steps[1](steps[0](frame))).all()
@@ -79,8 +71,8 @@ def test_real_steps_can_be_metered(booted: Store, metrics: Metrics) -> None:
 
 def test_a_frame_that_is_dropped_is_not_counted(metrics: Metrics) -> None:
     timed_find, timed_swap = metered((find, swap), metrics.count_frame)
-    found = [timed_find(frame.value) for frame in iter(PlayedSource(4).read, None)]
-    timed_swap(found[3])
+    measured = [timed_find(frame.value) for frame in iter(PlayedSource(4).read, None)]
+    timed_swap(measured[3])
     assert counts(metrics) == (1, 3, 1)
 
 
@@ -90,9 +82,9 @@ def test_the_seconds_are_those_of_both_steps_without_the_wait_between_them() -> 
     timed_find, timed_swap = outside.timed(steps[0]), outside.timed(steps[1])
     frame = PlayedSource(1).read()
     assert frame
-    found = timed_find(frame.value)
+    measured = timed_find(frame.value)
     threading.Event().wait(0.1)
-    timed_swap(found)
+    timed_swap(measured)
     assert inside.seconds <= counted[0] <= outside.seconds
 
 

@@ -74,7 +74,6 @@ def test_it_is_ready_when_the_engines_are_open_and_sigterm_ends_it(
         text = ask(f"{url}/metrics")[1]
         assert number(text, "ready") == 1
         assert number(text, "boot_seconds", "step", "open") > 0
-        assert number(text, "boot_seconds", "step", "warm_up") > 0
         assert number(text, "frames_total") == 0  # no user's frame was swapped
         assert "process_resident_memory_bytes" in read_text(text)
         assert number(text, "boot_seconds", "step", "probe") == 0.25

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,19 +17,36 @@ from morphstream.health.metrics import Metrics
 from morphstream.health.server import HealthServer
 
 if TYPE_CHECKING:
-    from morphstream.health.before import SwapperSteps as SwapPipeline
+    from morphstream.face.types import FoundFaces
+    from morphstream.frame import Frame
 
 GRACE_S = 5.0  # for engines to close, or to open so far that they can be; containers are given 10 s
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
-_POLL_S = 1.0
 _log = logging.getLogger("morphstream.health")
 
 
-def open_engines(store: Path, swap_model: str) -> AbstractContextManager["SwapPipeline"]:
-    """Open the engines of a store; arguments and errors as of `SwapPipeline`."""
-    from morphstream.health.before import open_pipeline  # here, as it takes long to load
+def warm_up(steps: "tuple[Callable[[Frame], FoundFaces], Callable[[FoundFaces], Frame]]") -> None:
+    """Call both steps of a pipeline for a grey frame, and swap a face in it whatever was found."""
+    import numpy as np  # here, as these take long to load
 
-    return open_pipeline(store, swap_model=swap_model)
+    from morphstream.face.swap import TEMPLATE
+    from morphstream.face.types import Face, Identity
+
+    (find, swap), side = steps, 256
+    found = find(np.full((side, side, 3), 128, np.uint8))
+    face = Face(box_xyxy=np.array([0.0, 0.0, side, side]), points5=TEMPLATE * side, score=1.0)
+    identity = Identity(embedding=np.eye(1, 512, dtype=np.float32)[0])
+    swap(replace(found, faces=[face], assignment={0: identity}))
+
+
+@contextmanager
+def open_warm(store: Path, swap_model: str) -> Iterator[None]:
+    """Open and warm up the engines of a store; errors as of `SwapPipeline`."""
+    from morphstream.pipeline import SwapPipeline  # here, as it takes long to load
+
+    with SwapPipeline(store, swap_model=swap_model) as pipeline:
+        warm_up(pipeline.steps({}))
+        yield
 
 
 def serve(
@@ -38,7 +56,7 @@ def serve(
     host: str,
     port: int,
     boot_report: Path | None = None,
-    open_pipeline: Callable[[Path, str], AbstractContextManager["SwapPipeline"]] = open_engines,
+    open_pipeline: Callable[[Path, str], AbstractContextManager[object]] = open_warm,
 ) -> None:
     """Be alive at once, ready once a frame was swapped, and return at SIGTERM or SIGINT.
 
@@ -51,13 +69,10 @@ def serve(
         host: Name or address to listen on.
         port: To listen on; 0 for any that is free.
         boot_report: What `morphstream boot --json` printed, for the metrics; a warning where it can't be read.
-        open_pipeline: Opens the store's engines.
+        open_pipeline: Opens the store's engines; its errors are raised here.
 
     Raises:
-        NoEngineError: The store is empty or damaged, is for another machine, or lacks a model.
-        SessionError: An engine can't be opened, or the model doesn't swap.
-        FrameError: An engine can't run.
-        OSError: The port is taken, or the store can't be read.
+        OSError: The port is taken.
     """
     metrics = Metrics()
     if boot_report:
@@ -66,25 +81,13 @@ def serve(
         metrics.set_unready("the engines are being opened")
         print(f"{server.url}: alive; opening {store}", flush=True)
         start = time.perf_counter()
-        with open_pipeline(store, swap_model) as pipeline:
+        with open_pipeline(store, swap_model):
             metrics.set_boot_step("open", time.perf_counter() - start)
-            _wait(pipeline, metrics, server, stop, swap_model)
-
-
-def _wait(
-    pipeline: "SwapPipeline", metrics: Metrics, server: HealthServer, stop: threading.Event, swap_model: str
-) -> None:
-    """Swap a frame, be ready, and return when the process is to end."""
-    from morphstream.health.warm_up import warm_up  # here, as it takes long to load
-
-    if not stop.is_set():
-        warm_up(pipeline.steps({}), lambda seconds, _: metrics.set_boot_step("warm_up", seconds))
-        metrics.set_ready()
-        print(f"{server.url}: ready with {swap_model}", flush=True)
-    while not stop.wait(_POLL_S):
-        if not server.is_serving:
-            raise RuntimeError("the health server's thread has ended")
-    metrics.set_unready("the process is ending")
+            if not stop.is_set():
+                metrics.set_ready()
+                print(f"{server.url}: ready with {swap_model}", flush=True)
+            stop.wait()
+            metrics.set_unready("the process is ending")
 
 
 def _record_boot(metrics: Metrics, boot_report: Path) -> None:
