@@ -205,8 +205,6 @@ def test_closing_disconnects_everybody_ends_all_threads_and_frees_the_port(metri
         client = connect(server)
         client.sendall(b"GET /live")
         assert ask(server, "/livez")[0].status == 200
-        assert server.is_serving
-    assert not server.is_serving
     assert set(threading.enumerate()) == before
     with client:
         assert_closed(client)
@@ -217,14 +215,14 @@ def test_closing_disconnects_everybody_ends_all_threads_and_frees_the_port(metri
 
 def test_a_port_that_is_taken_is_refused_in_a_line(server: HealthServer, metrics: Metrics) -> None:
     expected = f"{server.url}: expected a port to listen on, seen Address already in use; use another"
-    with pytest.raises(OSError, match=expected), HealthServer(metrics, port=server.port):
-        pass
+    with pytest.raises(OSError, match=expected):
+        HealthServer(metrics, port=server.port)
     assert ask(server, "/livez")[0].status == 200
 
 
 def test_a_host_of_another_machine_is_refused_in_a_line(metrics: Metrics) -> None:
     with pytest.raises(OSError, match=r"http://192\.0\.2\.1:9300: expected a port to listen on, seen "):
-        HealthServer(metrics, host="192.0.2.1").__enter__()
+        HealthServer(metrics, host="192.0.2.1")
 
 
 def test_a_probe_returns_when_it_is_ready_and_else_says_why_not(server: HealthServer, metrics: Metrics) -> None:

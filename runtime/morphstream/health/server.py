@@ -12,7 +12,6 @@ import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
-from typing import Self
 
 from morphstream.health.metrics import CONTENT_TYPE, Metrics
 from morphstream.health.probe import url_of
@@ -24,7 +23,7 @@ _POLL_S = 0.1  # after which late clients are disconnected
 
 
 class HealthServer(ThreadingTCPServer):  # not an HTTPServer, which asks DNS for its own name
-    """A server of one process' health: it listens when made, is a context manager, and serves inside.
+    """A server of one process' health, from when it is made until it is closed; a context manager.
 
     Attributes:
         url: Where it answers, such as ``http://127.0.0.1:9300``.
@@ -34,7 +33,7 @@ class HealthServer(ThreadingTCPServer):  # not an HTTPServer, which asks DNS for
     allow_reuse_address, request_queue_size = True, MOST_CLIENTS
 
     def __init__(self, metrics: Metrics, *, host: str = "127.0.0.1", port: int = 9300, timeout_s: float = 5.0) -> None:
-        """Listen, so that a client's connection waits.
+        """Listen and serve.
 
         Args:
             metrics: What it serves.
@@ -56,23 +55,14 @@ class HealthServer(ThreadingTCPServer):  # not an HTTPServer, which asks DNS for
             raise OSError(f"{url_of(host, port)}: {seen}; use another") from None
         self.port: int = self.server_address[1]
         self.url = url_of(host, self.port)
-
-    def __enter__(self) -> Self:
-        """Serve from now on."""
         self._thread.start()
-        return self
-
-    @property
-    def is_serving(self) -> bool:
-        """Whether its thread is alive."""
-        return self._thread.is_alive()
 
     def server_close(self) -> None:
         """Close every connection and free the port; returns when every thread has ended."""
-        if self.is_serving:
+        if self._thread.is_alive():
             self.shutdown()
             self._thread.join()
-        self._disconnect(len(self._clients))
+        self.service_actions(most=0)
         super().server_close()
 
     close = server_close
@@ -83,14 +73,11 @@ class HealthServer(ThreadingTCPServer):  # not an HTTPServer, which asks DNS for
         self._clients.append((time.monotonic() + self._timeout_s, client))
         return client, address
 
-    def service_actions(self) -> None:
+    def service_actions(self, most: int = MOST_CLIENTS) -> None:
         """Disconnect clients whose time is over, and the oldest where they are too many."""
         self._clients = [client for client in self._clients if client[1].fileno() >= 0]  # without those that are closed
         late = sum(deadline < time.monotonic() for deadline, _ in self._clients)
-        self._disconnect(max(late, len(self._clients) - MOST_CLIENTS))
-
-    def _disconnect(self, count: int) -> None:
-        for _, client in self._clients[:count]:
+        for _, client in self._clients[: max(late, len(self._clients) - most)]:
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)  # its thread reads the end
 
@@ -117,21 +104,16 @@ class _Connection(BaseHTTPRequestHandler):
             sent.read(_MOST_IGNORED)
 
     def do_GET(self) -> None:
-        path, unready = self.path.partition("?")[0], self.server.metrics.unready
+        metrics, unready, path = self.server.metrics, self.server.metrics.unready, self.path.partition("?")[0]
+        status, text, content_type = HTTPStatus.OK, "ready\n", "text/plain; charset=utf-8"
         if path == "/metrics":
-            self._answer(HTTPStatus.OK, self.server.metrics.text(), CONTENT_TYPE)
+            text, content_type = metrics.text(), CONTENT_TYPE
         elif path == "/livez":
-            self._answer(HTTPStatus.OK, "alive\n")
+            text = "alive\n"
         elif path != "/readyz":
-            self._answer(HTTPStatus.NOT_FOUND, "expected /livez, /readyz or /metrics\n")
-        elif unready is None:
-            self._answer(HTTPStatus.OK, "ready\n")
-        else:
-            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, f"{unready}\n")
-
-    do_HEAD = do_GET  # noqa: N815
-
-    def _answer(self, status: HTTPStatus, text: str, content_type: str = "text/plain; charset=utf-8") -> None:
+            status, text = HTTPStatus.NOT_FOUND, "expected /livez, /readyz or /metrics\n"
+        elif unready is not None:
+            status, text = HTTPStatus.SERVICE_UNAVAILABLE, f"{unready}\n"
         body = text.encode("utf-8", "replace")
         self.send_response(status)
         self.send_header("Content-Type", content_type)
@@ -141,6 +123,8 @@ class _Connection(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Log nothing: probes ask every few seconds."""
