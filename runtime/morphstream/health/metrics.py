@@ -39,12 +39,7 @@ class Metrics:
     """
 
     def __init__(self, worker: CollectorRegistry = REGISTRY) -> None:
-        """Begin at 0.
-
-        Args:
-            worker: Other metrics of the process, which `text` appends; by default those that its code registered with
-                prometheus_client, and Python's and the process' own.
-        """
+        """Begin at 0; `text` appends what the worker's own code and prometheus_client registered."""
         self.unready: str | None = "nothing is open yet"
         self._worker, self._own = worker, (own := CollectorRegistry())
         self._lock = threading.Lock()  # one for all, so that numbers read together belong together
@@ -53,14 +48,10 @@ class Metrics:
         self._faces = Counter("morphstream_faces_total", "Faces that were swapped.", registry=own)
         self._hits = Counter("morphstream_cache_hits_total", "Boots that found their store good.", registry=own)
         self._misses = Counter("morphstream_cache_misses_total", "Boots that had to fill their store.", registry=own)
-        self._fallbacks = Counter(
-            "morphstream_fallbacks_total", "Times that the second best was taken.", ["reason"], registry=own
-        )
+        self._fallbacks = Counter("morphstream_fallbacks_total", "Uses of the second best.", ["reason"], registry=own)
         ready = Gauge("morphstream_ready", "1 while the engines are open and warm, else 0.", registry=own)
         ready.set_function(lambda: self.unready is None)
-        self._frame_seconds = Histogram(
-            "morphstream_frame_seconds", "Seconds that a frame's swap took.", buckets=BUCKETS, registry=own
-        )
+        self._seconds = Histogram("morphstream_frame_seconds", "Seconds of a swap.", buckets=BUCKETS, registry=own)
 
     def record_boot(self, report: BootReport) -> None:
         """Record a boot and count its fallbacks; steps of one name add up, and those of an earlier boot are removed.
@@ -95,7 +86,7 @@ class Metrics:
         if not (_is_time(seconds) and faces >= 0):
             raise ValueError(f"expected seconds and faces of 0 or more, seen {seconds} and {faces}")
         with self._lock:
-            self._frame_seconds.observe(seconds)
+            self._seconds.observe(seconds)
             self._frames.inc()
             self._faces.inc(faces)
 

@@ -13,12 +13,7 @@ class NotReadyError(MorphstreamError):
 
 
 def probe(host: str, port: int, *, timeout_s: float = 3.0) -> None:
-    """Return when a process is ready.
-
-    Args:
-        host: Where its health server listens.
-        port: That it listens on.
-        timeout_s: For connecting, and for each read.
+    """Return when a process is ready, whose health server gets `timeout_s` to connect and for each read.
 
     Raises:
         NotReadyError: It isn't, and why; or nothing answers.
