@@ -31,7 +31,7 @@ $(VENV)/ready: requirements.lock tests/loopback/client-1.lock pyproject.toml
 	python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	python -m pip install --quiet --require-hashes --no-deps --upgrade --target $(VENV)/client-1 -r tests/loopback/client-1.lock
 	python -m compileall -q stages runtime
-	python -c 'from stages.kit.detector import package; package()'
+	python -c 'from pathlib import Path; from stages.kit.detector import package; package(Path(".cache"))'
 	touch $@
 
 lock: # run it after a change of pyproject.toml; needs uv

@@ -13,8 +13,8 @@ import numpy as np
 import openvino
 
 from morphstream.machine.probe import probe_machine
-from stages.files import ENGINES
 from stages.parity.run import HINTS, compile_openvino
+from stages.workspace import Workspace
 
 DETECTOR, SHARE_AT_MOST = "det_10g", 2 / 3
 _TYPES = {"u8": np.uint8, "f32": np.float32}
@@ -24,7 +24,9 @@ _WARM_UP = 3
 def main() -> int:
     """Print a line a model; return 0 if the promise holds, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m bench.bfloat16", description=__doc__)
-    parser.add_argument("--engines", type=Path, default=ENGINES / "cpu", help="a folder for each model")
+    parser.add_argument(
+        "--engines", type=Path, default=Workspace(Path()).engines / "cpu", help="a folder for each model"
+    )
     parser.add_argument("--runs", type=int, default=50, help="of which the median is taken")
     options = parser.parse_args()
     if not probe_machine().has_bfloat16:

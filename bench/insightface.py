@@ -36,8 +36,8 @@ from morphstream.face.swap import Swapper
 from morphstream.face.types import Face, Identity
 from morphstream.frame import Frame
 from morphstream.session.load import load_emap, open_session
-from stages.files import BUILD
 from stages.photos import astronaut, solvay
+from stages.workspace import Workspace
 
 PEER = "insightface==2.1"
 SWAP_MODEL = "inswapper_128"
@@ -77,9 +77,10 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=30, help="of which the median is taken")
     runs = parser.parse_args().runs
     is_kept = True
-    with installed_peer(BUILD / "peer", BUILD / "models") as peer, tempfile.TemporaryDirectory() as store:
-        morphstream.boot(store, target="cpu", source=BUILD)
-        for name, photo in (("astronaut", astronaut()), ("group", solvay())):
+    here = Workspace(Path())
+    with installed_peer(here.build / "peer", here.build / "models") as peer, tempfile.TemporaryDirectory() as store:
+        morphstream.boot(store, target="cpu", source=here.build)
+        for name, photo in (("astronaut", astronaut()), ("group", solvay(here.downloads))):
             print(f"{name}: {(seen := compare(peer, store, photo))}")
             is_kept &= seen.are_kept()
         for threads in (1, THREADS):

@@ -6,8 +6,9 @@ from pathlib import Path
 from morphstream.artifact.digest import digest_of_file, verify_file
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.fields import path_of
-from morphstream.artifact.manifest import EngineFile, EngineManifest
+from morphstream.artifact.manifest import EngineFile
 from morphstream.artifact.target import CacheKey
+from stages.caches import read_cache
 from stages.files import write_whole
 from stages.params import Params
 
@@ -24,10 +25,10 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def adopt(folder: Path, params: Params) -> str:
-    """Write digest and kind of every file into a cache's ``manifest.json``, and return a line that says so.
+    """Write digest and kind of every file into a cache's ``manifest.json``, and return a summary in a line.
 
     Digests that it has are verified, not replaced. What made an engine can't be known: recipe, precision and
-    toolchain stay as they are, or out. Nothing else is touched, and nothing at all when something is refused.
+    toolchain stay as they are, also where there are none. No other file changes, and none when something is refused.
 
     Args:
         folder: The cache, as it was downloaded.
@@ -39,22 +40,18 @@ def adopt(folder: Path, params: Params) -> str:
         DigestMismatchError: A file isn't the one that its digest says.
         OSError: A file can't be read, or the manifest can't be written.
     """
-    path = folder / "manifest.json"
-    try:
-        manifest = EngineManifest.from_json(path.read_bytes())
-    except ManifestError as error:
-        raise ManifestError(error.where, f"{path}: {error.message}") from None
+    path, manifest = folder / "manifest.json", read_cache(folder)
     _check_folder(folder, manifest.cache_key)
     files = {name: _adopted(folder, name, file, params) for name, file in manifest.engine_files.items()}
     write_whole(path, replace(manifest, engine_files=files).to_json().encode())
     known = sum(file.digest is not None for file in manifest.engine_files.values())
-    said = f"{path}: {len(files)} files adopted for {manifest.cache_key}, {known} of them by their digest"
-    odd = sorted({entry.name for entry in folder.iterdir() if not entry.name.startswith(".")} - {path.name, *files})
-    return f"{said}; no manifest names {', '.join(odd)}: remove them before you publish" if odd else said
+    summary = f"{path}: {len(files)} files adopted for {manifest.cache_key}, {known} of them by their digest"
+    unnamed = sorted({entry.name for entry in folder.iterdir() if not entry.name.startswith(".")} - {path.name, *files})
+    return f"{summary}; no manifest names {', '.join(unnamed)}: remove them before you publish" if unnamed else summary
 
 
 def _check_folder(folder: Path, key: CacheKey) -> None:
-    """Check that a folder with the name of a cache key has that of its manifest."""
+    """Check that a folder whose name is a cache key is named as its manifest says."""
     name = "/".join(folder.resolve().parts[-2:])
     try:
         CacheKey.parse(name)
@@ -71,7 +68,7 @@ def _adopted(folder: Path, name: str, file: EngineFile, params: Params) -> Engin
         seen = f"expected group {model.group} of {model.name}, as in params.yaml, seen {file.group}"
         raise ManifestError(where, f"{folder}: {seen}; correct the one that is wrong")
     if path.is_symlink() or not path.is_file():
-        raise ManifestError(where, f"{folder}: expected the file, seen none; download it, or take its entry out")
+        raise ManifestError(where, f"{folder}: expected the file, seen none; download it, or remove its entry")
     with path.open("rb") as content:
         begin = content.read(len(_POINTER))
     if not begin or begin == _POINTER:

@@ -1,13 +1,13 @@
 """build TARGET --into FOLDER: build a target's engines where there is no DVC and no Git, as `dvc repro` builds them.
 
-A machine boots by it for which nothing is published. It needs params.yaml and stages/ in the current folder, writes
-nothing there (with ``python -B`` no bytecode either), and leaves FOLDER/trt_cache/CACHE_KEY, which appears whole. Each
-engine is built in a process of its own, so that it has the bytes that the pipeline gives it, and as many at once as the
-farm would. Models in build/ that are as pinned aren't downloaded again. Nothing pins prepared models: they are prepared
+A machine without published engines boots by it. It needs params.yaml and stages/ in the current folder, writes nothing
+there (with ``python -B`` no bytecode either), and leaves FOLDER/trt_cache/CACHE_KEY, which appears whole. Every engine
+is built in a process of its own, so that it has the bytes that the pipeline gives it, and as many at once as the farm
+would. Models in build/ that are as pinned aren't downloaded again. Prepared models have no pins: they are prepared
 anew. Parity is not measured; that is `check`.
 
-Exits as stages.program says, with 130 when interrupted or told to end, and with 3 where the engines are built but the
-repository did not take them.
+Exits as stages.program says, with 130 when interrupted or terminated, and with 3 where the engines are built but the
+repository refused them.
 """
 
 import argparse
@@ -18,31 +18,32 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import chdir, contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.vocabulary import cache_path
+from stages.caches import read_cache
 from stages.compile import builder_of, compile_model
-from stages.farm.choice import choose
+from stages.farm.choice import choose, exclusive_gpu
+from stages.farm.queue import run_queue
 from stages.farm.view import View
-from stages.farm.workers import Ended, Workers
-from stages.fetch import fetch_from_hub, fetch_from_kit
-from stages.files import BUILD, CACHES, ENGINES, PREPARED
+from stages.farm.workers import Workers
+from stages.files import write_whole
 from stages.index import index_engines
-from stages.params import PARAMS, Build, Params, TargetOptions, load_params
+from stages.origin.named import origin_of
+from stages.params import REPOSITORY, Build, Params, TargetOptions, load_params
 from stages.prepare import prepare
 from stages.program import run_program
+from stages.workspace import Workspace
 
-_REFRESH_S = 0.2
-_MEASURES = "tensorrt"  # a builder that times kernels has the arch's GPU to itself
 _NOT_UPLOADED, _INTERRUPTED = 3, 130
 
 
-def main() -> None:
-    """Build engines, and contribute them where that is asked for; or build one model's, as the process of it.
+def main(workspace: Workspace) -> None:
+    """Build engines, and contribute them if asked to; or, in a process of its own, build one model's engine.
 
     Raises:
         MorphstreamError: There is no such target or group, the folder isn't empty, the machine has another toolchain,
@@ -50,19 +51,19 @@ def main() -> None:
         OSError: A file can't be read or written.
     """
     arguments = _arguments()
-    params = load_params()
+    params = load_params(workspace.params)
     options = target_of(params, arguments.target)
     if arguments.model is not None:
-        model = params.model(arguments.model)
-        prepare(model, BUILD / model.file, PREPARED / model.name)
-        compile_model(options, PREPARED / model.name, ENGINES / options.name / model.name)
+        _build_one(workspace, Workspace(arguments.into), params, options, arguments.model)
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         models = choose(params, groups=arguments.group).models
-        build(params, options, models, arguments.into.resolve(), arguments.contribute)
+        build(workspace, params, options, models, arguments.into.resolve())
+        if arguments.contribute is not None:
+            _contribute(arguments.into, params, options, arguments.contribute)
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)  # what ran has been stopped
+        sys.exit(_INTERRUPTED)  # the programs have been stopped
 
 
 def target_of(params: Params, text: str) -> TargetOptions:
@@ -79,79 +80,70 @@ def target_of(params: Params, text: str) -> TargetOptions:
     raise MorphstreamError(f"target: expected one of params.yaml: {known}, seen {text!r}; name one of these")
 
 
-def build(params: Params, options: TargetOptions, models: Collection[str], into: Path, repo: str | None) -> None:
-    """Build a target's engines of some models into a folder, and publish them in a repository, if any.
+def build(here: Workspace, params: Params, options: TargetOptions, models: Collection[str], into: Path) -> None:
+    """Build a target's engines of some models into a folder.
+
+    Args:
+        here: The pipeline; it isn't written to.
+        params: As read from there.
+        options: The target.
+        models: By name.
+        into: A new or an empty folder, absolute.
 
     Raises:
         MorphstreamError: The folder isn't empty, the machine has another toolchain, or a model can't be fetched,
             prepared or compiled.
         OSError: A file can't be read or written.
-        SystemExit: They are built, and the repository refused them.
-        KeyboardInterrupt: It was stopped.
+        KeyboardInterrupt: It was interrupted.
     """
     builder_of(options)  # refuses another toolchain before anything is fetched
     into.mkdir(parents=True, exist_ok=True)
-    if held := next(into.iterdir(), None):
-        raise MorphstreamError(f"{into}: expected a new or an empty folder, seen {held.name} there; name another")
+    if found := next(into.iterdir(), None):
+        raise MorphstreamError(f"{into}: expected a new or an empty folder, seen {found.name} there; name another")
     key = str(options.target.cache_key)
     with tempfile.TemporaryDirectory(dir=into, prefix=".build.") as folder:
-        _furnish(Path(folder), [BUILD / params.model(name).file for name in models])
-        with chdir(folder):
-            _fetch(params, models)
-            _compile(options, models)
-            target = Build(target=options, cache_key=key, archive="")
-            index_engines(target, list(models), ENGINES / options.name, CACHES / key)
-            CACHES.rename(into / CACHES.name)
-            if repo is not None:
-                CACHES.symlink_to(into / CACHES.name)
-                _contribute(params, key, repo)
+        there = Workspace(Path(folder))
+        _fetch(params, models, here, there)
+        _build_all(options, models, there.root)
+        target = Build(target=options, cache_key=key, archive="")
+        index_engines(target, list(models), there.engines / options.name, there.caches / key)
+        there.caches.rename(into / there.caches.name)
 
 
-def _furnish(folder: Path, files: Sequence[Path]) -> None:
-    """Make a folder in which stages run, with links to what is here; whoever reads that verifies it."""
-    (folder / "stages").symlink_to(Path("stages").resolve())
-    (folder / PARAMS).write_bytes(PARAMS.read_bytes())
-    (folder / BUILD).mkdir()
-    for path in filter(Path.is_file, [*files, *Path(".cache").glob("*.tar.gz")]):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).symlink_to(path.resolve())
+def _fetch(params: Params, names: Collection[str], here: Workspace, there: Workspace) -> None:
+    """Fetch the models that one workspace lacks into another."""
+    start, models, origin = time.monotonic(), [params.model(name) for name in names], origin_of(params)
+    for package in here.downloads.glob("*.tar.gz"):
+        write_whole(there.downloads / package.name, package.read_bytes())
+    origin.fetch([model for model in models if not origin.holds(model, here.build / model.file)], there)
+    _report(f"models: {len(models)} fetched in {time.monotonic() - start:.1f} s")
 
 
-def _fetch(params: Params, names: Collection[str]) -> None:
-    start, models = time.monotonic(), [params.model(name) for name in names]
-    if params.origin == "hub":
-        fetch_from_hub(models, params.hub)
-    else:
-        for model in models:
-            fetch_from_kit(model)
-    _say(f"models: {len(models)} fetched in {time.monotonic() - start:.1f} s")
+def _build_all(options: TargetOptions, models: Collection[str], folder: Path) -> None:
+    """Prepare and compile models side by side, and print how long each takes."""
+    gpu, waiting, view = exclusive_gpu(options.target), list(models), View(len(models), sys.stderr)
+    program = [sys.executable, "-B", "-m", "stages.build", options.name, "--into", str(folder), "--model"]
+    with _stop_event() as stop, Workers(os.cpu_count() or 1) as workers:
+
+        def start() -> bool:
+            while waiting and workers.can_start(gpu):
+                workers.start(waiting[0], shlex.join([*program, waiting.pop(0)]), gpu)
+            return bool(waiting)
+
+        run_queue(workers, view, stop, start, lambda _: None)
 
 
-def _compile(options: TargetOptions, models: Collection[str]) -> None:
-    """Prepare and compile models side by side, and say of each how long that took."""
-    lane = options.target.arch if options.target.builder == _MEASURES else None
-    waiting, view = list(models), View(len(models), sys.stderr)
-    program = [sys.executable, "-B", "-m", "stages.build", options.name, "--model"]
-    with _noted() as stop, Workers(os.cpu_count() or 1) as workers:
-        while waiting or workers.seconds():
-            while waiting and workers.has_room(lane):
-                workers.start(waiting[0], shlex.join([*program, waiting.pop(0)]), lane)
-            view.show(workers.seconds())
-            ended = workers.ended(_REFRESH_S)
-            if stop.is_set():  # an interrupt of a terminal ends the programs too
-                view.clear()
-                raise KeyboardInterrupt
-            for one in ended:
-                if one.code:
-                    view.clear()
-                    raise _refusal(one)
-                view.count(one.name, f"{one.seconds:.1f} s")
-    view.clear()
+def _build_one(here: Workspace, there: Workspace, params: Params, options: TargetOptions, name: str) -> None:
+    """Prepare and compile a model that was fetched there, or else is here."""
+    model = params.model(name)
+    source, prepared = there.build / model.file, there.prepared / name
+    prepare(model, source if source.is_file() else here.build / model.file, prepared)
+    compile_model(options, prepared, there.engines / options.name / name, there.timing)
 
 
 @contextmanager
-def _noted() -> Iterator[Event]:
-    """Have interrupts set an event: Python drops an exception that falls into what it does after a fork."""
+def _stop_event() -> Iterator[Event]:
+    """Have interrupts set an event: Python drops an exception that is raised in what it does after a fork."""
     stop, numbers = Event(), (signal.SIGINT, signal.SIGTERM)
     handlers = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
     try:
@@ -161,20 +153,11 @@ def _noted() -> Iterator[Event]:
             signal.signal(number, handler)
 
 
-def _refusal(failed: Ended) -> MorphstreamError:
-    """Return a model's refusal; of a bug, what it printed is printed first."""
-    lines = failed.output.strip().splitlines()
-    if failed.code == 1 and lines and "Traceback" not in failed.output:  # before it stands how long it ran
-        return MorphstreamError(lines[-1])
-    print(failed.output, end="", file=sys.stderr)
-    return MorphstreamError(f"{failed.name}: expected its program to end with 0, seen {failed.code}; see above")
-
-
-def _contribute(params: Params, key: str, repo: str) -> None:
-    """Publish a cache that lies in build/ beside what others published of it.
+def _contribute(folder: Path, params: Params, options: TargetOptions, repo: str) -> None:
+    """Publish the cache in a folder beside what others published of it.
 
     Raises:
-        SystemExit: It could not be.
+        SystemExit: It could not be published.
     """
     from stages.hub.client import prepare_client  # here, as the hub's client takes half a second
     from stages.hub.repository import Repository
@@ -183,30 +166,30 @@ def _contribute(params: Params, key: str, repo: str) -> None:
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # an exception would wait for the upload's threads
     prepare_client()
+    key = str(options.target.cache_key)
     try:
-        manifest = EngineManifest.from_json((CACHES / key / "manifest.json").read_bytes())
-        sent = publish(params, Local(caches={key: manifest}), Repository(repo), "engines")
+        found = Local(caches={key: read_cache(folder / cache_path(key))})
+        sent = publish(folder, params, found, Repository(repo), "engines")
     except (MorphstreamError, OSError) as error:
-        _say(f"contribute {key}: {' '.join(str(error).split())}")
+        _report(f"contribute {key}: {' '.join(str(error).split())}")
         sys.exit(_NOT_UPLOADED)
-    _say(f"{repo}@{sent.commit}: {sent.plan.summary()}")
+    _report(f"{repo}@{sent.commit}: {sent.plan.summary()}")
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stages.build", description=__doc__)
     parser.add_argument("target", help="its name in params.yaml, or its cache key")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--into", type=Path, metavar="FOLDER", help="a new or an empty folder")
-    where.add_argument("--model", help=argparse.SUPPRESS)  # in a folder of this program's: prepare and compile one
+    parser.add_argument("--into", type=Path, metavar="FOLDER", required=True, help="a new or an empty folder")
+    parser.add_argument("--model", help=argparse.SUPPRESS)  # prepare and compile this one, in a workspace of a build
     parser.add_argument("--group", action="append", default=[], help="engines of this group alone; repeatable")
     parser.add_argument("--contribute", metavar="REPO", help="upload them, with the token of the environment")
     arguments = parser.parse_args()
-    if arguments.contribute is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", arguments.contribute):
-        parser.error(f"--contribute: expected organisation/name, seen {arguments.contribute!r}")
+    if arguments.contribute is not None and not re.fullmatch(REPOSITORY.pattern, arguments.contribute):
+        parser.error(f"--contribute: expected {REPOSITORY.words}, seen {arguments.contribute!r}")
     return arguments
 
 

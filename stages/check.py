@@ -5,25 +5,22 @@ The exact ones, and why a target's engine was not executed, stand in ``build/mea
 """
 
 import argparse
-import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from morphstream.artifact.errors import ModelError, NoEngineError
 from morphstream.machine.probe import Machine, probe_machine
 from morphstream.machine.select import check_usable
 from stages.declare import check_declared
-from stages.files import BUILD, write_whole
+from stages.files import write_json
 from stages.params import TargetOptions, load_params
 from stages.parity.compare import Comparison, compare
 from stages.parity.figures import Figures, coarsen, shortfall, worst
 from stages.parity.gpu import why_not
 from stages.program import run_program
+from stages.workspace import Workspace
 
-CHECKED, MEASURED = BUILD / "check", BUILD / "measured" / "check"
 
-
-def main() -> None:
+def main(workspace: Workspace) -> None:
     """Check one model.
 
     Raises:
@@ -33,16 +30,17 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m stages.check", description=__doc__)
     parser.add_argument("model", help="its name in params.yaml")
-    params, machine = load_params(), probe_machine()
+    params, machine = load_params(workspace.params), probe_machine()
     model = params.model(parser.parse_args().model)
-    check_declared(f"check/{model.name}", params)
+    check_declared(workspace, f"check/{model.name}", params)
     targets = {name: build.target for name, build in params.builds.items()}
     reasons = {name: reason_not_executed(options, machine) for name, options in targets.items()}
-    comparisons = list(compare(model, {name: options for name, options in targets.items() if not reasons[name]}))
-    _write(MEASURED / f"{model.name}.json", measured(comparisons, reasons))
+    executed = {name: options for name, options in targets.items() if not reasons[name]}
+    comparisons = list(compare(model, executed, workspace))
+    write_json(workspace.measured / "check" / f"{model.name}.json", measured(comparisons, reasons))
     for comparison in comparisons:
         check_comparison(comparison)
-    _write(CHECKED / f"{model.name}.json", locked(comparisons, reasons))
+    write_json(workspace.checked / f"{model.name}.json", locked(comparisons, reasons))
 
 
 def reason_not_executed(options: TargetOptions, machine: Machine) -> str:
@@ -90,10 +88,6 @@ def measured(comparisons: Iterable[Comparison], reasons: Mapping[str, str]) -> d
     for comparison in comparisons:
         found.setdefault(comparison.subject, {})[comparison.reference] = dict(comparison.figures)
     return found | {name: {"executed": False, "reason": reason} for name, reason in reasons.items() if reason}
-
-
-def _write(path: Path, document: object) -> None:
-    write_whole(path, (json.dumps(document, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

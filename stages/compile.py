@@ -3,137 +3,104 @@
 import argparse
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from morphstream.artifact.digest import digest_of_file
 from morphstream.artifact.errors import ToolchainMismatchError
 from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.recipe import Recipe
-from stages.builders import Builder, Order, Shapes, Tensor, openvino, tensorrt, tensorrt_rtx
-from stages.declare import builder_source, check_declared
-from stages.files import ENGINES, PREPARED, TIMING, new_folder
+from stages.builders import Builder, Order, openvino, tensorrt, tensorrt_rtx
+from stages.builders.order import order_of
+from stages.declare import check_declared
+from stages.files import new_folder
 from stages.params import TargetOptions, load_params
 from stages.program import run_program
-from stages.surgery.read import digest_of_model
+from stages.workspace import Workspace
 
-BUILDERS: dict[str, Builder] = {"openvino": openvino, "tensorrt_rtx": tensorrt_rtx, "tensorrt": tensorrt}
+BUILDERS: Mapping[str, Builder] = {"openvino": openvino, "tensorrt_rtx": tensorrt_rtx, "tensorrt": tensorrt}
 
 
-def main() -> None:
+def main(workspace: Workspace) -> None:
     """Compile one model for one target.
 
     Raises:
-        MorphstreamError: The machine has another toolchain, or the builder can't take the model.
+        MorphstreamError: The machine has another toolchain, or the builder refuses the model.
         OSError: The engine can't be written.
     """
     parser = argparse.ArgumentParser(prog="python -m stages.compile", description=__doc__)
     parser.add_argument("target", help="its name in params.yaml")
     parser.add_argument("model", help="its name in params.yaml")
     arguments = parser.parse_args()
-    params = load_params()
+    params = load_params(workspace.params)
     options, model = params.target(arguments.target), params.model(arguments.model).name
-    check_declared(f"compile/{options.name}", params)
-    compile_model(options, PREPARED / model, ENGINES / options.name / model)
+    check_declared(workspace, f"compile/{options.name}", params)
+    folder = workspace.engines / options.name / model
+    compile_model(options, workspace.prepared / model, folder, workspace.timing)
 
 
-def compile_model(options: TargetOptions, prepared: Path, folder: Path) -> None:
+def compile_model(
+    options: TargetOptions,
+    prepared: Path,
+    folder: Path,
+    timing: Path,
+    builders: Mapping[str, Builder] = BUILDERS,
+) -> None:
     """Write an engine's files and ``manifest.json``, which names them, into a folder.
+
+    Args:
+        options: The target.
+        prepared: The folder of the prepared model.
+        folder: Where the engine is written.
+        timing: Where builders keep what they measured, by target.
+        builders: By name.
 
     Raises:
         ToolchainMismatchError: The machine has another toolchain than the target.
-        ModelError: The builder can't take the model.
+        ModelError: The builder refuses the model.
         OSError: A file can't be read or written.
     """
-    builder = builder_of(options)
+    target, builder = options.target, builder_of(options, builders)
     contract = json.loads((prepared / "contract.json").read_text("utf-8"))
     with new_folder(folder) as part:
-        order, recipe = order_of(options, prepared, part)
+        shared = timing / "-".join([target.arch, *target.toolchain.values()])
+        order, recipe = order_of(builder, options, prepared, part, shared)
         kinds = builder.build(order)
         if (prepared / "emap.npy").is_file():
             kinds[f"{order.stem}.npy"] = "emap"
             shutil.copyfile(prepared / "emap.npy", part / f"{order.stem}.npy")
-        files = {
-            name: EngineFile(
-                group="shared" if kind == "timing" else contract["group"],
-                onnx_model=None if kind == "timing" else contract["model"],
-                digest=digest_of_file(part / name),
-                recipe=None if kind == "timing" else recipe.sha256,
-                kind=kind,
-                precision=None if kind == "timing" else order.precision,
-            )
-            for name, kind in kinds.items()
-        }
-        manifest = EngineManifest(
-            cache_key=options.target.cache_key, toolchain=options.target.toolchain, engine_files=files
-        )
+        files = {name: _entry(part / name, kind, contract, order, recipe) for name, kind in kinds.items()}
+        manifest = EngineManifest(cache_key=target.cache_key, toolchain=target.toolchain, engine_files=files)
         (part / "manifest.json").write_text(manifest.to_json(), "utf-8")
 
 
-def order_of(options: TargetOptions, prepared: Path, folder: Path) -> tuple[Order, Recipe]:
-    """Return what a target's builder is asked for, and the recipe of the engine.
-
-    Raises:
-        ModelError: The prepared model is broken.
-        OSError: A file can't be read.
-    """
-    builder = BUILDERS[options.target.builder]
-    contract = json.loads((prepared / "contract.json").read_text("utf-8"))
-    precision = options.target.precision or ("fp32" if builder.HALF == "never" else contract["precision"])
-    source = prepared / f"{precision if builder.HALF == 'file' else 'fp32'}.onnx"
-    shapes = shapes_of(contract["inputs"], contract["batches"])
-    recipe = Recipe(
-        model=digest_of_model(source),
-        target=options.target,
-        options={**builder.OPTIONS, "archs": " ".join(options.archs), "precision": precision},
-        shapes=shapes,
-        builder_source=builder_source(options),
+def _entry(path: Path, kind: str, contract: Mapping[str, str], order: Order, recipe: Recipe) -> EngineFile:
+    digest = digest_of_file(path)
+    if kind == "timing":  # of all models of the target
+        return EngineFile(group="shared", onnx_model=None, digest=digest, kind=kind)
+    return EngineFile(
+        group=contract["group"],
+        onnx_model=contract["model"],
+        digest=digest,
+        recipe=recipe.sha256,
+        kind=kind,
+        precision=order.precision,
     )
-    order = Order(
-        model=source,
-        archs=options.archs,
-        precision=precision,
-        inputs=_tensors(contract["inputs"]),
-        outputs=_tensors(contract["outputs"]),
-        shapes=shapes,
-        stem=f"{recipe.prefix}_{contract['model']}",
-        folder=folder,
-        shared=TIMING / "-".join([options.target.arch, *options.target.toolchain.values()]),
-    )
-    return order, recipe
 
 
-def builder_of(options: TargetOptions) -> Builder:
+def builder_of(options: TargetOptions, builders: Mapping[str, Builder] = BUILDERS) -> Builder:
     """Return a target's builder, once the machine is known to have its toolchain.
 
     Raises:
         ToolchainMismatchError: The machine has another version of a library, or none.
     """
-    builder = BUILDERS[options.target.builder]
+    builder = builders[options.target.builder]
     actual = builder.versions()
     for library, declared in options.target.toolchain.items():
         if actual.get(library) != declared:
             where = f"targets.{options.name}.toolchain"
             raise ToolchainMismatchError(where, library, declared, actual.get(library))
     return builder
-
-
-def shapes_of(inputs: dict[str, dict[str, list[int]]], batches: Sequence[int]) -> Shapes:
-    """Return the shape of each input at each batch.
-
-    Args:
-        inputs: As in a prepared model's contract.json; -1 is a dynamic batch.
-        batches: The sizes that the engine is for.
-    """
-    return {
-        name: tuple(tuple(size if dim == -1 else dim for dim in value["shape"]) for size in batches)
-        for name, value in inputs.items()
-    }
-
-
-def _tensors(values: dict[str, dict[str, Any]]) -> tuple[Tensor, ...]:
-    return tuple(Tensor(name=name, dtype=value["dtype"], shape=tuple(value["shape"])) for name, value in values.items())
 
 
 if __name__ == "__main__":

@@ -1,21 +1,17 @@
-"""Write a stage's outputs beside their place and move them in when they are complete."""
+"""Write the outputs of stages beside their place, and move them there once they are complete."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-BUILD = Path("build")
-MODELS, PREPARED, ENGINES = BUILD / "models", BUILD / "prepared", BUILD / "engines"
-CACHES, ARCHIVES, MANIFESTS = BUILD / "trt_cache", BUILD / "archives", BUILD / "manifests"
-TIMING = BUILD / "timing"  # what builders measured on this machine, no stage's output
-
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder that takes the place of `folder` when the block ends well, and is gone otherwise.
+    """Give an empty folder that replaces `folder` when the block ends, and is removed when it raises.
 
-    A run that is killed leaves the old folder or the new one, whole, for the next to begin with.
+    A run that is killed leaves the old folder or the new one, whole, for the next run.
 
     Raises:
         OSError: A folder can't be written.
@@ -37,7 +33,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is never seen half-written.
+    """Write a file that no reader finds half-written.
 
     Raises:
         OSError: It can't be written.
@@ -49,3 +45,17 @@ def write_whole(path: Path, data: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def json_bytes(document: object) -> bytes:
+    """Return a document as the JSON files of build/ hold it."""
+    return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def write_json(path: Path, document: object) -> None:
+    """Write a JSON file that no reader finds half-written.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    write_whole(path, json_bytes(document))

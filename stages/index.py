@@ -17,16 +17,18 @@ from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelE
 from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
 from stages.adopt import adopt
+from stages.caches import read_cache
 from stages.declare import check_declared
-from stages.files import ARCHIVES, BUILD, CACHES, ENGINES, MANIFESTS, new_folder, write_whole
-from stages.pack import MODELS_ARCHIVE
+from stages.files import new_folder, write_whole
+from stages.pack import archive_names
 from stages.params import Build, Params, load_params
 from stages.program import run_program
+from stages.workspace import Workspace
 
-IN_GIT = Path("manifests")
+_REMEDY = "remove its folder, and compile again"
 
 
-def main() -> None:
+def main(workspace: Workspace) -> None:
     """Write one manifest.
 
     Raises:
@@ -45,17 +47,17 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.merge and arguments.target is None:
         parser.error("--merge goes with a target")
-    params = load_params()
+    params = load_params(workspace.params)
     if arguments.adopt is not None:
         print(adopt(arguments.adopt, params))
     elif arguments.models:
-        _write("models.json", models_manifest(params).to_json())
+        _write(workspace, "models.json", models_manifest(workspace, params).to_json())
     elif arguments.archives:
-        _write("archives.json", archives_manifest(params).to_json())
+        _write(workspace, "archives.json", archives_manifest(workspace, params).to_json())
     else:
         build = params.build(arguments.target)
-        check_declared(f"index/{build.target.name}", params)
-        engines, folder = ENGINES / build.target.name, CACHES / build.cache_key
+        check_declared(workspace, f"index/{build.target.name}", params)
+        engines, folder = workspace.engines / build.target.name, workspace.caches / build.cache_key
         index_engines(build, list(params.models), engines, folder, is_merged=arguments.merge)
 
 
@@ -66,7 +68,7 @@ def index_engines(build: Build, models: list[str], engines: Path, folder: Path, 
         build: The target.
         models: The models to name.
         engines: Where each has a folder with its engine.
-        folder: The cache to write in the place of what is there.
+        folder: The cache to write, or to replace.
         is_merged: A model that has no folder keeps the engine that the cache has for it, if any.
 
     Raises:
@@ -103,7 +105,7 @@ def _engine_files(build: Build, folder: Path) -> list[_File]:
     path, target = folder / "manifest.json", build.target.target
     if not path.is_file():
         raise ManifestError("", f"{path}: expected an engine of {folder.name}, seen none; run `dvc repro`")
-    manifest = _read(path)
+    manifest = read_cache(folder, _REMEDY)
     if manifest.cache_key != target.cache_key:
         raise ManifestError("cache_key", f"{path}: expected {build.cache_key}, seen {manifest.cache_key}")
     if manifest.toolchain != target.toolchain:
@@ -117,17 +119,9 @@ def _engine_files(build: Build, folder: Path) -> list[_File]:
     return files
 
 
-def _read(path: Path) -> EngineManifest:
-    try:
-        return EngineManifest.from_json(path.read_bytes())
-    except ManifestError as error:
-        raise ManifestError("", f"{path}: {error}; remove its folder, and compile again") from None
-
-
 def _kept(build: Build, folder: Path, models: Collection[str]) -> list[_File]:
-    """Read what a cache holds of these models, with the files they share; of an obsolete cache without any, nothing."""
-    path = folder / "manifest.json"
-    entries = _read(path).engine_files if path.is_file() else {}
+    """Return a cache's engines of some models, with the files that models share; without any engine, nothing."""
+    entries = read_cache(folder, _REMEDY).engine_files if (folder / "manifest.json").is_file() else {}
     if not any(entry.onnx_model in models for entry in entries.values()):
         return []
     return [file for file in _engine_files(build, folder) if file.entry.onnx_model in (*models, None)]
@@ -143,8 +137,8 @@ def _one_of_each(files: Iterable[_File]) -> list[_File]:
     return list(chosen.values())
 
 
-def models_manifest(params: Params) -> ModelsManifest:
-    """Describe every model as it lies in build/.
+def models_manifest(workspace: Workspace, params: Params) -> ModelsManifest:
+    """Describe every model of build/.
 
     Raises:
         OSError: One can't be read.
@@ -152,7 +146,7 @@ def models_manifest(params: Params) -> ModelsManifest:
     entries = {
         name: ModelEntry(
             file=model.file,
-            digest=digest_of_file(BUILD / model.file),
+            digest=digest_of_file(workspace.build / model.file),
             role=model.role,
             worker=model.worker,
             group=model.group,
@@ -165,39 +159,38 @@ def models_manifest(params: Params) -> ModelsManifest:
     return ModelsManifest(origin=params.origin, models=entries)
 
 
-def archives_manifest(params: Params) -> ArchivesManifest:
-    """Describe every archive as it lies in build/, read to its end.
+def archives_manifest(workspace: Workspace, params: Params) -> ArchivesManifest:
+    """Describe every archive of build/, read to its end.
 
     Raises:
         UnsafeArchiveError: One is broken.
         OSError: One can't be read.
     """
-    names = [MODELS_ARCHIVE, *(build.archive for build in params.builds.values())]
-    return ArchivesManifest(archives={f"{name}.tar.zst": described(f"{name}.tar.zst") for name in names})
+    return ArchivesManifest(archives={name: described(workspace.archives / name) for name in archive_names(params)})
 
 
-def described(name: str) -> ArchiveEntry:
-    """Describe an archive as it lies in build/, read to its end.
+def described(archive: Path) -> ArchiveEntry:
+    """Describe an archive, read to its end.
 
     Raises:
         UnsafeArchiveError: It is broken.
         ManifestError: It holds several engine caches.
         OSError: It can't be read.
     """
-    packed = describe(ARCHIVES / name)
+    packed = describe(archive)
     caches = [PurePosixPath(path).parent for path in packed.files if path.endswith("/manifest.json")]
     try:
-        keys = [CacheKey.parse(str(folder.relative_to(CACHES.name))) for folder in caches]
+        keys = [CacheKey.parse(str(folder.relative_to("trt_cache"))) for folder in caches]
         (key,) = keys or (None,)
     except ValueError:
         seen = f"seen {', '.join(map(str, caches))}"
-        raise ManifestError("", f"{name}: expected one engine cache or none, {seen}; pack it again") from None
+        raise ManifestError("", f"{archive.name}: expected one engine cache or none, {seen}; pack it again") from None
     return ArchiveEntry(digest=packed.archive, tar_digest=packed.tar, cache_key=key, files=packed.files)
 
 
-def _write(name: str, text: str) -> None:
-    write_whole(MANIFESTS / name, text.encode())
-    write_whole(IN_GIT / name, text.encode())
+def _write(workspace: Workspace, name: str, text: str) -> None:
+    for folder in (workspace.manifests, workspace.tracked):
+        write_whole(folder / name, text.encode())
 
 
 def _link(source: Path, target: Path) -> None:

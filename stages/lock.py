@@ -10,33 +10,31 @@ from dvc.utils.serialize import dumps_yaml
 from morphstream.artifact.errors import MorphstreamError
 from stages.files import write_whole
 
-DVC_LOCK = Path("dvc.lock")
 
-
-def read_lock() -> dict[str, Any]:
-    """Return what dvc.lock says of each stage, by name; nothing where there is no such file.
+def read_lock(path: Path) -> dict[str, Any]:
+    """Return what dvc.lock records of each stage, by name; nothing where there is no such file.
 
     Raises:
         MorphstreamError: It is broken.
         OSError: It can't be read.
     """
-    if not DVC_LOCK.exists():
+    if not path.exists():
         return {}
     try:
-        document = yaml.load(DVC_LOCK.read_bytes(), yaml.CSafeLoader)
+        document = yaml.load(path.read_bytes(), yaml.CSafeLoader)
         stages: dict[str, Any] = dict(document["stages"])
     except (yaml.YAMLError, TypeError, KeyError, ValueError):
         expected = "expected the stages that DVC locked, seen a broken file"
-        raise MorphstreamError(f"{DVC_LOCK}: {expected}; run: git checkout {DVC_LOCK}") from None
+        raise MorphstreamError(f"{path}: {expected}; run: git checkout {path}") from None
     return stages
 
 
-def write_lock(stages: Mapping[str, Any]) -> None:
-    """Write dvc.lock as DVC would; what would be the same stays.
+def write_lock(path: Path, stages: Mapping[str, Any]) -> None:
+    """Write dvc.lock as DVC would; a file with the same stages isn't touched.
 
     Raises:
-        MorphstreamError: What is there is broken.
+        MorphstreamError: The file there is broken.
         OSError: It can't be written.
     """
-    if stages != read_lock():
-        write_whole(DVC_LOCK, dumps_yaml({"schema": "2.0", "stages": dict(stages)}).encode())
+    if stages != read_lock(path):
+        write_whole(path, dumps_yaml({"schema": "2.0", "stages": dict(stages)}).encode())

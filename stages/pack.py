@@ -5,22 +5,21 @@
 
 import argparse
 from importlib import metadata
-from pathlib import Path
 
 from morphstream.artifact.archive import pack
 from morphstream.artifact.errors import ManifestError, ToolchainMismatchError
-from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
-from stages.files import ARCHIVES, BUILD, CACHES
-from stages.params import ArchiveOptions, Build, Params, load_params
+from stages.caches import cache_files, parse_key
+from stages.params import ArchiveOptions, Params, load_params
 from stages.program import run_program
+from stages.workspace import Workspace
 
 MODELS_ARCHIVE = "models-core-masks"
 _PREFIXES = {"openvino": "cpu", "tensorrt_rtx": "rtx", "tensorrt": "trt"}  # of the archives of caches, by builder
 THREADS = 2  # any number gives the same bytes
 
 
-def main() -> None:
+def main(workspace: Workspace) -> None:
     """Pack one archive.
 
     Raises:
@@ -35,62 +34,51 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.cache and len(arguments.cache) != 2:
         parser.error("--cache takes an arch and a key, such as sm89 trt10.14_ort1.24, or nothing")
-    params = load_params()
+    params = load_params(workspace.params)
     if arguments.cache is not None:
-        for key in [_key_of("/".join(arguments.cache))] if arguments.cache else latest_caches():
-            print(f"{pack_cache(key, params)}.tar.zst")
+        named = [parse_key("/".join(arguments.cache), params)] if arguments.cache else latest_caches(workspace, params)
+        for key in named:
+            print(f"{pack_cache(workspace, params, key)}.tar.zst")
     elif arguments.models:
-        pack_files(MODELS_ARCHIVE, model_files(params), params.archive)
+        pack_files(workspace, MODELS_ARCHIVE, model_files(params), params.archive)
     else:
-        build = params.build(arguments.target)
-        pack_files(build.archive, cache_files(build, list(params.models)), params.archive)
+        pack_cache(workspace, params, params.build(arguments.target).target.target.cache_key)
 
 
-def _key_of(text: str) -> CacheKey:
-    try:
-        return CacheKey.parse(text)
-    except ValueError as error:
-        raise ManifestError("cache_key", f"{error}; name one of {CACHES}") from None
-
-
-def latest_caches() -> list[CacheKey]:
+def latest_caches(workspace: Workspace, params: Params) -> list[CacheKey]:
     """Return the cache key of the highest versions in build/, of each arch, builder and precision.
 
     Raises:
-        ManifestError: There is no cache.
+        ManifestError: There is no cache, or a folder has no cache key's name.
         OSError: A folder can't be read.
     """
-    latest: dict[tuple[str, str, str | None], CacheKey] = {}
-    for path in sorted(CACHES.glob("*/*/manifest.json")):
-        key = _key_of(str(path.parent.relative_to(CACHES)))
-        other = latest.setdefault((key.arch, key.builder, key.precision), key)
-        if _numbers(key) > _numbers(other):
-            latest[key.arch, key.builder, key.precision] = key
+    caches = workspace.caches
+    keys = [
+        parse_key(str(path.parent.relative_to(caches)), params) for path in sorted(caches.glob("*/*/manifest.json"))
+    ]
+    latest = {(key.arch, key.builder, key.precision): key for key in sorted(keys, key=_version_numbers)}
     if not latest:
-        raise ManifestError("", f"{CACHES}: expected an engine cache, seen none; run `dvc repro`")
-    return list(latest.values())
+        raise ManifestError("", f"{caches}: expected an engine cache, seen none; run `dvc repro`")
+    return [key for key in keys if key in latest.values()]
 
 
-def _numbers(key: CacheKey) -> list[int]:
+def _version_numbers(key: CacheKey) -> list[int]:
     return [int(number) for _, version in key.versions for number in version.split(".")]
 
 
-def pack_cache(key: CacheKey, params: Params) -> str:
-    """Pack a cache of build/ that params need not name, and return the archive's name.
+def pack_cache(workspace: Workspace, params: Params, key: CacheKey) -> str:
+    """Pack a cache of build/ that params.yaml need not name, and return the archive's name.
 
     Raises:
-        ManifestError: The cache's manifest is broken, or lacks a model that params name.
-        ToolchainMismatchError: The machine has another zstandard than params declare.
+        ManifestError: The cache's manifest is broken; or params.yaml builds it, and its models are others.
+        ToolchainMismatchError: The machine has another zstandard than params.yaml declares.
         UnsafeArchiveError: A file isn't a regular one.
         OSError: A file is missing or can't be read, or the archive can't be written.
     """
-    for build in params.builds.values():
-        if build.cache_key == str(key):
-            pack_files(build.archive, cache_files(build, list(params.models)), params.archive)
-            return build.archive
+    archives = {build.cache_key: build.archive for build in params.builds.values()}
     parts = (_PREFIXES[key.builder], *([key.precision] if key.precision else []), "cache", key.arch)
-    name, folder = "-".join(parts), CACHES / str(key)
-    pack_files(name, _files_of(folder, _manifest_of(folder)), params.archive)
+    name = archives.get(str(key), "-".join(parts))
+    pack_files(workspace, name, cache_files(workspace, params, key), params.archive)
     return name
 
 
@@ -99,59 +87,38 @@ def model_files(params: Params) -> list[str]:
     return [model.file for model in params.models.values() if model.delivery == "baked"]
 
 
-def archived_files(params: Params) -> dict[str, list[str]]:
-    """Return the paths that each archive of params holds, by its file name.
+def archive_names(params: Params) -> list[str]:
+    """Return the file name of each archive of params.yaml."""
+    return [f"{name}.tar.zst" for name in (MODELS_ARCHIVE, *(build.archive for build in params.builds.values()))]
+
+
+def archived_files(workspace: Workspace, params: Params) -> dict[str, list[str]]:
+    """Return the paths that each archive of params.yaml holds, by its file name.
 
     Raises:
-        ManifestError: A cache's manifest is broken, or lacks a model or names one too many.
+        ManifestError: A cache's manifest is broken, or its models are others than those of params.yaml.
         OSError: It can't be read.
     """
-    caches = {f"{build.archive}.tar.zst": cache_files(build, list(params.models)) for build in params.builds.values()}
-    return {f"{MODELS_ARCHIVE}.tar.zst": model_files(params), **caches}
+    caches = [cache_files(workspace, params, build.cache_key) for build in params.builds.values()]
+    return dict(zip(archive_names(params), [model_files(params), *caches], strict=True))
 
 
-def cache_files(build: Build, models: list[str]) -> list[str]:
-    """Return the path of every file of an engine cache, in build/ and in the archive.
-
-    Raises:
-        ManifestError: The cache's manifest is broken, or lacks a model or names one too many.
-        OSError: It can't be read.
-    """
-    folder = CACHES / build.cache_key
-    manifest = _manifest_of(folder)
-    held = {entry.onnx_model for entry in manifest.engine_files.values() if entry.onnx_model}
-    if held != set(models):
-        differing = ", ".join(sorted(held ^ set(models)))
-        raise ManifestError(
-            "engine_files", f"{folder}: expected the models of params, seen a difference in {differing}"
-        )
-    return _files_of(folder, manifest)
-
-
-def _manifest_of(folder: Path) -> EngineManifest:
-    return EngineManifest.from_json((folder / "manifest.json").read_bytes())
-
-
-def _files_of(folder: Path, manifest: EngineManifest) -> list[str]:
-    return [str((folder / name).relative_to(BUILD)) for name in ("manifest.json", *manifest.engine_files)]
-
-
-def pack_files(name: str, files: list[str], options: ArchiveOptions) -> None:
+def pack_files(workspace: Workspace, name: str, files: list[str], options: ArchiveOptions) -> None:
     """Pack files of build/ under their paths there.
 
     Raises:
-        ToolchainMismatchError: The machine has another zstandard than params declare.
+        ToolchainMismatchError: The machine has another zstandard than params.yaml declares.
         UnsafeArchiveError: There are no files, or one isn't a regular one.
         OSError: A file is missing or can't be read, or the archive can't be written.
     """
     check_zstandard(options)
-    sources = {file: (BUILD / file).resolve(strict=True) for file in files}  # DVC may link to its cache
-    ARCHIVES.mkdir(parents=True, exist_ok=True)
-    pack(sources, ARCHIVES / f"{name}.tar.zst", level=options.level, threads=THREADS)
+    sources = {file: (workspace.build / file).resolve(strict=True) for file in files}  # DVC may link to its cache
+    workspace.archives.mkdir(parents=True, exist_ok=True)
+    pack(sources, workspace.archives / f"{name}.tar.zst", level=options.level, threads=THREADS)
 
 
 def check_zstandard(options: ArchiveOptions) -> None:
-    """Check that this machine packs the bytes that params declare.
+    """Check that this machine packs the bytes that params.yaml declares.
 
     Raises:
         ToolchainMismatchError: It has another zstandard.

@@ -1,18 +1,18 @@
 """params.yaml, read and checked: every choice that changes what is published."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, replace
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 
-from morphstream.artifact import vocabulary
-from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact import fields, vocabulary
+from morphstream.artifact.errors import ManifestError, MorphstreamError
+from morphstream.artifact.fields import Form, Object, check_form, inside, nullable, required, shown
 from morphstream.artifact.target import KEY_PRECISIONS, Target
-
-PARAMS = Path("params.yaml")
 
 Origin = Literal["kit", "hub"]
 Role = Literal["detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer"]
@@ -20,15 +20,18 @@ Delivery = Literal["baked", "stream", "on_request"]
 Precision = Literal["fp32", "fp16"]
 SINGLE_ROLES = ("swapper", "occluder", "parser", "restorer")  # half precision shows in what they paint
 
+REPOSITORY = Form(r"[\w.-]+/[\w.-]+", "organisation/name")
+_COMMIT = Form(r"[0-9a-f]{40}", "a commit of 40 hexadecimal digits")
+_ARCH = Form(r"sm[0-9]+|x86_64|aarch64", "an arch such as sm89")
+
 _T = TypeVar("_T")
-_REVISION = re.compile(r"[0-9a-f]{40}")
 
 
 class ParamsError(MorphstreamError):
     """params.yaml says something that can't be built."""
 
-    def __init__(self, where: str, expected: str, seen: object) -> None:
-        super().__init__(f"params.yaml: {where}: expected {expected}, seen {seen!r}; correct it there")
+    def __init__(self, where: str, message: str) -> None:
+        super().__init__(f"params.yaml: {where or 'the file'}: {message}; correct it there")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +40,6 @@ class Hub:
 
     repo: str
     revision: str | None
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repo):
-            raise ParamsError("hub.repo", "organisation/name", self.repo)
-        if self.revision is not None and not _REVISION.fullmatch(str(self.revision)):
-            raise ParamsError("hub.revision", "a commit of 40 hexadecimal digits", self.revision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +57,7 @@ class Tolerance:
     Attributes:
         cosine: Least cosine of numbers.
         levels: Greatest difference of a uint8 crop.
-        labels: As large a share of labels may differ: where two logits are all but equal.
+        labels: Greatest share of labels that differ, as they do where two logits are all but equal.
     """
 
     cosine: float
@@ -95,7 +92,7 @@ class TargetOptions:
         name: Its key in params.yaml.
         target: Arch, builder, toolchain and precision.
         archs: What one of its engines runs on; several where the arch is ``portable``.
-        tolerance: Of all its engines, in place of their models'; None where it has none.
+        tolerance: Of all its engines, instead of their models' tolerances; None where it has none.
     """
 
     name: str
@@ -149,7 +146,7 @@ class Params:
         return _named(self.builds, "build_targets", name)
 
 
-def load_params(path: Path = PARAMS) -> Params:
+def load_params(path: Path) -> Params:
     """Read params.yaml.
 
     Raises:
@@ -157,143 +154,144 @@ def load_params(path: Path = PARAMS) -> Params:
         OSError: The file can't be read.
     """
     try:
-        document = yaml.load(path.read_bytes(), yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        raise ParamsError("the file", "YAML", " ".join(str(error).split())) from None
-    keys = ("origin", "hub", "archive", "build_targets", "targets", "models")
-    top = _keys(document, "the file", keys)
-    targets = {name: _target(name, value) for name, value in _mapping(top["targets"], "targets").items()}
-    hub, archive = _fields(Hub, top["hub"], "hub"), _fields(ArchiveOptions, top["archive"], "archive")
-    _kind(hub["repo"], "hub.repo", str)
-    _kind(archive["zstandard"], "archive.zstandard", str)
-    _kind(archive["level"], "archive.level", int)
+        document = json.loads(json.dumps(yaml.load(path.read_bytes(), yaml.CSafeLoader)))  # dates and sets are refused
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
+        raise ParamsError("", f"expected YAML of what JSON has, seen a fault: {' '.join(str(error).split())}") from None
+    if not isinstance(document, dict):
+        raise ParamsError("", f"expected an object, seen {shown(document)}")
+    try:
+        return _params(document)
+    except ManifestError as error:
+        raise ParamsError(error.where, error.message) from None
+
+
+def _params(data: Object) -> Params:
+    _check_keys(data, ("origin", "hub", "archive", "build_targets", "targets", "models"))
+    targets = _each(data, "targets", _target)
     return Params(
-        origin=_choice(top["origin"], "origin", Origin),
-        hub=Hub(**hub),
-        archive=ArchiveOptions(**archive),
-        builds={
-            name: _build(name, value, targets)
-            for name, value in _mapping(top["build_targets"], "build_targets").items()
-        },
+        origin=_choice(data, "origin", Origin),
+        hub=_within(data, "hub", _hub),
+        archive=_within(data, "archive", _archive),
+        builds=_each(data, "build_targets", lambda name, entry: _build(entry, _named(targets, "targets", name))),
         targets=targets,
-        models={name: _model(name, value) for name, value in _mapping(top["models"], "models").items()},
+        models=_each(data, "models", _model),
     )
 
 
-def _model(name: str, value: object) -> Model:
-    where = f"models.{name}"
-    entry = _fields(Model, value, where, given={"name": name})
-    for key, choices in (("role", Role), ("delivery", Delivery), ("precision", Precision)):
-        _choice(entry[key], f"{where}.{key}", choices)
-    if entry["role"] in SINGLE_ROLES and entry["precision"] != "fp32":
-        raise ParamsError(f"{where}.precision", f"fp32 for the role {entry['role']}", entry["precision"])
-    for key in ("file", "worker", "group", "licence"):
-        _kind(entry[key], f"{where}.{key}", str)
-    if not re.fullmatch(vocabulary.MODEL_PATH.pattern, entry["file"]):
-        raise ParamsError(f"{where}.file", vocabulary.MODEL_PATH.words, entry["file"])
-    if entry["group"] not in vocabulary.GROUPS:
-        raise ParamsError(f"{where}.group", f"one of {', '.join(vocabulary.GROUPS)}", entry["group"])
-    if entry["sha256"] is not None and not re.fullmatch("[0-9a-f]{64}", str(entry["sha256"])):
-        raise ParamsError(f"{where}.sha256", "64 hexadecimal digits or null", entry["sha256"])
-    if entry["bytes"] is not None:
-        _kind(entry["bytes"], f"{where}.bytes", int)
-    inputs = {}
-    for key, shape in _mapping(entry["inputs"], f"{where}.inputs").items():
-        dims = _kind(shape, f"{where}.inputs.{key}", list)
-        inputs[key] = tuple(_kind(dim, f"{where}.inputs.{key}", int) for dim in dims)
-    batches = [_kind(size, f"{where}.batches", int) for size in _kind(entry["batches"], f"{where}.batches", list)]
-    if not batches or batches != sorted({*batches}) or batches[0] < 1:
-        raise ParamsError(f"{where}.batches", "sizes from 1 on, each greater than the one before", batches)
-    tolerance = _tolerance(entry["tolerance"], f"{where}.tolerance")
-    return Model(**{**entry, "inputs": inputs, "batches": tuple(batches), "tolerance": tolerance})
+def _hub(entry: Object) -> Hub:
+    _check_keys(entry, Hub.__annotations__)
+    hub = Hub(repo=required(entry, "repo", str), revision=nullable(entry, "revision", str))
+    check_form("repo", hub.repo, REPOSITORY)
+    if hub.revision is not None:
+        check_form("revision", hub.revision, _COMMIT)
+    return hub
 
 
-def _tolerance(value: object, where: str) -> Tolerance:
-    entry = _keys(value, where, ("cosine", "levels"), optional=("labels",))
-    for key in entry:
-        _kind(entry[key], f"{where}.{key}", int if key == "levels" else float)
-    return Tolerance(**entry)
+def _archive(entry: Object) -> ArchiveOptions:
+    _check_keys(entry, ArchiveOptions.__annotations__)
+    return ArchiveOptions(zstandard=required(entry, "zstandard", str), level=required(entry, "level", int))
 
 
-def _target(name: str, value: object) -> TargetOptions:
-    where = f"targets.{name}"
-    entry = _mapping(value, where)
+def _model(name: str, entry: Object) -> Model:
+    _check_keys(entry, list(Model.__annotations__)[1:])
+    model = Model(
+        name=name,
+        file=required(entry, "file", str),
+        sha256=nullable(entry, "sha256", str),
+        bytes=nullable(entry, "bytes", int),
+        role=_choice(entry, "role", Role),
+        worker=required(entry, "worker", str),
+        group=required(entry, "group", str),
+        delivery=_choice(entry, "delivery", Delivery),
+        precision=_choice(entry, "precision", Precision),
+        inputs=_within(entry, "inputs", lambda shapes: {key: _list(shapes, key, int) for key in shapes}),
+        batches=_list(entry, "batches", int),
+        licence=required(entry, "licence", str),
+        tolerance=_within(entry, "tolerance", _tolerance),
+    )
+    check_form("file", model.file, vocabulary.MODEL_PATH)
+    fields.check_choice("group", model.group, vocabulary.GROUPS)
+    if model.sha256 is not None:
+        check_form("sha256", model.sha256, fields.SHA256)
+    if model.role in SINGLE_ROLES and model.precision != "fp32":
+        raise ManifestError("precision", f"expected fp32 for the role {model.role}, seen {shown(model.precision)}")
+    sizes = list(model.batches)
+    if not sizes or sizes != sorted({*sizes}) or sizes[0] < 1:
+        raise ManifestError("batches", f"expected sizes from 1 on, each greater than the one before, seen {sizes}")
+    return model
+
+
+def _tolerance(entry: Object) -> Tolerance:
+    _check_keys(entry, Tolerance.__annotations__)
+    tolerance = Tolerance(cosine=required(entry, "cosine", float), levels=required(entry, "levels", int))
+    labels = fields.optional(entry, "labels", float)
+    return tolerance if labels is None else replace(tolerance, labels=labels)
+
+
+def _target(name: str, entry: Object) -> TargetOptions:
     is_portable = entry.get("arch") == "portable"
-    keys = ("builder", "arch", "toolchain", *(["archs"] if is_portable else []))
-    entry = _keys(entry, where, keys, optional=("precision", "tolerance"))
-    toolchain = {
-        key: _kind(version, f"{where}.toolchain.{key}", str)  # without quotes YAML reads 2026.10 as 2026.1
-        for key, version in _mapping(entry["toolchain"], f"{where}.toolchain").items()
-    }
+    _check_keys(entry, ("builder", "arch", "toolchain", *["archs"] * is_portable, "precision", "tolerance"))
+    arch, builder = required(entry, "arch", str), required(entry, "builder", str)
+    toolchain = fields.strings(entry, "toolchain")  # without quotes YAML reads 2026.10 as the number 2026.1
     try:
-        target = Target(arch=entry["arch"], builder=entry["builder"], toolchain=toolchain)
+        target = Target(arch=arch, builder=builder, toolchain=toolchain)
     except (ValueError, TypeError) as error:
-        raise ParamsError(where, "an arch, a builder and its toolchain", str(error)) from None
-    archs = _kind(entry["archs"], f"{where}.archs", list) if is_portable else [target.arch]
-    if not archs or not all(isinstance(arch, str) and re.fullmatch(r"sm[0-9]+|x86_64|aarch64", arch) for arch in archs):
-        raise ParamsError(f"{where}.archs", "archs such as sm89", archs)
-    tolerance = _tolerance(entry["tolerance"], f"{where}.tolerance") if "tolerance" in entry else None
+        raise ManifestError("", f"expected an arch, a builder and its toolchain, seen {error}") from None
+    archs = _list(entry, "archs", str) if is_portable else (arch,)
+    if not archs:
+        raise ManifestError("archs", f"expected {_ARCH.words}, seen none")
+    for one in archs:
+        check_form("archs", one, _ARCH)
+    tolerance = _within(entry, "tolerance", _tolerance) if "tolerance" in entry else None
     if "precision" in entry:
-        target = _in_precision(target, entry["precision"], where)
+        precision, allowed = entry["precision"], KEY_PRECISIONS[target.builder]
+        if precision not in allowed:
+            expected = " or ".join(allowed) or f"no such key for builder {builder}"
+            raise ManifestError("precision", f"expected {expected}, seen {shown(precision)}")
         if tolerance is None:
-            raise ParamsError(where, "the key tolerance beside precision", sorted(entry))
-    return TargetOptions(name=name, target=target, archs=tuple(archs), tolerance=tolerance)
+            raise ManifestError("", f"expected the key tolerance beside precision, seen {', '.join(entry)}")
+        target = replace(target, precision=str(precision))
+    return TargetOptions(name=name, target=target, archs=archs, tolerance=tolerance)
 
 
-def _in_precision(target: Target, precision: object, where: str) -> Target:
-    allowed = KEY_PRECISIONS[target.builder]
-    if precision not in allowed:
-        expected = " or ".join(allowed) or f"no such key for builder {target.builder}"
-        raise ParamsError(f"{where}.precision", expected, precision)
-    return replace(target, precision=str(precision))
-
-
-def _build(name: str, value: object, targets: Mapping[str, TargetOptions]) -> Build:
-    where = f"build_targets.{name}"
-    entry = _fields(Build, value, where, given={"target": _named(targets, "targets", name)})
-    key = str(targets[name].target.cache_key)
-    if entry["cache_key"] != key:
-        raise ParamsError(f"{where}.cache_key", f"{key}, as targets.{name} has it", entry["cache_key"])
-    _kind(entry["archive"], f"{where}.archive", str)
-    return Build(**entry)
+def _build(entry: Object, target: TargetOptions) -> Build:
+    _check_keys(entry, list(Build.__annotations__)[1:])
+    key, archive = required(entry, "cache_key", str), required(entry, "archive", str)
+    if key != (expected := f"{target.target.cache_key}"):
+        raise ManifestError("cache_key", f"expected {expected}, as targets.{target.name} has it, seen {shown(key)}")
+    return Build(target=target, cache_key=key, archive=archive)
 
 
 def _named(mapping: Mapping[str, _T], where: str, name: str) -> _T:
     if name not in mapping:
-        raise ParamsError(where, f"one of {', '.join(sorted(mapping))}", name)
+        raise ParamsError(where, f"expected one of {', '.join(sorted(mapping))}, seen {shown(name)}")
     return mapping[name]
 
 
-def _mapping(value: object, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ParamsError(where, "a mapping of names", value)
-    return value
-
-
-def _keys(value: object, where: str, keys: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    entry, known = _mapping(value, where), (*keys, *optional)
+def _check_keys(entry: Object, known: Iterable[str]) -> None:
     for key in entry:
         if key not in known:
-            raise ParamsError(f"{where}.{key}", f"one of {', '.join(known)}", key)
-    for key in keys:
-        if key not in entry:
-            raise ParamsError(where, f"the key {key}", sorted(entry))
-    return entry
+            raise ManifestError(fields.path_of(key), f"expected one of {', '.join(known)}, seen {shown(key)}")
 
 
-def _fields(kind: type, value: object, where: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    given = given or {}
-    names = tuple(field.name for field in fields(kind) if field.name not in given and field.default is MISSING)
-    return {**given, **_keys(value, where, names)}
+def _within(data: Object, key: str, read: Callable[[Object], _T]) -> _T:
+    """Read the object under a key."""
+    entry = required(data, key, dict)
+    with inside(key):
+        return read(entry)
 
 
-def _kind(value: Any, where: str, kind: type[_T]) -> _T:
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ParamsError(where, f"a value of type {kind.__name__}", value)
-    return value
+def _each(data: Object, key: str, read: Callable[[str, Object], _T]) -> dict[str, _T]:
+    """Read an object of objects by name."""
+    return _within(data, key, lambda found: {name: _within(found, name, partial(read, name)) for name in found})
 
 
-def _choice(value: Any, where: str, choices: Any) -> Any:
-    if value not in get_args(choices):
-        raise ParamsError(where, f"one of {', '.join(get_args(choices))}", value)
+def _list(entry: Object, key: str, kind: type[_T]) -> tuple[_T, ...]:
+    return tuple(required({key: item}, key, kind) for item in required(entry, key, list))
+
+
+def _choice(entry: Object, key: str, choices: Any) -> Any:
+    """Read a string that is one of a literal type's."""
+    value = required(entry, key, str)
+    fields.check_choice(key, value, get_args(choices))
     return value

@@ -1,5 +1,7 @@
 """The photos of the demo and the report, out of packages, as ``(H, W, 3)`` uint8 BGR."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +18,14 @@ def astronaut() -> Photo:
     return np.ascontiguousarray(rgb[..., ::-1])
 
 
-def solvay() -> Photo:
+def solvay(downloads: Path) -> Photo:
     """Return the target: the Solvay conference of 1927, 29 faces, ``(2171, 3000, 3)``.
+
+    Args:
+        downloads: Where the package that holds it is kept.
 
     Raises:
         FetchError: The package that holds it can't be had.
         DigestMismatchError: It isn't the pinned photo.
     """
-    return np.asarray(cv2.imdecode(np.frombuffer(detector.solvay(), np.uint8), cv2.IMREAD_COLOR), np.uint8)
+    return np.asarray(cv2.imdecode(np.frombuffer(detector.solvay(downloads), np.uint8), cv2.IMREAD_COLOR), np.uint8)

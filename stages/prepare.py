@@ -2,7 +2,6 @@
 
 import argparse
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import onnx
 
 from morphstream.artifact.errors import ModelError
 from stages.declare import check_declared
-from stages.files import BUILD, PREPARED, new_folder
+from stages.files import new_folder, write_json
 from stages.params import Model, load_params
 from stages.program import run_program
 from stages.surgery.batch import give_batch
@@ -28,9 +27,10 @@ from stages.surgery.read import read_model
 from stages.surgery.shapes import fix_shapes
 from stages.surgery.single import to_single
 from stages.surgery.weights import as_inputs, pieces_of, put_back, set_aside
+from stages.workspace import Workspace
 
 
-def main() -> None:
+def main(workspace: Workspace) -> None:
     """Prepare one model.
 
     Raises:
@@ -39,10 +39,10 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m stages.prepare", description=__doc__)
     parser.add_argument("model", help="its name in params.yaml")
-    params = load_params()
+    params = load_params(workspace.params)
     model = params.model(parser.parse_args().model)
-    check_declared(f"prepare/{model.name}", params)
-    prepare(model, BUILD / model.file, PREPARED / model.name)
+    check_declared(workspace, f"prepare/{model.name}", params)
+    prepare(model, workspace.build / model.file, workspace.prepared / model.name)
 
 
 def prepare(model: Model, source: Path, folder: Path) -> None:
@@ -63,7 +63,7 @@ def prepare(model: Model, source: Path, folder: Path) -> None:
             buffer = io.BytesIO()
             np.save(buffer, emap)
             (part / "emap.npy").write_bytes(buffer.getvalue())
-        (part / "contract.json").write_text(contract_json(prepared, model), "utf-8")
+        write_json(part / "contract.json", contract_of(prepared, model))
 
 
 def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
@@ -105,7 +105,7 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
         file.writelines(pieces_of(model))
 
 
-def contract_json(prepared: onnx.ModelProto, model: Model) -> str:
+def contract_of(prepared: onnx.ModelProto, model: Model) -> dict[str, object]:
     """Return what a prepared model takes and gives, for those who run or build it."""
 
     def values(protos: list[onnx.ValueInfoProto]) -> dict[str, object]:
@@ -116,7 +116,7 @@ def contract_json(prepared: onnx.ModelProto, model: Model) -> str:
         }
 
     graph = prepared.graph
-    document = {
+    return {
         "model": model.name,
         "role": model.role,
         "group": model.group,
@@ -125,7 +125,6 @@ def contract_json(prepared: onnx.ModelProto, model: Model) -> str:
         "inputs": values(list(graph.input)),
         "outputs": values(list(graph.output)),
     }
-    return json.dumps(document, indent=2) + "\n"
 
 
 if __name__ == "__main__":

@@ -8,18 +8,24 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from morphstream.artifact.errors import MorphstreamError
+from stages.workspace import Workspace
 
 _QUIET_S = 2.0  # a program that takes longer says so on a terminal
 _LOG_S = 30.0  # and in a log each time
 
 
-def run_program(main: Callable[[], None], *, is_timed: bool = True) -> None:
-    """Call a program's main function and exit as the module says; a program with a view of its own isn't timed."""
+def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True) -> None:
+    """Call a program's main function with the current folder's workspace, and exit as the module says.
+
+    Args:
+        main: Runs the program.
+        is_timed: Report how long it has been running; False for a program that reports its progress itself.
+    """
     path = Path(sys.argv[0])
     what = " ".join([path.parent.name if path.stem == "__main__" else path.stem, *sys.argv[1:]])
     try:
         with _elapsed(what) if is_timed else nullcontext():
-            main()
+            main(Workspace(Path()))
     except (MorphstreamError, OSError) as error:
         print(f"{what}: {_line(error)}", file=sys.stderr)
         sys.exit(1)

@@ -20,10 +20,11 @@ from morphstream.face.types import Face
 from morphstream.frame import Frame
 from morphstream.media.image import write_image
 from stages import summary
-from stages.files import BUILD, write_whole
+from stages.files import write_json, write_whole
 from stages.params import Params, load_params
 from stages.photos import astronaut, solvay
 from stages.program import run_program
+from stages.workspace import Workspace
 
 SWAP_MODELS = (
     "inswapper_128_fp16",
@@ -34,10 +35,9 @@ SWAP_MODELS = (
 )
 FACES_AT_LEAST = 25  # of the 29 people in the photo
 GAIN_AT_LEAST = 0.5  # of the cosine to the source
-MEASURED, CHECKED, PARITY = BUILD / "measured", BUILD / "check", BUILD / "parity"
 
 
-def main() -> None:
+def main(workspace: Workspace) -> None:
     """Report on every swap model.
 
     Raises:
@@ -45,24 +45,25 @@ def main() -> None:
         OSError: A file can't be read or written.
     """
     argparse.ArgumentParser(prog="python -m stages.report", description=__doc__).parse_args()
-    params = load_params()
-    source, target = astronaut(), solvay()
-    MEASURED.mkdir(parents=True, exist_ok=True)
+    params, measured, parity = load_params(workspace.params), workspace.measured, workspace.build / "parity"
+    source, target = astronaut(), solvay(workspace.downloads)
+    measured.mkdir(parents=True, exist_ok=True)
     metrics: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
-        morphstream.boot(folder, target="cpu", source=BUILD)
+        morphstream.boot(folder, target="cpu", source=workspace.build)
         for name in (name for name in SWAP_MODELS if name in params.models):
-            metrics[name] = _swap(Path(folder), name, source, target)
+            metrics[name] = _swap(Path(folder), name, source, target, measured)
     verdict = {"faces_at_least": FACES_AT_LEAST, "gain_at_least": GAIN_AT_LEAST, "passed": list(metrics)}
-    _write_json(MEASURED / "metrics.json", {**metrics, "parity": _measured(params)})
-    records = {name: json.loads((CHECKED / f"{name}.json").read_text("utf-8")) for name in params.models}
-    _write_csv(PARITY / "nines.csv", ("comparison", "nines"), summary.nines(records))
-    _write_csv(PARITY / "decibels.csv", ("comparison", "psnr_db"), summary.decibels(records))
+    write_json(measured / "metrics.json", {**metrics, "parity": _checked(params, measured / "check")})
+    records = {name: json.loads((workspace.checked / f"{name}.json").read_text("utf-8")) for name in params.models}
+    _write_csv(parity / "nines.csv", ("comparison", "nines"), summary.nines(records))
+    _write_csv(parity / "decibels.csv", ("comparison", "psnr_db"), summary.decibels(records))
     print(summary.table(records))
-    _write_json(BUILD / "report.json", {"swaps": verdict, "executed": summary.executed(records), "parity": records})
+    document = {"swaps": verdict, "executed": summary.executed(records), "parity": records}
+    write_json(workspace.build / "report.json", document)
 
 
-def _swap(store: Path, name: str, source: Frame, target: Frame) -> dict[str, float]:
+def _swap(store: Path, name: str, source: Frame, target: Frame, measured: Path) -> dict[str, float]:
     with morphstream.open(store, swap_model=name) as swap:
         identity, faces = swap.identify(source), swap.detect(target)
         start = time.perf_counter()
@@ -71,15 +72,15 @@ def _swap(store: Path, name: str, source: Frame, target: Frame) -> dict[str, flo
         found = swap.detect(swapped)
         before = [who.similarity(identity) for who in swap.embed(target, faces)]
         after = [who.similarity(identity) for who in swap.embed(swapped, [_nearest(face, found) for face in faces])]
-    write_image(MEASURED / f"{name}.jpg", swapped)
+    write_image(measured / f"{name}.jpg", swapped)
     rows = ((place, f"{b:.4f}", f"{a:.4f}") for place, (b, a) in enumerate(zip(before, after, strict=True)))
-    _write_csv(MEASURED / "similarity.csv", ("face", "before", "after"), rows)
+    _write_csv(measured / "similarity.csv", ("face", "before", "after"), rows)
     gains = np.subtract(after, before)
     enough = int((gains >= GAIN_AT_LEAST).sum())
     if enough < FACES_AT_LEAST:
         raise MorphstreamError(
             f"{name}: expected {FACES_AT_LEAST} faces nearer to the source by {GAIN_AT_LEAST}, seen {enough} of "
-            f"{len(faces)}; look at {MEASURED / name}.jpg"
+            f"{len(faces)}; look at {measured / name}.jpg"
         )
     return {
         "faces": len(faces),
@@ -95,9 +96,9 @@ def _nearest(face: Face, found: list[Face]) -> Face:
     return min(found, key=lambda other: float(np.abs(other.points5 - face.points5).sum()), default=face)
 
 
-def _measured(params: Params) -> dict[str, object]:
-    """Return what `check` measured on this machine, so far as it ran here."""
-    files = {name: MEASURED / "check" / f"{name}.json" for name in params.models}
+def _checked(params: Params, folder: Path) -> dict[str, object]:
+    """Return what `check` measured on this machine, of each model that it ran for here."""
+    files = {name: folder / f"{name}.json" for name in params.models}
     return {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.is_file()}
 
 
@@ -107,10 +108,6 @@ def _write_csv(path: Path, head: tuple[str, ...], rows: Iterable[tuple[object, .
     writer.writerow(head)
     writer.writerows(rows)
     write_whole(path, text.getvalue().encode())
-
-
-def _write_json(path: Path, document: object) -> None:
-    write_whole(path, (json.dumps(document, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

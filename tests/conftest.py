@@ -67,7 +67,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / model.file).parent.mkdir(parents=True, exist_ok=True)
         (root / model.file).write_bytes(original(name))
         prepare(model, root / model.file, root / "prepared" / name)
-        compile_model(build.target, root / "prepared" / name, root / "engines" / name)
+        compile_model(build.target, root / "prepared" / name, root / "engines" / name, root / "timing")
     cache = root / "trt_cache" / build.cache_key
     index_engines(build, list(MODELS), root / "engines", cache)
     names = {"cpu.tar.zst": (build.cache_key, sorted(path.name for path in cache.iterdir()))}

@@ -8,13 +8,18 @@ import pytest
 from bench.insightface import Differences, compare, installed_peer
 from morphstream.store.store import Store
 from stages.photos import astronaut, solvay
+from tests.stages import DOWNLOADS
 
 pytestmark = pytest.mark.network
 
 
 def test_what_differs_is_within_what_is_promised(published: Path, booted: Store, tmp_path: Path) -> None:
     with installed_peer(tmp_path / "peer", published / "models") as peer:
-        for photo, faces in ((astronaut(), 1), (solvay(), 29), (np.ascontiguousarray(astronaut()[:, ::-1]), 1)):
+        for photo, faces in (
+            (astronaut(), 1),
+            (solvay(DOWNLOADS), 29),
+            (np.ascontiguousarray(astronaut()[:, ::-1]), 1),
+        ):
             seen = compare(peer, booted.path, photo)
             assert seen.faces == faces
             assert seen.are_kept(), seen

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import chdir
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,9 +21,9 @@ import yaml
 
 from morphstream.artifact.archive import describe
 from morphstream.artifact.listings import ArchivesManifest
-from stages.files import ARCHIVES, MANIFESTS
-from stages.pack import MODELS_ARCHIVE, cache_files, model_files
+from stages.pack import MODELS_ARCHIVE, archived_files
 from stages.params import Params, load_params
+from stages.workspace import Workspace
 from tests.loopback.server import Hub
 from tests.stages import ROOT, files_in, reduced, write_params
 
@@ -35,10 +34,15 @@ GATHERING = ("index_models", "pack_models", "index_archives", "validate", "repor
 
 
 @dataclass(frozen=True)
-class Workspace:
+class Clone:
     """A clone in which DVC runs."""
 
     folder: Path
+
+    @property
+    def workspace(self) -> Workspace:
+        """Its workspace."""
+        return Workspace(self.folder)
 
     def run(self, *command: str) -> str:
         """Run a command that must succeed and return what it printed."""
@@ -73,12 +77,12 @@ class Workspace:
         names = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
         self.run("git", *names, "commit", "--quiet", "--message", "All")
 
-    def clone(self, folder: Path) -> "Workspace":
+    def clone(self, folder: Path) -> "Clone":
         """Clone it, with the detector's package beside, as ``make setup`` puts it there."""
         self.run("git", "clone", "--quiet", str(self.folder), str(folder))
         if (ROOT / ".cache").is_dir():
             shutil.copytree(ROOT / ".cache", folder / ".cache")
-        return Workspace(folder)
+        return Clone(folder)
 
     def change_params(self, change: Mapping[str, Any]) -> None:
         """Set keys of models; None removes the model."""
@@ -97,44 +101,44 @@ class Workspace:
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def first(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """Build the workspace, commit and push it; one process does so for all that run tests."""
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pipeline"
     shared.mkdir(exist_ok=True)
-    workspace = Workspace(shared / "first")
+    clone = Clone(shared / "first")
     with (shared / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / "pushed").exists():
-            shutil.rmtree(workspace.folder, ignore_errors=True)
-            build(workspace)
+            shutil.rmtree(clone.folder, ignore_errors=True)
+            build(clone)
             (shared / "pushed").touch()
-    return workspace
+    return clone
 
 
-def build(workspace: Workspace) -> None:
+def build(clone: Clone) -> None:
     """Copy the project's files, run everything, commit and push it."""
-    copy_project(workspace, MODELS, TARGETS)
-    workspace.run("dvc", "remote", "add", "--default", "shared", str(workspace.folder.parent / "remote"))
-    workspace.repro()
-    workspace.commit()
-    workspace.run("dvc", "push", "--quiet", "--run-cache")
+    copy_project(clone, MODELS, TARGETS)
+    clone.run("dvc", "remote", "add", "--default", "shared", str(clone.folder.parent / "remote"))
+    clone.repro()
+    clone.commit()
+    clone.run("dvc", "push", "--quiet", "--run-cache")
 
 
-def copy_project(workspace: Workspace, models: Iterable[str], targets: Iterable[str]) -> None:
+def copy_project(clone: Clone, models: Iterable[str], targets: Iterable[str]) -> None:
     """Copy the project's files as they are now, with a shorter params.yaml and nothing built."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, names.split("\0")):
         if (ROOT / name).is_file() and not name.startswith(("tests/", "bench/")):
-            (workspace.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, workspace.folder / name)
-    (workspace.folder / "dvc.lock").unlink(missing_ok=True)
-    workspace.run("git", "init", "--quiet")
+            (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, clone.folder / name)
+    (clone.folder / "dvc.lock").unlink(missing_ok=True)
+    clone.run("git", "init", "--quiet")
     if (ROOT / ".cache").is_dir():
-        shutil.copytree(ROOT / ".cache", workspace.folder / ".cache")
-    write_params(workspace.folder, reduced(models, targets))
-    workspace.run("python", "-m", "stages.prune")
+        shutil.copytree(ROOT / ".cache", clone.folder / ".cache")
+    write_params(clone.folder, reduced(models, targets))
+    clone.run("python", "-m", "stages.prune")
 
 
 def stages_of(model: str) -> set[str]:
@@ -142,15 +146,13 @@ def stages_of(model: str) -> set[str]:
     return {f"prepare@{model}", f"check@{model}", *(f"compile@{target}-{model}" for target in TARGETS)}
 
 
-def check_archives(workspace: Workspace) -> Params:
+def check_archives(clone: Clone) -> Params:
     """Check that every archive holds exactly what params.yaml names, and return params.yaml."""
-    params = load_params(workspace.folder / "params.yaml")
-    with chdir(workspace.folder):
-        wanted = {f"{MODELS_ARCHIVE}.tar.zst": set(model_files(params))}
-        for build in params.builds.values():
-            wanted[f"{build.archive}.tar.zst"] = set(cache_files(build, list(params.models)))
-        packed = {path.name: describe(path) for path in ARCHIVES.glob("*.tar.zst") if path.name in wanted}
-        manifest = ArchivesManifest.from_json((MANIFESTS / "archives.json").read_bytes())
+    here = clone.workspace
+    params = load_params(here.params)
+    wanted = {name: set(files) for name, files in archived_files(here, params).items()}
+    packed = {path.name: describe(path) for path in here.archives.glob("*.tar.zst") if path.name in wanted}
+    manifest = ArchivesManifest.from_json((here.manifests / "archives.json").read_bytes())
     assert {name: set(archive.files) for name, archive in packed.items()} == wanted
     assert {name: entry.digest for name, entry in manifest.archives.items()} == {
         name: archive.archive for name, archive in packed.items()
@@ -158,14 +160,14 @@ def check_archives(workspace: Workspace) -> Params:
     return params
 
 
-def test_a_run_makes_whole_archives_and_a_second_runs_nothing(first: Workspace) -> None:
+def test_a_run_makes_whole_archives_and_a_second_runs_nothing(first: Clone) -> None:
     check_archives(first)
     assert first.repro() == set()
     assert first.run("git", "status", "--porcelain") == ""
 
 
 def test_a_changed_precision_runs_its_own_stages_and_what_follows_in_a_fresh_clone_too(
-    first: Workspace, tmp_path: Path
+    first: Clone, tmp_path: Path
 ) -> None:
     clone = first.clone(tmp_path / "clone")
     clone.change_params({ALTERED: {"precision": "fp32"}})
@@ -180,14 +182,14 @@ def test_a_changed_precision_runs_its_own_stages_and_what_follows_in_a_fresh_clo
     assert difference.split()[2:] == ["0.99999", "-", "-"]
 
 
-def test_a_removed_model_is_in_no_archive_and_prune_removes_the_rest(first: Workspace, tmp_path: Path) -> None:
+def test_a_removed_model_is_in_no_archive_and_prune_removes_the_rest(first: Clone, tmp_path: Path) -> None:
     clone = first.clone(tmp_path / "clone")
     clone.run("dvc", "pull", "--quiet")
     clone.change_params({GONE: None})
     clone.repro()
     params = check_archives(clone)
     assert GONE not in params.models
-    for archive in (clone.folder / ARCHIVES).iterdir():
+    for archive in clone.workspace.archives.iterdir():
         assert not [name for name in describe(archive).files if GONE in name]
 
     leftovers = clone.run("python", "-m", "stages.prune").splitlines()
@@ -201,7 +203,7 @@ def test_a_removed_model_is_in_no_archive_and_prune_removes_the_rest(first: Work
     check_archives(clone)
 
 
-def test_a_run_that_was_killed_ends_with_the_same_digests_in_another_folder(first: Workspace, tmp_path: Path) -> None:
+def test_a_run_that_was_killed_ends_with_the_same_digests_in_another_folder(first: Clone, tmp_path: Path) -> None:
     clone = first.clone(tmp_path / "another" / "clone")
     (clone.folder / "dvc.lock").unlink()
     repro = clone.start("dvc", "repro", "index@cpu")
@@ -221,7 +223,7 @@ def test_a_run_that_was_killed_ends_with_the_same_digests_in_another_folder(firs
 
 
 def test_a_clone_with_the_hub_as_origin_rebuilds_what_another_published(
-    first: Workspace, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+    first: Clone, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in hub.environment(tmp_path / "home").items():
         monkeypatch.setenv(name, value)
@@ -238,7 +240,7 @@ def test_a_clone_with_the_hub_as_origin_rebuilds_what_another_published(
     assert {f"fetch@{model}" for model in MODELS} <= ran
 
     published = {path: served.read(entry) for path, entry in served.files(served.tip()).items()}
-    here, there = (files_in(workspace.folder / "build") for workspace in (clone, first))
+    here, there = (files_in(clone.folder / "build") for clone in (clone, first))
     shared = {path for path in here if path.startswith(("models/", "trt_cache/", "archives/"))}
     assert {f"archives/{name}.tar.zst" for name in (MODELS_ARCHIVE, "cpu-cache-x86_64")} <= shared
     for path in shared:

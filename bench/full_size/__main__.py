@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.full_size.steps import ROOT, Step, run_stage
-from stages.files import BUILD, ENGINES
 from stages.params import Model, load_params
+from stages.workspace import Workspace
 
 TARGET = "rtx-sm89"
 MIB = 2**20
@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="write the originals there, or reuse those there")
     parser.add_argument("--parity", action="store_true", help="run the stage `check` too: some minutes")
     options = parser.parse_args()
-    everything = load_params(ROOT / "params.yaml").models.values()
+    everything = load_params(Workspace(ROOT).params).models.values()
     models = {model.name: model for model in everything if model.delivery != "on_request"}
     with tempfile.TemporaryDirectory(prefix="full_size_") as name:
         folder = Path(name)
@@ -79,18 +79,20 @@ def write_originals(models: Mapping[str, Model], folder: Path) -> dict[str, Step
 
 def _set_up(folder: Path, originals: Path) -> None:
     """Create a working folder for the pipeline: links to the originals in ``build/``, copies of params and stages."""
-    (folder / BUILD).mkdir(parents=True)
-    shutil.copy(ROOT / "params.yaml", folder)
+    build = Workspace(folder).build
+    build.mkdir(parents=True)
+    shutil.copy(Workspace(ROOT).params, folder)
     shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     for path in originals.iterdir():
-        (folder / BUILD / path.name).symlink_to(path)
+        (build / path.name).symlink_to(path)
 
 
 def _build(order: list[str], folder: Path, environment: Mapping[str, str]) -> Run:
     prepared, prepare_s = run_stage("stages.prepare", order, folder, environment)
     able = [name for name in order if prepared[name].is_done]
     compiled, compile_s = run_stage(f"stages.compile {TARGET}", able, folder, environment)
-    paths = {name: folder / ENGINES / TARGET / name / "manifest.json" for name in able if compiled[name].is_done}
+    engines = Workspace(folder).engines / TARGET
+    paths = {name: engines / name / "manifest.json" for name in able if compiled[name].is_done}
     manifests = {name: path.read_text("utf-8") for name, path in paths.items()}
     return Run(prepare=prepared, compile=compiled, prepare_s=prepare_s, compile_s=compile_s, manifests=manifests)
 
@@ -112,7 +114,7 @@ def _check(order: list[str], folder: Path) -> bool:
     checked, seconds = run_stage("stages.check", order, folder, {})
     for name in order:
         failed = [step.reason for step in (compiled[name], checked[name]) if not step.is_done]
-        path = folder / BUILD / "measured" / "check" / f"{name}.json"
+        path = Workspace(folder).measured / "check" / f"{name}.json"
         print(f"parity {name}:", *(failed or [json.dumps(json.loads(path.read_text("utf-8"))["prepared"])]))
     print(f"parity in {seconds:.0f} s")
     return all(step.is_done for step in checked.values())

@@ -1,4 +1,4 @@
-"""farm: rebuild some models' engines for some targets, side by side, or say what is stale and why."""
+"""farm: rebuild some models' engines for some targets, side by side, or list what is stale and why."""
 
 import argparse
 import json
@@ -14,9 +14,10 @@ from stages.farm.rebuild import rebuild
 from stages.lists import check_lists
 from stages.params import load_params
 from stages.program import run_program
+from stages.workspace import Workspace
 
 
-def main() -> None:
+def main(workspace: Workspace) -> None:
     """Run one of the farm's commands.
 
     Raises:
@@ -24,19 +25,19 @@ def main() -> None:
         OSError: A file can't be read or written.
     """
     arguments = _arguments()
-    params = load_params()
-    check_lists(params)
+    params = load_params(workspace.params)
+    check_lists(params, workspace.dvc_yaml)
     choice = choose(params, groups=arguments.group, models=arguments.model, targets=arguments.target)
     if arguments.command == "plan":
         is_filtered = arguments.group or arguments.model or arguments.target
-        stale = plan(params, choice if is_filtered else None)
+        stale = plan(workspace, params, choice if is_filtered else None)
         print(json.dumps([asdict(one) for one in stale], indent=2) if arguments.json else table(stale))
         return
     stop = Event()  # not an exception, which could fall anywhere in DVC's code
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        counts = rebuild(params, choice, is_forced=arguments.force, jobs=arguments.jobs, stop=stop)
+        counts = rebuild(workspace, params, choice, is_forced=arguments.force, jobs=arguments.jobs, stop=stop)
     except KeyboardInterrupt:
         sys.exit(130)  # what ran has been stopped
     print(f"{counts.total()} stages: {', '.join(f'{count} {state}' for state, count in counts.items())}")
@@ -46,7 +47,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stages.farm", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     rebuilding = commands.add_parser("rebuild", help="bring engines up to date, and index them")
-    planning = commands.add_parser("plan", help="say what is stale, and why")
+    planning = commands.add_parser("plan", help="list what is stale, and why")
     for command in (rebuilding, planning):
         for option, what in (("group", "the models of a group"), ("model", "a model"), ("target", "a built target")):
             command.add_argument(f"--{option}", action="append", default=[], metavar="NAME", help=f"{what}; repeatable")

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.target import Target
 from stages.params import Params
 
 
@@ -38,6 +39,11 @@ def _check(option: str, names: Collection[str], known: Collection[str]) -> None:
         if name not in known:
             expected = f"expected one of {', '.join(sorted(known))}, as in params.yaml"
             raise MorphstreamError(f"--{option}: {expected}, seen {name!r}; name one of these")
+
+
+def exclusive_gpu(target: Target) -> str | None:
+    """Return the arch of the GPU that a target's builder needs to itself, as it times kernels; None if it doesn't."""
+    return target.arch if target.builder == "tensorrt" else None
 
 
 def engine_stages(choice: Choice) -> Iterator[tuple[str, str, str]]:

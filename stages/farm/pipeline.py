@@ -1,4 +1,4 @@
-"""DVC's side of the farm: which stages stand, which DVC's cache has, and what dvc.lock says of those that ran.
+"""DVC's side of the farm: which stages are up to date, which DVC's cache has, and the entries of dvc.lock.
 
 `dvc repro` writes all of dvc.lock again after every stage, and no two at once: with a hundred stages that takes more
 than half a second each, and several side by side are no faster than one. So the farm runs the stages' programs itself,
@@ -21,6 +21,7 @@ from dvc.stage.serialize import to_lockfile
 
 from morphstream.artifact.errors import MorphstreamError
 from stages.lock import read_lock, write_lock
+from stages.workspace import Workspace
 
 _LOCK_EVERY_S = 10.0  # should this be killed, what ran since is in DVC's cache, and needn't run again
 
@@ -28,32 +29,32 @@ _LOCK_EVERY_S = 10.0  # should this be killed, what ran since is in DVC's cache,
 class Pipeline:
     """Holds the stages of dvc.yaml, under DVC's lock; `open_pipeline` makes it."""
 
-    def __init__(self, repo: Any) -> None:
-        self._stages = {stage.addressing: stage for stage in repo.index.stages}
+    def __init__(self, repo: Any, dvc_lock: Path) -> None:
+        self._stages = {stage.name: stage for stage in repo.index.stages}
         self._graph, self._cache = repo.index.graph, repo.stage_cache
-        self._first = list(read_lock())
+        self._dvc_lock, self._first = dvc_lock, list(read_lock(dvc_lock))
         self._unlocked: dict[str, Any] = {}
         self._locked_at = time.monotonic()
 
     def with_upstream(self, names: Iterable[str]) -> list[str]:
         """Return stages and all that they need, which comes first."""
         stages = (self._stages[name] for name in names)
-        return [stage.addressing for stage in needed_first(self._graph, stages)]
+        return [stage.name for stage in needed_first(self._graph, stages)]
 
     def needs(self, name: str) -> set[str]:
         """Return the stages whose outputs a stage reads."""
-        return {stage.addressing for stage in self._graph.successors(self._stages[name])}
+        return {stage.name for stage in self._graph.successors(self._stages[name])}
 
     def command(self, name: str) -> str:
         """Return a stage's command."""
         return str(self._stages[name].cmd)
 
     def is_stale(self, name: str) -> bool:
-        """Whether DVC would run a stage, or take it from its cache."""
+        """Return whether DVC would run a stage, or bring it from its cache."""
         return bool(self._stages[name].changed())
 
     def restore(self, name: str) -> bool:
-        """Take a stale stage's outputs from DVC's cache, if it has them; return whether it had."""
+        """Bring a stale stage's outputs from DVC's cache, and return whether it has them."""
         stage = self._stages[name]
         for out in stage.outs:
             if out.status():
@@ -79,20 +80,20 @@ class Pipeline:
             self.write_lock()
 
     def write_lock(self) -> None:
-        """Write dvc.lock: what is new in it stands in the order of dvc.yaml, whatever was done first.
+        """Write dvc.lock: new entries in the order of dvc.yaml, whatever was done first.
 
         Raises:
             MorphstreamError: dvc.lock is broken.
             OSError: It can't be written.
         """
-        stages = read_lock() | self._unlocked
+        stages = read_lock(self._dvc_lock) | self._unlocked
         names = dict.fromkeys([*self._first, *self._stages])
-        write_lock({name: stages[name] for name in names if name in stages})
+        write_lock(self._dvc_lock, {name: stages[name] for name in names if name in stages})
         self._locked_at = time.monotonic()
 
 
 @contextmanager
-def open_pipeline() -> Iterator[Pipeline]:
+def open_pipeline(workspace: Workspace) -> Iterator[Pipeline]:
     """Give the pipeline while no other DVC runs here, and write dvc.lock however the block ends.
 
     Raises:
@@ -101,9 +102,9 @@ def open_pipeline() -> Iterator[Pipeline]:
     """
     logging.getLogger("dvc").setLevel(logging.WARNING)
     try:
-        with Repo() as repo, lock_repo(repo):
+        with Repo(str(workspace.root)) as repo, lock_repo(repo):
             _check_alone(Path(repo.tmp_dir) / "rwlock")
-            pipeline = Pipeline(repo)
+            pipeline = Pipeline(repo, workspace.dvc_lock)
             try:
                 yield pipeline
             finally:

@@ -1,21 +1,25 @@
-"""Tell which stages are stale and why, in the order of dvc.yaml: nothing is run and no file is changed.
+"""Find which stages are stale and why, in the order of dvc.yaml: nothing is run and no file is changed.
 
-DVC alone would name only `declare`, until that has run; here its files are taken as it would write them.
+DVC alone would name only `declare`, until that has run; here stages are compared with what it would write.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from morphstream.artifact.errors import MorphstreamError
-from stages.declare import DECLARED, declarations, to_json
+from stages.declare import declarations
 from stages.farm.choice import Choice, choose, engine_stages
 from stages.farm.pipeline import needed_first
 from stages.farm.why import IS_STALE, reasons
+from stages.files import json_bytes
 from stages.lock import read_lock
 from stages.params import Params
+from stages.workspace import Workspace
 
 _MANY = 3
 
@@ -41,21 +45,22 @@ class Stale:
     why: tuple[str, ...]
 
 
-def plan(params: Params, choice: Choice | None) -> list[Stale]:
+def plan(workspace: Workspace, params: Params, choice: Choice | None) -> list[Stale]:
     """Return what is stale.
 
     Args:
+        workspace: Where the pipeline is.
         params: What params.yaml says.
-        choice: Tell only of what its rebuild looks at; None is the whole pipeline.
+        choice: Return only what its rebuild looks at; None is the whole pipeline.
 
     Raises:
         MorphstreamError: DVC can't read the pipeline, or dvc.lock is broken.
         OSError: A file can't be read.
     """
     try:
-        with Repo() as repo:
-            why = _reasons(repo, params)
-            order = [stage.addressing for stage in repo.index.stages]
+        with Repo(str(workspace.root)) as repo:
+            why = _reasons(repo, params, read_lock(workspace.dvc_lock))
+            order = [stage.name for stage in repo.index.stages]
             wanted = set(order) if choice is None else _looked_at(repo, choice)
     except DvcException as error:
         raise MorphstreamError(" ".join(str(error).split())) from error
@@ -79,14 +84,14 @@ def _shortened(why: tuple[str, ...]) -> list[str]:
     return [reason for reason in why if reason not in above] + [rest]
 
 
-def _reasons(repo: Any, params: Params) -> dict[str, tuple[str, ...]]:
+def _reasons(repo: Any, params: Params, locked: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Return the reasons of every stage, those first that others need."""
-    declared = {str(DECLARED / f"{name}.json"): to_json(document) for name, document in declarations(params)}
-    locked = read_lock()
+    here = Workspace(Path())  # DVC has paths from its own folder
+    declared = {f"{here.declared / name}.json": json_bytes(document) for name, document in declarations(params)}
     makers: dict[str, str] = {}
     why: dict[str, tuple[str, ...]] = {}
     for stage in needed_first(repo.index.graph, repo.index.stages):
-        name = stage.addressing
+        name = stage.name
         why[name] = tuple(reasons(stage, declared, makers)) if name in locked else ("never built",)
         if why[name]:
             makers |= {out.def_path: name for out in stage.outs}
@@ -95,8 +100,8 @@ def _reasons(repo: Any, params: Params) -> dict[str, tuple[str, ...]]:
 
 def _looked_at(repo: Any, choice: Choice) -> set[str]:
     engines = {stage for stage, _, _ in engine_stages(choice)}
-    stages = [stage for stage in repo.index.stages if stage.addressing in engines]
-    above = {stage.addressing for stage in needed_first(repo.index.graph, stages)}
+    stages = [stage for stage in repo.index.stages if stage.name in engines]
+    above = {stage.name for stage in needed_first(repo.index.graph, stages)}
     return above | {f"index@{target}" for target in choice.targets}
 
 

@@ -15,7 +15,7 @@ class View:
         self._stream, self._is_terminal = stream, stream.isatty()
 
     def count(self, stage: str, what: str | None) -> None:
-        """Count a stage that is done, and say how; of one that had nothing to do say nothing."""
+        """Count a stage that is done, and print how; nothing of a stage that had nothing to do."""
         self._done += 1
         if what and not self._is_terminal:
             print(f"{stage} {what} ({self._done} of {self._total})", file=self._stream, flush=True)
@@ -28,6 +28,6 @@ class View:
             print(_CLEAR + line[: shutil.get_terminal_size().columns - 1], end="", file=self._stream, flush=True)
 
     def clear(self) -> None:
-        """Take the line off a terminal."""
+        """Clear the line of a terminal."""
         if self._is_terminal:
             print(_CLEAR, end="", file=self._stream, flush=True)

@@ -1,4 +1,4 @@
-"""Run programs side by side, so many at once, and in a lane one after the other."""
+"""Run programs side by side, a number of them at once, and one at a time those that need a GPU to themselves."""
 
 import ctypes
 import signal
@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -38,12 +39,12 @@ class Ended:
 class _Running:
     process: subprocess.Popen[bytes]
     output: IO[bytes]
-    lane: str | None
+    gpu: str | None
     start: float
 
 
 def _end_with_parent() -> None:
-    """Have the system kill this process when its parent is killed; no other could write where it writes."""
+    """Have the system kill this process when its parent is killed, so that the next run is alone."""
     if sys.platform == "linux":
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -51,8 +52,8 @@ def _end_with_parent() -> None:
 class Workers:
     """Holds the programs that run; leaving it interrupts them, and waits for them."""
 
-    def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
+    def __init__(self, jobs: int, folder: Path | None = None) -> None:
+        self._jobs, self._folder = jobs, folder
         self._running: dict[str, _Running] = {}
 
     def __enter__(self) -> Self:
@@ -61,8 +62,8 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for patience_s, stop in _STOPS:
-            deadline = time.monotonic() + patience_s
+        for grace_s, stop in _STOPS:
+            deadline = time.monotonic() + grace_s
             while time.monotonic() < deadline and any(one.process.poll() is None for one in self._running.values()):
                 time.sleep(_POLL_S)
             for running in self._running.values():
@@ -71,13 +72,18 @@ class Workers:
             running.process.wait()
             running.output.close()
 
-    def has_room(self, lane: str | None) -> bool:
-        """Whether a program of that lane can start now; None is no lane."""
-        is_taken = lane is not None and lane in {running.lane for running in self._running.values()}
-        return len(self._running) < self._jobs and not is_taken
+    def can_start(self, gpu: str | None) -> bool:
+        """Return whether a program can start now that needs a GPU to itself, or none where that is None."""
+        is_busy = gpu is not None and gpu in {running.gpu for running in self._running.values()}
+        return len(self._running) < self._jobs and not is_busy
 
-    def start(self, name: str, command: str, lane: str | None) -> None:
+    def start(self, name: str, command: str, gpu: str | None) -> None:
         """Start a command as the shell reads it: one program, with assignments to its environment before it.
+
+        Args:
+            name: For `seconds` and `ended`.
+            command: Is run in the workers' folder.
+            gpu: The GPU that it needs to itself.
 
         Raises:
             OSError: It can't be started.
@@ -85,20 +91,21 @@ class Workers:
         output = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the program has ended
         process = subprocess.Popen(
             ["/bin/sh", "-c", f"exec env {command}"],  # without exec, an interrupt would end the shell alone
+            cwd=self._folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             preexec_fn=_end_with_parent,  # no other thread runs here
         )
-        self._running[name] = _Running(process=process, output=output, lane=lane, start=time.monotonic())
+        self._running[name] = _Running(process=process, output=output, gpu=gpu, start=time.monotonic())
 
     def seconds(self) -> dict[str, float]:
-        """Return for how long each program has run, by name."""
+        """Return how long each program has been running, by name."""
         now = time.monotonic()
         return {name: now - running.start for name, running in self._running.items()}
 
     def ended(self, timeout_s: float) -> list[Ended]:
-        """Return the programs that have ended, and forget them; wait for one, but no longer than that."""
+        """Return the programs that have ended since the last call; wait for one, but no longer than a timeout."""
         deadline = time.monotonic() + timeout_s
         while not (names := [name for name, running in self._running.items() if running.process.poll() is not None]):
             if not self._running or time.monotonic() >= deadline:

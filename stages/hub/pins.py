@@ -11,16 +11,17 @@ from morphstream.artifact.digest import Digest, digest_of
 from stages.files import write_whole
 from stages.hub.client import HubError, prepare_client
 from stages.hub.repository import Held, Repository
-from stages.params import PARAMS, Model, Params, load_params
+from stages.params import Model, Params, load_params
 
 
-def pin(params: Params, revision: str, repository: Repository | None = None) -> str:
+def pin(params: Params, path: Path, revision: str, repository: Repository | None = None) -> str:
     """Write the pins of every model into params.yaml, and return the difference, to be reviewed.
 
     Large files are pinned to the digest that the Hub keeps them under; fetching computes it again from their bytes.
 
     Args:
         params: As read from there.
+        path: Of params.yaml.
         revision: A branch, a tag or a commit; the commit that it means now is pinned.
         repository: None for that of params.
 
@@ -37,8 +38,8 @@ def pin(params: Params, revision: str, repository: Repository | None = None) -> 
         raise HubError(f"{what}: expected {', '.join(missing)} there, seen none; publish them, or correct params.yaml")
     pins = {model.name: _digest(repository, commit, model.file, held[model.file]) for model in params.models.values()}
     if (params.hub.revision, pins) == (commit, {name: _pinned(model) for name, model in params.models.items()}):
-        return f"{PARAMS}: the pins are those of {repository.name}@{commit} already"
-    return _write(commit, pins)
+        return f"{path.name}: the pins are those of {repository.name}@{commit} already"
+    return _write(path, commit, pins)
 
 
 def _pinned(model: Model) -> Digest | None:
@@ -51,8 +52,8 @@ def _digest(repository: Repository, commit: str, path: str, held: Held) -> Diges
     return digest_of(repository.read(path, commit, held))
 
 
-def _write(commit: str, pins: dict[str, Digest]) -> str:
-    before = PARAMS.read_text("utf-8")
+def _write(path: Path, commit: str, pins: dict[str, Digest]) -> str:
+    before = path.read_text("utf-8")
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096  # lines stay as they are
@@ -66,8 +67,8 @@ def _write(commit: str, pins: dict[str, Digest]) -> str:
     text = StringIO()
     yaml.dump(document, text)
     with tempfile.TemporaryDirectory() as folder:  # what can't be read isn't written
-        (Path(folder) / PARAMS).write_text(text.getvalue(), "utf-8")
-        load_params(Path(folder) / PARAMS)
-    write_whole(PARAMS, text.getvalue().encode())
+        (Path(folder) / path.name).write_text(text.getvalue(), "utf-8")
+        load_params(Path(folder) / path.name)
+    write_whole(path, text.getvalue().encode())
     lines = (before.splitlines(), text.getvalue().splitlines())
-    return "\n".join(difflib.unified_diff(*lines, str(PARAMS), str(PARAMS), lineterm=""))
+    return "\n".join(difflib.unified_diff(*lines, path.name, path.name, lineterm=""))

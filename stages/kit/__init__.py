@@ -5,6 +5,7 @@ swappers read it back, the landmarkers fit a mean face and the masks draw it. On
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import onnx
 
@@ -29,12 +30,19 @@ BUILT: Mapping[str, Callable[[], onnx.ModelProto]] = {
 }
 
 
-def kit_model(name: str) -> bytes:
+def kit_model(name: str, downloads: Path) -> bytes:
     """Return a stand-in's ONNX file.
+
+    Args:
+        name: The model's.
+        downloads: Where the detector's package is kept.
 
     Raises:
         KeyError: The kit has none of that name.
         FetchError: The detector's package can't be had.
         DigestMismatchError: The detector isn't the pinned one.
     """
-    return detector.det_10g() if name == "det_10g" else BUILT[name]().SerializeToString(deterministic=True)
+    if name == "det_10g":
+        return detector.det_10g(downloads)
+    data: bytes = BUILT[name]().SerializeToString(deterministic=True)
+    return data

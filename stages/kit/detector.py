@@ -10,43 +10,51 @@ from morphstream.artifact.digest import Digest, digest_of, digest_of_file
 from morphstream.artifact.errors import DigestMismatchError, FetchError
 
 PACKAGE, VERSION = "scrfd", "0.3.0"
-_CACHE = Path(".cache")
 _PACKAGE_SHA256 = "35855c664d565492aab0068f1c64b4957a15ca6cd106b9c8b1642d67cfeeb5fc"
 _MODEL = Digest("9c162a817c7dd32d35d1f1c6ae6445032d6e73c6c5fe61d8b5b663ba8bc86b30", 3291739)
 _PHOTO = Digest("ae76a5be54f53cca50074a0d1ac8653187154d264fc58ed928e1b92c27e17e2a", 2671814)
 
 
-def det_10g() -> bytes:
+def det_10g(downloads: Path) -> bytes:
     """Return the ONNX file: ``input.1`` (1, 3, 640, 640) to score, bbox and kps of strides 8, 16 and 32.
 
+    Args:
+        downloads: Where the package is kept.
+
     Raises:
         FetchError: The package can't be had.
         DigestMismatchError: The package or the file isn't the pinned one.
     """
-    return _member("models/scrfd.onnx", _MODEL)
+    return _member(downloads, "models/scrfd.onnx", _MODEL)
 
 
-def solvay() -> bytes:
+def solvay(downloads: Path) -> bytes:
     """Return the photo that the package is tested on, a JPEG: the Solvay conference of 1927, 29 faces.
 
+    Args:
+        downloads: Where the package is kept.
+
     Raises:
         FetchError: The package can't be had.
         DigestMismatchError: The package or the file isn't the pinned one.
     """
-    return _member("images/solvay_conference_1927.jpg", _PHOTO)
+    return _member(downloads, "images/solvay_conference_1927.jpg", _PHOTO)
 
 
-def package() -> Path:
+def package(downloads: Path) -> Path:
     """Return the author's source package, downloaded once with the user's own pip settings.
+
+    Args:
+        downloads: Where it is kept.
 
     Raises:
         FetchError: The package can't be had, or isn't the pinned one.
     """
-    archive = _CACHE / f"{PACKAGE}-{VERSION}.tar.gz"
+    archive = downloads / f"{PACKAGE}-{VERSION}.tar.gz"
     if archive.is_file() and digest_of_file(archive).sha256 == _PACKAGE_SHA256:
         return archive
-    _CACHE.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_CACHE) as folder:
+    downloads.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=downloads) as folder:
         requirement = Path(folder) / "requirement.txt"
         requirement.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{_PACKAGE_SHA256}\n", "utf-8")
         options = ["--no-deps", "--no-binary", PACKAGE, "--no-build-isolation", "--require-hashes", "--quiet"]
@@ -62,8 +70,8 @@ def package() -> Path:
     return archive
 
 
-def _member(name: str, expected: Digest) -> bytes:
-    with tarfile.open(package()) as archive:
+def _member(downloads: Path, name: str, expected: Digest) -> bytes:
+    with tarfile.open(package(downloads)) as archive:
         file = archive.extractfile(f"{PACKAGE}-{VERSION}/{name}")
         data = file.read(expected.bytes + 1) if file else b""
     if digest_of(data) != expected:

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import onnx
 from onnx import TensorProto
 
 from morphstream.artifact.errors import ModelError
-from stages.files import BUILD, ENGINES, PREPARED
 from stages.params import Model, TargetOptions, Tolerance
 from stages.parity.figures import SINGLE, Arrays, Figures, compare_outputs
 from stages.parity.gpu import run_gpu
@@ -17,6 +17,7 @@ from stages.parity.run import run_onnx, run_openvino, run_original
 from stages.surgery.join_outputs import part_outputs
 from stages.surgery.plan import Plan, plan_of
 from stages.surgery.read import read_model
+from stages.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,27 +39,26 @@ class Comparison:
     figures: Mapping[str, Figures]
 
 
-def compare(model: Model, targets: Mapping[str, TargetOptions]) -> Iterator[Comparison]:
+def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Workspace) -> Iterator[Comparison]:
     """Run original, prepared models and engines on the same inputs, each once, and compare their outputs.
 
-    A target's engines have its own tolerance where it has one. Else what is half, the file or an engine, and what
-    runs on a GPU has the model's; all else that of single precision.
+    A target's engines have the target's own tolerance where it has one. Otherwise what is half, the file or an engine,
+    and what runs on a GPU have the model's tolerance; all else that of single precision.
 
     Args:
         model: Fetched, prepared and compiled.
         targets: Those that this machine executes.
+        workspace: Where its files are.
 
     Raises:
         ModelError: A file is missing or broken.
         OSError: A file can't be read.
     """
-    source, prepared = BUILD / model.file, PREPARED / model.name
-    original = read_model(source)
+    source, prepared = workspace.build / model.file, workspace.prepared / model.name
+    plan, original_is_half = _plan(source, model)
     single, of_model = (SINGLE, ""), (model.tolerance, f"models.{model.name}")
-    plan, to_original = plan_of(original, model), of_model if is_half(original) else single
-    del original
-    contract = json.loads((prepared / "contract.json").read_text("utf-8"))
-    inputs = sample_inputs(contract)
+    to_original = of_model if original_is_half else single
+    inputs = sample_inputs(json.loads((prepared / "contract.json").read_text("utf-8")))
     outputs: dict[str, Arrays] = {"original": run_original(source, plan, inputs)}
     sizes = {name: array.size for name, array in outputs["original"].items()}
     for precision in dict.fromkeys(("fp32", model.precision)):
@@ -66,25 +66,31 @@ def compare(model: Model, targets: Mapping[str, TargetOptions]) -> Iterator[Comp
 
     def compared(subject: str, seen: Arrays, to: str, bound: tuple[Tolerance, str]) -> Comparison:
         figures = _figures(subject, _parted(seen, plan, sizes), outputs[to], plan)
-        reference = to if to == "original" else "prepared"
-        tolerance, stated = bound
+        reference, (tolerance, stated) = to if to == "original" else "prepared", bound
         return Comparison(subject=subject, reference=reference, tolerance=tolerance, stated=stated, figures=figures)
 
     yield compared("prepared", outputs["fp32"], "original", to_original)
     if model.precision == "fp16":
         yield compared("fp16", outputs["fp16"], "fp32", of_model)
     for name, options in targets.items():
-        folder = ENGINES / name / model.name
+        seen = _run_engine(workspace.engines / name / model.name, options, model, prepared, inputs)
         own = (options.tolerance, f"targets.{name}") if options.tolerance else None
-        if options.target.builder == "openvino":
-            seen = run_openvino(folder, inputs, precision=options.target.precision or "fp32", rows=ROWS)
-            yield compared(name, seen, "fp32", own or single)
-            yield compared(name, seen, "original", own or to_original)
-        else:
-            rows = max(size for size in (1, *model.batches) if size <= ROWS)
-            seen = run_gpu(folder, options, prepared, inputs, rows=rows)
-            yield compared(name, seen, model.precision, own or of_model)
-            yield compared(name, seen, "original", own or of_model)
+        is_cpu = options.target.builder == "openvino"
+        yield compared(name, seen, "fp32" if is_cpu else model.precision, own or (single if is_cpu else of_model))
+        yield compared(name, seen, "original", own or (to_original if is_cpu else of_model))
+
+
+def _plan(source: Path, model: Model) -> tuple[Plan, bool]:
+    """Return how a model is prepared, and whether its original is in half precision."""
+    original = read_model(source)
+    return plan_of(original, model), is_half(original)
+
+
+def _run_engine(folder: Path, options: TargetOptions, model: Model, prepared: Path, inputs: Arrays) -> Arrays:
+    if options.target.builder == "openvino":
+        return run_openvino(folder, inputs, precision=options.target.precision or "fp32", rows=ROWS)
+    rows = max(size for size in (1, *model.batches) if size <= ROWS)
+    return run_gpu(folder, options, prepared, inputs, rows=rows)
 
 
 def _parted(outputs: Arrays, plan: Plan, sizes: Mapping[str, int]) -> Arrays:

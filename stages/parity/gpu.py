@@ -18,7 +18,7 @@ from morphstream.machine.select import check_usable
 from morphstream.session.onnxruntime import OnnxRuntimeSession
 from morphstream.session.provider import ERRORS, PROVIDERS, prepare_provider
 from stages.builders import tensorrt
-from stages.compile import order_of
+from stages.builders.order import order_of
 from stages.params import TargetOptions
 from stages.parity.figures import Arrays
 from stages.parity.run import THREADS, in_parts, run_session
@@ -80,8 +80,8 @@ def _run_tensorrt(
     """Run the prepared model with a copy of the engine as the provider's cache; a rebuilt engine is refused."""
     with tempfile.TemporaryDirectory() as name:
         copy = Path(shutil.copytree(folder, Path(name) / "engine"))
-        order, _ = order_of(options, prepared, copy)
-        outputs = run_session(tensorrt.open_session(onnxruntime, replace(order, shared=copy)), inputs, rows=rows)
+        order, _ = order_of(tensorrt, options, prepared, copy, copy)
+        outputs = run_session(tensorrt.open_session(onnxruntime, order), inputs, rows=rows)
         engines = {path.name: path.read_bytes() for path in folder.glob("*.engine")}
         if not engines or {path.name: path.read_bytes() for path in copy.glob("*.engine")} != engines:
             seen = "a rebuilt one" if engines else "none"

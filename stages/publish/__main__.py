@@ -8,21 +8,23 @@ import os
 import sys
 import tempfile
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from morphstream.artifact import vocabulary
-from stages.files import BUILD
 from stages.hub.client import prepare_client
 from stages.hub.repository import Repository
+from stages.origin.named import origin_of
 from stages.params import Params, load_params
 from stages.program import run_program
 from stages.publish.archives import Packer
 from stages.publish.compose import Composer
 from stages.publish.local import WHAT, Local, local
 from stages.publish.send import Sent, send
+from stages.workspace import Workspace
 
 
-def main() -> None:
+def main(workspace: Workspace) -> None:
     """Publish, and print what was done.
 
     Raises:
@@ -32,18 +34,19 @@ def main() -> None:
     parser = _parser()
     options = parser.parse_args()
     options.tag = options.tag or os.environ.get("DEPLOY_TAGS", "").replace(",", " ").split() or ["develop"]
-    params = load_params()
+    params, build = load_params(workspace.params), workspace.build
     _check_usage(parser, options, params)
     prepare_client()
     what = WHAT if options.what == "all" else (options.what,)
-    found = local(params, what, options.names, options.group)
+    found = local(workspace, params, what, options.names, options.group)
     if options.code is not None:
         from stages.publish.code import pack_code  # here, as what looks for secrets takes a while to load
 
-        code = pack_code(options.code, options.tag, params.archive)
-        found = Local(models=found.models, caches=found.caches, archives={**found.archives, **code})
+        code = pack_code(build, options.code, options.tag, params.archive)
+        found = replace(found, archives={**found.archives, **code})
     repository = Repository(params.hub.repo)
-    sent = publish(params, found, repository, options.what, dropped=frozenset(options.drop), is_dry=options.dry_run)
+    dropped = frozenset(options.drop)
+    sent = publish(build, params, found, repository, options.what, dropped=dropped, is_dry=options.dry_run)
     where = f"{repository.name}@{sent.commit}"
     if options.dry_run:
         print(sent.plan.table())
@@ -56,6 +59,7 @@ def main() -> None:
 
 
 def publish(
+    build: Path,
     params: Params,
     found: Local,
     repository: Repository,
@@ -67,6 +71,7 @@ def publish(
     """Publish what was found in build/, in one commit.
 
     Args:
+        build: The folder that it is in, which mirrors the repository.
         params: What the card says beyond the manifests.
         found: What to publish.
         repository: Where.
@@ -78,15 +83,15 @@ def publish(
         MorphstreamError: The Hub refuses, or what others published can't be merged.
         OSError: A file can't be read or written.
     """
-    with tempfile.TemporaryDirectory(dir=BUILD, prefix=".publish.") as folder:
-        packer = Packer(repository=repository, options=params.archive, folder=Path(folder))
+    with tempfile.TemporaryDirectory(dir=build, prefix=".publish.") as folder:
+        packer = Packer(build=build, repository=repository, options=params.archive, folder=Path(folder))
         composer = Composer(params=params, local=found, packer=packer, dropped=dropped)
         return send(
             repository,
             composer.compose,
             lambda plan: f"Publish {what}: {len(plan.added)} added, {len(plan.deleted)} deleted",
             is_dry=is_dry,
-            is_confidential=params.origin == "hub",  # the kit's models may be seen by all
+            is_confidential=origin_of(params).is_confidential,
         )
 
 
@@ -119,7 +124,7 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace, p
     if unknown := sorted(set(options.group) - set(vocabulary.GROUPS)):
         parser.error(f"--group: expected one of {', '.join(vocabulary.GROUPS)}, seen {unknown[0]}")
     if named := sorted(set(options.drop) & set(params.models)):
-        parser.error(f"--drop: params.yaml names {named[0]}; take it out there first")
+        parser.error(f"--drop: params.yaml names {named[0]}; remove it there first")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Archives that hold all that is published: ours as they lie in build/, or packed anew with what others published."""
+"""Archives that hold all that is published: ours of build/, or packed anew with what others published."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.listings import ArchiveEntry, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
-from morphstream.artifact.vocabulary import archive_path
-from stages.files import BUILD, CACHES, write_whole
+from morphstream.artifact.vocabulary import archive_path, cache_path
+from stages.caches import read_cache
+from stages.files import write_whole
 from stages.hub.download import download, is_there
 from stages.hub.repository import Repository
 from stages.pack import MODELS_ARCHIVE, THREADS, check_zstandard
@@ -22,7 +23,7 @@ from stages.publish.plan import MODELS, Tip
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An archive to publish: what it is, and where it lies."""
+    """An archive to publish: what it is, and where it is."""
 
     entry: ArchiveEntry
     path: Path
@@ -33,11 +34,13 @@ class Packer:
     """Packs archives anew, in a folder of its own, with files of build/ and of the repository.
 
     Attributes:
-        repository: Where the engines and models of others lie.
+        build: The folder with our files, which mirrors the repository.
+        repository: Where the engines and models of others are.
         options: What decides an archive's bytes.
         folder: For what is downloaded and packed.
     """
 
+    build: Path
     repository: Repository
     options: ArchiveOptions
     folder: Path
@@ -63,9 +66,9 @@ class Packer:
             if name == f"{MODELS_ARCHIVE}.tar.zst":
                 wanted = _baked(texts, tip, dropped, wanted)
             elif entry.cache_key is not None:
-                wanted, text = _cached(entry.cache_key, texts, tip, dropped)
+                wanted, text = _cached(self.build, entry.cache_key, texts, tip, dropped)
             if wanted == entry.files:
-                made[name] = Archive(entry, (BUILD / archive_path(name)).resolve())
+                made[name] = Archive(entry, (self.build / archive_path(name)).resolve())
             else:
                 made[name] = self._pack_anew(name, entry.cache_key, wanted, text, tip.commit)
         return made
@@ -76,7 +79,7 @@ class Packer:
         check_zstandard(self.options)
         sources = {}
         for path, digest in wanted.items():
-            source = BUILD / path
+            source = self.build / path
             if not is_there(source, digest):
                 source = self.folder / path
                 if text is not None and digest == digest_of(text.encode()):
@@ -101,14 +104,14 @@ def _baked(
 
 
 def _cached(
-    key: CacheKey, texts: Mapping[str, str], tip: Tip, dropped: Collection[str]
+    build: Path, key: CacheKey, texts: Mapping[str, str], tip: Tip, dropped: Collection[str]
 ) -> tuple[dict[str, Digest], str]:
     """Return the files of a cache as it will be published, and the text of its manifest."""
-    folder = f"{CACHES.name}/{key}"
+    folder = cache_path(key)
     path = f"{folder}/manifest.json"
     text = texts.get(path)
     if text is None:
-        text = merge_engines(tip.read(path), EngineManifest.from_json((BUILD / path).read_bytes()), dropped)
+        text = merge_engines(tip.read(path), read_cache(build / folder), dropped)
     wanted = {path: digest_of(text.encode())}
     for name, file in EngineManifest.from_json(text).engine_files.items():
         if file.digest is None:

@@ -1,4 +1,4 @@
-"""The card of the published repository, README.md: generated from the manifests, params and what lies there."""
+"""The card of the published repository, README.md: generated from the manifests, params and the files there."""
 
 from collections.abc import Iterator, Mapping
 from itertools import groupby
@@ -9,12 +9,12 @@ from huggingface_hub import ModelCard, ModelCardData
 from morphstream.artifact import vocabulary
 from morphstream.artifact.listings import ArchivesManifest, ModelEntry, ModelsManifest
 from morphstream.artifact.target import CacheKey
-from morphstream.artifact.vocabulary import archive_path
-from stages.files import CACHES
+from morphstream.artifact.vocabulary import archive_path, cache_path
 from stages.hub.repository import Held
 from stages.params import Params
 
 CARD = "README.md"
+_CACHES = cache_path("")
 _TEMPLATE = Path(__file__).with_name("card.md.jinja")
 _TAGS = ["face-swap", "face-detection", "face-parsing", "face-mask", "person-detection", "tensorrt", "morphstream"]
 _TITLES: Mapping[str, tuple[str, ...]] = {
@@ -79,9 +79,9 @@ def _caches(tree: Tree) -> Iterator[list[str]]:
     """Yield a row for each folder of `trt_cache/` that has a manifest."""
     for path in sorted(tree):
         folder, _, name = path.rpartition("/")
-        if folder.startswith(f"{CACHES.name}/") and name == "manifest.json":
+        if folder.startswith(_CACHES) and name == "manifest.json":
             try:
-                key = CacheKey.parse(folder.removeprefix(f"{CACHES.name}/"))
+                key = CacheKey.parse(folder.removeprefix(_CACHES))
             except ValueError:
                 continue  # somebody else's, of a format that isn't ours
             sizes = [held.bytes for file, held in tree.items() if file.startswith(f"{folder}/")]
@@ -104,7 +104,7 @@ def _structure(sizes: Mapping[str, int]) -> Iterator[str]:
         if path.startswith(".") or path == CARD:  # its own size would change it again
             continue
         parts = tuple(path.split("/"))
-        leaf = (*parts[:3], "") if parts[0] == CACHES.name and len(parts) > 3 else parts
+        leaf = (*parts[:3], "") if path.startswith(_CACHES) and len(parts) > 3 else parts
         shown[leaf] = shown.get(leaf, 0) + size
     yield from _lines(list(shown.items()), "")
 

@@ -3,25 +3,25 @@
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from morphstream.artifact import vocabulary
-from morphstream.artifact.archive import describe, pack, unpack
+from morphstream.artifact.archive import pack
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.listings import ArchiveEntry
-from stages.files import BUILD
 from stages.pack import THREADS, check_zstandard
 from stages.params import ArchiveOptions
 from stages.publish.secrets import looks_secret
+from stages.validate import check_unpacks
 
 
 class CodeError(MorphstreamError):
     """A folder of code can't be deployed as it is."""
 
 
-def pack_code(code: Path, tags: Iterable[str], options: ArchiveOptions) -> dict[str, ArchiveEntry]:
-    """Pack a folder for each tag into build/deploy/TAG/app_code.tar.zst, and return what they are, by path.
+def pack_code(build: Path, code: Path, tags: Collection[str], options: ArchiveOptions) -> dict[str, ArchiveEntry]:
+    """Pack a folder for each tag into ``deploy/TAG/app_code.tar.zst`` of build/, and return their entries by path.
 
     Raises:
         CodeError: There is no code, a tag is unknown, or a file looks like a secret or is no regular file.
@@ -36,16 +36,16 @@ def pack_code(code: Path, tags: Iterable[str], options: ArchiveOptions) -> dict[
     entries = {}
     for tag in tags:
         name = f"deploy/{tag}/app_code.tar.zst"
-        (BUILD / name).parent.mkdir(parents=True, exist_ok=True)
+        (build / name).parent.mkdir(parents=True, exist_ok=True)
         sources = {path: code / path for path in names}
-        made = pack(sources, BUILD / name, level=options.level, threads=THREADS)
+        made = pack(sources, build / name, level=options.level, threads=THREADS)
         entries[name] = ArchiveEntry(digest=made.archive, tar_digest=made.tar, cache_key=None, files=made.files)
-        _check_cold(name, entries[name])
+        check_unpacks(build / name, entries[name])
     return entries
 
 
 def files_of(code: Path) -> list[str]:
-    """Return the paths in a folder that Git would not ignore, sorted; it need be no repository of Git's.
+    """Return the paths in a folder that Git would not ignore, sorted; it needn't be a repository of Git's.
 
     Only ``.gitignore`` files count, no list of this machine or user. What Git tracks counts, ignored or not.
 
@@ -64,7 +64,7 @@ def files_of(code: Path) -> list[str]:
             _git(code, "init", "--quiet", "--bare", folder)
             done = _git(code, *listing, GIT_DIR=folder, GIT_WORK_TREE=str(code.resolve()))
     if done.returncode:
-        raise CodeError(f"deploy {code}: expected Git to list it, seen: {' '.join(done.stderr.split())}; mend that")
+        raise CodeError(f"deploy {code}: expected Git to list it, seen: {' '.join(done.stderr.split())}; correct that")
     names = sorted({name for name in done.stdout.split("\0") if name and os.path.lexists(code / name)})
     if not names:
         raise CodeError(f"deploy {code}: expected a file that isn't ignored, seen none; see its .gitignore")
@@ -86,12 +86,5 @@ def _check(code: Path, names: Iterable[str]) -> None:
             kind = "a link" if path.is_symlink() else "another repository" if path.is_dir() else "no regular file"
             raise CodeError(f"deploy {name}: expected a regular file, seen {kind}; copy it, or add it to .gitignore")
         if reason := looks_secret(code, name):
-            remedy = "add it to .gitignore, or take the secret out"
+            remedy = "add it to .gitignore, or remove the secret"
             raise CodeError(f"deploy {name}: expected no secret, seen what looks like one ({reason}); {remedy}")
-
-
-def _check_cold(name: str, entry: ArchiveEntry) -> None:
-    with tempfile.TemporaryDirectory(dir=BUILD) as folder, (BUILD / name).open("rb") as stream:
-        unpack(stream, entry.files, Path(folder) / "cold", archive=entry.digest)
-    if describe(BUILD / name).tar != entry.tar_digest:
-        raise CodeError(f"{name}: expected the tar that was packed, seen another; run it again")

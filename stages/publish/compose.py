@@ -9,9 +9,8 @@ from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError, MorphstreamError
 from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
-from morphstream.artifact.vocabulary import archive_path
+from morphstream.artifact.vocabulary import archive_path, cache_path
 from stages.adopt import KINDS
-from stages.files import BUILD, CACHES
 from stages.hub.repository import Content, Held
 from stages.params import Params
 from stages.publish.archives import Packer
@@ -55,17 +54,17 @@ class Composer:
         if self.local.models:
             with _published(MODELS):
                 texts[MODELS] = merge_models(tip.read(MODELS), self.local.models, self.dropped)
-            files |= {model.file: _built(model.file, model.digest) for model in self.local.models.models.values()}
+            files |= {model.file: self._built(model.file, model.digest) for model in self.local.models.models.values()}
             deleted |= set(self._dropped_files(tip, texts[MODELS]))
         for key, manifest in self.local.caches.items():
-            folder = f"{CACHES.name}/{key}"
+            folder = cache_path(key)
             path = f"{folder}/manifest.json"
             with _published(path):
                 texts[path] = merge_engines(tip.read(path), manifest, self.dropped)
             merged = EngineManifest.from_json(texts[path])
             for name, file in manifest.engine_files.items():
                 if file.digest and merged.engine_files[name].digest == file.digest:
-                    files[f"{folder}/{name}"] = _built(f"{folder}/{name}", file.digest)
+                    files[f"{folder}/{name}"] = self._built(f"{folder}/{name}", file.digest)
             named = {f"{folder}/{name}" for name in merged.engine_files}
             held = {held for held in tip.held if held.startswith(f"{folder}/") and PurePosixPath(held).suffix in KINDS}
             deleted |= held - named  # and no file of another kind, which isn't ours to judge
@@ -82,6 +81,9 @@ class Composer:
         files[CARD] = Content.of_text(card(self.params, _models(texts, tip), _archives(texts, tip), tree))
         return Plan.of(tip, files, tuple(sorted(deleted)))
 
+    def _built(self, path: str, digest: Digest) -> Content:
+        return Content(digest, (self.packer.build / path).resolve())  # DVC may link to its cache
+
     def _dropped_files(self, tip: Tip, merged: str) -> Iterator[str]:
         """Yield the files of models that are dropped, where no other model has the same."""
         published = tip.read(MODELS)
@@ -94,16 +96,12 @@ class Composer:
 
 @contextmanager
 def _published(path: str) -> Iterator[None]:
-    """Say of which published manifest a fault is."""
+    """Name the published manifest in the faults of a block."""
     try:
         yield
     except ManifestError as error:
         remedy = "correct it in the repository"
         raise ManifestError(error.where, f"published {path}: {error.message}; {remedy}") from None
-
-
-def _built(path: str, digest: Digest) -> Content:
-    return Content(digest, (BUILD / path).resolve())  # DVC may link to its cache
 
 
 def _tree(tip: Tip, files: Mapping[str, Content], deleted: Collection[str]) -> dict[str, Held]:

@@ -7,12 +7,12 @@ from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
-from morphstream.artifact.target import CacheKey
-from stages.files import BUILD, CACHES, MANIFESTS
+from stages.caches import cache_files, parse_key
 from stages.index import described
-from stages.pack import archived_files, cache_files
+from stages.pack import archived_files
 from stages.params import Params
 from stages.validate import check_archive, check_cache, validate_archives, validate_models
+from stages.workspace import Workspace
 
 WHAT = ("models", "engines", "archives")
 
@@ -32,55 +32,55 @@ class Local:
     archives: Mapping[str, ArchiveEntry] = field(default_factory=dict)
 
 
-def local(params: Params, what: Collection[str], names: Collection[str] = (), groups: Collection[str] = ()) -> Local:
+def local(
+    workspace: Workspace,
+    params: Params,
+    what: Collection[str],
+    names: Collection[str] = (),
+    groups: Collection[str] = (),
+) -> Local:
     """Validate what is to be published, and return it.
 
     Args:
+        workspace: Where it was built.
         params: What should be there.
         what: Some of `WHAT`.
-        names: Of models, cache keys or archives: these alone; none for all that params name.
+        names: Of models, cache keys or archives: these alone; none for all that params.yaml names.
         groups: Of models: models and engines of these alone; none for all.
 
     Raises:
         MorphstreamError: Something is missing, altered, or not of its format.
         OSError: A file can't be read.
     """
+    keys = names or [build.cache_key for build in params.builds.values()]
     return Local(
-        models=_models(params, names, groups) if "models" in what else None,
-        caches={key: _cache(params, key, groups) for key in names or _keys(params)} if "engines" in what else {},
-        archives=_archives(params, names) if "archives" in what else {},
+        models=_models(workspace, params, names, groups) if "models" in what else None,
+        caches={key: _cache(workspace, params, key, groups) for key in keys} if "engines" in what else {},
+        archives=_archives(workspace, params, names) if "archives" in what else {},
     )
 
 
-def _keys(params: Params) -> list[str]:
-    return [build.cache_key for build in params.builds.values()]
-
-
-def _models(params: Params, names: Collection[str], groups: Collection[str]) -> ModelsManifest:
+def _models(workspace: Workspace, params: Params, names: Collection[str], groups: Collection[str]) -> ModelsManifest:
     chosen = {model.name for model in params.models.values() if not groups or model.group in groups}
     chosen &= {params.model(name).name for name in names} or chosen
     if len(chosen) == len(params.models):
-        validate_models(params)
-    manifest = ModelsManifest.from_json((MANIFESTS / "models.json").read_bytes())
+        validate_models(workspace, params)
+    path = workspace.manifests / "models.json"
+    manifest = ModelsManifest.from_json(path.read_bytes())
     if missing := sorted(chosen - set(manifest.models)):
-        raise ManifestError("models", f"{MANIFESTS / 'models.json'}: expected {missing[0]}, seen none; run `dvc repro`")
+        raise ManifestError("models", f"{path}: expected {missing[0]}, seen none; run `dvc repro`")
     models = {name: entry for name, entry in manifest.models.items() if name in chosen}
     if len(chosen) < len(params.models):
         for entry in models.values():
-            verify_file(BUILD / entry.file, entry.digest)
+            verify_file(workspace.build / entry.file, entry.digest)
     return replace(manifest, models=models)
 
 
-def _cache(params: Params, key: str, groups: Collection[str]) -> EngineManifest:
-    try:
-        folder = CACHES / str(CacheKey.parse(key))
-    except ValueError as error:
-        raise ManifestError("", f"{key}: {error}; name one of {', '.join(_keys(params))}") from None
+def _cache(workspace: Workspace, params: Params, key: str, groups: Collection[str]) -> EngineManifest:
+    folder = workspace.caches / str(parse_key(key, params))
     if not groups:
-        for build in params.builds.values():
-            if build.cache_key == key:
-                cache_files(build, list(params.models))  # refuses one that lacks a model
-    manifest = check_cache(folder)
+        cache_files(workspace, params, key)  # refuses one that lacks a model
+    manifest = check_cache(folder, workspace.schemas)
     if not groups:
         return manifest
     wanted = {model.name for model in params.models.values() if model.group in groups}
@@ -90,15 +90,16 @@ def _cache(params: Params, key: str, groups: Collection[str]) -> EngineManifest:
     return replace(manifest, engine_files=files)
 
 
-def _archives(params: Params, names: Collection[str]) -> dict[str, ArchiveEntry]:
+def _archives(workspace: Workspace, params: Params, names: Collection[str]) -> dict[str, ArchiveEntry]:
     if not names:
-        validate_archives(params)
-        return dict(ArchivesManifest.from_json((MANIFESTS / "archives.json").read_bytes()).archives)
-    files, entries = archived_files(params), {}
+        validate_archives(workspace, params)
+        text = (workspace.manifests / "archives.json").read_bytes()
+        return dict(ArchivesManifest.from_json(text).archives)
+    files, entries = archived_files(workspace, params), {}
     for name in (f"{name.removesuffix('.tar.zst')}.tar.zst" for name in names):
-        entry = described(name)
-        check_archive(name, entry, files.get(name))
+        entry = described(workspace.archives / name)
+        check_archive(workspace, name, entry, files.get(name))
         if entry.cache_key is not None:
-            check_cache(CACHES / str(entry.cache_key))
+            check_cache(workspace.caches / str(entry.cache_key), workspace.schemas)
         entries[name] = entry
     return entries

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from stages.kit.detector import solvay
+from tests.stages import DOWNLOADS
 from tests.cli import OLD
 from tests.face import astronaut_bgr
 
@@ -17,8 +18,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     cv2.imwrite(str(folder / "source.png"), astronaut_bgr())
     cv2.imwrite(str(folder / "nobody.png"), np.full((300, 400, 3), 90, np.uint8))
-    (folder / "group.jpg").write_bytes(solvay())
-    (folder / "cut.jpg").write_bytes(solvay()[:100_000])
+    (folder / "group.jpg").write_bytes(solvay(DOWNLOADS))
+    (folder / "cut.jpg").write_bytes(solvay(DOWNLOADS)[:100_000])
     (folder / "text.png").write_text("no picture")
     return folder
 

@@ -19,7 +19,7 @@ from morphstream.store.store import Store
 from stages.kit.detector import solvay
 from stages.prepare import prepare
 from tests.face import astronaut_bgr
-from tests.stages import PARAMS, original
+from tests.stages import DOWNLOADS, PARAMS, original
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def astronaut() -> Frame:
 @pytest.fixture(scope="session")
 def group() -> Frame:
     """The Solvay conference of 1927, 29 faces; not to be changed."""
-    frame = np.asarray(cv2.imdecode(np.frombuffer(solvay(), np.uint8), cv2.IMREAD_COLOR), np.uint8)
+    frame = np.asarray(cv2.imdecode(np.frombuffer(solvay(DOWNLOADS), np.uint8), cv2.IMREAD_COLOR), np.uint8)
     frame.setflags(write=False)
     return frame
 

@@ -38,7 +38,7 @@ def main() -> int:
         print("\nA hub is up. In another terminal:\n")
         for name, value in settings.items():
             print(f"export {name}={value}")
-        print(f"\nhf download {load_params().hub.repo} --local-dir published")
+        print(f"\nhf download {load_params(Path('params.yaml')).hub.repo} --local-dir published")
         print("python -m stages.publish all --dry-run")
         print("python -m stages.fetch --pin    # then set origin: hub in params.yaml, and dvc repro\n")
         print(f"{READ_TOKEN} is a token that may read only. Faults: tests/loopback/faults.py, for example")

@@ -1,7 +1,7 @@
 """Tests of the build pipeline: one file a stage or an edit, on the kit's small models."""
 
-import contextlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,8 +21,10 @@ from onnx import TensorProto, helper, numpy_helper
 from morphstream.machine.probe import probe_bfloat16
 from stages.kit import kit_model
 from stages.params import Params, load_params
+from stages.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
+DOWNLOADS = Workspace(ROOT).downloads  # where `make setup` puts the detector's package
 PARAMS = load_params(ROOT / "params.yaml")
 
 needs_bfloat16 = pytest.mark.skipif(not probe_bfloat16(), reason="needs a CPU with avx512_bf16 or amx_bf16")
@@ -35,16 +37,17 @@ needs_rtx = pytest.mark.skipif(
 )
 
 
-def run_stage(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m stages.VERB ...`` in a workspace, in a process of its own."""
+def run_stage(workspace: Workspace, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m stages.VERB ...`` of the project in a workspace, in a process of its own."""
     verb, *rest = arguments
     command = [sys.executable, "-m", f"stages.{verb}", *rest]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(command, cwd=workspace.root, env=settings, capture_output=True, text=True, check=False)
 
 
-def refusal(folder: Path, *arguments: str) -> str:
+def refusal(workspace: Workspace, *arguments: str) -> str:
     """Run a stage that must refuse: exit 1, nothing on stdout; return its one line on stderr."""
-    done = run_stage(folder, *arguments)
+    done = run_stage(workspace, *arguments)
     lines = done.stderr.splitlines()
     assert (done.returncode, done.stdout, len(lines)) == (1, "", 1), done.stderr
     assert lines[0].startswith(" ".join(arguments) + ": ")
@@ -59,8 +62,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
 @cache
 def original(name: str) -> bytes:
     """Return a model of the kit as its ONNX file."""
-    with contextlib.chdir(ROOT):  # where the detector's package was put
-        return kit_model(name)
+    return kit_model(name, DOWNLOADS)
 
 
 def loaded(name: str) -> onnx.ModelProto:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from morphstream.artifact.archive import describe
@@ -10,52 +11,76 @@ from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import archive_path
-from stages.files import BUILD, CACHES, MANIFESTS
+from stages.caches import cache_files
 from stages.hub.repository import Repository as Published
 from stages.index import archives_manifest, models_manifest
-from stages.pack import MODELS_ARCHIVE, cache_files, model_files, pack_files
+from stages.pack import MODELS_ARCHIVE, model_files, pack_files
 from stages.params import Params
 from stages.publish.__main__ import publish
 from stages.publish.local import WHAT, local
 from stages.publish.send import Sent
 from stages.validate import check_schema
+from stages.workspace import Workspace
 from tests.loopback.repository import Repository
 from tests.loopback.server import Hub
 from tests.stages import ROOT, reduced, write_params
 
+SCHEMAS = Workspace(ROOT).schemas
 NAME = "morphstream/models"
 KEY = "x86_64/ov2026.4"  # of the cache that `fill` writes by default
 FOLDER = f"trt_cache/{KEY}"
 CORE, MASKS = ("det_10g", "fan_68_5"), ("xseg_1", "xseg_2")
 
 
-def new_project(folder: Path, models: Iterable[str], targets: Iterable[str] = ("cpu",)) -> Params:
-    """Make a folder in which stages run, and return its params."""
-    (folder / "manifests").mkdir(parents=True)
-    for name in ("stages", "manifests/schema"):
-        (folder / name).symlink_to(ROOT / name)
-    return write_params(folder, reduced(models, targets))
+def new_workspace(folder: Path) -> Workspace:
+    """Make a folder in which stages run."""
+    workspace = Workspace(folder)
+    shutil.copytree(SCHEMAS, workspace.schemas)
+    return workspace
 
 
-def fill(params: Params, turn: int = 0) -> None:
-    """Write build/ as the stages would, in the current folder; another turn gives every file other bytes."""
-    shutil.rmtree(CACHES, ignore_errors=True)
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A workspace and its params."""
+
+    workspace: Workspace
+    params: Params
+
+    @classmethod
+    def filled(cls, folder: Path, models: Iterable[str], turn: int = 0) -> "Project":
+        """Make a workspace of some models for the CPU, with build/ filled."""
+        workspace = new_workspace(folder)
+        project = cls(workspace, write_params(folder, reduced(models, ["cpu"])))
+        fill(workspace, project.params, turn)
+        return project
+
+
+def fill(workspace: Workspace, params: Params, turn: int = 0) -> None:
+    """Write build/ as the stages would; another turn gives every file other bytes."""
+    shutil.rmtree(workspace.caches, ignore_errors=True)
     for name, model in params.models.items():
-        (BUILD / model.file).parent.mkdir(parents=True, exist_ok=True)
-        (BUILD / model.file).write_bytes(f"the model {name}, {turn} ".encode() * 50)
+        path = workspace.build / model.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"the model {name}, {turn} ".encode() * 50)
     for build in params.builds.values():
-        engines = {name: f"the engine of {name} for {build.cache_key}, {turn} ".encode() for name in params.models}
-        write_cache(params, build.cache_key, engines, build.target.target.toolchain)
-        pack_files(build.archive, cache_files(build, list(params.models)), params.archive)
-    pack_files(MODELS_ARCHIVE, model_files(params), params.archive)
-    write_manifests(params)
+        key = build.cache_key
+        engines = {name: f"the engine of {name} for {key}, {turn} ".encode() for name in params.models}
+        write_cache(workspace, params, key, engines, build.target.target.toolchain)
+        pack_files(workspace, build.archive, cache_files(workspace, params, key), params.archive)
+    pack_files(workspace, MODELS_ARCHIVE, model_files(params), params.archive)
+    write_manifests(workspace, params)
 
 
 def write_cache(
-    params: Params, key: str, engines: dict[str, bytes], toolchain: object = None, groups: dict[str, str] | None = None
+    workspace: Workspace,
+    params: Params,
+    key: str,
+    engines: dict[str, bytes],
+    toolchain: object = None,
+    groups: dict[str, str] | None = None,
 ) -> EngineManifest:
     """Write an engine cache, an engine a model."""
-    folder, files = CACHES / key, {}
+    folder, files = workspace.caches / key, {}
     folder.mkdir(parents=True, exist_ok=True)
     for model, data in engines.items():
         digest = digest_of(data)
@@ -69,17 +94,21 @@ def write_cache(
     return manifest
 
 
-def write_manifests(params: Params) -> None:
+def write_manifests(workspace: Workspace, params: Params) -> None:
     """Write the manifests of models and archives, for build/ and for Git."""
-    MANIFESTS.mkdir(exist_ok=True)
-    for name, manifest in (("models", models_manifest(params)), ("archives", archives_manifest(params))):
-        for folder in (MANIFESTS, Path("manifests")):
+    workspace.manifests.mkdir(exist_ok=True)
+    manifests: dict[str, ModelsManifest | ArchivesManifest] = {
+        "models": models_manifest(workspace, params),
+        "archives": archives_manifest(workspace, params),
+    }
+    for name, manifest in manifests.items():
+        for folder in (workspace.manifests, workspace.tracked):
             (folder / f"{name}.json").write_text(manifest.to_json(), "utf-8")
 
 
 def send(
     hub: Hub,
-    params: Params,
+    project: Project,
     *what: str,
     names: tuple[str, ...] = (),
     groups: tuple[str, ...] = (),
@@ -87,9 +116,10 @@ def send(
     is_dry: bool = False,
 ) -> Sent:
     """Validate and publish build/, in this process, asking the hub three times at most."""
-    found = local(params, what or WHAT, names, groups)
+    found = local(project.workspace, project.params, what or WHAT, names, groups)
     repository = Published(NAME, endpoint=hub.endpoint, pauses_s=(0.0, 0.0))
-    return publish(params, found, repository, " ".join(what) or "all", dropped=dropped, is_dry=is_dry)
+    build, title = project.workspace.build, " ".join(what) or "all"
+    return publish(build, project.params, found, repository, title, dropped=dropped, is_dry=is_dry)
 
 
 def texts(repository: Repository, commit: str) -> dict[str, bytes]:
@@ -115,17 +145,17 @@ def check_complete(repository: Repository, commit: str) -> None:
     for path, text in held.items():
         if path.startswith("trt_cache/"):
             folder = path.rpartition("/")[0]
-            check_schema(text.decode(), "engine-manifest")
+            check_schema(text.decode(), SCHEMAS / "engine-manifest.schema.json")
             manifest = EngineManifest.from_json(text)
             named = {f"{folder}/{name}": file.digest for name, file in manifest.engine_files.items()}
             assert {file: digests[file] for file in named} == named
             assert {file for file in files if file.startswith(f"{folder}/")} == {path, *named}
     if "manifests/models.json" in held:
-        check_schema(held["manifests/models.json"].decode(), "models")
+        check_schema(held["manifests/models.json"].decode(), SCHEMAS / "models.schema.json")
         for model in ModelsManifest.from_json(held["manifests/models.json"]).models.values():
             assert digests[model.file] == model.digest
     if "manifests/archives.json" in held:
-        check_schema(held["manifests/archives.json"].decode(), "archives")
+        check_schema(held["manifests/archives.json"].decode(), SCHEMAS / "archives.schema.json")
         for name, archive in ArchivesManifest.from_json(held["manifests/archives.json"]).archives.items():
             assert digests[archive_path(name)] == archive.digest
             packed = describe(repository.object_path(archive.digest.sha256))

@@ -9,7 +9,8 @@ import pytest
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.manifest import EngineManifest
 from stages.validate import check_cache
-from tests.stages import files_in, read_json, refusal, run_stage, write_json
+from stages.workspace import Workspace
+from tests.stages import document, files_in, read_json, refusal, run_stage, write_json, write_params
 
 KEY = "sm89/trt10.14_ort1.24"
 ENGINES = {
@@ -21,9 +22,9 @@ ENGINES = {
 
 
 @pytest.fixture
-def cache(workspace: Path) -> Path:
+def cache(workspace: Workspace) -> Path:
     """Enter a workspace with a cache as the workers publish it."""
-    folder = Path("build/trt_cache") / KEY
+    folder = workspace.caches / KEY
     folder.mkdir(parents=True)
     entries: dict[str, dict[str, Any]] = {}
     for name, (group, model, data) in ENGINES.items():
@@ -40,12 +41,12 @@ def change(cache: Path, name: str, **keys: object) -> None:
     write_json(cache / "manifest.json", data)
 
 
-def test_digests_and_kinds_are_written_and_nothing_is_made_up(cache: Path) -> None:
+def test_digests_and_kinds_are_written_and_nothing_is_made_up(workspace: Workspace, cache: Path) -> None:
     before = {name: data for name, data in files_in(cache).items() if name != "manifest.json"}
-    done = run_stage(Path.cwd(), "index", "--adopt", str(cache))
+    done = run_stage(workspace, "index", "--adopt", str(cache))
     assert (done.returncode, done.stderr) == (0, "")
     assert f"4 files adopted for {KEY}, 0 of them by their digest" in done.stdout
-    manifest = check_cache(cache)
+    manifest = check_cache(cache, workspace.schemas)
     assert manifest.toolchain is None
     for name, (group, model, data) in ENGINES.items():
         entry = manifest.engine_files[name]
@@ -55,25 +56,25 @@ def test_digests_and_kinds_are_written_and_nothing_is_made_up(cache: Path) -> No
     assert {name: data for name, data in files_in(cache).items() if name != "manifest.json"} == before
 
 
-def test_adopting_again_changes_nothing(cache: Path) -> None:
-    run_stage(Path.cwd(), "index", "--adopt", str(cache))
+def test_adopting_again_changes_nothing(workspace: Workspace, cache: Path) -> None:
+    run_stage(workspace, "index", "--adopt", str(cache))
     before = files_in(cache)
-    done = run_stage(Path.cwd(), "index", "--adopt", str(cache))
+    done = run_stage(workspace, "index", "--adopt", str(cache))
     assert "4 of them by their digest" in done.stdout
     assert files_in(cache) == before
 
 
-def test_what_no_manifest_names_is_named_and_kept(cache: Path) -> None:
+def test_what_no_manifest_names_is_named_and_kept(workspace: Workspace, cache: Path) -> None:
     (cache / "stale.engine").write_bytes(b"stale")
-    done = run_stage(Path.cwd(), "index", "--adopt", str(cache))
+    done = run_stage(workspace, "index", "--adopt", str(cache))
     assert done.returncode == 0
     assert "no manifest names stale.engine: remove them before you publish" in done.stdout
     assert (cache / "stale.engine").exists()
 
 
-def test_a_cache_somewhere_else_is_adopted_too(cache: Path, tmp_path: Path) -> None:
+def test_a_cache_somewhere_else_is_adopted_too(workspace: Workspace, cache: Path, tmp_path: Path) -> None:
     cache.rename(tmp_path / "downloaded")
-    assert run_stage(Path.cwd(), "index", "--adopt", str(tmp_path / "downloaded")).returncode == 0
+    assert run_stage(workspace, "index", "--adopt", str(tmp_path / "downloaded")).returncode == 0
 
 
 def spoil(cache: Path, how: str) -> None:
@@ -102,7 +103,7 @@ def spoil(cache: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("missing", "expected the file, seen none; download it, or take its entry out"),
+        ("missing", "expected the file, seen none; download it, or remove its entry"),
         ("empty", "seen an empty file; download it again"),
         ("pointer", "seen a pointer to large storage; run `git lfs pull`"),
         ("link", "expected the file, seen none"),
@@ -114,25 +115,23 @@ def spoil(cache: Path, how: str) -> None:
     ],
 )
 def test_what_contradicts_itself_is_refused_and_stays_as_it_was(
-    cache: Path, how: str, message: str, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, cache: Path, how: str, message: str
 ) -> None:
-    from tests.stages import document, write_params
-
-    write_params(Path.cwd(), document())  # with det_10g
+    write_params(workspace.root, document())  # with det_10g
     spoil(cache, how)
-    before = files_in(Path("build"))
-    assert message in refusal(Path.cwd(), "index", "--adopt", str(cache))
-    assert files_in(Path("build")) == before
+    before = files_in(workspace.build)
+    assert message in refusal(workspace, "index", "--adopt", str(cache))
+    assert files_in(workspace.build) == before
 
 
-def test_a_folder_of_another_key_is_refused(cache: Path) -> None:
+def test_a_folder_of_another_key_is_refused(workspace: Workspace, cache: Path) -> None:
     moved = cache.parent / "trt10.9_ort1.24"
     cache.rename(moved)
-    message = refusal(Path.cwd(), "index", "--adopt", str(moved))
+    message = refusal(workspace, "index", "--adopt", str(moved))
     assert "expected sm89/trt10.9_ort1.24, as its folders say, seen sm89/trt10.14_ort1.24 in 'cache_key'" in message
 
 
-def test_no_cache_is_refused(workspace: Path) -> None:
+def test_no_cache_is_refused(workspace: Workspace) -> None:
     assert "manifest.json: expected a file to read" in refusal(workspace, "index", "--adopt", "missing")
 
 

@@ -14,13 +14,12 @@ import pytest
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.source.folder import FolderSource
-from stages.files import BUILD
+from stages.workspace import Workspace
 from tests.loopback.repository import Large
 from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
 from tests.stages import ROOT, files_in, needs_rtx, original, reduced, run_stage, write_params
-from tests.stages.conftest import new_workspace
-from tests.stages.publications import KEY, NAME, check_complete, engines_of
+from tests.stages.publications import KEY, NAME, check_complete, engines_of, new_workspace
 
 CORE, PERSON = "fan_68_5", "yolov8n"  # each alone in its group
 RTX, BF16 = "sm89/rtx1.7_ort1.31", "x86_64/ov2026.4_bf16"
@@ -46,19 +45,19 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def piped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def piped(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The workspace of a pipeline, to run its stages in as dvc.yaml does."""
-    folder = new_workspace(tmp_path_factory.mktemp("pipeline") / "workspace")
-    write_params(folder, reduced([CORE, PERSON], list(CACHES)))
+    workspace = new_workspace(tmp_path_factory.mktemp("pipeline") / "workspace")
+    write_params(workspace.root, reduced([CORE, PERSON], list(CACHES)))
     for verb in ("fetch", "prepare"):
         for model in (CORE, PERSON):
-            assert run_stage(folder, verb, model).returncode == 0
-    return folder
+            assert run_stage(workspace, verb, model).returncode == 0
+    return workspace
 
 
-def by_the_pipeline(piped: Path, target: str) -> Files:
+def by_the_pipeline(piped: Workspace, target: str) -> Files:
     """Return the files of a target's cache as the pipeline builds it."""
-    cache = piped / BUILD / "trt_cache" / CACHES[target]
+    cache = piped.caches / CACHES[target]
     if not cache.exists():
         for arguments in (("compile", target, CORE), ("compile", target, PERSON), ("index", target)):
             assert run_stage(piped, *arguments).returncode == 0
@@ -100,7 +99,7 @@ def run(checkout: Path, *arguments: str | Path, code: int = 0, hub: Hub | None =
 
 @pytest.mark.parametrize("target", ["cpu", pytest.param("rtx-sm89", marks=needs_rtx)])
 def test_a_read_only_checkout_without_git_builds_what_the_pipeline_does(
-    checkout: Path, piped: Path, tmp_path: Path, target: str
+    checkout: Path, piped: Workspace, tmp_path: Path, target: str
 ) -> None:
     lines = run(checkout, target, "--into", tmp_path / "new/folder")
     cache = f"trt_cache/{CACHES[target]}"
@@ -111,7 +110,7 @@ def test_a_read_only_checkout_without_git_builds_what_the_pipeline_does(
     assert [line.partition("(")[2] for line in lines[1:]] == ["1 of 2)", "2 of 2)"]
 
 
-def test_a_group_is_built_alone_for_a_cache_key(checkout: Path, piped: Path, tmp_path: Path) -> None:
+def test_a_group_is_built_alone_for_a_cache_key(checkout: Path, piped: Workspace, tmp_path: Path) -> None:
     lines = run(checkout, KEY, "--into", tmp_path / "engines", "--group", PERSON)
     assert len(lines) == 2
     cache, whole = files_in(tmp_path / "engines/trt_cache" / KEY), by_the_pipeline(piped, "cpu")
@@ -164,7 +163,8 @@ def test_a_model_that_is_refused_is_told_in_its_own_words_and_leaves_nothing(tmp
     data = reduced([CORE, PERSON], ["cpu"])
     data["models"][PERSON]["inputs"] = {"images": [1, 3, 320, 320]}
     lines = run(copied(tmp_path / "other", data), "cpu", "--into", tmp_path / "engines", code=1)
-    assert f"build cpu --model {PERSON}: " in lines[-1]
+    assert f"build cpu --into {tmp_path / 'engines'}: build cpu --into " in lines[-1]
+    assert f" --model {PERSON}: " in lines[-1]
     assert "expected" in lines[-1]
     assert files_in(tmp_path / "engines") == {}
 
@@ -184,7 +184,7 @@ def begin(checkout: Path, into: Path) -> subprocess.Popen[str]:
 
 
 def test_a_build_that_is_killed_shows_nothing_and_the_next_has_the_same_bytes(
-    checkout: Path, piped: Path, tmp_path: Path
+    checkout: Path, piped: Workspace, tmp_path: Path
 ) -> None:
     program = begin(checkout, tmp_path / "first")
     program.kill()
@@ -206,7 +206,9 @@ def test_a_build_that_is_told_to_end_ends_its_programs_and_leaves_nothing(
     assert list((tmp_path / "engines").iterdir()) == []
 
 
-def test_models_come_from_the_hub_but_for_those_that_lie_here_as_pinned(hub: Hub, piped: Path, tmp_path: Path) -> None:
+def test_models_come_from_the_hub_but_for_those_that_lie_here_as_pinned(
+    hub: Hub, piped: Workspace, tmp_path: Path
+) -> None:
     served, data = hub.create(NAME), reduced([CORE, PERSON], ["cpu"]) | {"origin": "hub"}
     files = dict[str, bytes | Large]()
     for name, model in data["models"].items():
@@ -219,7 +221,7 @@ def test_models_come_from_the_hub_but_for_those_that_lie_here_as_pinned(hub: Hub
     checkout = copied(tmp_path / "checkout", data)
     checkout.chmod(0o755)
     for name, held in ((CORE, original(CORE)), (PERSON, b"other bytes")):
-        path = checkout / BUILD / data["models"][name]["file"]
+        path = Workspace(checkout).build / data["models"][name]["file"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(held)
     run(checkout, "cpu", "--into", tmp_path / "engines", hub=hub, token=hub.token)
@@ -234,7 +236,7 @@ def models_of(served: Served) -> set[str | None]:
 
 
 def test_contributors_of_different_groups_at_once_both_end_up_in_the_manifest(
-    hub: Hub, served: Served, checkout: Path, piped: Path, tmp_path: Path
+    hub: Hub, served: Served, checkout: Path, piped: Workspace, tmp_path: Path
 ) -> None:
     programs = []
     for group in ("core", PERSON):

@@ -14,13 +14,13 @@ from onnx import helper, numpy_helper
 from morphstream.artifact.digest import digest_of_file
 from morphstream.artifact.errors import ModelError
 from morphstream.machine.probe import Machine, probe_machine
-from stages.check import CHECKED, MEASURED, check_comparison, locked, measured, reason_not_executed
+from stages.check import check_comparison, locked, measured, reason_not_executed
 from stages.compile import compile_model
-from stages.files import BUILD, ENGINES, PREPARED
 from stages.params import Params, Tolerance, load_params
 from stages.parity.compare import Comparison, compare
 from stages.parity.figures import SINGLE
 from stages.parity.gpu import why_not
+from stages.workspace import Workspace
 from tests.stages import (
     PARAMS,
     document,
@@ -50,59 +50,61 @@ def append_nodes(path: Path, *nodes: onnx.NodeProto, **constants: Any) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def scale(precision: str, factor: float) -> None:
+def scale(workspace: Workspace, precision: str, factor: float) -> None:
     """Scale the landmarks of a prepared model."""
-    path = PREPARED / LANDMARKS / f"{precision}.onnx"
+    path = workspace.prepared / LANDMARKS / f"{precision}.onnx"
     element = onnx.load_model(path).graph.output[0].type.tensor_type.elem_type
     kind = helper.tensor_dtype_to_np_dtype(element).type
     append_nodes(path, helper.make_node("Mul", ["before", "factor"], ["y"]), factor=kind(factor))
 
 
-def mix_rows() -> None:
+def mix_rows(workspace: Workspace) -> None:
     """Let each row of the landmarks depend on the others."""
     nodes = [
         helper.make_node("ReduceMean", ["before"], ["mean"], axes=[0], keepdims=1),
         helper.make_node("Sub", ["before", "mean"], ["y"]),
     ]
-    append_nodes(PREPARED / LANDMARKS / "fp32.onnx", *nodes)
+    append_nodes(workspace.prepared / LANDMARKS / "fp32.onnx", *nodes)
 
 
-def replace_engine(built: Params, factor: float) -> None:
+def replace_engine(workspace: Workspace, built: Params, factor: float) -> None:
     """Compile the CPU's engine from another prepared model than the one that stays."""
-    path = PREPARED / LANDMARKS / "fp32.onnx"
+    path = workspace.prepared / LANDMARKS / "fp32.onnx"
     before = path.read_bytes()
-    scale("fp32", factor)
-    compile_model(built.target("cpu"), PREPARED / LANDMARKS, ENGINES / "cpu" / LANDMARKS)
+    scale(workspace, "fp32", factor)
+    compile_model(
+        built.target("cpu"), workspace.prepared / LANDMARKS, workspace.engines / "cpu" / LANDMARKS, workspace.timing
+    )
     path.write_bytes(before)
 
 
-def test_a_good_model_passes_and_what_is_locked_is_its_bound(built: Params) -> None:
-    before = files_in(PREPARED)
-    done = run_stage(Path.cwd(), "check", LANDMARKS)
+def test_a_good_model_passes_and_what_is_locked_is_its_bound(workspace: Workspace, built: Params) -> None:
+    before = files_in(workspace.prepared)
+    done = run_stage(workspace, "check", LANDMARKS)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert read_json(CHECKED / f"{LANDMARKS}.json") == {
+    assert read_json(workspace.checked / f"{LANDMARKS}.json") == {
         "prepared": {"cosine": 0.99999},
         "fp16": {"cosine": 0.99999},
         "cpu": {"executed": True, "cosine": 0.99999},
     }
-    measured = read_json(MEASURED / f"{LANDMARKS}.json")
+    measured = read_json(workspace.measured / "check" / f"{LANDMARKS}.json")
     assert {subject: set(references) for subject, references in measured.items()} == {
         "prepared": {"original"},
         "fp16": {"prepared"},
         "cpu": {"prepared", "original"},
     }
     assert 0.99999 < measured["fp16"]["prepared"]["points68"]["cosine"] < 1
-    assert files_in(PREPARED) == before
+    assert files_in(workspace.prepared) == before
 
 
 @pytest.mark.parametrize(
     ("name", "shared"), [(SWAPPER, {"psnr_db": 50}), (OCCLUDER, {"cosine": 0.99999})], ids=["crop", "mask"]
 )
-def test_two_runs_lock_the_same_bytes(built: Params, name: str, shared: dict[str, float]) -> None:
+def test_two_runs_lock_the_same_bytes(workspace: Workspace, built: Params, name: str, shared: dict[str, float]) -> None:
     records = []
     for _ in range(2):
-        assert run_stage(Path.cwd(), "check", name).returncode == 0
-        records.append((CHECKED / f"{name}.json").read_bytes())
+        assert run_stage(workspace, "check", name).returncode == 0
+        records.append((workspace.checked / f"{name}.json").read_bytes())
     assert records[0] == records[1]
     assert json.loads(records[0]) == {"prepared": shared, "cpu": {"executed": True, **shared}}
 
@@ -111,76 +113,101 @@ def test_two_runs_lock_the_same_bytes(built: Params, name: str, shared: dict[str
     ("alteration", "message"),
     [
         pytest.param(
-            lambda _: scale("fp32", 1.005),
+            lambda workspace, _: scale(workspace, "fp32", 1.005),
             "prepared to original: points68: expected a cosine of 0.99999",
             id="prepared",
         ),
         pytest.param(
-            lambda _: scale("fp16", 1.05), "fp16 to prepared: points68: expected a cosine of 0.999 at", id="half"
+            lambda workspace, _: scale(workspace, "fp16", 1.05),
+            "fp16 to prepared: points68: expected a cosine of 0.999 at",
+            id="half",
         ),
         pytest.param(
-            lambda built: replace_engine(built, 1.005),
+            lambda workspace, built: replace_engine(workspace, built, 1.005),
             "cpu to prepared: points68: expected a cosine of 0.99999",
             id="the CPU's engine",
         ),
-        pytest.param(lambda _: scale("fp32", np.nan), "prepared: points68: expected numbers, seen NaN", id="nan"),
-        pytest.param(lambda _: scale("fp16", np.inf), "fp16: points68: expected numbers, seen NaN", id="infinity"),
-        pytest.param(lambda _: mix_rows(), "prepared to original: points68: ", id="rows that are mixed"),
+        pytest.param(
+            lambda workspace, _: scale(workspace, "fp32", np.nan),
+            "prepared: points68: expected numbers, seen NaN",
+            id="nan",
+        ),
+        pytest.param(
+            lambda workspace, _: scale(workspace, "fp16", np.inf),
+            "fp16: points68: expected numbers, seen NaN",
+            id="infinity",
+        ),
+        pytest.param(
+            lambda workspace, _: mix_rows(workspace),
+            "prepared to original: points68: ",
+            id="rows that are mixed",
+        ),
     ],
 )
 def test_what_is_off_is_refused_by_name_and_not_recorded(
-    built: Params, alteration: Callable[[Params], None], message: str
+    workspace: Workspace, built: Params, alteration: Callable[[Workspace, Params], None], message: str
 ) -> None:
-    alteration(built)
-    assert f"check {LANDMARKS}: {message}" in refusal(Path.cwd(), "check", LANDMARKS)
-    assert not (CHECKED / f"{LANDMARKS}.json").exists()
+    alteration(workspace, built)
+    assert f"check {LANDMARKS}: {message}" in refusal(workspace, "check", LANDMARKS)
+    assert not (workspace.checked / f"{LANDMARKS}.json").exists()
 
 
-def test_what_is_off_by_less_than_the_tolerance_passes(built: Params) -> None:
-    scale("fp32", 1.004)
-    scale("fp16", 1.03)
-    replace_engine(built, 1.0)
-    assert run_stage(Path.cwd(), "check", LANDMARKS).returncode == 0
+def test_what_is_off_by_less_than_the_tolerance_passes(workspace: Workspace, built: Params) -> None:
+    scale(workspace, "fp32", 1.004)
+    scale(workspace, "fp16", 1.03)
+    replace_engine(workspace, built, 1.0)
+    assert run_stage(workspace, "check", LANDMARKS).returncode == 0
 
 
-def test_an_engine_as_far_as_allowed_from_a_model_that_is_so_too_is_refused(built: Params) -> None:
-    scale("fp32", 1.004)
-    replace_engine(built, 1.004)
-    assert "cpu to original: points68: expected a cosine of 0.99999" in refusal(Path.cwd(), "check", LANDMARKS)
+def test_an_engine_as_far_as_allowed_from_a_model_that_is_so_too_is_refused(
+    workspace: Workspace, built: Params
+) -> None:
+    scale(workspace, "fp32", 1.004)
+    replace_engine(workspace, built, 1.004)
+    assert "cpu to original: points68: expected a cosine of 0.99999" in refusal(workspace, "check", LANDMARKS)
 
 
-def test_a_crop_that_is_off_by_levels_is_refused(built: Params) -> None:
-    path = PREPARED / SWAPPER / "fp32.onnx"
+def test_a_crop_that_is_off_by_levels_is_refused(workspace: Workspace, built: Params) -> None:
+    path = workspace.prepared / SWAPPER / "fp32.onnx"
     three = helper.make_node("Add", ["before", "levels"], ["y"])
     append_nodes(path, three, levels=np.uint8(3))
-    message = refusal(Path.cwd(), "check", SWAPPER)
+    message = refusal(workspace, "check", SWAPPER)
     assert "prepared to original: swapped: expected a crop off by 2 levels at most, seen " in message
     assert message.endswith(f"mend the surgery, or change models.{SWAPPER}.tolerance")
 
 
-def test_without_its_engine_a_model_is_not_checked(built: Params) -> None:
-    for path in (ENGINES / "cpu" / LANDMARKS).iterdir():
+def test_without_its_engine_a_model_is_not_checked(workspace: Workspace, built: Params) -> None:
+    for path in (workspace.engines / "cpu" / LANDMARKS).iterdir():
         path.unlink()
-    assert "expected an engine of OpenVINO, seen none; compile it first" in refusal(Path.cwd(), "check", LANDMARKS)
-    assert not (CHECKED / f"{LANDMARKS}.json").exists()
+    assert "expected an engine of OpenVINO, seen none; compile it first" in refusal(workspace, "check", LANDMARKS)
+    assert not (workspace.checked / f"{LANDMARKS}.json").exists()
 
 
-def test_what_onnx_runtime_cannot_run_is_refused_in_one_line_that_names_the_file(built: Params) -> None:
-    path = PREPARED / LANDMARKS / "fp32.onnx"
+def test_what_onnx_runtime_cannot_run_is_refused_in_one_line_that_names_the_file(
+    workspace: Workspace, built: Params
+) -> None:
+    path = workspace.prepared / LANDMARKS / "fp32.onnx"
     path.write_bytes(b"something else")
-    message = refusal(Path.cwd(), "check", LANDMARKS)
-    assert f"{path}: expected a model for ONNX Runtime, seen [ONNXRuntimeError]" in message
+    message = refusal(workspace, "check", LANDMARKS)
+    assert (
+        f"build/{path.relative_to(workspace.build)}: expected a model for ONNX Runtime, seen [ONNXRuntimeError]"
+        in message
+    )
 
 
-def test_a_target_whose_gpu_is_not_here_is_recorded_as_not_executed_and_the_reason_is_not_locked(built: Params) -> None:
+def test_a_target_whose_gpu_is_not_here_is_recorded_as_not_executed_and_the_reason_is_not_locked(
+    workspace: Workspace, built: Params
+) -> None:
     data = document()
     data["models"] = {LANDMARKS: data["models"][LANDMARKS]}
-    params = write_params(Path.cwd(), data)
+    params = write_params(workspace.root, data)
     targets = [name for name, build in params.builds.items() if why_not(build.target, probe_machine())]
     if "rtx-sm89" not in targets:
         pytest.skip("needs a machine that can't execute rtx-sm89")
-    assert run_stage(Path.cwd(), "check", LANDMARKS).returncode == 0
-    record, measured = (read_json(folder / f"{LANDMARKS}.json") for folder in (CHECKED, MEASURED))
+    assert run_stage(workspace, "check", LANDMARKS).returncode == 0
+    record, measured = (
+        read_json(folder / f"{LANDMARKS}.json") for folder in (workspace.checked, workspace.measured / "check")
+    )
     for name in targets:
         assert record[name] == {"executed": False}
         assert measured[name]["executed"] is False
@@ -189,26 +216,26 @@ def test_a_target_whose_gpu_is_not_here_is_recorded_as_not_executed_and_the_reas
 
 @pytest.mark.parametrize("name", [LANDMARKS, SWAPPER, OCCLUDER])
 def test_the_kit_s_models_are_far_inside_their_tolerance_and_the_steps_of_what_is_locked(
-    built: Params, name: str
+    workspace: Workspace, built: Params, name: str
 ) -> None:
-    for comparison in compare(built.model(name), {"cpu": built.target("cpu")}):
+    for comparison in compare(built.model(name), {"cpu": built.target("cpu")}, workspace):
         for figures in comparison.figures.values():
             assert figures.get("cosine", 1) > (0.999999 if comparison.subject == "fp16" else 0.99999999)
             assert figures.get("psnr_db", 100) > 65
             assert figures.get("levels", 0) <= 1
 
 
-def test_checking_alters_nothing_it_checks(built: Params) -> None:
-    files = [*BUILD.rglob("*.onnx"), *ENGINES.rglob("*.*")]
+def test_checking_alters_nothing_it_checks(workspace: Workspace, built: Params) -> None:
+    files = [*workspace.build.rglob("*.onnx"), *workspace.engines.rglob("*.*")]
     before = {path: digest_of_file(path) for path in files}
-    list(compare(built.model(SWAPPER), {"cpu": load_params().target("cpu")}))
+    list(compare(built.model(SWAPPER), {"cpu": load_params(workspace.params).target("cpu")}, workspace))
     assert {path: digest_of_file(path) for path in files} == before
 
 
-def test_a_target_s_own_tolerance_stands_in_for_that_of_its_models(built: Params) -> None:
+def test_a_target_s_own_tolerance_stands_in_for_that_of_its_models(workspace: Workspace, built: Params) -> None:
     own = Tolerance(cosine=0.5, levels=99)
     options = replace(built.target("cpu"), tolerance=own)
-    found = list(compare(built.model(LANDMARKS), {"cpu": options}))
+    found = list(compare(built.model(LANDMARKS), {"cpu": options}, workspace))
     assert [(one.subject, one.stated, one.tolerance) for one in found] == [
         ("prepared", "", SINGLE),
         ("fp16", f"models.{LANDMARKS}", built.model(LANDMARKS).tolerance),
@@ -242,25 +269,37 @@ def test_without_bfloat16_its_target_is_not_executed_and_the_reason_is_not_locke
 
 
 @needs_bfloat16
-def test_in_bfloat16_an_engine_is_executed_so_and_kept_to_the_tolerance_of_its_target(built: Params) -> None:
-    params = write_params(Path.cwd(), with_bfloat16(reduced(built.models, ["cpu"])))
-    compile_model(params.target("cpu-bf16"), PREPARED / SWAPPER, ENGINES / "cpu-bf16" / SWAPPER)
-    assert run_stage(Path.cwd(), "check", SWAPPER).returncode == 0
-    assert read_json(CHECKED / f"{SWAPPER}.json")["cpu-bf16"] == {"executed": True, "psnr_db": 50}
+def test_in_bfloat16_an_engine_is_executed_so_and_kept_to_the_tolerance_of_its_target(
+    workspace: Workspace, built: Params
+) -> None:
+    params = write_params(workspace.root, with_bfloat16(reduced(built.models, ["cpu"])))
+    compile_model(
+        params.target("cpu-bf16"),
+        workspace.prepared / SWAPPER,
+        workspace.engines / "cpu-bf16" / SWAPPER,
+        workspace.timing,
+    )
+    assert run_stage(workspace, "check", SWAPPER).returncode == 0
+    assert read_json(workspace.checked / f"{SWAPPER}.json")["cpu-bf16"] == {"executed": True, "psnr_db": 50}
     levels = {
         subject: references["prepared"]["swapped"]["levels"]
-        for subject, references in read_json(MEASURED / f"{SWAPPER}.json").items()
+        for subject, references in read_json(workspace.measured / "check" / f"{SWAPPER}.json").items()
         if subject.startswith("cpu")
     }
     assert levels["cpu"] <= 1 < levels["cpu-bf16"]
 
 
 @needs_bfloat16
-def test_what_is_off_in_bfloat16_is_refused_by_its_target(built: Params) -> None:
+def test_what_is_off_in_bfloat16_is_refused_by_its_target(workspace: Workspace, built: Params) -> None:
     data = with_bfloat16(reduced(built.models, ["cpu"]))
     data["targets"]["cpu-bf16"]["tolerance"]["levels"] = 0
-    params = write_params(Path.cwd(), data)
-    compile_model(params.target("cpu-bf16"), PREPARED / SWAPPER, ENGINES / "cpu-bf16" / SWAPPER)
-    message = refusal(Path.cwd(), "check", SWAPPER)
+    params = write_params(workspace.root, data)
+    compile_model(
+        params.target("cpu-bf16"),
+        workspace.prepared / SWAPPER,
+        workspace.engines / "cpu-bf16" / SWAPPER,
+        workspace.timing,
+    )
+    message = refusal(workspace, "check", SWAPPER)
     assert f"check {SWAPPER}: cpu-bf16 to prepared: swapped: expected a crop off by 0 levels at most" in message
     assert message.endswith("or change targets.cpu-bf16.tolerance")

@@ -16,12 +16,15 @@ from morphstream.artifact.errors import ModelError, ToolchainMismatchError
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import Target
 from stages.builders import Half, Options, Order
-from stages.compile import BUILDERS, compile_model, shapes_of
-from stages.files import ENGINES, PREPARED
+from stages.builders.order import shapes_of
+from stages.compile import compile_model
 from stages.params import TargetOptions
 from stages.prepare import prepare
+from stages.source import builder_source
+from stages.workspace import Workspace
 from tests.stages import (
     PARAMS,
+    ROOT,
     document,
     files_in,
     needs_rtx,
@@ -60,24 +63,28 @@ class Echo:
 
 
 @pytest.fixture
-def prepared(workspace: Path) -> Path:
+def prepared(workspace: Workspace) -> Path:
     """Prepare the model in a workspace."""
     model = PARAMS.model(MODEL)
-    source = Path("build", model.file)
+    source = workspace.build / model.file
     source.parent.mkdir(parents=True)
     source.write_bytes(original(MODEL))
-    prepare(model, source, PREPARED / MODEL)
+    prepare(model, source, workspace.prepared / MODEL)
     data = document()
     data["models"] = {MODEL: data["models"][MODEL]}
-    write_params(workspace, data)
-    return PREPARED / MODEL
+    write_params(workspace.root, data)
+    return workspace.prepared / MODEL
 
 
-def recipe(monkeypatch: pytest.MonkeyPatch, prepared: Path, builder: Echo, options: TargetOptions = CPU) -> str:
+def compile_with(workspace: Workspace, builder: Echo, options: TargetOptions, prepared: Path, folder: Path) -> None:
+    """Compile with a builder of the tests."""
+    compile_model(options, prepared, folder, workspace.timing, {"openvino": builder})
+
+
+def recipe(workspace: Workspace, prepared: Path, builder: Echo, options: TargetOptions = CPU) -> str:
     """Compile with a builder of the tests and return the recipe in the manifest, which names the file too."""
-    monkeypatch.setitem(BUILDERS, "openvino", builder)
-    compile_model(options, prepared, ENGINES / "echo")
-    manifest = EngineManifest.from_json((ENGINES / "echo/manifest.json").read_bytes())
+    compile_with(workspace, builder, options, prepared, workspace.engines / "echo")
+    manifest = EngineManifest.from_json((workspace.engines / "echo/manifest.json").read_bytes())
     ((name, entry),) = manifest.engine_files.items()
     assert entry.recipe
     assert name == f"{entry.recipe[:16]}_{MODEL}.xml"
@@ -107,23 +114,25 @@ def with_toolchain(version: str) -> TargetOptions:
 
 
 @pytest.mark.parametrize("target", ["cpu", pytest.param("rtx-sm89", marks=needs_rtx)])
-def test_two_processes_write_the_same_bytes_under_the_same_names(workspace: Path, prepared: Path, target: str) -> None:
+def test_two_processes_write_the_same_bytes_under_the_same_names(
+    workspace: Workspace, prepared: Path, target: str
+) -> None:
     folders = []
     for _ in range(2):
         done = run_stage(workspace, "compile", target, MODEL)
         assert done.returncode == 0, done.stderr
-        folders.append(files_in(ENGINES / target / MODEL))
+        folders.append(files_in(workspace.engines / target / MODEL))
     assert folders[0] == folders[1]
     assert len(folders[0]) == 3  # with the manifest
 
 
 def test_in_bfloat16_an_engine_is_the_same_bytes_and_says_what_it_calculates_in(
-    workspace: Path, prepared: Path
+    workspace: Workspace, prepared: Path
 ) -> None:
     files, entries = {}, {}
     for target in ("cpu", "cpu-bf16"):
         assert run_stage(workspace, "compile", target, MODEL).returncode == 0
-        folder = ENGINES / target / MODEL
+        folder = workspace.engines / target / MODEL
         manifest = EngineManifest.from_json((folder / "manifest.json").read_bytes())
         files[target] = {Path(name).suffix: (folder / name).read_bytes() for name in manifest.engine_files}
         entries[target] = list(manifest.engine_files.values())
@@ -134,34 +143,34 @@ def test_in_bfloat16_an_engine_is_the_same_bytes_and_says_what_it_calculates_in(
 
 
 @needs_rtx
-def test_another_arch_is_another_engine(prepared: Path) -> None:
-    folders = [ENGINES / name for name in ("rtx-sm86", "rtx-sm89")]
+def test_another_arch_is_another_engine(workspace: Workspace, prepared: Path) -> None:
+    folders = [workspace.engines / name for name in ("rtx-sm86", "rtx-sm89")]
     for folder in folders:
-        compile_model(PARAMS.target(folder.name), prepared, folder)
+        compile_model(PARAMS.target(folder.name), prepared, folder, workspace.timing)
     first, second = ({path.name: path.read_bytes() for path in folder.glob("*.engine")} for folder in folders)
     assert not first.keys() & second.keys()
     assert not set(first.values()) & set(second.values())
 
 
-def test_the_manifest_names_every_file_by_its_digest(prepared: Path) -> None:
-    compile_model(CPU, prepared, ENGINES / "cpu")
-    manifest = EngineManifest.from_json((ENGINES / "cpu/manifest.json").read_bytes())
-    assert {path.name for path in (ENGINES / "cpu").iterdir()} == {"manifest.json", *manifest.engine_files}
+def test_the_manifest_names_every_file_by_its_digest(workspace: Workspace, prepared: Path) -> None:
+    compile_model(CPU, prepared, workspace.engines / "cpu", workspace.timing)
+    manifest = EngineManifest.from_json((workspace.engines / "cpu/manifest.json").read_bytes())
+    assert {path.name for path in (workspace.engines / "cpu").iterdir()} == {"manifest.json", *manifest.engine_files}
     assert {entry.kind for entry in manifest.engine_files.values()} == {"ir", "ir_weights"}
     for name, entry in manifest.engine_files.items():
-        assert entry.digest == digest_of_file(ENGINES / "cpu" / name)
+        assert entry.digest == digest_of_file(workspace.engines / "cpu" / name)
         assert (entry.onnx_model, entry.group, entry.precision) == (MODEL, "core", "fp32")
 
 
-def test_emap_goes_with_the_engines(built: object) -> None:
-    folder = ENGINES / "cpu/inswapper_128_fp16"
+def test_emap_goes_with_the_engines(workspace: Workspace, built: object) -> None:
+    folder = workspace.engines / "cpu/inswapper_128_fp16"
     (emap,) = folder.glob("*.npy")
-    assert emap.read_bytes() == (PREPARED / "inswapper_128_fp16/emap.npy").read_bytes()
+    assert emap.read_bytes() == (workspace.prepared / "inswapper_128_fp16/emap.npy").read_bytes()
     assert EngineManifest.from_json((folder / "manifest.json").read_bytes()).engine_files[emap.name].kind == "emap"
 
 
-def test_nothing_changed_is_the_same_recipe(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
-    assert recipe(monkeypatch, prepared, Echo()) == recipe(monkeypatch, prepared, Echo())
+def test_nothing_changed_is_the_same_recipe(workspace: Workspace, prepared: Path) -> None:
+    assert recipe(workspace, prepared, Echo()) == recipe(workspace, prepared, Echo())
 
 
 @pytest.mark.parametrize(
@@ -181,99 +190,98 @@ def test_nothing_changed_is_the_same_recipe(monkeypatch: pytest.MonkeyPatch, pre
     ],
 )
 def test_whatever_decides_an_engine_changes_its_recipe_and_name(
-    monkeypatch: pytest.MonkeyPatch,
+    workspace: Workspace,
     prepared: Path,
     alteration: Callable[[Path], None] | None,
     builder: Echo,
     options: TargetOptions,
 ) -> None:
-    before = recipe(monkeypatch, prepared, Echo())
+    before = recipe(workspace, prepared, Echo())
     if alteration:
         alteration(prepared)
-    assert recipe(monkeypatch, prepared, builder, options) != before
+    assert recipe(workspace, prepared, builder, options) != before
 
 
 def test_two_fine_tunes_that_differ_in_external_weights_alone_are_two_recipes(
-    monkeypatch: pytest.MonkeyPatch, prepared: Path
+    workspace: Workspace, prepared: Path
 ) -> None:
     graph = (prepared / "fp32.onnx").read_bytes()
     model = onnx.load_model_from_string(graph)
     onnx.save_model(model, prepared / "fp32.onnx", save_as_external_data=True, location="weights", size_threshold=0)
     assert len((prepared / "fp32.onnx").read_bytes()) < len(graph)
-    before = recipe(monkeypatch, prepared, Echo())
+    before = recipe(workspace, prepared, Echo())
     weights = bytearray((prepared / "weights").read_bytes())
     weights[100] ^= 1
     (prepared / "weights").write_bytes(weights)
-    assert recipe(monkeypatch, prepared, Echo()) != before
+    assert recipe(workspace, prepared, Echo()) != before
 
 
-def test_another_builder_source_is_another_recipe(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
-    before = recipe(monkeypatch, prepared, Echo())
-    source = Path("stages").resolve()
-    Path("stages").unlink()
-    Path("stages/builders").mkdir(parents=True)
-    for name in ("compile.py", "builders/__init__.py", "builders/openvino.py"):
-        Path("stages", name).write_bytes((source / name).read_bytes())
-    assert recipe(monkeypatch, prepared, Echo()) == before
-    with Path("stages/builders/openvino.py").open("a") as file:
+def test_recipes_follow_the_source_of_builders_and_no_other(tmp_path: Path) -> None:
+    for name in ("__init__", "order", "openvino", "tensorrt_rtx", "ep_context"):
+        path = tmp_path / f"builders/{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes((ROOT / f"stages/builders/{name}.py").read_bytes())
+    targets = [PARAMS.target(name).target for name in ("cpu", "rtx-sm89")]
+    before = [builder_source(target, tmp_path) for target in targets]
+    assert before == [builder_source(target) for target in targets]
+    with (tmp_path / "builders/ep_context.py").open("a") as file:
         file.write("# changed\n")
-    assert recipe(monkeypatch, prepared, Echo()) != before
+    cpu, rtx = (builder_source(target, tmp_path) for target in targets)
+    assert (cpu == before[0], rtx == before[1]) == (True, False)
 
 
 @pytest.mark.parametrize("target", ["cpu", "rtx-sm89"])
 def test_another_toolchain_than_declared_is_refused_and_writes_nothing(
-    workspace: Path, prepared: Path, target: str
+    workspace: Workspace, prepared: Path, target: str
 ) -> None:
-    data = yaml.safe_load((workspace / "params.yaml").read_text("utf-8"))
+    data = yaml.safe_load(workspace.params.read_text("utf-8"))
     library = {"cpu": "openvino", "rtx-sm89": "tensorrt_rtx"}[target]
     version = data["targets"][target]["toolchain"][library]
     data["targets"][target]["toolchain"][library] = f"{version}9"
-    write_params(workspace, data)
+    write_params(workspace.root, data)
     message = refusal(workspace, "compile", target, MODEL)
     assert f"targets.{target}.toolchain: declared {library} {version}9, this machine has " in message
-    assert not ENGINES.exists()
+    assert not workspace.engines.exists()
 
 
-def test_a_library_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
+def test_a_library_that_is_not_installed_is_refused(workspace: Workspace, prepared: Path) -> None:
     options = replace(CPU, target=replace(CPU.target, toolchain={**CPU.target.toolchain, "onednn": "3.1"}))
-    monkeypatch.setitem(BUILDERS, "openvino", Echo())
     with pytest.raises(ToolchainMismatchError, match=r"declared onednn 3\.1, this machine has none; install 3\.1"):
-        compile_model(options, prepared, ENGINES / "echo")
-    assert not ENGINES.exists()
+        compile_with(workspace, Echo(), options, prepared, workspace.engines / "echo")
+    assert not workspace.engines.exists()
 
 
 @pytest.mark.parametrize("error", [ModelError("no"), KeyboardInterrupt(), OSError("disk full")], ids=repr)
 def test_a_build_that_breaks_leaves_the_engine_that_was_there_and_no_half_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, prepared: Path, error: BaseException
+    workspace: Workspace, prepared: Path, error: BaseException
 ) -> None:
-    recipe(monkeypatch, prepared, Echo())
-    before = files_in(ENGINES)
+    recipe(workspace, prepared, Echo())
+    before = files_in(workspace.engines)
     scale_a_weight(prepared)
-    monkeypatch.setitem(BUILDERS, "openvino", Echo(error=error))
-    for folder in (ENGINES / "echo", ENGINES / "new"):
+    for folder in (workspace.engines / "echo", workspace.engines / "new"):
         with pytest.raises(type(error)):
-            compile_model(CPU, prepared, folder)
-    assert files_in(ENGINES) == before
+            compile_with(workspace, Echo(error=error), CPU, prepared, folder)
+    assert files_in(workspace.engines) == before
 
 
-def test_what_a_killed_build_left_is_not_taken_into_the_next(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    part = ENGINES / ".echo.part"
+def test_what_a_killed_build_left_is_not_taken_into_the_next(prepared: Path, workspace: Workspace) -> None:
+    part = workspace.engines / ".echo.part"
     part.mkdir(parents=True)
     (part / "half.xml").write_bytes(PART)
-    recipe(monkeypatch, prepared, Echo())
-    assert {path.name for path in ENGINES.iterdir()} == {"echo"}
-    assert "half.xml" not in files_in(ENGINES / "echo")
+    recipe(workspace, prepared, Echo())
+    assert {path.name for path in workspace.engines.iterdir()} == {"echo"}
+    assert "half.xml" not in files_in(workspace.engines / "echo")
 
 
 @pytest.mark.parametrize("target", ["cpu", pytest.param("rtx-sm89", marks=needs_rtx)])
-def test_a_model_that_the_builder_cannot_take_is_refused(workspace: Path, prepared: Path, target: str) -> None:
+def test_a_model_that_the_builder_cannot_take_is_refused(workspace: Workspace, prepared: Path, target: str) -> None:
     for name in ("fp32", "fp16"):
         (prepared / f"{name}.onnx").write_bytes(original(MODEL)[:5000])
     done = run_stage(workspace, "compile", target, MODEL)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"compile {target} {MODEL}: build/prepared/{MODEL}/fp")
     assert "Traceback" not in done.stderr
-    assert not ENGINES.joinpath(target, MODEL).exists()
+    assert not workspace.engines.joinpath(target, MODEL).exists()
 
 
 def test_an_input_has_a_shape_for_each_batch() -> None:

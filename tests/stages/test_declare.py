@@ -1,5 +1,6 @@
 """A stage's declaration changes with what decides its result, and with nothing else."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 import pytest
 
 from morphstream.artifact.errors import MorphstreamError
-from stages.declare import DECLARED, check_declared, declarations, source_digest, to_json
-from stages.lists import DVC_YAML
+from stages.declare import check_declared, declarations
+from stages.files import json_bytes
 from stages.params import Params
 from stages.prune import write_lists
+from stages.source import source_digest
+from stages.workspace import Workspace
 from tests.stages import ROOT, document, files_in, read_json, refusal, run_stage, with_bfloat16, write_params
 
 MODEL = "xseg_1"
@@ -58,54 +61,54 @@ def every(verb: str) -> set[str]:
     ],
 )
 def test_a_change_is_declared_to_its_own_stages_alone(
-    workspace: Path, change: Callable[[dict[str, Any]], object], stages: set[str]
+    workspace: Workspace, change: Callable[[dict[str, Any]], object], stages: set[str]
 ) -> None:
-    before, after = declared(workspace), declared(workspace, change)
+    before, after = declared(workspace.root), declared(workspace.root, change)
     assert {stage for stage in after if after[stage] != before[stage]} == stages
 
 
-def test_a_tolerance_of_a_target_is_declared_to_every_check_once_it_is_built(workspace: Path) -> None:
+def test_a_tolerance_of_a_target_is_declared_to_every_check_once_it_is_built(workspace: Workspace) -> None:
     data = document()
     put("targets/cpu-bf16/tolerance/levels", 9)(data)
-    assert dict(declarations(write_params(workspace, data))) == declared(workspace)
-    before, after = (dict(declarations(write_params(workspace, with_bfloat16(d)))) for d in (document(), data))
+    assert dict(declarations(write_params(workspace.root, data))) == declared(workspace.root)
+    before, after = (dict(declarations(write_params(workspace.root, with_bfloat16(d)))) for d in (document(), data))
     checks = {f"check/{name}" for name in data["models"]}
     assert {stage for stage in after if after[stage] != before[stage]} == checks
     assert {"compile/cpu-bf16", "index/cpu-bf16"} <= set(after)
 
 
-def test_with_origin_hub_a_pin_decides_what_is_fetched(workspace: Path) -> None:
+def test_with_origin_hub_a_pin_decides_what_is_fetched(workspace: Workspace) -> None:
     def pinned(sha256: str, revision: str) -> dict[str, Any]:
         def change(data: dict[str, Any]) -> None:
             data["origin"], data["hub"]["revision"] = "hub", revision * 40
             data["models"][MODEL]["sha256"] = sha256 * 64
 
-        return declared(workspace, change)
+        return declared(workspace.root, change)
 
     first, second, third = pinned("0", "0"), pinned("1", "0"), pinned("0", "1")
     assert {stage for stage in first if first[stage] != second[stage]} == {f"fetch/{MODEL}"}
     assert {stage.split("/")[0] for stage in first if first[stage] != third[stage]} == {"fetch"}
 
 
-def test_a_changed_source_is_another_declaration(workspace: Path) -> None:
-    source = Path("stages").resolve()
-    Path("stages").unlink()
-    Path("stages").mkdir()
-    Path("stages/a.py").write_bytes((source / "check.py").read_bytes())
-    before = source_digest("a.py")
-    Path("stages/a.py").write_bytes((source / "check.py").read_bytes() + b"\n")
-    assert source_digest("a.py") != before
+def test_a_changed_source_is_another_digest_and_another_folder_is_not(tmp_path: Path) -> None:
+    for folder in ("here", "there"):
+        shutil.copytree(ROOT / "stages/parity", tmp_path / folder / "parity")
+    here, there = (source_digest("parity", root=tmp_path / folder) for folder in ("here", "there"))
+    assert here == there == source_digest("parity")
+    with (tmp_path / "there/parity/run.py").open("a") as file:
+        file.write("\n")
+    assert source_digest("parity", root=tmp_path / "there") != here
 
 
-def test_declared_files_are_the_same_on_every_run_and_lose_what_is_gone(built: Params) -> None:
-    DVC_YAML.write_bytes((ROOT / "dvc.yaml").read_bytes())
-    write_lists(built)
-    folder = Path("build/declared")
+def test_declared_files_are_the_same_on_every_run_and_lose_what_is_gone(workspace: Workspace, built: Params) -> None:
+    workspace.dvc_yaml.write_bytes((ROOT / "dvc.yaml").read_bytes())
+    write_lists(built, workspace.dvc_yaml)
+    folder = workspace.declared
     (folder / "fetch").mkdir(parents=True)
     (folder / "fetch/gone.json").write_bytes(b"{}")
     runs = []
     for _ in range(2):
-        assert run_stage(Path.cwd(), "declare").returncode == 0
+        assert run_stage(workspace, "declare").returncode == 0
         runs.append(files_in(folder))
     assert runs[0] == runs[1]
     assert set(runs[0]) == {
@@ -116,14 +119,14 @@ def test_declared_files_are_the_same_on_every_run_and_lose_what_is_gone(built: P
     assert read_json(folder / "index/cpu.json")["models"] == list(built.models)
 
 
-def test_a_stage_that_would_read_other_params_than_were_declared_refuses(built: Params) -> None:
-    folder = DECLARED / "prepare"
+def test_a_stage_that_would_read_other_params_than_were_declared_refuses(workspace: Workspace, built: Params) -> None:
+    folder = workspace.declared / "prepare"
     folder.mkdir(parents=True)
     documents = dict(declarations(built))
     name = next(iter(built.models))
-    (folder / f"{name}.json").write_bytes(to_json(documents[f"prepare/{name}"]))
-    check_declared(f"prepare/{name}", built)
-    (folder / f"{name}.json").write_bytes(to_json({**documents[f"prepare/{name}"], "batches": [1, 7]}))
+    (folder / f"{name}.json").write_bytes(json_bytes(documents[f"prepare/{name}"]))
+    check_declared(workspace, f"prepare/{name}", built)
+    (folder / f"{name}.json").write_bytes(json_bytes({**documents[f"prepare/{name}"], "batches": [1, 7]}))
     with pytest.raises(MorphstreamError, match="stages say now, seen what they said before"):
-        check_declared(f"prepare/{name}", built)
-    assert "run `dvc repro`" in refusal(Path.cwd(), "prepare", name)
+        check_declared(workspace, f"prepare/{name}", built)
+    assert "run `dvc repro`" in refusal(workspace, "prepare", name)

@@ -1,4 +1,4 @@
-"""Programs run side by side: so many at once, one at a time in a lane, and none is left behind."""
+"""Programs run side by side: so many at once, one at a time on a GPU of its own, and none is left behind."""
 
 import signal
 import sys
@@ -33,22 +33,22 @@ def wait_for(workers: Workers) -> Ended:
     return ended
 
 
-def test_a_program_is_told_of_once_with_what_it_printed_and_how_it_ended(workers: Workers) -> None:
+def test_a_program_that_ended_is_returned_once_with_its_output_and_exit_status(workers: Workers) -> None:
     workers.start("a", "WORD=hello sh -c 'echo $WORD; echo there >&2; exit 3'", None)
     ended = wait_for(workers)
     assert (ended.name, ended.code, ended.output) == ("a", 3, "hello\nthere\n")
     assert workers.ended(0) == []
 
 
-def test_so_many_run_at_once_and_one_in_a_lane(workers: Workers) -> None:
+def test_so_many_run_at_once_and_one_on_a_gpu_of_its_own(workers: Workers) -> None:
     workers.start("a", "sleep 60", "sm89")
-    assert not workers.has_room("sm89")
-    assert workers.has_room("sm86")
-    assert workers.has_room(None)
+    assert not workers.can_start("sm89")
+    assert workers.can_start("sm86")
+    assert workers.can_start(None)
     workers.start("b", "true", None)
-    assert not workers.has_room(None)
+    assert not workers.can_start(None)
     assert wait_for(workers).name == "b"
-    assert workers.has_room(None)
+    assert workers.can_start(None)
     assert set(workers.seconds()) == {"a"}
 
 

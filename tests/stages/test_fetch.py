@@ -1,46 +1,45 @@
 """A model is fetched byte for byte as pinned, or refused in one line and not written."""
 
-from pathlib import Path
+import shutil
 
 import pytest
 
-from stages.fetch import fetch_from_kit
-from tests.stages import PARAMS, files_in, original, reduced, refusal, run_stage, write_params
-
-BUILD = Path("build")
+from stages.origin.kit import KitOrigin
+from stages.workspace import Workspace
+from tests.stages import DOWNLOADS, PARAMS, files_in, original, reduced, refusal, run_stage, write_params
 
 
 @pytest.mark.parametrize("name", ["fan_68_5", "det_10g"])
-def test_the_kit_s_model_lies_where_it_is_published(workspace: Path, name: str) -> None:
-    write_params(workspace, reduced([name], ["cpu"]))
+def test_the_kit_s_model_lies_where_it_is_published(workspace: Workspace, name: str) -> None:
+    write_params(workspace.root, reduced([name], ["cpu"]))
+    shutil.copytree(DOWNLOADS, workspace.downloads)
     done = run_stage(workspace, "fetch", name)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert files_in(BUILD) == {PARAMS.model(name).file: original(name)}
+    assert files_in(workspace.build) == {PARAMS.model(name).file: original(name)}
 
 
-def test_a_model_that_the_kit_has_not_is_refused(workspace: Path) -> None:
+def test_a_model_that_the_kit_has_not_is_refused(workspace: Workspace) -> None:
     data = reduced(["fan_68_5"], ["cpu"])
     data["models"]["fan_69"] = data["models"]["fan_68_5"]
-    write_params(workspace, data)
+    write_params(workspace.root, data)
     assert "fan_69: expected a model of the kit, seen none; set origin: hub" in refusal(workspace, "fetch", "fan_69")
-    assert not BUILD.exists()
+    assert not workspace.build.exists()
 
 
-def test_an_altered_package_of_the_detector_is_not_taken(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_altered_package_of_the_detector_is_not_taken(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")  # pip can't replace it
-    Path(".cache").unlink()
-    Path(".cache").mkdir()
-    Path(".cache/scrfd-0.3.0.tar.gz").write_bytes(b"another package")
-    write_params(workspace, reduced(["det_10g"], ["cpu"]))
+    workspace.downloads.mkdir()
+    (workspace.downloads / "scrfd-0.3.0.tar.gz").write_bytes(b"another package")
+    write_params(workspace.root, reduced(["det_10g"], ["cpu"]))
     message = refusal(workspace, "fetch", "det_10g")
     assert "scrfd 0.3.0: expected pip to download it, seen ERROR: " in message
     assert "let pip reach a package index that has it, or set origin: hub" in message
-    assert not BUILD.exists()
+    assert not workspace.build.exists()
 
 
-def test_fetching_again_replaces_what_was_altered(workspace: Path) -> None:
+def test_fetching_again_replaces_what_was_altered(workspace: Workspace) -> None:
     model = PARAMS.model("xseg_1")
-    fetch_from_kit(model)
-    (BUILD / model.file).write_bytes(b"altered")
-    fetch_from_kit(model)
-    assert files_in(BUILD) == {model.file: original("xseg_1")}
+    KitOrigin().fetch([model], workspace)
+    (workspace.build / model.file).write_bytes(b"altered")
+    KitOrigin().fetch([model], workspace)
+    assert files_in(workspace.build) == {model.file: original("xseg_1")}

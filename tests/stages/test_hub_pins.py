@@ -1,14 +1,13 @@
 """Pinning writes what a revision holds into params.yaml, nothing else, and shows it."""
 
-from pathlib import Path
-
 import pytest
 
 from morphstream.artifact.digest import digest_of
 from stages.hub.client import HubError
 from stages.hub.pins import pin
 from stages.hub.repository import Repository
-from stages.params import PARAMS, load_params
+from stages.params import load_params
+from stages.workspace import Workspace
 from tests.loopback.repository import Large
 from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
@@ -17,36 +16,37 @@ from tests.stages import ROOT
 LARGE = "xseg_1"  # the others are small enough to lie in Git
 
 
-def publish(hub: Hub) -> Served:
+def publish(workspace: Workspace, hub: Hub) -> Served:
     """Publish bytes for every model of params.yaml."""
     served = hub.create("morphstream/models")
     files: dict[str, bytes | Large] = {}
-    for name, model in load_params().models.items():
+    for name, model in load_params(workspace.params).models.items():
         data = f"the model {name}".encode()
         files[model.file] = Large(digest_of(data).sha256, len(data)) if name == LARGE else data
     served.commit(None, "Publish", files)
     return served
 
 
-def pinned(hub: Hub, revision: str = "main") -> str:
-    return pin(load_params(), revision, Repository("morphstream/models", endpoint=hub.endpoint, pauses_s=()))
+def pinned(workspace: Workspace, hub: Hub, revision: str = "main") -> str:
+    repository = Repository("morphstream/models", endpoint=hub.endpoint, pauses_s=())
+    return pin(load_params(workspace.params), workspace.params, revision, repository)
 
 
 @pytest.fixture
-def params(workspace: Path) -> str:
+def params(workspace: Workspace) -> str:
     """Enter a workspace with the project's own params.yaml, comments and all, and return its text."""
-    text = (ROOT / PARAMS).read_text("utf-8")
-    PARAMS.write_text(text, "utf-8")
+    text = (ROOT / "params.yaml").read_text("utf-8")
+    workspace.params.write_text(text, "utf-8")
     return text
 
 
-def test_every_pin_is_written_and_every_other_line_stays(hub: Hub, params: str) -> None:
-    tip = publish(hub).tip()
-    diff = pinned(hub)
-    assert load_params().hub.revision == tip
-    for name, model in load_params().models.items():
+def test_every_pin_is_written_and_every_other_line_stays(workspace: Workspace, hub: Hub, params: str) -> None:
+    tip = publish(workspace, hub).tip()
+    diff = pinned(workspace, hub)
+    assert load_params(workspace.params).hub.revision == tip
+    for name, model in load_params(workspace.params).models.items():
         assert (model.sha256, model.bytes) == (digest_of(f"the model {name}".encode()).sha256, len(f"the model {name}"))
-    before, after = params.splitlines(), PARAMS.read_text("utf-8").splitlines()
+    before, after = params.splitlines(), workspace.params.read_text("utf-8").splitlines()
     assert len(before) == len(after)
     changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
     assert {old.split()[0] for old, _ in changed} == {"revision:", "sha256:", "bytes:"}
@@ -60,36 +60,36 @@ def test_every_pin_is_written_and_every_other_line_stays(hub: Hub, params: str) 
     ]
 
 
-def test_pinning_again_changes_nothing(hub: Hub, params: str) -> None:
-    publish(hub)
-    pinned(hub)
-    before = PARAMS.read_bytes()
-    assert pinned(hub).startswith("params.yaml: the pins are those of morphstream/models@")
-    assert PARAMS.read_bytes() == before
+def test_pinning_again_changes_nothing(workspace: Workspace, hub: Hub, params: str) -> None:
+    publish(workspace, hub)
+    pinned(workspace, hub)
+    before = workspace.params.read_bytes()
+    assert pinned(workspace, hub).startswith("params.yaml: the pins are those of morphstream/models@")
+    assert workspace.params.read_bytes() == before
 
 
-def test_an_older_revision_can_be_pinned(hub: Hub, params: str) -> None:
-    served = publish(hub)
+def test_an_older_revision_can_be_pinned(workspace: Workspace, hub: Hub, params: str) -> None:
+    served = publish(workspace, hub)
     old = served.tip()
-    served.commit(None, "Change", {load_params().models["fan_68_5"].file: b"another"})
-    pinned(hub)
-    assert load_params().models["fan_68_5"].bytes == len(b"another")
-    assert f"+  revision: {old}" in pinned(hub, old)
-    assert load_params().models["fan_68_5"].bytes == len(b"the model fan_68_5")
+    served.commit(None, "Change", {load_params(workspace.params).models["fan_68_5"].file: b"another"})
+    pinned(workspace, hub)
+    assert load_params(workspace.params).models["fan_68_5"].bytes == len(b"another")
+    assert f"+  revision: {old}" in pinned(workspace, hub, old)
+    assert load_params(workspace.params).models["fan_68_5"].bytes == len(b"the model fan_68_5")
 
 
-def test_a_model_that_is_not_there_is_named_and_nothing_written(hub: Hub, params: str) -> None:
-    served = publish(hub)
-    served.commit(None, "Delete", {}, [load_params().models["gfpgan"].file])
+def test_a_model_that_is_not_there_is_named_and_nothing_written(workspace: Workspace, hub: Hub, params: str) -> None:
+    served = publish(workspace, hub)
+    served.commit(None, "Delete", {}, [load_params(workspace.params).models["gfpgan"].file])
     with pytest.raises(HubError, match=r"expected gfpgan/gfpgan\.onnx there, seen none"):
-        pinned(hub)
-    assert PARAMS.read_text("utf-8") == params
+        pinned(workspace, hub)
+    assert workspace.params.read_text("utf-8") == params
 
 
-def test_a_missing_repository_and_a_missing_revision_are_refused(hub: Hub, params: str) -> None:
+def test_a_missing_repository_and_a_missing_revision_are_refused(workspace: Workspace, hub: Hub, params: str) -> None:
     with pytest.raises(HubError, match="seen no repository that the token in use may see"):
-        pinned(hub)
-    publish(hub)
+        pinned(workspace, hub)
+    publish(workspace, hub)
     with pytest.raises(HubError, match="expected the revision, seen 404"):
-        pinned(hub, "0" * 40)
-    assert PARAMS.read_text("utf-8") == params
+        pinned(workspace, hub, "0" * 40)
+    assert workspace.params.read_text("utf-8") == params

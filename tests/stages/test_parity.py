@@ -16,7 +16,6 @@ from morphstream.machine.probe import Machine
 from morphstream.pipeline import SwapPipeline
 from morphstream.session.provider import PROVIDERS
 from morphstream.store.store import Store
-from stages.files import ENGINES, PREPARED
 from stages.params import Params
 from stages.parity import gpu
 from stages.parity.figures import SINGLE, Figures, Form, coarsen, compare_outputs, figures_of, shortfall, worst
@@ -25,6 +24,7 @@ from stages.parity.run import HINTS, normalise, run_onnx, run_openvino, run_orig
 from stages.photos import astronaut
 from stages.surgery.crop_input import Normalisation
 from stages.surgery.plan import Output, Plan
+from stages.workspace import Workspace
 from tests.stages import PARAMS, files_in, model_of, needs_bfloat16, original, read_json
 
 NUMBERS: npt.NDArray[np.float64] = np.random.default_rng(12).standard_normal(2048)
@@ -151,8 +151,8 @@ def test_the_worst_of_several_figures_is_taken_of_each() -> None:
     }
 
 
-def test_inputs_are_the_same_on_every_run_and_of_the_contract_s_types(built: Params) -> None:
-    contract = read_json(PREPARED / "inswapper_128_fp16" / "contract.json")
+def test_inputs_are_the_same_on_every_run_and_of_the_contract_s_types(workspace: Workspace, built: Params) -> None:
+    contract = read_json(workspace.prepared / "inswapper_128_fp16" / "contract.json")
     first, second = (sample_inputs(contract) for _ in range(2))
     assert {name: (array.dtype.name, array.shape) for name, array in first.items()} == {
         "crop": ("uint8", (2, 128, 128, 3)),
@@ -194,8 +194,10 @@ def test_a_broken_engine_of_the_cpu_is_refused_by_name(tmp_path: Path) -> None:
 
 
 @needs_bfloat16
-def test_in_bfloat16_numbers_are_rounded_to_eight_bits_and_in_single_precision_not(built: Params) -> None:
-    folder, random = ENGINES / "cpu" / "xseg_1", np.random.default_rng(0)
+def test_in_bfloat16_numbers_are_rounded_to_eight_bits_and_in_single_precision_not(
+    workspace: Workspace, built: Params
+) -> None:
+    folder, random = workspace.engines / "cpu" / "xseg_1", np.random.default_rng(0)
     inputs = {"crop": random.integers(0, 256, (2, 256, 256, 3)).astype(np.uint8)}
     single, again = (run_openvino(folder, inputs, precision="fp32", rows=2)["mask"] for _ in range(2))
     rounded = run_openvino(folder, inputs, precision="bf16", rows=2)["mask"]
@@ -204,14 +206,16 @@ def test_in_bfloat16_numbers_are_rounded_to_eight_bits_and_in_single_precision_n
     assert 1e-4 < np.abs(rounded - single).max() < 0.1
 
 
-def test_another_precision_than_was_asked_for_is_refused(built: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_precision_than_was_asked_for_is_refused(
+    workspace: Workspace, built: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Asked for float16, OpenVINO calculates in what the CPU has instead, and says so afterwards only."""
     if "FP16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("needs a CPU without float16")
     monkeypatch.setitem(HINTS, "fp16", "f16")
     expected = r"xseg_1\.xml: expected OpenVINO to calculate in f16, seen (bf16|f32); use another CPU$"
     with pytest.raises(ModelError, match=expected):
-        run_openvino(ENGINES / "cpu" / "xseg_1", {}, precision="fp16", rows=2)
+        run_openvino(workspace.engines / "cpu" / "xseg_1", {}, precision="fp16", rows=2)
 
 
 @pytest.mark.parametrize("kind", [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16], ids=["single", "half"])
@@ -273,11 +277,11 @@ def test_without_its_engine_a_gpu_is_not_asked(tmp_path: Path) -> None:
     assert files_in(tmp_path) == {}
 
 
-def test_tensorrt_is_asked_for_the_engine_that_was_built(built: Params) -> None:
+def test_tensorrt_is_asked_for_the_engine_that_was_built(workspace: Workspace, built: Params) -> None:
     """Here ONNX Runtime has no TensorRT: the model, its options and the engine's copy get as far as that."""
-    folder = ENGINES / "trt-sm89" / "fan_68_5"
+    folder = workspace.engines / "trt-sm89" / "fan_68_5"
     folder.mkdir(parents=True)
     (folder / "x.engine").write_bytes(b"an engine")
     with pytest.raises(ModelError, match=r"expected (a model for TensorRT|TensorrtExecutionProvider), seen "):
-        gpu.run_gpu(folder, PARAMS.target("trt-sm89"), PREPARED / "fan_68_5", {}, rows=1)
+        gpu.run_gpu(folder, PARAMS.target("trt-sm89"), workspace.prepared / "fan_68_5", {}, rows=1)
     assert set(files_in(folder)) == {"x.engine"}

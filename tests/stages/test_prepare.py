@@ -13,21 +13,22 @@ import pytest
 from onnx import TensorProto
 
 from morphstream.artifact.errors import ModelError
-from stages.files import PREPARED
 from stages.prepare import edit, prepare, save_model
 from stages.surgery.contract import shape_of
 from stages.surgery.emap import find_emap
 from stages.surgery.half import to_half
 from stages.surgery.read import read_model
+from stages.workspace import Workspace
 from tests.stages import PARAMS, Array, files_in, loaded, needs_rtx, original, read_json, refusal, run_model, run_stage
 
 NAME = "fan_68_5"
-SOURCE = Path("build", PARAMS.model(NAME).file)
+SOURCE = PARAMS.model(NAME).file
 
 
-def put(data: bytes, path: Path = SOURCE) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+def put(workspace: Workspace, data: bytes, path: str = SOURCE) -> None:
+    file = workspace.build / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
 
 
 def truncated(data: bytes) -> bytes:
@@ -69,23 +70,23 @@ def a_web_page(data: bytes) -> bytes:
     ],
 )
 def test_a_bad_model_is_refused_and_the_last_good_one_stays(
-    workspace: Path, fault: Callable[[bytes], bytes], message: str
+    workspace: Workspace, fault: Callable[[bytes], bytes], message: str
 ) -> None:
-    put(original(NAME))
-    prepare(PARAMS.model(NAME), SOURCE, PREPARED / NAME)
-    before = files_in(PREPARED)
-    put(fault(original(NAME)))
+    put(workspace, original(NAME))
+    prepare(PARAMS.model(NAME), workspace.build / SOURCE, workspace.prepared / NAME)
+    before = files_in(workspace.prepared)
+    put(workspace, fault(original(NAME)))
     assert refusal(workspace, "prepare", NAME).startswith(f"prepare {NAME}: {message}")
-    assert files_in(PREPARED) == before
+    assert files_in(workspace.prepared) == before
 
 
-def test_a_missing_model_and_an_unknown_one_are_refused(workspace: Path) -> None:
+def test_a_missing_model_and_an_unknown_one_are_refused(workspace: Workspace) -> None:
     assert str(SOURCE) in refusal(workspace, "prepare", NAME)
     assert "models: expected one of fan_68_5, " in refusal(workspace, "prepare", "nobody")
-    assert not PREPARED.exists()
+    assert not workspace.prepared.exists()
 
 
-def test_random_damage_is_refused_or_harmless_but_no_crash(workspace: Path) -> None:
+def test_random_damage_is_refused_or_harmless_but_no_crash(workspace: Workspace) -> None:
     chance = random.Random(11)
     data = original("gfpgan")
     refused = 0
@@ -93,50 +94,52 @@ def test_random_damage_is_refused_or_harmless_but_no_crash(workspace: Path) -> N
         damaged = bytearray(data)
         for _ in range(chance.randint(1, 3)):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
-        put(bytes(damaged))
+        put(workspace, bytes(damaged))
         try:
-            prepare(PARAMS.model("gfpgan"), SOURCE, PREPARED / "gfpgan")
+            prepare(PARAMS.model("gfpgan"), workspace.build / SOURCE, workspace.prepared / "gfpgan")
         except ModelError:
             refused += 1
     assert refused > 50
 
 
-def test_two_processes_write_the_same_bytes(workspace: Path) -> None:
-    put(original(NAME))
+def test_two_processes_write_the_same_bytes(workspace: Workspace) -> None:
+    put(workspace, original(NAME))
     folders = []
     for _ in range(2):
         done = run_stage(workspace, "prepare", NAME)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        folders.append(files_in(PREPARED))
+        folders.append(files_in(workspace.prepared))
     assert set(folders[0]) == {f"{NAME}/{name}" for name in ("fp32.onnx", "fp16.onnx", "contract.json")}
     assert folders[0] == folders[1]
 
 
-def test_a_model_with_emap_has_it_beside(workspace: Path) -> None:
-    path = Path("build", PARAMS.model("inswapper_128").file)
-    put(original("inswapper_128"), path)
-    prepare(PARAMS.model("inswapper_128"), path, PREPARED / "inswapper_128")
-    assert set(files_in(PREPARED / "inswapper_128")) == {"fp32.onnx", "emap.npy", "contract.json"}
+def test_a_model_with_emap_has_it_beside(workspace: Workspace) -> None:
+    model = PARAMS.model("inswapper_128")
+    put(workspace, original("inswapper_128"), model.file)
+    prepare(model, workspace.build / model.file, workspace.prepared / "inswapper_128")
+    assert set(files_in(workspace.prepared / "inswapper_128")) == {"fp32.onnx", "emap.npy", "contract.json"}
     emap = find_emap(loaded("inswapper_128"))
     assert emap is not None
-    np.testing.assert_array_equal(np.load(PREPARED / "inswapper_128/emap.npy"), emap)
+    np.testing.assert_array_equal(np.load(workspace.prepared / "inswapper_128/emap.npy"), emap)
 
 
-def test_what_was_prepared_before_is_replaced_as_a_whole(workspace: Path) -> None:
-    put(original(NAME))
-    (PREPARED / NAME).mkdir(parents=True)
-    (PREPARED / NAME / "emap.npy").write_bytes(b"of another model")
-    prepare(PARAMS.model(NAME), SOURCE, PREPARED / NAME)
-    assert set(files_in(PREPARED)) == {f"{NAME}/{name}" for name in ("fp32.onnx", "fp16.onnx", "contract.json")}
+def test_what_was_prepared_before_is_replaced_as_a_whole(workspace: Workspace) -> None:
+    put(workspace, original(NAME))
+    (workspace.prepared / NAME).mkdir(parents=True)
+    (workspace.prepared / NAME / "emap.npy").write_bytes(b"of another model")
+    prepare(PARAMS.model(NAME), workspace.build / SOURCE, workspace.prepared / NAME)
+    assert set(files_in(workspace.prepared)) == {
+        f"{NAME}/{name}" for name in ("fp32.onnx", "fp16.onnx", "contract.json")
+    }
 
 
 @pytest.mark.parametrize("name", ["w600k_r50", "hyperswap_1a_256"])
-def test_contract_json_says_what_the_prepared_model_takes_and_gives(workspace: Path, name: str) -> None:
+def test_contract_json_says_what_the_prepared_model_takes_and_gives(workspace: Workspace, name: str) -> None:
     model = PARAMS.model(name)
-    put(original(name), Path("build", model.file))
-    prepare(model, Path("build", model.file), PREPARED / name)
-    contract = read_json(PREPARED / name / "contract.json")
-    prepared = onnx.load_model(PREPARED / name / "fp32.onnx")
+    put(workspace, original(name), model.file)
+    prepare(model, workspace.build / model.file, workspace.prepared / name)
+    contract = read_json(workspace.prepared / name / "contract.json")
+    prepared = onnx.load_model(workspace.prepared / name / "fp32.onnx")
     assert {key: contract[key] for key in ("model", "role", "group", "precision")} == {
         "model": name,
         "role": model.role,
@@ -146,7 +149,7 @@ def test_contract_json_says_what_the_prepared_model_takes_and_gives(workspace: P
     for key, values in (("inputs", prepared.graph.input), ("outputs", prepared.graph.output)):
         assert list(contract[key]) == [value.name for value in values]
     assert contract["inputs"]["crop"]["dtype"] == "uint8"
-    assert json.dumps(contract, indent=2) + "\n" == (PREPARED / name / "contract.json").read_text("utf-8")
+    assert json.dumps(contract, indent=2) + "\n" == (workspace.prepared / name / "contract.json").read_text("utf-8")
 
 
 def rows_of(model: onnx.ModelProto, count: int) -> dict[str, Array]:
@@ -218,13 +221,13 @@ def test_a_saved_model_is_read_as_it_was(tmp_path: Path) -> None:
     assert read_model(tmp_path / "model.onnx") == model
 
 
-def test_a_model_whose_rows_can_t_be_told_apart_is_refused_by_the_node(workspace: Path) -> None:
+def test_a_model_whose_rows_can_t_be_told_apart_is_refused_by_the_node(workspace: Workspace) -> None:
     model = loaded(NAME)
     product = next(node for node in model.graph.node if node.op_type == "MatMul")
     value = product.input[1]
     product.input[1] = "mean"
     model.graph.node.insert(0, onnx.helper.make_node("ReduceMean", [value], ["mean"], "blend", axes=[0], keepdims=1))
-    put(model.SerializeToString())
+    put(workspace, model.SerializeToString())
     message = refusal(workspace, "prepare", NAME)
     assert message.startswith(f"prepare {NAME}: node blend: expected rows that stay apart, seen ReduceMean of ")
-    assert not PREPARED.exists()
+    assert not workspace.prepared.exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.lists import DVC_YAML
+from stages.workspace import Workspace
 from tests.stages import ROOT, run_stage
 
 VERBS = ("declare", "fetch", "prepare", "compile", "check", "index", "pack", "validate", "report", "prune")
@@ -15,7 +15,7 @@ from pathlib import Path
 from morphstream.artifact.errors import FetchError
 from stages.program import run_program
 
-def main():
+def main(workspace):
     {body}
 
 run_program(main)
@@ -58,8 +58,8 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_wrong_usage_exits_2_with_a_usage_line(workspace: Path, verb: str) -> None:
+def test_wrong_usage_exits_2_with_a_usage_line(workspace: Workspace, verb: str) -> None:
     done = run_stage(workspace, verb, "--no-such-option")
     assert done.returncode == 2
     assert done.stderr.startswith(f"usage: python -m stages.{verb} ")
-    assert not DVC_YAML.exists()
+    assert not workspace.dvc_yaml.exists()

@@ -8,7 +8,6 @@ import pytest
 
 from morphstream.artifact.archive import describe
 from morphstream.artifact.errors import ToolchainMismatchError
-from stages.files import BUILD
 from stages.publish.code import CodeError, files_of, pack_code
 from stages.publish.secrets import looks_secret
 from tests.stages import PARAMS, files_in
@@ -18,9 +17,8 @@ HUB_TOKEN = "hf_" + "Ab3" * 12
 
 
 @pytest.fixture
-def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def code(tmp_path: Path) -> Path:
     """A folder of code with ignored files in it, no repository of Git's."""
-    monkeypatch.chdir(tmp_path)
     files = {
         "main.py": "print('main')\n",
         "app/worker.py": "print('worker')\n",
@@ -86,18 +84,18 @@ def test_this_user_s_own_rules_do_not_count(code: Path, monkeypatch: pytest.Monk
 
 
 def test_archives_are_the_same_for_every_tag_and_run(code: Path) -> None:
-    entries = pack_code(code, ["develop", "latest"], OPTIONS)
+    entries = pack_code(code.parent / "made", code, ["develop", "latest"], OPTIONS)
     assert sorted(entries) == [f"deploy/{tag}/app_code.tar.zst" for tag in ("develop", "latest")]
     assert len(set(map(repr, entries.values()))) == 1
     (entry, _) = entries.values()
     assert entry.cache_key is None
     assert list(entry.files) == KEPT
-    before = files_in(BUILD)
+    before = files_in(code.parent / "made")
     for path in code.rglob("*"):
         path.touch()
-    assert pack_code(code, ["develop", "latest"], OPTIONS) == entries
-    assert files_in(BUILD) == before
-    assert describe(BUILD / "deploy/latest/app_code.tar.zst").archive == entry.digest
+    assert pack_code(code.parent / "made", code, ["develop", "latest"], OPTIONS) == entries
+    assert files_in(code.parent / "made") == before
+    assert describe((code.parent / "made") / "deploy/latest/app_code.tar.zst").archive == entry.digest
 
 
 @pytest.mark.parametrize(
@@ -127,12 +125,12 @@ def test_what_looks_like_a_secret_is_refused_by_name_without_its_words(code: Pat
     (code / name).parent.mkdir(exist_ok=True)
     (code / name).write_text(text)
     with pytest.raises(CodeError) as refused:
-        pack_code(code, ["develop"], OPTIONS)
+        pack_code(code.parent / "made", code, ["develop"], OPTIONS)
     message = str(refused.value)
     assert message.startswith(f"deploy {name}: expected no secret, seen what looks like one (")
-    assert message.endswith("; add it to .gitignore, or take the secret out")
+    assert message.endswith("; add it to .gitignore, or remove the secret")
     assert HUB_TOKEN not in message
-    assert not BUILD.exists()
+    assert not (code.parent / "made").exists()
 
 
 @pytest.mark.parametrize(
@@ -150,19 +148,19 @@ def test_what_looks_like_a_secret_is_refused_by_name_without_its_words(code: Pat
 def test_what_does_not_is_packed(code: Path, name: str, text: str) -> None:
     (code / name).write_text(text)
     assert looks_secret(code, name) is None
-    assert name in pack_code(code, ["develop"], OPTIONS)["deploy/develop/app_code.tar.zst"].files
+    assert name in pack_code(code.parent / "made", code, ["develop"], OPTIONS)["deploy/develop/app_code.tar.zst"].files
 
 
 def test_links_and_other_repositories_are_refused(code: Path) -> None:
     (code / "link").symlink_to("main.py")
     with pytest.raises(CodeError, match="deploy link: expected a regular file, seen a link; copy it, or add it to"):
-        pack_code(code, ["develop"], OPTIONS)
+        pack_code(code.parent / "made", code, ["develop"], OPTIONS)
     (code / "link").unlink()
     (code / "vendor").mkdir()
     git(code / "vendor", "init")
     (code / "vendor/a.py").write_text("a")
     with pytest.raises(CodeError, match="seen another repository"):
-        pack_code(code, ["develop"], OPTIONS)
+        pack_code(code.parent / "made", code, ["develop"], OPTIONS)
 
 
 def test_a_repository_that_git_will_not_read_is_refused(code: Path) -> None:
@@ -174,11 +172,11 @@ def test_a_repository_that_git_will_not_read_is_refused(code: Path) -> None:
 
 def test_no_folder_no_files_no_such_tag_and_another_zstandard_are_refused(code: Path) -> None:
     with pytest.raises(CodeError, match="expected a folder of code, seen none"):
-        pack_code(code / "missing", ["develop"], OPTIONS)
+        pack_code(code.parent / "made", code / "missing", ["develop"], OPTIONS)
     (code / "empty").mkdir()
     with pytest.raises(CodeError, match="expected a file that isn't ignored, seen none"):
-        pack_code(code / "empty", ["develop"], OPTIONS)
+        pack_code(code.parent / "made", code / "empty", ["develop"], OPTIONS)
     with pytest.raises(CodeError, match="expected a tag of develop, latest, seen staging"):
-        pack_code(code, ["staging"], OPTIONS)
+        pack_code(code.parent / "made", code, ["staging"], OPTIONS)
     with pytest.raises(ToolchainMismatchError):
-        pack_code(code, ["develop"], replace(OPTIONS, zstandard="0.0.1"))
+        pack_code(code.parent / "made", code, ["develop"], replace(OPTIONS, zstandard="0.0.1"))

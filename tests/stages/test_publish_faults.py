@@ -1,19 +1,16 @@
 """Whatever goes wrong on the way to the Hub, the publication is made whole, or not at all, with one line."""
 
-from pathlib import Path
-
 import pytest
 
 from morphstream.artifact.errors import MorphstreamError
 from stages.hub.client import HubError, OutrunError, prepare_client
 from stages.hub.repository import Repository
-from stages.params import Params
 from stages.publish.__main__ import publish
 from stages.publish.local import WHAT, local
 from tests.loopback.faults import Fault
 from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
-from tests.stages.publications import NAME, check_complete, fill, new_project
+from tests.stages.publications import NAME, Project, check_complete
 
 PASSING = [
     pytest.param(Fault(kind="status", status=412, path="/commit/", times=3), id="412 three times"),
@@ -58,59 +55,51 @@ pytestmark = pytest.mark.usefixtures("unhurried")
 
 
 @pytest.fixture(scope="module")
-def projects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def projects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
     """Two projects of one model each, their build/ filled."""
     prepare_client()
-    folders = []
-    for model in ("fan_68_5", "xseg_1"):
-        folder = tmp_path_factory.mktemp("projects") / model
-        params = new_project(folder, [model])
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(folder)
-            fill(params)
-        folders.append(folder)
-    return folders[0], folders[1]
+    first, second = (
+        Project.filled(tmp_path_factory.mktemp("projects") / model, [model]) for model in ("fan_68_5", "xseg_1")
+    )
+    return first, second
 
 
-def send(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(folder)
-    from stages.params import load_params
-
-    params: Params = load_params()
+def send(hub: Hub, project: Project) -> str:
+    workspace, params = project.workspace, project.params
     repository = Repository(NAME, endpoint=hub.endpoint, pauses_s=(0.0,) * 4)
-    return publish(params, local(params, WHAT), repository, "all").commit
+    return publish(workspace.build, params, local(workspace, params, WHAT), repository, "all").commit
 
 
 @pytest.fixture
-def served(hub: Hub, projects: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Served:
+def served(hub: Hub, projects: tuple[Project, Project]) -> Served:
     """A repository in which another writer has published, twice, and deleted."""
     served = hub.create(NAME)
-    send(hub, projects[0], monkeypatch)
+    send(hub, projects[0])
     served.commit(None, "Add", {"trt_cache/x86_64/ov2026.4/stale.engine": b"stale"})
     return served
 
 
 @pytest.mark.parametrize("fault", PASSING)
 def test_a_fault_that_passes_does_no_harm(
-    hub: Hub, served: Served, projects: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, fault: Fault
+    hub: Hub, served: Served, projects: tuple[Project, Project], fault: Fault
 ) -> None:
     before = served.commits()
     hub.faults.add(fault)
-    commit = send(hub, projects[1], monkeypatch)
+    commit = send(hub, projects[1])
     assert served.tip() == commit
     assert len(served.commits()) == len(before) + 1
     check_complete(served, commit)
     files = served.files(commit)
     assert {"models/fan_68_5.onnx", "models/xseg_1.onnx"} <= set(files)
     hub.faults.clear()
-    assert send(hub, projects[1], monkeypatch) == commit
+    assert send(hub, projects[1]) == commit
 
 
 @pytest.mark.parametrize(("fault", "message"), STAYING)
 def test_a_fault_that_stays_is_one_line_and_publishes_nothing(
     hub: Hub,
     served: Served,
-    projects: tuple[Path, Path],
+    projects: tuple[Project, Project],
     monkeypatch: pytest.MonkeyPatch,
     fault: Fault,
     message: str,
@@ -119,23 +108,23 @@ def test_a_fault_that_stays_is_one_line_and_publishes_nothing(
     tip = served.tip()
     hub.faults.add(fault)
     with pytest.raises((HubError, OutrunError, MorphstreamError)) as refused:
-        send(hub, projects[1], monkeypatch)
+        send(hub, projects[1])
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
     assert hub.token not in str(refused.value)
     assert served.tip() == tip
     hub.faults.clear()
-    check_complete(served, send(hub, projects[1], monkeypatch))
+    check_complete(served, send(hub, projects[1]))
 
 
 def test_what_was_uploaded_before_a_fault_is_not_uploaded_again(
-    hub: Hub, served: Served, projects: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    hub: Hub, served: Served, projects: tuple[Project, Project]
 ) -> None:
     hub.faults.add(Fault(kind="status", status=403, path="/commit/"))
     hub.requests.clear()
     with pytest.raises(HubError):
-        send(hub, projects[1], monkeypatch)
+        send(hub, projects[1])
     uploads = [asked.path for asked in hub.requests if asked.method == "PUT"]
     assert uploads
-    send(hub, projects[1], monkeypatch)
+    send(hub, projects[1])
     assert [asked.path for asked in hub.requests if asked.method == "PUT"] == uploads

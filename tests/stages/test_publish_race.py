@@ -9,7 +9,7 @@ from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
 from tests.loopback.server import Hub
 from tests.stages import ROOT
-from tests.stages.publications import KEY, NAME, check_complete, engines_of, new_project, texts
+from tests.stages.publications import KEY, NAME, Project, check_complete, engines_of, texts
 
 ROUNDS = 50
 
@@ -22,18 +22,20 @@ from stages.hub.repository import Repository
 from stages.params import load_params
 from stages.publish.__main__ import publish
 from stages.publish.local import WHAT, local
+from stages.workspace import Workspace
 from tests.stages.publications import NAME, fill
 
 prepare_client()
-params = load_params()
+workspace = Workspace(Path(sys.argv[1]))
+params = load_params(workspace.params)
 for line in sys.stdin:
     turn = int(line)
     what = WHAT if turn % 5 == 4 else ("models", "engines")  # archives are heavier, and engines what can be lost
-    fill(params, turn)
-    found = local(params, what)
+    fill(workspace, params, turn)
+    found = local(workspace, params, what)
     print("ready", flush=True)
     sys.stdin.readline()
-    print(publish(params, found, Repository(NAME), " ".join(what)).commit, flush=True)
+    print(publish(workspace.build, params, found, Repository(NAME), " ".join(what)).commit, flush=True)
 """
 
 
@@ -41,8 +43,7 @@ def start(hub: Hub, folder: Path, home: Path) -> subprocess.Popen[str]:
     path = os.pathsep.join([str(ROOT), str(ROOT / "runtime")])
     environment = {**os.environ, **hub.environment(home), "PYTHONPATH": path}
     return subprocess.Popen(
-        [sys.executable, "-c", _PUBLISHER],
-        cwd=folder,
+        [sys.executable, "-c", _PUBLISHER, str(folder)],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -66,7 +67,7 @@ def test_two_publishers_fifty_times(hub: Hub, tmp_path: Path) -> None:
     groups = {"core": ("fan_68_5",), "masks": ("xseg_1", "bisenet_resnet_18")}
     publishers = []
     for group, models in groups.items():
-        new_project(tmp_path / group, models)
+        Project.filled(tmp_path / group, models)
         publishers.append(start(hub, tmp_path / group, tmp_path / "home"))
     for turn in range(ROUNDS):
         for publisher in publishers:

@@ -6,15 +6,13 @@ from pathlib import Path
 import pytest
 
 from morphstream.artifact.errors import ManifestError, MorphstreamError
-from stages.files import BUILD
 from stages.hub.repository import Repository
-from stages.params import Params
 from stages.publish.__main__ import publish
 from stages.publish.compose import IncompleteError
 from stages.publish.local import WHAT, local
 from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
-from tests.stages.publications import CORE, FOLDER, MASKS, NAME, check_complete, send
+from tests.stages.publications import CORE, FOLDER, MASKS, NAME, Project, check_complete, send
 
 pytestmark = pytest.mark.usefixtures("unhurried")
 
@@ -35,33 +33,33 @@ def spoil(path: Path) -> None:
     ],
 )
 def test_what_validate_does_not_pass_is_not_published(
-    hub: Hub, served: Served, project: Callable[..., Params], path: str
+    hub: Hub, served: Served, project: Callable[..., Project], path: str
 ) -> None:
-    params = project(*MASKS)
-    (file,) = BUILD.glob(path)
+    mine = project(*MASKS)
+    (file,) = mine.workspace.build.glob(path)
     spoil(file)
     tip = served.tip()
     with pytest.raises(MorphstreamError):
-        send(hub, params)
+        send(hub, mine)
     assert served.tip() == tip
     assert hub.requests == []
 
 
 def test_a_file_that_is_altered_after_it_was_validated_is_not_published(
-    hub: Hub, served: Served, project: Callable[..., Params]
+    hub: Hub, served: Served, project: Callable[..., Project]
 ) -> None:
-    params = project(*MASKS)
-    found = local(params, WHAT)
-    spoil(BUILD / "models/xseg_1.onnx")
+    mine = project(*MASKS)
+    found = local(mine.workspace, mine.params, WHAT)
+    spoil(mine.workspace.build / "models/xseg_1.onnx")
     repository = Repository(NAME, endpoint=hub.endpoint, pauses_s=())
     tip = served.tip()
     with pytest.raises(MorphstreamError, match=r"models/xseg_1\.onnx: expected sha256 "):
-        publish(params, found, repository, "all")
+        publish(mine.workspace.build, mine.params, found, repository, "all")
     assert served.tip() == tip
 
 
 def test_a_published_manifest_that_names_what_is_not_there_is_refused(
-    hub: Hub, served: Served, project: Callable[..., Params]
+    hub: Hub, served: Served, project: Callable[..., Project]
 ) -> None:
     send(hub, project(*MASKS))
     (gone,) = (path for path in served.files(served.tip()) if path.endswith("_xseg_1.engine"))
@@ -76,7 +74,7 @@ def test_a_published_manifest_that_names_what_is_not_there_is_refused(
 
 @pytest.mark.parametrize("path", [f"{FOLDER}/manifest.json", "manifests/models.json", "manifests/archives.json"])
 def test_a_published_manifest_that_is_broken_is_named_and_nothing_published(
-    hub: Hub, served: Served, project: Callable[..., Params], path: str
+    hub: Hub, served: Served, project: Callable[..., Project], path: str
 ) -> None:
     send(hub, project(*MASKS))
     tip = served.commit(None, "Break", {path: b'{"format_version": 9}'})
@@ -86,7 +84,7 @@ def test_a_published_manifest_that_is_broken_is_named_and_nothing_published(
 
 
 def test_a_gitignore_of_the_repository_leaves_nothing_out(
-    hub: Hub, served: Served, project: Callable[..., Params]
+    hub: Hub, served: Served, project: Callable[..., Project]
 ) -> None:
     served.commit(None, "Ignore", {".gitignore": b"*.engine\nmodels/\n"})
     send(hub, project(*CORE))

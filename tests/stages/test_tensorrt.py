@@ -14,7 +14,9 @@ from morphstream.artifact.errors import ModelError, NoEngineError
 from morphstream.machine.probe import Machine
 from stages.builders import Order, Tensor
 from stages.builders.tensorrt import build, provider_options
-from tests.stages import refusal
+from stages.compile import compile_model
+from stages.workspace import Workspace
+from tests.stages import PARAMS, refusal
 
 PROVIDER = "TensorrtExecutionProvider"
 GPU = Machine(arch="x86_64", gpu_archs=("sm89",), libraries={}, driver="580.0")
@@ -178,17 +180,14 @@ def test_a_fake_tensorrt_that_does_not_run_a_model_whole_is_refused(
     assert "\n" not in str(refused.value)
 
 
-def test_the_stage_refuses_in_one_line_where_the_libraries_are_missing(workspace: Path) -> None:
+def test_the_stage_refuses_in_one_line_where_the_libraries_are_missing(workspace: Workspace) -> None:
     message = refusal(workspace, "compile", "trt-sm89", "xseg_1")
     assert "targets.trt-sm89.toolchain: declared tensorrt 10.14.1, this machine has none" in message
-    assert not Path("build").exists()
+    assert not workspace.build.exists()
 
 
 @pytest.mark.gpu
-def test_a_real_gpu_builds_engine_profile_and_timing_cache(built: object, tmp_path: Path) -> None:
-    from stages.compile import compile_model
-    from stages.files import PREPARED
-    from tests.stages import PARAMS
-
-    compile_model(PARAMS.target("trt-sm89"), PREPARED / "xseg_1", tmp_path / "engine")
+def test_a_real_gpu_builds_engine_profile_and_timing_cache(workspace: Workspace, built: object, tmp_path: Path) -> None:
+    options = PARAMS.target("trt-sm89")
+    compile_model(options, workspace.prepared / "xseg_1", tmp_path / "engine", workspace.timing)
     assert {path.suffix for path in (tmp_path / "engine").iterdir()} >= {".engine", ".onnx", ".profile", ".timing"}

@@ -19,7 +19,13 @@ T = TypeVar("T")
 Object = dict[str, object]
 
 _PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_TYPE_NAMES: Mapping[type, str] = {str: "a string", int: "an integer", dict: "an object", list: "an array"}
+_TYPE_NAMES: Mapping[type, str] = {
+    str: "a string",
+    int: "an integer",
+    float: "a number with a fraction",
+    dict: "an object",
+    list: "an array",
+}
 
 
 class Form(NamedTuple):
@@ -52,7 +58,7 @@ def inside(key: str) -> Iterator[None]:
     try:
         yield
     except ManifestError as error:
-        dot = "" if error.where.startswith("[") else "."
+        dot = "" if error.where[:1] in ("", "[") else "."
         raise ManifestError(f"{path_of(key)}{dot}{error.where}", error.message) from error
 
 

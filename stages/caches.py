@@ -1,0 +1,58 @@
+"""The engine caches of build/: their manifests, and the files that params.yaml asks of them."""
+
+from pathlib import Path
+
+from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.target import CacheKey
+from morphstream.artifact.vocabulary import cache_path
+from stages.params import Params
+from stages.workspace import Workspace
+
+
+def read_cache(folder: Path, remedy: str = "") -> EngineManifest:
+    """Read the ``manifest.json`` of an engine cache, or of one engine.
+
+    Args:
+        folder: Where it is.
+        remedy: What to do about a broken one.
+
+    Raises:
+        ManifestError: It breaks its format; names the file.
+        OSError: It can't be read.
+    """
+    path = folder / "manifest.json"
+    try:
+        return EngineManifest.from_json(path.read_bytes())
+    except ManifestError as error:
+        raise ManifestError(error.where, f"{path}: {error.message}{remedy and f'; {remedy}'}") from None
+
+
+def parse_key(text: str, params: Params) -> CacheKey:
+    """Return a cache key that somebody named.
+
+    Raises:
+        ManifestError: It isn't one.
+    """
+    try:
+        return CacheKey.parse(text)
+    except ValueError as error:
+        known = ", ".join(build.cache_key for build in params.builds.values())
+        raise ManifestError("cache_key", f"{error}; name one such as {known}") from None
+
+
+def cache_files(workspace: Workspace, params: Params, key: CacheKey | str) -> list[str]:
+    """Return the path of every file of an engine cache, in build/ and in the cache's archive.
+
+    Raises:
+        ManifestError: The cache's manifest is broken; or params.yaml builds it, and its models are others.
+        OSError: It can't be read.
+    """
+    folder = workspace.caches / str(key)
+    manifest = read_cache(folder)
+    models = {entry.onnx_model for entry in manifest.engine_files.values() if entry.onnx_model}
+    is_built = str(key) in {build.cache_key for build in params.builds.values()}
+    if is_built and (differing := models ^ set(params.models)):
+        expected = f"{folder}: expected the models of params.yaml, seen a difference in {', '.join(sorted(differing))}"
+        raise ManifestError("engine_files", f"{expected}; run `dvc repro`")
+    return [f"{cache_path(key)}/{name}" for name in ("manifest.json", *manifest.engine_files)]

@@ -1,0 +1,58 @@
+"""Run a queue of programs side by side, show its progress, and stop at a failure or an interrupt."""
+
+import sys
+from collections.abc import Callable
+from threading import Event
+
+from morphstream.artifact.errors import MorphstreamError
+from stages.farm.view import View
+from stages.farm.workers import Ended, Workers
+
+_REFRESH_S = 0.2
+
+
+def run_queue(
+    workers: Workers, view: View, stop: Event, start: Callable[[], bool], succeed: Callable[[Ended], None]
+) -> None:
+    """Run programs until none is left; after a failure, until those that run have ended.
+
+    Args:
+        workers: Run the programs.
+        view: Shows them.
+        stop: Set by a signal handler, as an exception could be raised anywhere.
+        start: Starts the programs that can be started now; returns whether others are waiting.
+        succeed: Is called for each program that ended with 0.
+
+    Raises:
+        MorphstreamError: A program refused or failed.
+        KeyboardInterrupt: `stop` was set.
+        OSError: A program can't be started.
+    """
+    failed: Ended | None = None
+    try:
+        while (not stop.is_set() and failed is None and start()) or workers.seconds():
+            view.show(workers.seconds())
+            ended = workers.ended(_REFRESH_S)
+            if stop.is_set():  # an interrupt of a terminal ends the programs too
+                break
+            for program in ended:
+                if program.code:
+                    failed = failed or program
+                else:
+                    succeed(program)
+                    view.count(program.name, f"{program.seconds:.1f} s")
+    finally:
+        view.clear()
+    if stop.is_set():
+        raise KeyboardInterrupt
+    if failed:
+        raise _refusal(failed)
+
+
+def _refusal(failed: Ended) -> MorphstreamError:
+    """Return a program's own refusal; of a bug, its output is printed first."""
+    lines = failed.output.strip().splitlines()
+    if failed.code == 1 and lines and "Traceback" not in failed.output:  # other lines are how long it has run
+        return MorphstreamError(lines[-1])
+    print(failed.output, end="", file=sys.stderr)
+    return MorphstreamError(f"{failed.name}: expected its program to end with 0, seen {failed.code}; see above")

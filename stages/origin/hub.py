@@ -1,0 +1,97 @@
+"""The origin `hub`: the pinned files of a repository's pinned revision, downloaded side by side."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from morphstream.artifact.digest import Digest, digest_of_file
+from morphstream.artifact.errors import FetchError
+from morphstream.source.progress import progress
+from stages.params import Hub, Model
+from stages.workspace import Workspace
+
+_DOWNLOADS = 4  # side by side
+_REMEDY = "run: python -m stages.fetch --pin, and review what it writes"
+
+
+@dataclass(frozen=True, slots=True)
+class HubOrigin:
+    """Downloads models from a repository, whose licences keep them private."""
+
+    hub: Hub
+    is_confidential: ClassVar[bool] = True
+
+    def declared(self, model: Model) -> dict[str, object]:
+        """Return the revision and a model's pins."""
+        pins = {"file": model.file, "sha256": model.sha256, "bytes": model.bytes}
+        return {"origin": "hub", **asdict(self.hub), **pins}
+
+    def holds(self, model: Model, path: Path) -> bool:
+        """Return whether a file has the pinned digest of a model.
+
+        Raises:
+            FetchError: The model has no pins.
+            OSError: The file can't be read.
+        """
+        pin = pin_of(model)
+        return path.is_file() and path.stat().st_size == pin.bytes and digest_of_file(path) == pin
+
+    def fetch(self, models: Sequence[Model], workspace: Workspace) -> None:
+        """Download the models that aren't in ``build`` as they are pinned.
+
+        Raises:
+            FetchError: params.yaml lacks a pin.
+            HubError: The hub can't give one.
+            DigestMismatchError: It gives other bytes.
+            OSError: One can't be written.
+        """
+        if self.hub.revision is None:
+            raise FetchError(f"hub.revision: expected a commit of 40 hexadecimal digits, seen null; {_REMEDY}")
+        pins = {model.file: pin_of(model) for model in models}
+        missing = [model.file for model in models if not self.holds(model, workspace.build / model.file)]
+        if missing:
+            title = f"fetch {len(missing)} of {len(pins)}"
+            _download(self.hub.repo, self.hub.revision, {file: pins[file] for file in missing}, workspace.build, title)
+
+
+def pin_of(model: Model) -> Digest:
+    """Return the digest that a model's file must have.
+
+    Raises:
+        FetchError: params.yaml lacks it.
+    """
+    if model.sha256 is None or model.bytes is None:
+        raise FetchError(f"models.{model.name}: expected sha256 and bytes in params.yaml, seen null; {_REMEDY}")
+    return Digest(model.sha256, model.bytes)
+
+
+def _download(repo: str, revision: str, files: Mapping[str, Digest], build: Path, title: str) -> None:
+    """Download files side by side; a file that fails doesn't stop the others."""
+    from stages.hub.client import prepare_client  # here, as the hub's client takes half a second
+    from stages.hub.download import download
+    from stages.hub.repository import Repository
+
+    prepare_client()
+    repository, stop, lock = Repository(repo), threading.Event(), threading.Lock()
+    total_bytes = sum(digest.bytes for digest in files.values())
+    with progress(title, total_bytes) as add, ThreadPoolExecutor(_DOWNLOADS) as pool:
+
+        def count(size: int) -> None:
+            with lock:
+                add(size)
+
+        def fetch(file: str) -> None:
+            download(repository, file, revision, files[file], build / file, add=count, stop=stop)
+
+        tasks = [pool.submit(fetch, file) for file in files]
+        try:
+            errors = [error for task in tasks if (error := task.exception())]
+        except KeyboardInterrupt:
+            stop.set()  # what was downloaded so far stays for the next run
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if errors:
+        raise errors[0]

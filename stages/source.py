@@ -1,0 +1,37 @@
+"""The digest of the pipeline's own source: what decides a result beside its inputs and params.yaml."""
+
+import hashlib
+from pathlib import Path
+
+from morphstream.artifact.target import Target
+
+_ROOT = Path(__file__).parent
+
+
+def source_digest(*names: str, root: Path = _ROOT) -> str:
+    """Return the sha256 over source files and over the Python files of folders, by their paths in the project.
+
+    Args:
+        names: Paths inside stages/.
+        root: The folder stages/.
+
+    Raises:
+        OSError: A file can't be read.
+    """
+    sha256 = hashlib.sha256()
+    for name in names:
+        path = root / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            sha256.update(f"stages/{file.relative_to(root).as_posix()} {file.stat().st_size}\n".encode())
+            sha256.update(file.read_bytes())
+    return sha256.hexdigest()
+
+
+def builder_source(target: Target, root: Path = _ROOT) -> str:
+    """Return the digest of the source that decides a target's engines; it is part of their recipes.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    parts = ["__init__", "order", target.builder, *(["ep_context"] if target.builder != "openvino" else [])]
+    return source_digest(*(f"builders/{part}.py" for part in parts), root=root)
