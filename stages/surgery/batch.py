@@ -5,6 +5,7 @@ part of one. A node that loses it is given it back; where that can't be, the nod
 """
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,8 +60,7 @@ def give_batch(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         ModelError: A node can't calculate rows apart; names it.
     """
-    edited = onnx.ModelProto()
-    edited.CopyFrom(model)
+    edited = deepcopy(model)
     graph = edited.graph
     del graph.value_info[:]
     names = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
@@ -70,10 +70,9 @@ def give_batch(model: onnx.ModelProto) -> onnx.ModelProto:
         follow(edit.one, node, label)
         for name in filter(None, node.output):
             check_size(edit.one.types[name], label)
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        _prepare(edit, copy, label)
-        _append(edit, copy, label)
+        edited_node = deepcopy(node)
+        _prepare(edit, edited_node, label)
+        _append(edit, edited_node, label)
     for value in graph.input:
         value.type.tensor_type.shape.dim[0].dim_param = BATCH
     for value in graph.output:
@@ -102,11 +101,13 @@ def _prepare(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
             node.input.append(_constant(edit, f"{node.output[0]}_flat", list(edit.one.shape(node.output[0]))))
             _reshape(edit, node, axis, label)
         case "ScatterElements" | "GatherElements" if axis == 0 and edit.one.shape(node.input[0])[0] == 1:
-            _repeat(edit, node, label)
+            _repeat(edit, node, label, node.input[0])
         case "Resize" if axis == 0 and len(node.input) > 3 and node.input[3]:
             _resize(edit, node, label)
         case "Concat":
-            _join(edit, node, label)
+            batched = [name for name in node.input if _axis(edit, name, label) == 0 and edit.one.shape(name)[0] == 1]
+            if batched:
+                _repeat(edit, node, label, batched[0])
 
 
 def _reshape(edit: _Edit, node: onnx.NodeProto, axis: int, label: str) -> None:
@@ -138,7 +139,7 @@ def _target(edit: _Edit, node: onnx.NodeProto) -> Shape | None:
 
 
 def _resize(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
-    """Take the size of axis 0 from the value that is resized."""
+    """Read the size of axis 0 from the value that is resized."""
     before, after = edit.one.shape(node.input[0]), edit.one.shape(node.output[0])
     sizes = edit.many.values.get(node.input[3], np.ones(len(before)))
     if len(sizes) < len(before) or before[0] != after[0] or sizes[0] == _MANY * after[0]:
@@ -148,16 +149,8 @@ def _resize(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
     node.input[3] = _insert(edit, "Concat", [rows, rest], f"{node.output[0]}_resized", label, axis=0)
 
 
-def _join(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
-    """Repeat constants of one row that are joined to rows."""
-    batched = [name for name in node.input if _axis(edit, name, label) == 0 and edit.one.shape(name)[0] == 1]
-    if batched:
-        _repeat(edit, node, label, batched[0])
-
-
-def _repeat(edit: _Edit, node: onnx.NodeProto, label: str, batched: str = "") -> None:
+def _repeat(edit: _Edit, node: onnx.NodeProto, label: str, batched: str) -> None:
     """Give a node's inputs of one row as many as a batched one has."""
-    batched = batched or node.input[0]
     alone = [i for i, name in enumerate(node.input) if _axis(edit, name, label) is None]
     if not alone:
         return
@@ -209,7 +202,7 @@ def _insert(edit: _Edit, operator: str, inputs: list[str], output: str, label: s
 
 
 def _free(edit: _Edit, name: str) -> str:
-    """Take a name that nothing in the graph has."""
+    """Return a name that nothing in the graph has, and reserve it."""
     while name in edit.names:
         name += "_"
     edit.names.add(name)

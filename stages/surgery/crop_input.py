@@ -1,10 +1,12 @@
 """Take a uint8 NHWC BGR crop where a model took normalised floats."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -35,38 +37,34 @@ def take_crop(model: onnx.ModelProto, name: str, crop: str, how: Normalisation) 
         crop: Name of the new uint8 input, ``(N, H, W, 3)``.
         how: What the model expects.
     """
-    edited = onnx.ModelProto()
-    edited.CopyFrom(model)
+    edited = deepcopy(model)
     graph = edited.graph
     old = next(value for value in graph.input if value.name == name)
     kind = old.type.tensor_type.elem_type
     dims = [dim.dim_value or dim.dim_param or "N" for dim in old.type.tensor_type.shape.dim]
     shape = [dims[0], dims[2], dims[3], dims[1]] if how.is_nchw else dims
-
-    nodes: list[onnx.NodeProto] = []
-
-    def append(operator: str, *operands: str, **attributes: Any) -> str:
-        output = f"{crop}_{operator.lower()}"
-        nodes.append(helper.make_node(operator, [*operands], [output], output, **attributes))
-        return output
-
-    def constant(suffix: str, values: np.ndarray) -> str:
-        graph.initializer.append(numpy_helper.from_array(values, f"{crop}_{suffix}"))
-        return f"{crop}_{suffix}"
-
-    pixels = append("Cast", crop, to=TensorProto.FLOAT)
-    pixels = append("Transpose", pixels, perm=[0, 3, 1, 2]) if how.is_nchw else pixels
-    if how.is_rgb:
-        pixels = append("Gather", pixels, constant("rgb", np.array([2, 1, 0])), axis=1 if how.is_nchw else 3)
-    per_channel = (-1, 1, 1) if how.is_nchw else (-1,)
-    if any(how.mean):
-        pixels = append("Sub", pixels, constant("mean", np.array(how.mean, np.float32).reshape(per_channel)))
-    pixels = append("Div", pixels, constant("std", np.array(how.std, np.float32).reshape(per_channel)))
+    pixels, nodes = crop, list[onnx.NodeProto]()
+    for operator, constants, attributes in _steps(how):
+        graph.initializer.extend(numpy_helper.from_array(array, f"{crop}_{key}") for key, array in constants.items())
+        inputs, pixels = [pixels, *(f"{crop}_{key}" for key in constants)], f"{crop}_{operator.lower()}"
+        nodes.append(helper.make_node(operator, inputs, [pixels], pixels, **attributes))
     nodes.append(helper.make_node("Cast", [pixels], [name], f"{crop}_cast_in", to=kind))
-
     index = list(graph.input).index(old)
     graph.input.remove(old)
     graph.input.insert(index, helper.make_tensor_value_info(crop, TensorProto.UINT8, shape))
     for node in reversed(nodes):
         graph.node.insert(0, node)
     return edited
+
+
+def _steps(how: Normalisation) -> Iterator[tuple[str, Mapping[str, npt.NDArray[np.generic]], Mapping[str, Any]]]:
+    """Yield the operator, the constant and the attributes of each node from the crop to normalised floats."""
+    axis, per_channel = (1, (-1, 1, 1)) if how.is_nchw else (3, (-1,))
+    yield "Cast", {}, {"to": TensorProto.FLOAT}
+    if how.is_nchw:
+        yield "Transpose", {}, {"perm": [0, 3, 1, 2]}
+    if how.is_rgb:
+        yield "Gather", {"rgb": np.array([2, 1, 0])}, {"axis": axis}
+    if any(how.mean):
+        yield "Sub", {"mean": np.array(how.mean, np.float32).reshape(per_channel)}, {}
+    yield "Div", {"std": np.array(how.std, np.float32).reshape(per_channel)}, {}

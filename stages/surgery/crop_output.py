@@ -1,5 +1,7 @@
 """Give a uint8 NHWC BGR crop, or uint8 labels, where a model gave floats."""
 
+from collections.abc import Iterable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 _Step = tuple[str, list[str], dict[str, Any]]  # operator, operands after the first, attributes
+
+_TO_FLOAT: _Step = ("Cast", [], {"to": TensorProto.FLOAT})
+_TO_LEVELS: tuple[_Step, ...] = (("Clip", ["low", "high"], {}), ("Round", [], {}))
+_TO_LAST: _Step = ("Transpose", [], {"perm": [0, 2, 3, 1]})
 
 
 def give_crop(
@@ -23,34 +29,31 @@ def give_crop(
         mask: A float output in 0..1, ``(N, 1, H, W)``, that becomes the crop's fourth channel, 0..255.
     """
     edited, old = _without_output(model, name)
+    graph = edited.graph
     batch, channels, *size = [dim.dim_value or dim.dim_param or "N" for dim in old.type.tensor_type.shape.dim]
     numbers = {"scale": scale, "shift": shift, "low": 0.0, "high": 255.0}
     constants = {"bgr": np.array([2, 1, 0]), **{key: np.array(value, np.float32) for key, value in numbers.items()}}
-    for suffix, array in constants.items():
-        edited.graph.initializer.append(numpy_helper.from_array(array, f"{crop}_{suffix}"))
-
-    def append(value: str, prefix: str, steps: list[_Step]) -> str:
-        for operator, operands, attributes in steps:
-            output = f"{prefix}_{operator.lower()}"
-            inputs = [value, *(f"{crop}_{operand}" for operand in operands)]
-            edited.graph.node.append(helper.make_node(operator, inputs, [output], output, **attributes))
-            value = output
-        return value
-
-    levels: list[_Step] = [("Clip", ["low", "high"], {}), ("Round", [], {})]
-    to_float: _Step = ("Cast", [], {"to": TensorProto.FLOAT})
-    to_last: _Step = ("Transpose", [], {"perm": [0, 2, 3, 1]})
-    bgr: _Step = ("Gather", ["bgr"], {"axis": 1})
-    value = append(name, crop, [to_float, ("Mul", ["scale"], {}), ("Add", ["shift"], {}), *levels, bgr, to_last])
+    graph.initializer.extend(numpy_helper.from_array(array, f"{crop}_{key}") for key, array in constants.items())
+    scaled: list[_Step] = [_TO_FLOAT, ("Mul", ["scale"], {}), ("Add", ["shift"], {}), *_TO_LEVELS]
+    value = _append(graph, name, crop, crop, [*scaled, ("Gather", ["bgr"], {"axis": 1}), _TO_LAST])
     if mask:
-        edited.graph.output.remove(next(value for value in edited.graph.output if value.name == mask))
-        visible = append(mask, f"{crop}_mask", [to_float, ("Mul", ["high"], {}), *levels, to_last])
-        edited.graph.node.append(helper.make_node("Concat", [value, visible], [f"{crop}_both"], f"{crop}_both", axis=3))
+        graph.output.remove(next(value for value in graph.output if value.name == mask))
+        visible = _append(graph, mask, crop, f"{crop}_mask", [_TO_FLOAT, ("Mul", ["high"], {}), *_TO_LEVELS, _TO_LAST])
+        graph.node.append(helper.make_node("Concat", [value, visible], [f"{crop}_both"], f"{crop}_both", axis=3))
         value, channels = f"{crop}_both", 4
-    edited.graph.node.append(helper.make_node("Cast", [value], [crop], f"{crop}_uint8", to=TensorProto.UINT8))
-    shape = [batch, *size, channels]
-    edited.graph.output.insert(0, helper.make_tensor_value_info(crop, TensorProto.UINT8, shape))
+    graph.node.append(helper.make_node("Cast", [value], [crop], f"{crop}_uint8", to=TensorProto.UINT8))
+    graph.output.insert(0, helper.make_tensor_value_info(crop, TensorProto.UINT8, [batch, *size, channels]))
     return edited
+
+
+def _append(graph: onnx.GraphProto, value: str, crop: str, prefix: str, steps: Iterable[_Step]) -> str:
+    """Append a chain of nodes, whose constants are named after the crop, and return its last value."""
+    for operator, operands, attributes in steps:
+        output = f"{prefix}_{operator.lower()}"
+        inputs = [value, *(f"{crop}_{operand}" for operand in operands)]
+        graph.node.append(helper.make_node(operator, inputs, [output], output, **attributes))
+        value = output
+    return value
 
 
 def give_labels(model: onnx.ModelProto, name: str, labels: str) -> onnx.ModelProto:
@@ -71,9 +74,7 @@ def give_labels(model: onnx.ModelProto, name: str, labels: str) -> onnx.ModelPro
 
 
 def _without_output(model: onnx.ModelProto, name: str) -> tuple[onnx.ModelProto, onnx.ValueInfoProto]:
-    edited = onnx.ModelProto()
-    edited.CopyFrom(model)
-    old = onnx.ValueInfoProto()
-    old.CopyFrom(next(value for value in edited.graph.output if value.name == name))
+    edited = deepcopy(model)
+    old = deepcopy(next(value for value in edited.graph.output if value.name == name))
     edited.graph.output.remove(old)
     return edited, old
