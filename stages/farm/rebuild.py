@@ -2,7 +2,6 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -61,22 +60,17 @@ def rebuild(
         OSError: A program can't be started, or dvc.lock can't be written.
         KeyboardInterrupt: It was stopped.
     """
+    counts = Counter[str]()
     with open_pipeline(workspace) as pipeline, Workers(jobs, workspace.root) as workers:
         steps = _steps(workspace, params, choice, pipeline, is_forced=is_forced)
-        counts, waiting, view = Counter[str](), dict(steps), View(len(steps), sys.stdout)
-
-        def start() -> bool:
-            for stage, state in _start(pipeline, workers, waiting):
-                counts[state] += 1
-                view.count(stage, None if state == "up to date" else state)
-            return bool(waiting)
+        waiting, view = dict(steps), View(len(steps), sys.stdout)
 
         def succeed(ended: Ended) -> None:
             if not steps[ended.name].is_partial():
                 pipeline.keep(ended.name)
             counts["run"] += 1
 
-        run_queue(workers, view, stop, start, succeed)
+        run_queue(workers, view, stop, lambda: _start(pipeline, workers, waiting, counts, view), succeed)
     return counts
 
 
@@ -95,20 +89,25 @@ def _steps(
     return {step.stage: step for step in [*above, *indexes]}
 
 
-def _start(pipeline: Pipeline, workers: Workers, waiting: dict[str, _Step]) -> Iterator[tuple[str, str]]:
-    """Start the waiting steps that can be started now, and yield those that needn't run, with the reason."""
+def _start(pipeline: Pipeline, workers: Workers, waiting: dict[str, _Step], counts: Counter[str], view: View) -> bool:
+    """Start the waiting steps that can be started, count those that needn't run, and return whether any still waits."""
     for stage, step in list(waiting.items()):
         if not workers.can_start(step.gpu) or pipeline.needs(stage) & {*waiting, *workers.seconds()}:
             continue
         del waiting[stage]
         is_partial = step.is_partial()
-        if not (step.is_forced or is_partial):
-            if not pipeline.is_stale(stage):
-                yield stage, "up to date"
-                continue
-            # An index replaces its cache in one step; DVC would remove the old one first.
-            if not step.gathers and pipeline.restore(stage):
-                pipeline.keep(stage)
-                yield stage, "restored from DVC's cache"
-                continue
-        workers.start(stage, pipeline.command(stage) + (" --merge" if is_partial else ""), step.gpu)
+        if step.is_forced or is_partial:
+            state = None
+        elif not pipeline.is_stale(stage):
+            state = "up to date"
+        elif not step.gathers and pipeline.restore(stage):  # an index replaces its cache whole; DVC would remove it
+            pipeline.keep(stage)
+            state = "restored from DVC's cache"
+        else:
+            state = None
+        if state is None:
+            workers.start(stage, pipeline.command(stage) + (" --merge" if is_partial else ""), step.gpu)
+        else:
+            counts[state] += 1
+            view.count(stage, None if state == "up to date" else state)
+    return bool(waiting)

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from stages.hub.client import FAULTS, WAIT_MAX_S, HubError, OutrunError, check_hub_s, refusal, wait_of
@@ -29,7 +29,7 @@ def send(
     is_dry: bool = False,
     is_confidential: bool = True,
 ) -> Sent:
-    """Publish what `compose` returns on top of the tip; nothing where the tip holds it already.
+    """Publish what `compose` returns on top of the tip; make no commit where the tip holds it already.
 
     A commit that failed may have been made: the next attempt begins with what the tip holds then. Large files that
     were uploaded are found there.
@@ -49,29 +49,43 @@ def send(
     """
     outrun, pauses = 0, iter(repository.pauses_s)
     while True:
-        try:
-            tip = _tip(repository, is_dry=is_dry, is_confidential=is_confidential)
-            plan = compose(tip)
-        except IncompleteError:
-            if (pause := next(pauses, None)) is None:
-                raise
-            time.sleep(pause)  # for a listing that comes after its tip
-            continue
+        plan = _composed(lambda: compose(_tip(repository, is_dry=is_dry, is_confidential=is_confidential)), pauses)
         if is_dry or plan.is_empty:
-            return Sent(plan, tip.commit)
+            return Sent(plan, plan.tip.commit)
         try:
-            return Sent(plan, repository.commit(tip.commit, message(plan), plan.files, plan.kept, plan.deleted))
+            return Sent(plan, repository.commit(plan.tip.commit, message(plan), plan.files, plan.kept, plan.deleted))
         except OutrunError:
             outrun += 1
             if outrun > _OUTRUN_MAX:
                 raise
             time.sleep(random.uniform(0, _OUTRUN_PAUSES_S[min(outrun, len(_OUTRUN_PAUSES_S)) - 1]))
         except FAULTS as error:
-            check_hub_s(error)
-            wait, pause = wait_of(error), next(pauses, None)
-            if wait is None or wait > WAIT_MAX_S or pause is None:
-                raise refusal(repository.name, error) from None
-            time.sleep(max(wait, pause))
+            time.sleep(_pause_s(error, next(pauses, None), repository.name))
+
+
+def _composed(compose: Callable[[], Plan], pauses: Iterator[float]) -> Plan:
+    """Return a publication, composed again after a pause while the listing is older than its tip."""
+    while True:
+        try:
+            return compose()
+        except IncompleteError:
+            if (pause := next(pauses, None)) is None:
+                raise
+            time.sleep(pause)
+
+
+def _pause_s(error: Exception, pause: float | None, what: str) -> float:
+    """Return how long to wait before the next attempt, where there is one and waiting helps.
+
+    Raises:
+        HubError: It doesn't, or there is none.
+        OSError: The error is a local file's.
+    """
+    check_hub_s(error)
+    wait = wait_of(error)
+    if wait is None or wait > WAIT_MAX_S or pause is None:
+        raise refusal(what, error) from None
+    return max(wait, pause)
 
 
 def _tip(repository: Repository, *, is_dry: bool, is_confidential: bool) -> Tip:

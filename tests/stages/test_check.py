@@ -67,14 +67,17 @@ def mix_rows(workspace: Workspace) -> None:
     append_nodes(workspace.prepared / LANDMARKS / "fp32.onnx", *nodes)
 
 
+def compile_for(workspace: Workspace, params: Params, target: str, model: str) -> None:
+    prepared, engine = workspace.prepared / model, workspace.engines / target / model
+    compile_model(params.target(target), prepared, engine, workspace.timing)
+
+
 def replace_engine(workspace: Workspace, built: Params, factor: float) -> None:
     """Compile the CPU's engine from another prepared model than the one that stays."""
     path = workspace.prepared / LANDMARKS / "fp32.onnx"
     before = path.read_bytes()
     scale(workspace, "fp32", factor)
-    compile_model(
-        built.target("cpu"), workspace.prepared / LANDMARKS, workspace.engines / "cpu" / LANDMARKS, workspace.timing
-    )
+    compile_for(workspace, built, "cpu", LANDMARKS)
     path.write_bytes(before)
 
 
@@ -273,12 +276,7 @@ def test_in_bfloat16_an_engine_is_executed_so_and_kept_to_the_tolerance_of_its_t
     workspace: Workspace, built: Params
 ) -> None:
     params = write_params(workspace.root, with_bfloat16(reduced(built.models, ["cpu"])))
-    compile_model(
-        params.target("cpu-bf16"),
-        workspace.prepared / SWAPPER,
-        workspace.engines / "cpu-bf16" / SWAPPER,
-        workspace.timing,
-    )
+    compile_for(workspace, params, "cpu-bf16", SWAPPER)
     assert run_stage(workspace, "check", SWAPPER).returncode == 0
     assert read_json(workspace.checked / f"{SWAPPER}.json")["cpu-bf16"] == {"executed": True, "psnr_db": 50}
     levels = {
@@ -294,12 +292,7 @@ def test_what_is_off_in_bfloat16_is_refused_by_its_target(workspace: Workspace, 
     data = with_bfloat16(reduced(built.models, ["cpu"]))
     data["targets"]["cpu-bf16"]["tolerance"]["levels"] = 0
     params = write_params(workspace.root, data)
-    compile_model(
-        params.target("cpu-bf16"),
-        workspace.prepared / SWAPPER,
-        workspace.engines / "cpu-bf16" / SWAPPER,
-        workspace.timing,
-    )
+    compile_for(workspace, params, "cpu-bf16", SWAPPER)
     message = refusal(workspace, "check", SWAPPER)
     assert f"check {SWAPPER}: cpu-bf16 to prepared: swapped: expected a crop off by 0 levels at most" in message
     assert message.endswith("or change targets.cpu-bf16.tolerance")

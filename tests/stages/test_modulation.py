@@ -9,7 +9,7 @@ import pytest
 from stages.surgery.batch import give_batch
 from stages.surgery.modulation import scale_features
 from tests.stages import Array, loaded, model_of, run_model
-from tests.stages.test_batch import check_rows, floats, ints, node
+from tests.stages.rows import check_rows, floats, ints, node
 
 WEIGHTS: dict[str, Array] = {
     "to_style": floats(8, 4),
