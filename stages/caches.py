@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import cache_path
 from stages.params import Params
@@ -56,3 +56,10 @@ def cache_files(workspace: Workspace, params: Params, key: CacheKey | str) -> li
         expected = f"{folder}: expected the models of params.yaml, seen a difference in {', '.join(sorted(differing))}"
         raise ManifestError("engine_files", f"{expected}; run `dvc repro`")
     return [f"{cache_path(key)}/{name}" for name in ("manifest.json", *manifest.engine_files)]
+
+
+def holds_more(file: EngineFile, other: EngineFile) -> bool:
+    """Return whether a file that models share, which grows with each of them, replaces another; the order is total."""
+    if file.digest is None or other.digest is None:
+        return other.digest is None
+    return (file.digest.bytes, file.digest.sha256) > (other.digest.bytes, other.digest.sha256)

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from morphstream.artifact.errors import MorphstreamError
 from stages.files import json_bytes, new_folder, write_json
 from stages.lists import check_lists
-from stages.origin.named import origin_of
-from stages.params import Params, TargetOptions, load_params
+from stages.origin import origin_of
+from stages.params import Params, load_params
 from stages.program import run_program
 from stages.source import builder_source, source_digest
 from stages.workspace import Workspace
@@ -73,18 +73,14 @@ def declarations(params: Params) -> Iterator[tuple[str, dict[str, object]]]:
         yield f"prepare/{model.name}", {**choices, "source": sources[_PREPARE]}
         bounds = {"tolerance": asdict(model.tolerance), "targets": list(params.builds), "tolerances": own}
         yield f"check/{model.name}", {**bounds, "source": sources[_CHECK]}
-    for build in params.builds.values():
-        source = builder_source(build.target.target)
-        yield f"compile/{build.target.name}", {**_target(build.target), "source": source}
-        yield f"index/{build.target.name}", {**asdict(build.target.target), "models": list(params.models)}
+    for options in (build.target for build in params.builds.values()):
+        target, source = asdict(options.target), builder_source(options.target)
+        yield f"compile/{options.name}", {**target, "archs": options.archs, "source": source}
+        yield f"index/{options.name}", {**target, "models": list(params.models)}
     entries = {name: {key: getattr(model, key) for key in _LISTED} for name, model in params.models.items()}
     yield "gather/models", {"origin": params.origin, "models": entries}
     yield "gather/archives", {build.archive: build.cache_key for build in params.builds.values()}
     yield "gather/pack", asdict(params.archive)
-
-
-def _target(options: TargetOptions) -> dict[str, object]:
-    return {**asdict(options.target), "archs": options.archs}
 
 
 if __name__ == "__main__":

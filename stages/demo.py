@@ -4,7 +4,6 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -24,38 +23,24 @@ def main(workspace: Workspace) -> None:
         OSError: A file can't be written.
     """
     argparse.ArgumentParser(prog="python -m stages.demo", description=__doc__).parse_args()
-    demo = workspace.demo
-    steps: list[tuple[str, Callable[[], None]]] = [
-        ("photos", lambda: _photos(workspace)),
-        ("dvc repro", lambda: _run("dvc", "repro")),
-        ("boot", lambda: _run("morphstream", "boot", "--store", str(demo / "store"), "--source", str(workspace.build))),
-        ("swap", lambda: _swap(demo)),
-    ]
+    source, target, swapped = (workspace.demo / name for name in ("source.png", "target.jpg", "swapped.jpg"))
+    store = ("--store", str(workspace.demo / "store"))
+    commands = {
+        "dvc repro": ("dvc", "repro"),
+        "boot": ("morphstream", "boot", *store, "--source", str(workspace.build)),
+        "swap": ("morphstream", "swap", str(source), str(target), "-o", str(swapped), *store),
+    }
+    write_whole(target, solvay(workspace.downloads))  # the Solvay conference of 1927, and an astronaut (NASA): both of
+    cv2.imwrite(str(source), astronaut())  # the public domain, and out of packages
     seconds = {}
-    for name, step in steps:
+    for name, (program, *arguments) in commands.items():
         start = time.perf_counter()
-        step()
+        done = subprocess.run([str(Path(sys.executable).parent / program), *arguments], check=False)
+        if done.returncode:
+            sys.exit(done.returncode)
         seconds[name] = time.perf_counter() - start
     print(", ".join(f"{name} {value:.1f} s" for name, value in seconds.items()))
-    print(f"look at {demo / 'swapped.jpg'} beside {demo / 'target.jpg'} and {demo / 'source.png'}")
-
-
-def _photos(workspace: Workspace) -> None:
-    """Bring the astronaut (NASA, public domain) and the Solvay conference of 1927, both out of packages."""
-    workspace.demo.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(workspace.demo / "source.png"), astronaut())
-    write_whole(workspace.demo / "target.jpg", solvay(workspace.downloads))
-
-
-def _swap(demo: Path) -> None:
-    pictures = [str(demo / name) for name in ("source.png", "target.jpg")]
-    _run("morphstream", "swap", *pictures, "-o", str(demo / "swapped.jpg"), "--store", str(demo / "store"))
-
-
-def _run(program: str, *arguments: str) -> None:
-    done = subprocess.run([str(Path(sys.executable).parent / program), *arguments], check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
+    print(f"look at {swapped} beside {target} and {source}")
 
 
 if __name__ == "__main__":

@@ -6,18 +6,17 @@
 import argparse
 import os
 import shutil
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from morphstream.artifact.archive import describe
-from morphstream.artifact.digest import Digest, digest_of_file, verify_file
+from morphstream.artifact.digest import digest_of_file, verify_file
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelEntry, ModelsManifest
 from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
 from stages.adopt import adopt
-from stages.caches import read_cache
+from stages.caches import holds_more, read_cache
 from stages.declare import check_declared
 from stages.files import new_folder, write_whole
 from stages.pack import archive_names
@@ -76,32 +75,29 @@ def index_engines(build: Build, models: list[str], engines: Path, folder: Path, 
         DigestMismatchError: An engine was altered since it was built.
         OSError: A file can't be read or written.
     """
-    target = build.target.target
     with new_folder(folder) as part:
         built = [model for model in models if not is_merged or (engines / model).exists()]
         found = [file for model in built for file in _engine_files(build, engines / model)]
         if others := set(models).difference(built):
-            found += _kept(build, folder, others)
-        files = _one_of_each(found)
-        for file in files:
-            verify_file(file.path, file.digest)
-            _link(file.path, part / file.path.name)
+            found += _kept_files(build, folder, others)
+        chosen: dict[str, tuple[Path, EngineFile]] = {}
+        for path, entry in found:
+            if path.name not in chosen or holds_more(entry, chosen[path.name][1]):
+                chosen[path.name] = path, entry
+        for name, (path, _) in chosen.items():
+            _link(path, part / name)
         manifest = EngineManifest(
-            cache_key=target.cache_key,
-            toolchain=target.toolchain,
-            engine_files={file.path.name: file.entry for file in files},
+            cache_key=build.target.target.cache_key,
+            toolchain=build.target.target.toolchain,
+            engine_files={name: entry for name, (_, entry) in chosen.items()},
         )
         (part / "manifest.json").write_text(manifest.to_json(), "utf-8")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
-    path: Path
-    digest: Digest
-    entry: EngineFile
-
-
-def _engine_files(build: Build, folder: Path) -> list[_File]:
+def _engine_files(
+    build: Build, folder: Path, models: Collection[str] | None = None
+) -> Iterator[tuple[Path, EngineFile]]:
+    """Yield the verified files of an engine, or those of a cache that are some models' or shared."""
     path, target = folder / "manifest.json", build.target.target
     if not path.is_file():
         raise ManifestError("", f"{path}: expected an engine of {folder.name}, seen none; run `dvc repro`")
@@ -111,30 +107,19 @@ def _engine_files(build: Build, folder: Path) -> list[_File]:
     if manifest.toolchain != target.toolchain:
         expected = f"expected toolchain {target.toolchain}, seen {manifest.toolchain}; compile it again"
         raise ManifestError("", f"{path}: {expected}")
-    files = []
     for name, entry in manifest.engine_files.items():
         if entry.digest is None:
             raise ManifestError(name, f"{path}: expected a digest, seen none; compile it again")
-        files.append(_File(path=folder / name, digest=entry.digest, entry=entry))
-    return files
+        if models is None or entry.onnx_model in (*models, None):
+            verify_file(folder / name, entry.digest)
+            yield folder / name, entry
 
 
-def _kept(build: Build, folder: Path, models: Collection[str]) -> list[_File]:
-    """Return a cache's engines of some models, with the files that models share; without any engine, nothing."""
+def _kept_files(build: Build, folder: Path, models: Collection[str]) -> Iterator[tuple[Path, EngineFile]]:
+    """Yield what a cache holds of models; nothing of an obsolete cache that holds none of them."""
     entries = read_cache(folder, _REMEDY).engine_files if (folder / "manifest.json").is_file() else {}
-    if not any(entry.onnx_model in models for entry in entries.values()):
-        return []
-    return [file for file in _engine_files(build, folder) if file.entry.onnx_model in (*models, None)]
-
-
-def _one_of_each(files: Iterable[_File]) -> list[_File]:
-    """Return one file of each name: of those that models share, the largest, as it holds what the others do."""
-    chosen: dict[str, _File] = {}
-    for file in files:
-        other = chosen.setdefault(file.path.name, file)
-        if (file.digest.bytes, file.digest.sha256) > (other.digest.bytes, other.digest.sha256):
-            chosen[file.path.name] = file
-    return list(chosen.values())
+    if any(entry.onnx_model in models for entry in entries.values()):
+        yield from _engine_files(build, folder, models)
 
 
 def models_manifest(workspace: Workspace, params: Params) -> ModelsManifest:

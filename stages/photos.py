@@ -19,10 +19,7 @@ def astronaut() -> Photo:
 
 
 def solvay(downloads: Path) -> Photo:
-    """Return the target: the Solvay conference of 1927, 29 faces, ``(2171, 3000, 3)``.
-
-    Args:
-        downloads: Where the package that holds it is kept.
+    """Return the target: the Solvay conference of 1927, 29 faces, ``(2171, 3000, 3)``; `downloads` keeps its package.
 
     Raises:
         FetchError: The package that holds it can't be had.

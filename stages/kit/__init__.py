@@ -31,11 +31,7 @@ BUILT: Mapping[str, Callable[[], onnx.ModelProto]] = {
 
 
 def kit_model(name: str, downloads: Path) -> bytes:
-    """Return a stand-in's ONNX file.
-
-    Args:
-        name: The model's.
-        downloads: Where the detector's package is kept.
+    """Return a stand-in's ONNX file, or the detector's out of its package, which `downloads` keeps.
 
     Raises:
         KeyError: The kit has none of that name.

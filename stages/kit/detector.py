@@ -1,4 +1,4 @@
-"""The kit's detector: a real SCRFD, out of a package that its author published."""
+"""The kit's detector: a real SCRFD, out of a package that its author published and `downloads` keeps."""
 
 import subprocess
 import sys
@@ -18,9 +18,6 @@ _PHOTO = Digest("ae76a5be54f53cca50074a0d1ac8653187154d264fc58ed928e1b92c27e17e2
 def det_10g(downloads: Path) -> bytes:
     """Return the ONNX file: ``input.1`` (1, 3, 640, 640) to score, bbox and kps of strides 8, 16 and 32.
 
-    Args:
-        downloads: Where the package is kept.
-
     Raises:
         FetchError: The package can't be had.
         DigestMismatchError: The package or the file isn't the pinned one.
@@ -31,9 +28,6 @@ def det_10g(downloads: Path) -> bytes:
 def solvay(downloads: Path) -> bytes:
     """Return the photo that the package is tested on, a JPEG: the Solvay conference of 1927, 29 faces.
 
-    Args:
-        downloads: Where the package is kept.
-
     Raises:
         FetchError: The package can't be had.
         DigestMismatchError: The package or the file isn't the pinned one.
@@ -43,9 +37,6 @@ def solvay(downloads: Path) -> bytes:
 
 def package(downloads: Path) -> Path:
     """Return the author's source package, downloaded once with the user's own pip settings.
-
-    Args:
-        downloads: Where it is kept.
 
     Raises:
         FetchError: The package can't be had, or isn't the pinned one.

@@ -30,39 +30,22 @@ class HubOrigin:
         return {"origin": "hub", **asdict(self.hub), **pins}
 
     def holds(self, model: Model, path: Path) -> bool:
-        """Return whether a file has the pinned digest of a model.
-
-        Raises:
-            FetchError: The model has no pins.
-            OSError: The file can't be read.
-        """
-        pin = pin_of(model)
+        """Return whether a file has the pinned digest of a model; raises a `FetchError` for one without pins."""
+        pin = _pin_of(model)
         return path.is_file() and path.stat().st_size == pin.bytes and digest_of_file(path) == pin
 
     def fetch(self, models: Sequence[Model], workspace: Workspace) -> None:
-        """Download the models that aren't in ``build`` as they are pinned.
-
-        Raises:
-            FetchError: params.yaml lacks a pin.
-            HubError: The hub can't give one.
-            DigestMismatchError: It gives other bytes.
-            OSError: One can't be written.
-        """
+        """Download the models that aren't in ``build`` as they are pinned; raises as `Origin.fetch`."""
         if self.hub.revision is None:
             raise FetchError(f"hub.revision: expected a commit of 40 hexadecimal digits, seen null; {_REMEDY}")
-        pins = {model.file: pin_of(model) for model in models}
+        pins = {model.file: _pin_of(model) for model in models}
         missing = [model.file for model in models if not self.holds(model, workspace.build / model.file)]
         if missing:
             title = f"fetch {len(missing)} of {len(pins)}"
             _download(self.hub.repo, self.hub.revision, {file: pins[file] for file in missing}, workspace.build, title)
 
 
-def pin_of(model: Model) -> Digest:
-    """Return the digest that a model's file must have.
-
-    Raises:
-        FetchError: params.yaml lacks it.
-    """
+def _pin_of(model: Model) -> Digest:
     if model.sha256 is None or model.bytes is None:
         raise FetchError(f"models.{model.name}: expected sha256 and bytes in params.yaml, seen null; {_REMEDY}")
     return Digest(model.sha256, model.bytes)

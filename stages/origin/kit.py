@@ -1,4 +1,4 @@
-"""The origin `kit`: stand-ins that are built here, and a detector out of a package."""
+"""The origin `kit`: stand-ins that are built here, and a detector out of a package; anybody may see them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from stages.workspace import Workspace
 
 
 class KitOrigin:
-    """Builds models, which takes no longer than comparing them; anybody may see them."""
+    """Builds models anew each time, which takes no longer than comparing them."""
 
     is_confidential = False
 
@@ -23,13 +23,7 @@ class KitOrigin:
         return False
 
     def fetch(self, models: Sequence[Model], workspace: Workspace) -> None:
-        """Build models, or take the detector out of its package.
-
-        Raises:
-            FetchError: The kit has no such model, or the detector's package can't be had.
-            DigestMismatchError: The package holds another detector.
-            OSError: A model can't be written.
-        """
+        """Build models, or take the detector out of its package; raises as `Origin.fetch`."""
         from stages.kit import BUILT, kit_model  # here, as building models imports onnx
 
         for model in models:

@@ -14,7 +14,7 @@ from pathlib import Path
 from morphstream.artifact import vocabulary
 from stages.hub.client import prepare_client
 from stages.hub.repository import Repository
-from stages.origin.named import origin_of
+from stages.origin import origin_of
 from stages.params import Params, load_params
 from stages.program import run_program
 from stages.publish.archives import Packer
@@ -47,15 +47,13 @@ def main(workspace: Workspace) -> None:
     repository = Repository(params.hub.repo)
     dropped = frozenset(options.drop)
     sent = publish(build, params, found, repository, options.what, dropped=dropped, is_dry=options.dry_run)
-    where = f"{repository.name}@{sent.commit}"
+    where, summary = f"{repository.name}@{sent.commit}", sent.plan.summary()
     if options.dry_run:
         print(sent.plan.table())
         there = where if sent.commit else f"{repository.name}, which would be created, private"
         print(f"dry run: nothing was changed at {there}")
-    elif sent.plan.is_empty:
-        print(f"{where} holds it all: {sent.plan.summary()}")
     else:
-        print(f"{where}: {sent.plan.summary()}")
+        print(f"{where} holds it all: {summary}" if sent.plan.is_empty else f"{where}: {summary}")
 
 
 def publish(

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError, MorphstreamError
 from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
-from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.vocabulary import archive_path, cache_path
 from stages.adopt import KINDS
 from stages.hub.repository import Content, Held
@@ -57,17 +57,16 @@ class Composer:
             files |= {model.file: self._built(model.file, model.digest) for model in self.local.models.models.values()}
             deleted |= set(self._dropped_files(tip, texts[MODELS]))
         for key, manifest in self.local.caches.items():
-            folder = cache_path(key)
-            path = f"{folder}/manifest.json"
+            path = f"{cache_path(key)}/manifest.json"
             with _published(path):
                 texts[path] = merge_engines(tip.read(path), manifest, self.dropped)
-            merged = EngineManifest.from_json(texts[path])
-            for name, file in manifest.engine_files.items():
-                if file.digest and merged.engine_files[name].digest == file.digest:
-                    files[f"{folder}/{name}"] = self._built(f"{folder}/{name}", file.digest)
-            named = {f"{folder}/{name}" for name in merged.engine_files}
-            held = {held for held in tip.held if held.startswith(f"{folder}/") and PurePosixPath(held).suffix in KINDS}
-            deleted |= held - named  # and no file of another kind, which isn't ours to judge
+            named = {f"{cache_path(key)}/{name}": file for name, file in _engines(texts[path]).items()}
+            own = {f"{cache_path(key)}/{name}": file.digest for name, file in manifest.engine_files.items()}
+            files |= {name: self._built(name, one) for name, one in own.items() if one and named[name].digest == one}
+            held = {held for held in tip.held if held.startswith(f"{cache_path(key)}/")}
+            deleted |= {
+                held for held in held - set(named) if PurePosixPath(held).suffix in KINDS
+            }  # the rest isn't ours
         _check_whole(texts, _tree(tip, files, deleted))  # before archives are packed from it
         if self.local.archives:
             packed = self.packer.pack(self.local.archives, texts, tip, self.dropped)
@@ -78,7 +77,7 @@ class Composer:
         files |= {path: Content.of_text(text) for path, text in texts.items()}
         tree = _tree(tip, files, deleted)
         _check_whole(texts, tree)
-        files[CARD] = Content.of_text(card(self.params, _models(texts, tip), _archives(texts, tip), tree))
+        files[CARD] = Content.of_text(card(self.params, *_listings(texts, tip), tree))
         return Plan.of(tip, files, tuple(sorted(deleted)))
 
     def _built(self, path: str, digest: Digest) -> Content:
@@ -104,6 +103,10 @@ def _published(path: str) -> Iterator[None]:
         raise ManifestError(error.where, f"published {path}: {error.message}; {remedy}") from None
 
 
+def _engines(text: str) -> Mapping[str, EngineFile]:
+    return EngineManifest.from_json(text).engine_files
+
+
 def _tree(tip: Tip, files: Mapping[str, Content], deleted: Collection[str]) -> dict[str, Held]:
     """Return what each path holds once the publication is made."""
     ours = {path: content.digest for path, content in files.items()}
@@ -111,16 +114,13 @@ def _tree(tip: Tip, files: Mapping[str, Content], deleted: Collection[str]) -> d
     return kept | {path: Held(bytes=new.bytes, sha256=new.sha256, blob="") for path, new in ours.items()}
 
 
-def _models(texts: Mapping[str, str], tip: Tip) -> ModelsManifest | None:
-    text = texts.get(MODELS) or tip.read(MODELS)
+def _listings(texts: Mapping[str, str], tip: Tip) -> tuple[ModelsManifest | None, ArchivesManifest | None]:
+    """Read the manifests of models and archives as they will be published; None where there will be none."""
+    models, archives = (texts.get(path) or tip.read(path) for path in (MODELS, ARCHIVES))
     with _published(MODELS):
-        return ModelsManifest.from_json(text) if text else None
-
-
-def _archives(texts: Mapping[str, str], tip: Tip) -> ArchivesManifest | None:
-    text = texts.get(ARCHIVES) or tip.read(ARCHIVES)
+        listed = ModelsManifest.from_json(models) if models else None
     with _published(ARCHIVES):
-        return ArchivesManifest.from_json(text) if text else None
+        return listed, ArchivesManifest.from_json(archives) if archives else None
 
 
 def _check_whole(texts: Mapping[str, str], tree: Mapping[str, Held]) -> None:
@@ -147,5 +147,4 @@ def _named(manifest: str, text: str) -> Iterator[tuple[str, Digest | None]]:
         yield from ((archive_path(name), archive.digest) for name, archive in archives.items())
     else:
         folder = manifest.rpartition("/")[0]
-        engines = EngineManifest.from_json(text).engine_files
-        yield from ((f"{folder}/{name}", file.digest) for name, file in engines.items())
+        yield from ((f"{folder}/{name}", file.digest) for name, file in _engines(text).items())

@@ -9,7 +9,8 @@ from collections.abc import Collection
 from morphstream.artifact import fields
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
-from morphstream.artifact.manifest import EngineFile, EngineManifest
+from morphstream.artifact.manifest import EngineManifest
+from stages.caches import holds_more
 
 
 def merge_models(published: bytes | None, ours: ModelsManifest, dropped: Collection[str] = ()) -> str:
@@ -52,17 +53,10 @@ def merge_engines(published: bytes | None, ours: EngineManifest, dropped: Collec
     others = {name: file for name, file in theirs.engine_files.items() if file.onnx_model not in replaced}
     kept = {name for name, file in others.items() if file.onnx_model and name not in ours.engine_files}
     if theirs.toolchain == ours.toolchain:
-        kept |= {name for name, file in others.items() if not file.onnx_model and _is_larger(file, ours, name)}
+        mine, shared = ours.engine_files, {name: file for name, file in others.items() if not file.onnx_model}
+        kept |= {name for name, file in shared.items() if name not in mine or holds_more(file, mine[name])}
     text = _merged(published, ours.to_json(), "engine_files", kept=kept)
     return _with_one_toolchain(text, ours, theirs) if kept else text
-
-
-def _is_larger(file: EngineFile, ours: EngineManifest, name: str) -> bool:
-    """Return whether a file that models share holds more than ours of its name; the order is total."""
-    mine = ours.engine_files.get(name)
-    if mine is None or mine.digest is None:
-        return True
-    return file.digest is not None and (file.digest.bytes, file.digest.sha256) > (mine.digest.bytes, mine.digest.sha256)
 
 
 def _with_one_toolchain(text: str, ours: EngineManifest, theirs: EngineManifest) -> str:
