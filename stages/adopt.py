@@ -1,4 +1,4 @@
-"""Adopt an engine cache that others made: verify its plain manifest, and write what ours say beyond that."""
+"""Adopt an engine cache that others made: verify its plain manifest, and add what our manifests have beyond that."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ def adopt(folder: Path, params: Params) -> str:
     Raises:
         ManifestError: The manifest is broken or contradicts its folder or params, or a file that it names is
             missing, empty, or but a pointer to large storage.
-        DigestMismatchError: A file isn't the one that its digest says.
+        DigestMismatchError: A file hasn't the digest of its entry.
         OSError: A file can't be read, or the manifest can't be written.
     """
     path, manifest = folder / "manifest.json", read_cache(folder)

@@ -6,7 +6,7 @@ is built in a process of its own, so that it has the bytes that the pipeline giv
 would. Models in build/ that are as pinned aren't downloaded again. Prepared models have no pins: they are prepared
 anew. Parity is not measured; that is `check`.
 
-Exits as stages.program says, with 130 when interrupted or terminated, and with 3 where the engines are built but the
+Exits as stages.program does, with 130 when interrupted or terminated, and with 3 where the engines are built but the
 repository refused them.
 """
 

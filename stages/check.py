@@ -1,7 +1,7 @@
 """check MODEL: parity of prepared model and engines with the original, on seeded inputs and a real photo.
 
 Locked is what every machine must find: what was executed, and figures in steps as coarse as the bounds they keep.
-The exact ones, and why a target's engine was not executed, stand in ``build/measured/``.
+The exact ones, and why a target's engine was not executed, are in ``build/measured/``.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def check_comparison(comparison: Comparison) -> None:
         if seen := shortfall(figures, comparison.tolerance):
             where = f"{comparison.subject} to {comparison.reference}: {output}"
             own = f", or change {comparison.stated}.tolerance" if comparison.stated else ""
-            raise ModelError(f"{where}: {seen}; mend the surgery{own}")
+            raise ModelError(f"{where}: {seen}; correct the surgery{own}")
 
 
 def locked(comparisons: Iterable[Comparison], reasons: Mapping[str, str]) -> dict[str, dict[str, float]]:

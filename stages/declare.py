@@ -39,7 +39,7 @@ def main(workspace: Workspace) -> None:
 
 
 def check_declared(workspace: Workspace, stage: str, params: Params) -> None:
-    """Check that a stage's declaration, if there is one, is what params.yaml and the source say now.
+    """Check that a stage's declaration, if there is one, is what `declare` would write now.
 
     DVC keeps a result under what was declared; a stage that read other params would be kept under a wrong name.
 
@@ -49,12 +49,12 @@ def check_declared(workspace: Workspace, stage: str, params: Params) -> None:
         params: As the stage has read them.
 
     Raises:
-        MorphstreamError: It says something else.
+        MorphstreamError: It is another.
         OSError: It can't be read.
     """
     path = workspace.declared / f"{stage}.json"
     if path.is_file() and path.read_bytes() != json_bytes(dict(declarations(params)).get(stage, {})):
-        expected = f"{path}: expected what params.yaml and stages say now, seen what they said before"
+        expected = f"{path}: expected the content of params.yaml and stages now, seen that of an earlier time"
         raise MorphstreamError(f"{expected}; run `dvc repro`")
 
 

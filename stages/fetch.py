@@ -17,7 +17,7 @@ def main(workspace: Workspace) -> None:
     """Fetch models, or pin them.
 
     Raises:
-        MorphstreamError: The origin can't give one, or gives other bytes.
+        MorphstreamError: The origin lacks one or refuses, or its bytes are others.
         OSError: One can't be written.
     """
     parser = argparse.ArgumentParser(prog="python -m stages.fetch", description=__doc__)

@@ -39,7 +39,7 @@ def listed(params: Params) -> dict[str, list[str]]:
 
 
 def check_lists(params: Params, dvc_yaml: Path) -> None:
-    """Check that dvc.yaml lists all that params.yaml names; what it lists beyond that is left to prune.
+    """Check that dvc.yaml lists all that params.yaml names; what it lists beyond that is removed by prune.
 
     Raises:
         MorphstreamError: It lacks something, so that a stage could run before its inputs are made.

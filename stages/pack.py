@@ -16,7 +16,7 @@ from stages.workspace import Workspace
 
 MODELS_ARCHIVE = "models-core-masks"
 _PREFIXES = {"openvino": "cpu", "tensorrt_rtx": "rtx", "tensorrt": "trt"}  # of the archives of caches, by builder
-THREADS = 2  # any number gives the same bytes
+THREADS = 2  # any number writes the same bytes
 
 
 def main(workspace: Workspace) -> None:

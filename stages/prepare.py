@@ -12,10 +12,10 @@ from stages.declare import check_declared
 from stages.files import new_folder, write_json
 from stages.params import Model, load_params
 from stages.program import run_program
-from stages.surgery.batch import give_batch
+from stages.surgery.batch import with_batch
 from stages.surgery.contract import check_contract, shape_of
-from stages.surgery.crop_input import take_crop
-from stages.surgery.crop_output import give_crop, give_labels
+from stages.surgery.crop_input import with_crop_input
+from stages.surgery.crop_output import with_crop_output, with_label_output
 from stages.surgery.emap import find_emap
 from stages.surgery.half import to_half
 from stages.surgery.initializers import lift_constants, merge_equal
@@ -46,7 +46,7 @@ def main(workspace: Workspace) -> None:
 
 
 def prepare(model: Model, source: Path, folder: Path) -> None:
-    """Write ``fp32.onnx``, ``fp16.onnx`` where precision says so, ``emap.npy`` where there is one, ``contract.json``.
+    """Write ``fp32.onnx``, ``contract.json``, and, of a model that has them, ``fp16.onnx`` and ``emap.npy``.
 
     Raises:
         ModelError: The model is broken, or not what its role promises.
@@ -77,16 +77,18 @@ def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
     kept |= {output.mask: output.mask for output in plan.outputs.values() if output.mask}
     edited, weights = set_aside(to_single(original))
     edited = keep_outputs(fix_shapes(lift_constants(edited), model.inputs), kept)
-    edited = give_batch(scale_features(edited))
+    edited = with_batch(scale_features(edited))
     for name, output in plan.outputs.items():
         if output.form == "crop":
-            edited = give_crop(edited, output.source, name, scale=output.scale, shift=output.shift, mask=output.mask)
+            edited = with_crop_output(
+                edited, output.source, name, scale=output.scale, shift=output.shift, mask=output.mask
+            )
         elif output.form == "labels":
-            edited = give_labels(edited, output.source, name)
+            edited = with_label_output(edited, output.source, name)
     if plan.joined:
         edited = join_outputs(edited, plan.joined)
     if plan.normalisation is not None:
-        edited = take_crop(edited, plan.pixels, plan.crop, plan.normalisation)
+        edited = with_crop_input(edited, plan.pixels, plan.crop, plan.normalisation)
     return put_back(merge_equal(edited, weights), weights)
 
 
@@ -106,7 +108,7 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
 
 
 def contract_of(prepared: onnx.ModelProto, model: Model) -> dict[str, object]:
-    """Return what a prepared model takes and gives, for those who run or build it."""
+    """Return the inputs and outputs of a prepared model, for those who run or build it."""
 
     def values(protos: list[onnx.ValueInfoProto]) -> dict[str, object]:
         kind = onnx.helper.tensor_dtype_to_np_dtype

@@ -10,12 +10,12 @@ from pathlib import Path
 from morphstream.artifact.errors import MorphstreamError
 from stages.workspace import Workspace
 
-_QUIET_S = 2.0  # a program that takes longer says so on a terminal
+_QUIET_S = 2.0  # a program that takes longer shows it on a terminal
 _LOG_S = 30.0  # and in a log each time
 
 
 def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True) -> None:
-    """Call a program's main function with the current folder's workspace, and exit as the module says.
+    """Call a program's main function with the current folder's workspace, and exit as described above.
 
     Args:
         main: Runs the program.
@@ -39,14 +39,14 @@ def _line(error: MorphstreamError | OSError) -> str:
 
 @contextmanager
 def _elapsed(what: str) -> Iterator[None]:
-    """Say what is running and for how long: on a terminal after two seconds, in a log every half minute."""
+    """Show what is running and for how long: on a terminal after two seconds, in a log every half minute."""
     done, start, is_terminal = threading.Event(), time.monotonic(), sys.stderr.isatty()
 
     def show() -> None:
         pause = _QUIET_S if is_terminal else _LOG_S
         while not done.wait(pause):
-            said = f"{what}: {time.monotonic() - start:.0f} s"
-            print(f"\r{said}" if is_terminal else said, end="" if is_terminal else "\n", file=sys.stderr, flush=True)
+            line = f"{what}: {time.monotonic() - start:.0f} s"
+            print(f"\r{line}" if is_terminal else line, end="" if is_terminal else "\n", file=sys.stderr, flush=True)
             pause = 1.0 if is_terminal else _LOG_S
 
     thread = threading.Thread(target=show, daemon=True)

@@ -1,6 +1,6 @@
 """report: boot from build/ as a user would, swap the faces of a real photo, and measure what became of them.
 
-Locked is what every machine must find; pictures and figures, whose last digits differ, stand in ``build/measured/``.
+Locked is what every machine must find; pictures and figures, whose last digits differ, are in ``build/measured/``.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""validate: prove that build/ is what its manifests say, whole, and what params.yaml asks for."""
+"""validate: prove that build/ is complete, and is what its manifests and params.yaml name."""
 
 import argparse
 import json
@@ -104,7 +104,7 @@ def validate_archives(workspace: Workspace, params: Params) -> int:
 
 
 def check_archive(workspace: Workspace, name: str, entry: ArchiveEntry, wanted: Collection[str] | None) -> None:
-    """Check that an archive is what its entry says, unpacks cold, and holds the files of build/.
+    """Check that an archive has the digests of its entry, unpacks into an empty folder, and holds the files of build/.
 
     Args:
         workspace: Where it is.

@@ -1,4 +1,4 @@
-"""The farm as its users run it: it rebuilds what it is told to and nothing else, and survives being killed.
+"""The farm as its users run it: it rebuilds what was chosen and nothing else, and survives being killed.
 
 One workspace, of three models and two targets, is built by the farm once; the tests copy it.
 """
@@ -130,7 +130,7 @@ def test_a_fresh_clone_builds_what_is_chosen_and_merges_it_into_the_cache_that_i
     assert set(after) - {name for name in before if name.startswith(wanted)} == {"dvc.lock"}
 
 
-def test_a_plan_says_why_and_changes_no_file(copy: Clone) -> None:
+def test_a_plan_lists_reasons_and_changes_no_file(copy: Clone) -> None:
     engine = next((copy.workspace.engines / "cpu/fan_68_5").glob("*.bin"))
     engine.unlink()
     engine.write_bytes(b"altered")
@@ -166,7 +166,7 @@ def test_a_plan_is_the_same_from_another_folder(farmed: Clone) -> None:
     assert "check@xseg_1" in {one.stage for one in stale}
 
 
-def test_a_stage_that_refuses_is_told_in_its_own_words_and_nothing_is_lost(copy: Clone) -> None:
+def test_a_stage_refuses_in_its_own_words_and_nothing_is_lost(copy: Clone) -> None:
     before = built(copy)
     change(copy, "targets", "rtx-sm89", "toolchain", "tensorrt_rtx", value="1.7.2")
     message = refused(copy, "--all")

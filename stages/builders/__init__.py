@@ -25,7 +25,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a builder is asked for.
+    """What a builder is to build.
 
     Attributes:
         model: The prepared ONNX file.
@@ -55,7 +55,7 @@ class Builder(Protocol):
 
     Attributes:
         OPTIONS: Every option that decides engine bytes.
-        HALF: Whether half precision is ``never`` used, is that of the prepared ``file``, or a ``flag`` allows it.
+        HALF: Whether half precision is ``never`` used, is that of the prepared ``file``, or is allowed by a ``flag``.
     """
 
     OPTIONS: Options
@@ -69,7 +69,7 @@ class Builder(Protocol):
         """Write an engine and return the kind of each file.
 
         Raises:
-            ModelError: The builder can't take the model.
+            ModelError: The builder refuses the model.
             NoEngineError: The machine can't build it.
             OSError: A file can't be written.
         """

@@ -1,4 +1,4 @@
-"""The small ONNX file with which ONNX Runtime opens an engine that lies beside it.
+"""The small ONNX file with which ONNX Runtime opens an engine in the same folder.
 
 Its one node is ``EPContext`` of domain com.microsoft; it names the engine by a relative path, and its inputs and
 outputs are the prepared model's. The model's metadata name the batches that the engine is for.
@@ -58,7 +58,7 @@ def _batches(order: Order) -> list[int]:
 
 
 def _values(tensors: tuple[Tensor, ...]) -> list[onnx.ValueInfoProto]:
-    """Return what a graph says of its inputs or outputs; a dynamic axis is a batch's."""
+    """Return a graph's declarations of its inputs or outputs; a dynamic axis is a batch's."""
     return [
         helper.make_tensor_value_info(
             tensor.name,

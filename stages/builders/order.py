@@ -1,4 +1,4 @@
-"""What a builder is asked for, and the recipe of the engine that it builds."""
+"""What a builder is to build, and the recipe of the engine."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -49,16 +49,16 @@ def _library_version() -> str | None:
 def build(order: Order, *, machine: Machine | None = None, runtime: Any = None) -> dict[str, str]:
     """Write an engine, and ``STEM_ctx.onnx``, with which ONNX Runtime opens it.
 
-    Beside them lie ``STEM*.profile``, and the arch's timing cache as it is after this build.
+    It writes ``STEM*.profile`` too, and the arch's timing cache as it is after this build.
 
     Args:
-        order: What is asked for.
+        order: What is to be built.
         machine: What it is built on; None for this one.
         runtime: The module ``onnxruntime`` or one like it; None for the installed one.
 
     Raises:
         NoEngineError: The machine has no GPU of the arch, or ONNX Runtime no TensorRT.
-        ModelError: TensorRT can't take the whole model.
+        ModelError: TensorRT refuses the model, or a part of it.
         OSError: A file can't be written.
     """
     machine = machine or probe_machine()
@@ -108,7 +108,7 @@ def open_session(runtime: Any, order: Order) -> Any:
     """Open a session with the engine of an order, built where its folder has none: every dynamic input has a profile.
 
     Raises:
-        ModelError: TensorRT can't take the whole model.
+        ModelError: TensorRT refuses the model, or a part of it.
     """
     options = runtime.SessionOptions()
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
@@ -117,7 +117,7 @@ def open_session(runtime: Any, order: Order) -> Any:
         session = runtime.InferenceSession(str(order.model), options, providers=providers)
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no other base
         reason = " ".join(str(error).split())
-        raise ModelError(f"{order.model}: expected a model for TensorRT, seen {reason}; mend the surgery") from None
+        raise ModelError(f"{order.model}: expected a model for TensorRT, seen {reason}; correct the surgery") from None
     if (used := session.get_providers()[0]) != _PROVIDER:
         raise ModelError(f"{order.model}: expected {_PROVIDER}, seen {used}; check that TensorRT's libraries load")
     return session

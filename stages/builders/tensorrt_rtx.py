@@ -34,7 +34,7 @@ def build(order: Order) -> dict[str, str]:
     """Write ``STEM.engine``, and ``STEM_ctx.onnx``, with which ONNX Runtime opens it.
 
     Raises:
-        ModelError: TensorRT for RTX can't take the model; names the node.
+        ModelError: TensorRT for RTX refuses the model; names the node.
         OSError: A file can't be written.
     """
     trt = import_module("tensorrt_rtx_bindings")  # here, so that other builders work without it
@@ -81,4 +81,4 @@ def _logger(trt: Any, errors: list[str]) -> Any:
 def _refused(order: Order, errors: list[str]) -> ModelError:
     expected = f"expected a model that TensorRT for RTX builds for {', '.join(order.archs)}"
     seen = " ".join(errors[-1].split()) if errors else "no engine and no reason"
-    return ModelError(f"{order.model}: {expected}, seen {seen}; mend the surgery or leave the model out")
+    return ModelError(f"{order.model}: {expected}, seen {seen}; correct the surgery or remove the model")

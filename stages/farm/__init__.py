@@ -1,1 +1,1 @@
-"""The build farm: rebuild some models' engines for some targets, side by side, and say what is stale and why."""
+"""The build farm: rebuild some models' engines for some targets, side by side, and list what is stale and why."""

@@ -129,7 +129,7 @@ def needed_first(graph: Any, stages: Iterable[Any]) -> list[Any]:
 
 
 def _check_alone(path: Path) -> None:
-    """Refuse while a DVC runs a stage, for which it lets go of its lock; remove its list if a kill left half of it.
+    """Refuse while a DVC runs a stage, during which its lock is free; remove its list if a kill left half of it.
 
     Raises:
         MorphstreamError: Another DVC runs.

@@ -26,7 +26,7 @@ _MANY = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stale:
-    """A stage that `dvc repro` would run, or take from its cache.
+    """A stage that `dvc repro` would run, or bring from its cache.
 
     Attributes:
         stage: Its name.

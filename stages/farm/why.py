@@ -22,7 +22,7 @@ def reasons(stage: Any, declared: Mapping[str, bytes], stale: Mapping[str, str])
         stale: The stale stage that makes a file or folder, by path.
 
     Raises:
-        DvcException: DVC can't tell.
+        DvcException: DVC refuses.
         OSError: A file can't be read.
     """
     if stage.cmd_changed:
@@ -77,7 +77,7 @@ def _word(value: Any) -> str:
 
 
 def _declared(dep: Any, now: bytes) -> Iterator[str]:
-    """Compare a declaration with the one that dvc.lock names, which lies in its place or in DVC's cache."""
+    """Compare a declaration with the one that dvc.lock names, which is in its place or in DVC's cache."""
     locked = dep.hash_info.value
     if locked == _md5(now):
         return

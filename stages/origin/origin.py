@@ -32,7 +32,7 @@ class Origin(Protocol):
         """Bring the files of models to a workspace's ``build``, byte for byte; those that it holds stay.
 
         Raises:
-            MorphstreamError: The origin can't give one, or gives other bytes.
+            MorphstreamError: The origin lacks one or refuses, or its bytes are others.
             OSError: One can't be written.
         """
         ...

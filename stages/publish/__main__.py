@@ -40,7 +40,7 @@ def main(workspace: Workspace) -> None:
     what = WHAT if options.what == "all" else (options.what,)
     found = local(workspace, params, what, options.names, options.group)
     if options.code is not None:
-        from stages.publish.code import pack_code  # here, as what looks for secrets takes a while to load
+        from stages.publish.code import pack_code  # here, as the search for secrets is slow to load
 
         code = pack_code(build, options.code, options.tag, params.archive)
         found = replace(found, archives={**found.archives, **code})
@@ -70,7 +70,7 @@ def publish(
 
     Args:
         build: The folder that it is in, which mirrors the repository.
-        params: What the card says beyond the manifests.
+        params: What the card shows beyond the manifests.
         found: What to publish.
         repository: Where.
         what: For the commit's message.

@@ -1,4 +1,4 @@
-"""Pack a folder of code for hot deployment: what its .gitignore leaves, the same bytes every time, and no secrets."""
+"""Pack a folder of code for hot deployment: what isn't ignored, the same bytes every time, and no secrets."""
 
 import os
 import subprocess

@@ -29,7 +29,7 @@ class Composer:
     """Composes publications of the same things, on top of one tip or another.
 
     Attributes:
-        params: What the card says beyond the manifests.
+        params: What the card shows beyond the manifests.
         local: What is to be published.
         packer: Packs archives anew that should hold more than ours do.
         dropped: Models whose published entries and files aren't kept.
@@ -135,7 +135,7 @@ def _check_whole(texts: Mapping[str, str], tree: Mapping[str, Held]) -> None:
             if held is None or (digest and (held.bytes, held.sha256 or digest.sha256) != (digest.bytes, digest.sha256)):
                 expected = f"expected {path} with {digest or 'any bytes'}"
                 seen = "none" if held is None else f"sha256 {held.sha256} ({held.bytes} bytes)"
-                remedy = "publish it, or take its model out with --drop"
+                remedy = "publish it, or remove its model with --drop"
                 raise IncompleteError(f"{manifest}: {expected}, seen {seen}; {remedy}")
 
 

@@ -68,7 +68,7 @@ def _with_one_toolchain(text: str, ours: EngineManifest, theirs: EngineManifest)
         )
         raise ManifestError("toolchain", f"{expected}; build with it, or publish every model of the cache at once")
     document = json.loads(text)
-    document.pop("toolchain", None)  # nobody knows what built the others
+    document.pop("toolchain", None)  # what built the others is unknown
     return fields.dump(document)
 
 

@@ -1,4 +1,4 @@
-"""What a publication adds, keeps and deletes on top of a tip, and the table that says so."""
+"""What a publication adds, keeps and deletes on top of a tip, and the table of that."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ _FOLDERS = {".aws", ".ssh", ".gnupg", ".docker", ".kube"}
 _HUB_TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{20,}\b")
 _ALLOWED = b"pragma: allowlist secret"  # as the detectors have it, on the line
 
-# Keys that a pattern tells; not those of high entropy, or of a telling variable's name: these are often none.
+# Keys that are recognised by a pattern; not by entropy or by a variable's name: these are often none.
 _DETECTORS = (
     *("ArtifactoryDetector", "AWSKeyDetector", "AzureStorageKeyDetector", "BasicAuthDetector", "CloudantDetector"),
     *("DiscordBotTokenDetector", "GitHubTokenDetector", "GitLabTokenDetector", "IbmCloudIamDetector", "NpmDetector"),
@@ -32,7 +32,7 @@ def looks_secret(root: Path, name: str) -> str | None:
     """Return why a file looks like a secret, in a few words without any of it; None where it doesn't.
 
     Args:
-        root: The folder that it lies in.
+        root: The folder that it is in.
         name: Its path there.
 
     Raises:

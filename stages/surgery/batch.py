@@ -1,7 +1,7 @@
-"""Let a model that was exported for one row calculate N rows at once, each as if it were alone.
+"""Make a model that was exported for one row calculate N rows at once, each as if it were alone.
 
 The graph's shapes are followed twice, for one row and for many. What differs is the batch: an axis, perhaps the outer
-part of one. A node that loses it is given it back; where that can't be, the node is named.
+part of one. Where a node loses it, it is added again; where that can't be, the node is named.
 """
 
 import math
@@ -19,7 +19,7 @@ from stages.surgery.sound import check_size
 from stages.surgery.trace import SAME, Shape, Trace, follow, put_tensor, start
 
 BATCH = "N"
-_MANY = 7919  # rows: a prime, so that no other size is taken for it
+_MANY = 7919  # rows: a prime, so that it isn't mistaken for another size
 _MIXING = {"Compress", "CumSum", "Einsum", "GatherND", "NonMaxSuppression", "NonZero", "ScatterND", "Unique"}
 _MIXING |= {"EyeLike", "ReverseSequence", "Trilu"}
 _FIRST = {  # whose axis 0 alone has rows that stay apart
@@ -51,7 +51,7 @@ class _Edit:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
 
 
-def give_batch(model: onnx.ModelProto) -> onnx.ModelProto:
+def with_batch(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with axis 0 of every input and output named N, and N rows calculated apart.
 
     Args:
@@ -80,7 +80,7 @@ def give_batch(model: onnx.ModelProto) -> onnx.ModelProto:
     del graph.node[:]
     graph.node.extend(edit.nodes)
     for node in graph.node:
-        if node.op_type in SAME:  # inference elsewhere needs to be told
+        if node.op_type in SAME:  # inference elsewhere can't find it
             name = node.output[0]
             axis = _axis(edit, name, name)
             dims = [None if i == axis else size for i, size in enumerate(edit.one.shape(name))]
@@ -95,7 +95,7 @@ def _prepare(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
     match node.op_type:
         case "Reshape" if axis is not None:
             _reshape(edit, node, axis, label)
-        case "Flatten" if axis:  # what stands in front of the rows becomes the outer part: as in any other reshape
+        case "Flatten" if axis:  # what is in front of the rows becomes the outer part: as in any other reshape
             node.op_type = "Reshape"
             del node.attribute[:]
             node.input.append(_constant(edit, f"{node.output[0]}_flat", list(edit.one.shape(node.output[0]))))
@@ -150,7 +150,7 @@ def _resize(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
 
 
 def _repeat(edit: _Edit, node: onnx.NodeProto, label: str, batched: str) -> None:
-    """Give a node's inputs of one row as many as a batched one has."""
+    """Repeat a node's inputs of one row as often as a batched one has rows."""
     alone = [i for i, name in enumerate(node.input) if _axis(edit, name, label) is None]
     if not alone:
         return

@@ -1,4 +1,4 @@
-"""Take a uint8 NHWC BGR crop where a model took normalised floats."""
+"""Give a model that reads normalised floats a uint8 NHWC BGR crop as its input."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -18,8 +18,8 @@ class Normalisation:
     Attributes:
         mean: One number, or one a channel, on the scale 0..255.
         std: The same.
-        is_rgb: The model takes RGB; else BGR.
-        is_nchw: The model takes channels first; else last.
+        is_rgb: The model reads RGB; else BGR.
+        is_nchw: The model reads channels first; else last.
     """
 
     mean: Sequence[float]
@@ -28,7 +28,7 @@ class Normalisation:
     is_nchw: bool = True
 
 
-def take_crop(model: onnx.ModelProto, name: str, crop: str, how: Normalisation) -> onnx.ModelProto:
+def with_crop_input(model: onnx.ModelProto, name: str, crop: str, how: Normalisation) -> onnx.ModelProto:
     """Put cast, layout, channel order and normalisation in front of an input.
 
     Args:

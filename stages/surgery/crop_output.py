@@ -1,4 +1,4 @@
-"""Give a uint8 NHWC BGR crop, or uint8 labels, where a model gave floats."""
+"""Turn the floats that a model returns into a uint8 NHWC BGR crop, or into uint8 labels."""
 
 from collections.abc import Iterable
 from copy import deepcopy
@@ -15,7 +15,7 @@ _TO_LEVELS: tuple[_Step, ...] = (("Clip", ["low", "high"], {}), ("Round", [], {}
 _TO_LAST: _Step = ("Transpose", [], {"perm": [0, 2, 3, 1]})
 
 
-def give_crop(
+def with_crop_output(
     model: onnx.ModelProto, name: str, crop: str, *, scale: float, shift: float, mask: str | None = None
 ) -> onnx.ModelProto:
     """Turn an RGB NCHW output into uint8 NHWC BGR: ``round(clip(output * scale + shift, 0, 255))``.
@@ -56,7 +56,7 @@ def _append(graph: onnx.GraphProto, value: str, crop: str, prefix: str, steps: I
     return value
 
 
-def give_labels(model: onnx.ModelProto, name: str, labels: str) -> onnx.ModelProto:
+def with_label_output(model: onnx.ModelProto, name: str, labels: str) -> onnx.ModelProto:
     """Turn logits ``(N, C, H, W)`` into uint8 labels ``(N, H, W)``: the channel of the greatest.
 
     Args:

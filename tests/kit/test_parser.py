@@ -67,7 +67,7 @@ def test_the_regions_of_the_face_cover_it_and_little_else(astronaut: npt.NDArray
         pytest.param(11, slice(60, 68), id="mouth"),
     ],
 )
-def test_a_feature_lies_about_its_points(astronaut: npt.NDArray[np.int64], label: int, points: slice) -> None:
+def test_a_feature_is_around_its_points(astronaut: npt.NDArray[np.int64], label: int, points: slice) -> None:
     column, row = np.floor(points68()[points].mean(0) * 512).astype(int)
     assert astronaut[row, column] == label
 

@@ -40,7 +40,7 @@ def test_every_sure_box_is_that_person_s(photo: Array) -> None:
     assert np.abs(sure - best[:, None]).max() < 64
 
 
-def test_boxes_lie_in_the_image_and_only_persons_have_scores(photo: Array) -> None:
+def test_boxes_are_inside_the_image_and_only_persons_have_scores(photo: Array) -> None:
     columns = run(yolov8n(), photo)[0][0]
     edges = [columns[:2] - columns[2:4] / 2, columns[:2] + columns[2:4] / 2]
     assert np.min(edges) >= 0

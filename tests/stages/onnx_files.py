@@ -41,7 +41,7 @@ def put(model: onnx.ModelProto, folder: Path) -> Path:
 
 
 def put_external(folder: Path, location: str = "weights.bin", entries: Mapping[str, object] | None = None) -> Path:
-    """Write a model whose weight lies in a file beside it, 8 bytes from its start."""
+    """Write a model whose weight is in a file beside it, 8 bytes from its start."""
     model = small()
     tensor = model.graph.initializer[0]
     (folder / "weights.bin").write_bytes(b"-" * 8 + tensor.raw_data)

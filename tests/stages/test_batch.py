@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from stages.surgery.batch import give_batch
+from stages.surgery.batch import with_batch
 from tests.stages import model_of, shapes_of
 from tests.stages.rows import IMAGE, Case, check_rows, constant, floats, ints, model_of_case, node
 
@@ -202,11 +202,11 @@ FORMS: dict[str, Case] = {
 @pytest.mark.parametrize("form", FORMS)
 def test_rows_are_calculated_apart(form: str) -> None:
     model = model_of_case(FORMS[form])
-    check_rows(model, give_batch(model))
+    check_rows(model, with_batch(model))
 
 
 def test_a_detector_s_rows_get_an_axis_for_the_batch() -> None:
-    edited = give_batch(model_of_case(FORMS["a detector's rows, channels last of all"]))
+    edited = with_batch(model_of_case(FORMS["a detector's rows, channels last of all"]))
     assert shapes_of(edited.graph.output) == {"y": ["N", 96, 2]}
 
 
@@ -217,7 +217,7 @@ def test_an_output_that_other_nodes_read_is_split_for_them_too() -> None:
         node("Sigmoid", "y", "z"),
     ]
     model = model_of(nodes, {"x": IMAGE}, {"y": [96, 2], "z": [96, 2]}, {"shape": ints(-1, 2)})
-    check_rows(model, give_batch(model))
+    check_rows(model, with_batch(model))
 
 
 def test_a_batch_that_is_dynamic_stays_as_it_was() -> None:
@@ -229,7 +229,7 @@ def test_a_batch_that_is_dynamic_stays_as_it_was() -> None:
     ]
     weights = {"w": floats(2, 4, 1, 1), "shape": ints(0, 2, -1), "v": floats(96, 7)}
     model = model_of(nodes, {"x": ["batch", 4, 6, 8]}, {"y": ["batch", 7]}, weights)
-    edited = give_batch(model)
+    edited = with_batch(model)
     assert list(edited.graph.node) == list(model.graph.node)
     assert list(edited.graph.initializer) == list(model.graph.initializer)
     check_rows(model, edited)
@@ -240,7 +240,7 @@ def test_shapes_that_the_file_states_of_values_are_gone() -> None:
     model.graph.node.append(node("Relu", "y", "z"))
     model.graph.output[0].name = "z"
     model.graph.value_info.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 24, 8]))
-    edited = give_batch(model)
+    edited = with_batch(model)
     assert not edited.graph.value_info
     check_rows(model, edited)
 
@@ -248,5 +248,5 @@ def test_shapes_that_the_file_states_of_values_are_gone() -> None:
 def test_the_model_it_is_given_stays_as_it_was() -> None:
     model = model_of_case(FORMS["a detector's rows, channels last of all"])
     before = model.SerializeToString(deterministic=True)
-    give_batch(model)
+    with_batch(model)
     assert model.SerializeToString(deterministic=True) == before

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from morphstream.artifact.errors import ModelError
 from stages.prepare import edit
-from stages.surgery.batch import give_batch
+from stages.surgery.batch import with_batch
 from stages.surgery.contract import check_contract
 from tests.stages import PARAMS, loaded, run_model, shapes_of
 from tests.stages.rows import IMAGE, RANDOM, Case, floats, ints, node, shape_after
@@ -106,21 +106,21 @@ def test_what_can_t_calculate_rows_apart_is_named(fault: str) -> None:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     with pytest.raises(ModelError) as caught:
-        give_batch(model)
+        with_batch(model)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
 def test_the_kit_s_detector_gives_each_photo_s_rows() -> None:
     model = loaded("det_10g")
-    edited = give_batch(model)
+    edited = with_batch(model)
     assert {shape[0] for shape in shapes_of(edited.graph.output).values()} == {"N"}
 
 
 @pytest.mark.parametrize("name", ["fan_68_5", "2dfan4", "inswapper_128", "hyperswap_1a_256", "yolov8n", "xseg_1"])
 def test_models_of_the_kit_calculate_rows_apart(name: str) -> None:
     model = loaded(name)
-    edited = give_batch(model)
+    edited = with_batch(model)
     rows = {value.name: np.abs(floats(2, *shape_after(value))) for value in edited.graph.input}
     seen = run_model(edited, **rows)
     for i in range(2):

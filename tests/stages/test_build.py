@@ -159,7 +159,7 @@ def test_a_folder_that_holds_something_is_refused_and_left(checkout: Path, tmp_p
     assert files_in(tmp_path) == {"mine": b"mine"}
 
 
-def test_a_model_that_is_refused_is_told_in_its_own_words_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_refused_model_is_refused_in_its_own_words_and_nothing_remains(tmp_path: Path) -> None:
     data = reduced([CORE, PERSON], ["cpu"])
     data["models"][PERSON]["inputs"] = {"images": [1, 3, 320, 320]}
     lines = run(copied(tmp_path / "other", data), "cpu", "--into", tmp_path / "engines", code=1)
@@ -195,7 +195,7 @@ def test_a_build_that_is_killed_shows_nothing_and_the_next_has_the_same_bytes(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_a_build_that_is_told_to_end_ends_its_programs_and_leaves_nothing(
+def test_an_interrupted_build_ends_its_programs_and_nothing_remains(
     checkout: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     program = begin(checkout, tmp_path / "engines")
@@ -206,7 +206,7 @@ def test_a_build_that_is_told_to_end_ends_its_programs_and_leaves_nothing(
     assert list((tmp_path / "engines").iterdir()) == []
 
 
-def test_models_come_from_the_hub_but_for_those_that_lie_here_as_pinned(
+def test_models_come_from_the_hub_but_for_those_that_are_here_as_pinned(
     hub: Hub, piped: Workspace, tmp_path: Path
 ) -> None:
     served, data = hub.create(NAME), reduced([CORE, PERSON], ["cpu"]) | {"origin": "hub"}

@@ -176,7 +176,7 @@ def test_a_crop_that_is_off_by_levels_is_refused(workspace: Workspace, built: Pa
     append_nodes(path, three, levels=np.uint8(3))
     message = refusal(workspace, "check", SWAPPER)
     assert "prepared to original: swapped: expected a crop off by 2 levels at most, seen " in message
-    assert message.endswith(f"mend the surgery, or change models.{SWAPPER}.tolerance")
+    assert message.endswith(f"correct the surgery, or change models.{SWAPPER}.tolerance")
 
 
 def test_without_its_engine_a_model_is_not_checked(workspace: Workspace, built: Params) -> None:
@@ -235,7 +235,7 @@ def test_checking_alters_nothing_it_checks(workspace: Workspace, built: Params) 
     assert {path: digest_of_file(path) for path in files} == before
 
 
-def test_a_target_s_own_tolerance_stands_in_for_that_of_its_models(workspace: Workspace, built: Params) -> None:
+def test_a_target_s_own_tolerance_replaces_that_of_its_models(workspace: Workspace, built: Params) -> None:
     own = Tolerance(cosine=0.5, levels=99)
     options = replace(built.target("cpu"), tolerance=own)
     found = list(compare(built.model(LANDMARKS), {"cpu": options}, workspace))
@@ -249,10 +249,10 @@ def test_a_target_s_own_tolerance_stands_in_for_that_of_its_models(workspace: Wo
 
 @pytest.mark.parametrize(
     ("stated", "remedy"),
-    [("", "mend the surgery"), ("targets.cpu-bf16", "mend the surgery, or change targets.cpu-bf16.tolerance")],
+    [("", "correct the surgery"), ("targets.cpu-bf16", "correct the surgery, or change targets.cpu-bf16.tolerance")],
     ids=["single precision", "a target's own"],
 )
-def test_a_refusal_says_where_its_tolerance_stands(stated: str, remedy: str) -> None:
+def test_a_refusal_names_the_key_of_its_tolerance(stated: str, remedy: str) -> None:
     tolerance = Tolerance(cosine=0.999, levels=1, labels=0.02)
     seen = {"labels": {"labels_off": 0.03}}
     comparison = Comparison(subject="cpu", reference="prepared", tolerance=tolerance, stated=stated, figures=seen)

@@ -126,9 +126,7 @@ def test_two_processes_write_the_same_bytes_under_the_same_names(
     assert len(folders[0]) == 3  # with the manifest
 
 
-def test_in_bfloat16_an_engine_is_the_same_bytes_and_says_what_it_calculates_in(
-    workspace: Workspace, prepared: Path
-) -> None:
+def test_in_bfloat16_an_engine_is_the_same_bytes_and_names_its_precision(workspace: Workspace, prepared: Path) -> None:
     files, entries = {}, {}
     for target in ("cpu", "cpu-bf16"):
         assert run_stage(workspace, "compile", target, MODEL).returncode == 0
@@ -181,7 +179,7 @@ def test_nothing_changed_is_the_same_recipe(workspace: Workspace, prepared: Path
         # One name, another static shape, and the old engine: microsoft/onnxruntime#32254.
         pytest.param(resize_an_input, Echo(), CPU, id="another static shape"),
         pytest.param(another_batch, Echo(), CPU, id="another batch"),
-        # An engine of another TensorRT was taken and didn't load: microsoft/onnxruntime#15250 and its like.
+        # An engine of another TensorRT was used and didn't load: microsoft/onnxruntime#15250 and its like.
         pytest.param(None, Echo(version="2026.4.2"), with_toolchain("2026.4.2"), id="another patch version"),
         pytest.param(None, Echo(), PARAMS.target("cpu-bf16"), id="bfloat16"),
         pytest.param(None, Echo(), replace(CPU, archs=("sm86", "sm89")), id="other archs in one engine"),
@@ -264,7 +262,7 @@ def test_a_build_that_breaks_leaves_the_engine_that_was_there_and_no_half_of_its
     assert files_in(workspace.engines) == before
 
 
-def test_what_a_killed_build_left_is_not_taken_into_the_next(prepared: Path, workspace: Workspace) -> None:
+def test_files_of_a_killed_build_are_not_in_the_next(prepared: Path, workspace: Workspace) -> None:
     part = workspace.engines / ".echo.part"
     part.mkdir(parents=True)
     (part / "half.xml").write_bytes(PART)

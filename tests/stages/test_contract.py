@@ -1,4 +1,4 @@
-"""A model that keeps its role's contract is taken, and whatever breaks it is refused by name, expected and seen."""
+"""A model that keeps its role's contract is accepted, and whatever breaks it is refused by name, expected and seen."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -186,7 +186,7 @@ def test_the_model_of_another_role_is_refused() -> None:
         check_contract(loaded("w600k_r50"), PARAMS.model("xseg_1"))
 
 
-def test_a_fixed_batch_is_taken_where_params_say_dynamic() -> None:
+def test_a_fixed_batch_is_accepted_where_params_say_dynamic() -> None:
     proto = loaded("xseg_1")
     sized(first_input, 0, 1)(proto)
     sized(first_output, 0, 1)(proto)
@@ -199,7 +199,7 @@ def test_the_only_output_may_have_any_name() -> None:
     check_contract(proto, PARAMS.model("w600k_r50"))
 
 
-def test_a_half_precision_file_is_taken() -> None:
+def test_a_half_precision_file_is_accepted() -> None:
     proto = loaded("inswapper_128_fp16")
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.elem_type = TensorProto.FLOAT16

@@ -127,6 +127,6 @@ def test_a_stage_that_would_read_other_params_than_were_declared_refuses(workspa
     (folder / f"{name}.json").write_bytes(json_bytes(documents[f"prepare/{name}"]))
     check_declared(workspace, f"prepare/{name}", built)
     (folder / f"{name}.json").write_bytes(json_bytes({**documents[f"prepare/{name}"], "batches": [1, 7]}))
-    with pytest.raises(MorphstreamError, match="stages say now, seen what they said before"):
+    with pytest.raises(MorphstreamError, match="stages now, seen that of an earlier time"):
         check_declared(workspace, f"prepare/{name}", built)
     assert "run `dvc repro`" in refusal(workspace, "prepare", name)

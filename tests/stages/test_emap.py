@@ -27,7 +27,7 @@ def swapper(weights: Mapping[str, Array]) -> onnx.ModelProto:
     [("buff2fs", "used", "bias"), ("used", "buff2fs", "bias"), ("used", "bias", "buff2fs")],
     ids=["first", "in the middle", "last"],
 )
-def test_it_is_found_by_name_wherever_it_stands(order: tuple[str, ...]) -> None:
+def test_it_is_found_by_name_at_any_position(order: tuple[str, ...]) -> None:
     weights = {"buff2fs": EMAP, "used": OTHER, "bias": np.ones(3, np.float32)}
     np.testing.assert_array_equal(found(swapper({name: weights[name] for name in order})), EMAP)
 

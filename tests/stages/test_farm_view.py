@@ -1,4 +1,4 @@
-"""How far a rebuild is stands in one line of a terminal, and elsewhere in a line for each stage that was done."""
+"""The progress of a rebuild is one line on a terminal, and elsewhere a line for each stage that was done."""
 
 from io import StringIO
 

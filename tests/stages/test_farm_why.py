@@ -33,7 +33,7 @@ from stages.farm.why import differences
         pytest.param({"a": {"b": 1}}, {"a": {"b": 1}}, [], id="the same"),
     ],
 )
-def test_a_difference_is_told_by_its_key_and_both_values(old: Any, new: Any, words: list[str]) -> None:
+def test_a_difference_is_shown_by_its_key_and_both_values(old: Any, new: Any, words: list[str]) -> None:
     assert list(differences(old, new)) == words
 
 

@@ -1,4 +1,4 @@
-"""Programs run side by side: so many at once, one at a time on a GPU of its own, and none is left behind."""
+"""Programs run side by side: a number of them at once, one at a time on a GPU of its own, and none is left behind."""
 
 import signal
 import sys
@@ -40,7 +40,7 @@ def test_a_program_that_ended_is_returned_once_with_its_output_and_exit_status(w
     assert workers.ended(0) == []
 
 
-def test_so_many_run_at_once_and_one_on_a_gpu_of_its_own(workers: Workers) -> None:
+def test_two_run_at_once_and_one_on_a_gpu_of_its_own(workers: Workers) -> None:
     workers.start("a", "sleep 60", "sm89")
     assert not workers.can_start("sm89")
     assert workers.can_start("sm86")

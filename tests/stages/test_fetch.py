@@ -10,7 +10,7 @@ from tests.stages import DOWNLOADS, PARAMS, files_in, original, reduced, refusal
 
 
 @pytest.mark.parametrize("name", ["fan_68_5", "det_10g"])
-def test_the_kit_s_model_lies_where_it_is_published(workspace: Workspace, name: str) -> None:
+def test_a_model_of_the_kit_is_fetched_to_its_published_path(workspace: Workspace, name: str) -> None:
     write_params(workspace.root, reduced([name], ["cpu"]))
     shutil.copytree(DOWNLOADS, workspace.downloads)
     done = run_stage(workspace, "fetch", name)
@@ -26,7 +26,7 @@ def test_a_model_that_the_kit_has_not_is_refused(workspace: Workspace) -> None:
     assert not workspace.build.exists()
 
 
-def test_an_altered_package_of_the_detector_is_not_taken(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_altered_package_of_the_detector_is_not_used(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")  # pip can't replace it
     workspace.downloads.mkdir()
     (workspace.downloads / "scrfd-0.3.0.tar.gz").write_bytes(b"another package")

@@ -174,7 +174,7 @@ def test_only_dvc_holds_a_fetch_to_what_was_declared(workspace: Workspace, hub: 
     declared = workspace.build / "declared/fetch/xseg_1.json"
     declared.parent.mkdir(parents=True)
     declared.write_text("{}")
-    assert "expected what params.yaml and stages say now" in refusal(workspace, hub, "xseg_1", "--declared")
+    assert "expected the content of params.yaml and stages now" in refusal(workspace, hub, "xseg_1", "--declared")
     assert fetched(workspace) == {}
     assert fetch(workspace, hub, "xseg_1").returncode == 0
     assert fetched(workspace) == {"xseg_1": DATA["xseg_1"]}

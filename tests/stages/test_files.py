@@ -33,7 +33,7 @@ def test_a_block_that_breaks_leaves_the_old_folder(tmp_path: Path, error: BaseEx
     assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
 
 
-def test_what_a_killed_run_left_is_not_taken(tmp_path: Path) -> None:
+def test_files_of_a_killed_run_are_not_used(tmp_path: Path) -> None:
     (tmp_path / ".folder.part").mkdir()
     (tmp_path / ".folder.part" / "half").write_bytes(b"half")
     with new_folder(tmp_path / "folder") as part:

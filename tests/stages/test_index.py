@@ -198,7 +198,7 @@ def test_of_a_file_that_models_share_a_cache_has_one(
     assert files_in(workspace.caches / CACHE) == before
 
 
-def test_models_json_describes_every_model_as_it_lies_there(workspace: Workspace, built: Params) -> None:
+def test_models_json_describes_every_model_of_build(workspace: Workspace, built: Params) -> None:
     assert run_stage(workspace, "index", "--models").returncode == 0
     manifest = ModelsManifest.from_json((workspace.manifests / "models.json").read_bytes())
     assert manifest == models_manifest(workspace, built)

@@ -24,7 +24,7 @@ def test_what_is_read_and_written_again_has_the_bytes_that_dvc_wrote(workspace: 
     assert workspace.dvc_lock.read_bytes() == lock
 
 
-def test_a_lock_that_says_the_same_in_another_order_is_not_touched(workspace: Workspace, lock: bytes) -> None:
+def test_a_lock_of_the_same_stages_in_another_order_is_not_touched(workspace: Workspace, lock: bytes) -> None:
     write_lock(workspace.dvc_lock, dict(reversed(read_lock(workspace.dvc_lock).items())))
     assert workspace.dvc_lock.read_bytes() == lock
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from stages.surgery.batch import give_batch
+from stages.surgery.batch import with_batch
 from stages.surgery.modulation import scale_features
 from tests.stages import Array, loaded, model_of, run_model
 from tests.stages.rows import check_rows, floats, ints, node
@@ -65,7 +65,7 @@ def test_features_are_scaled_instead_of_weights(form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_rows_of_another_style_are_calculated_apart(form: str) -> None:
     model = modulated(FORMS[form])
-    check_rows(model, give_batch(scale_features(model)))
+    check_rows(model, with_batch(scale_features(model)))
 
 
 def test_other_weights_that_nodes_make_stay() -> None:

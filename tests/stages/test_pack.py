@@ -49,7 +49,7 @@ def test_packing_again_writes_the_same_bytes(workspace: Workspace, built: Params
     assert digests[0] == digests[1]
 
 
-def test_what_lies_in_a_cache_unnamed_is_not_packed(workspace: Workspace, built: Params) -> None:
+def test_files_of_a_cache_that_its_manifest_does_not_name_are_not_packed(workspace: Workspace, built: Params) -> None:
     (workspace.caches / KEY / ".gitignore").write_text("/engines\n", "utf-8")
     (workspace.caches / KEY / "left_over.engine").write_bytes(b"of an earlier run")
     pack(workspace, "cpu")

@@ -63,7 +63,7 @@ def test_the_default_is_the_kit_for_the_cpu_and_three_archs() -> None:
     }
 
 
-def test_what_stands_there_commented_out_is_built_on_request(tmp_path: Path) -> None:
+def test_targets_that_are_commented_out_are_built_on_request(tmp_path: Path) -> None:
     text, count = re.subn(
         r"^  # ([a-z0-9-]+: \{cache_key: )", r"  \1", (ROOT / "params.yaml").read_text("utf-8"), flags=re.M
     )
@@ -263,7 +263,7 @@ def test_a_file_that_is_no_mapping_is_refused_in_one_line(tmp_path: Path, text: 
         load_params(path)
 
 
-def test_a_pinned_revision_is_taken(tmp_path: Path) -> None:
+def test_a_pinned_revision_is_accepted(tmp_path: Path) -> None:
     data = document()
     put(data, "hub/revision", "0123456789abcdef" * 2 + "01234567")
     assert write_params(tmp_path, data).hub.revision == data["hub"]["revision"]

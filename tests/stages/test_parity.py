@@ -1,4 +1,4 @@
-"""Figures trip a bound where it ends, coarse ones are what machines share, and no CPU stands in for a GPU."""
+"""Figures trip a bound where it ends, coarse ones are what machines share, and no CPU replaces a GPU."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -142,7 +142,7 @@ def test_coarse_figures_are_steps_never_better_than_the_exact_ones(exact: Figure
     assert coarsen(exact) == coarse
 
 
-def test_the_worst_of_several_figures_is_taken_of_each() -> None:
+def test_the_worst_of_each_figure_is_returned() -> None:
     assert worst([{"cosine": 0.9, "max_abs_error": 1.0}, {"psnr_db": 50.0, "levels": 1}, {"cosine": 0.8}]) == {
         "cosine": 0.8,
         "max_abs_error": 1.0,
@@ -262,8 +262,8 @@ def test_without_its_provider_no_engine_is_executed(tmp_path: Path, monkeypatch:
     assert "NoSuchExecutionProvider" in gpu.why_not(PARAMS.target("rtx-sm89"), MACHINE)
 
 
-def test_the_cpu_never_stands_in_for_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A provider that ONNX Runtime offers and that takes no node stands for one whose library can't be loaded."""
+def test_the_cpu_never_replaces_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider of ONNX Runtime that runs no node is in the place of one whose library can't be loaded."""
     (tmp_path / "engine.onnx").write_bytes(original("fan_68_5"))
     provider = "AzureExecutionProvider"
     monkeypatch.setitem(PROVIDERS, "tensorrt_rtx", provider)

@@ -51,7 +51,7 @@ def test_a_detector_gives_its_nine_outputs_in_one() -> None:
 
 
 @pytest.mark.parametrize("name", ONE_OUTPUT)
-def test_the_only_output_is_taken_whatever_its_name(name: str) -> None:
+def test_the_only_output_is_used_whatever_its_name(name: str) -> None:
     proto, model = loaded(name), PARAMS.model(name)
     proto.graph.node[-1].output[0] = proto.graph.output[0].name = "1234"
     check_contract(proto, model)
@@ -59,7 +59,7 @@ def test_the_only_output_is_taken_whatever_its_name(name: str) -> None:
     edit(proto, model)
 
 
-def test_of_several_outputs_the_promised_one_is_taken_wherever_it_stands() -> None:
+def test_of_several_outputs_the_promised_one_is_used_at_any_position() -> None:
     proto = loaded("w600k_r50")
     proto.graph.output.insert(0, helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", 512]))
     proto.graph.node.append(helper.make_node("Neg", ["683"], ["features"]))

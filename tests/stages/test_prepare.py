@@ -134,7 +134,7 @@ def test_what_was_prepared_before_is_replaced_as_a_whole(workspace: Workspace) -
 
 
 @pytest.mark.parametrize("name", ["w600k_r50", "hyperswap_1a_256"])
-def test_contract_json_says_what_the_prepared_model_takes_and_gives(workspace: Workspace, name: str) -> None:
+def test_contract_json_names_the_inputs_and_outputs_of_the_prepared_model(workspace: Workspace, name: str) -> None:
     model = PARAMS.model(name)
     put(workspace, original(name), model.file)
     prepare(model, workspace.build / model.file, workspace.prepared / name)
@@ -221,7 +221,7 @@ def test_a_saved_model_is_read_as_it_was(tmp_path: Path) -> None:
     assert read_model(tmp_path / "model.onnx") == model
 
 
-def test_a_model_whose_rows_can_t_be_told_apart_is_refused_by_the_node(workspace: Workspace) -> None:
+def test_a_model_whose_rows_can_t_be_separated_is_refused_by_the_node(workspace: Workspace) -> None:
     model = loaded(NAME)
     product = next(node for node in model.graph.node if node.op_type == "MatMul")
     value = product.input[1]

@@ -140,7 +140,7 @@ def test_chosen_groups_replace_their_own_engines_alone(
     check_complete(served, served.tip())
 
 
-def test_archives_of_chosen_groups_hold_what_is_published_not_what_lies_here(
+def test_archives_of_chosen_groups_hold_what_is_published_not_what_is_here(
     hub: Hub, served: Served, project: Callable[..., Project]
 ) -> None:
     send(hub, project(*CORE, *MASKS))
@@ -222,7 +222,7 @@ def test_a_dropped_model_goes_with_its_engines_and_its_file(
     assert not [path for archive in archives.values() for path in archive.files if "xseg_1" in path]
 
 
-def test_a_dry_run_changes_nothing_and_says_what_would_be_done(
+def test_a_dry_run_changes_nothing_and_lists_what_would_be_done(
     hub: Hub, served: Served, project: Callable[..., Project]
 ) -> None:
     send(hub, project(*CORE))

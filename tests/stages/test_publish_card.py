@@ -56,7 +56,7 @@ def test_every_cache_key_and_archive_has_a_row() -> None:
         assert f"| `archives/{name}` |" in TEXT
 
 
-def test_a_cache_in_bfloat16_says_so() -> None:
+def test_a_cache_in_bfloat16_is_shown_as_such() -> None:
     tree = {**TREE, "trt_cache/x86_64/ov2026.4_bf16/manifest.json": held(1000)}
     row = "| `x86_64/ov2026.4_bf16` | x86_64 | openvino 2026.4, bf16 | 1 | 1 kB |"
     assert row in card(PARAMS, MODELS, ARCHIVES, tree)
@@ -74,7 +74,7 @@ def test_it_is_the_same_whatever_it_was_before() -> None:
     assert card(PARAMS, MODELS, ARCHIVES, {**TREE, "README.md": held(7)}) == TEXT
 
 
-def test_with_nothing_published_it_says_so() -> None:
+def test_with_nothing_published_its_tables_are_empty() -> None:
     text = card(PARAMS, None, None, {})
     assert "None is published yet." in text
     assert "| `det_10g` |" not in text

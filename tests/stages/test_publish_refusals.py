@@ -65,7 +65,7 @@ def test_a_published_manifest_that_names_what_is_not_there_is_refused(
     (gone,) = (path for path in served.files(served.tip()) if path.endswith("_xseg_1.engine"))
     tip = served.commit(None, "Break", {}, [gone])
     core = project(*CORE)
-    with pytest.raises(IncompleteError, match=r"_xseg_1\.engine with .*, seen none; publish it, or take its model out"):
+    with pytest.raises(IncompleteError, match=r"_xseg_1\.engine with .*, seen none; publish it, or remove its model"):
         send(hub, core)
     assert served.tip() == tip
     send(hub, core, dropped=("xseg_1",))

@@ -23,14 +23,14 @@ def test_every_model_of_the_kit_is_read_as_it_is(tmp_path: Path, name: str) -> N
     assert digest_of_model(path) == digest_of_file(path)
 
 
-def test_weights_beside_the_file_are_taken_in(tmp_path: Path) -> None:
+def test_weights_beside_the_file_are_read(tmp_path: Path) -> None:
     model = read_model(put_external(tmp_path))
     shutil.rmtree(tmp_path)
     x = np.ones((1, 40), np.float32)
     np.testing.assert_array_equal(run_model(model, x=x)["y"], run_model(small(), x=x)["y"])
 
 
-def test_weights_in_a_folder_of_the_model_s_are_taken_in(tmp_path: Path) -> None:
+def test_weights_in_a_folder_of_the_model_s_are_read(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     path = put_external(tmp_path, "data/weights.bin")
     (tmp_path / "weights.bin").rename(tmp_path / "data/weights.bin")

@@ -26,7 +26,7 @@ def test_a_target_counts_as_executed_when_every_model_s_engine_was() -> None:
     assert summary.executed(RECORDS) == {"cpu": True, "rtx-sm89": False}
 
 
-def test_the_table_has_a_line_a_model_and_says_what_was_not_executed() -> None:
+def test_the_table_has_a_line_a_model_and_marks_what_was_not_executed() -> None:
     head, *lines = (line.split("  ") for line in summary.table(RECORDS).splitlines())
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     assert [cell.strip() for cell in head if cell.strip()] == ["prepared", "fp16", "cpu", "rtx-sm89"]
