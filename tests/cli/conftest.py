@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from stages.kit.detector import solvay
-from tests.stages import DOWNLOADS
 from tests.cli import OLD
 from tests.face import astronaut_bgr
+from tests.stages import DOWNLOADS
 
 
 @pytest.fixture(scope="session")

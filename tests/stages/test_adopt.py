@@ -128,9 +128,7 @@ def test_a_folder_of_another_key_is_refused(workspace: Workspace, cache: Path) -
     moved = cache.parent / "trt10.9_ort1.24"
     cache.rename(moved)
     message = refusal(workspace, "index", "--adopt", str(moved))
-    assert (
-        "expected sm89/trt10.9_ort1.24, as its folders say, seen sm89/trt10.14_ort1.24 in 'cache_key'" in message
-    )
+    assert "expected sm89/trt10.9_ort1.24, as its folders say, seen sm89/trt10.14_ort1.24 in 'cache_key'" in message
 
 
 def test_no_cache_is_refused(workspace: Workspace) -> None:
