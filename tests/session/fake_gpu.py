@@ -55,11 +55,6 @@ class Binding:
         self.addresses.append(value.data_ptr())
         self.real.bind_ortvalue_output(name, value)
 
-    def bind_output(self, name: str, device: str, device_id: int) -> None:
-        """Let ONNX Runtime make room for an output."""
-        assert (device, device_id) == ("cuda", 0)
-        self.real.bind_output(name, "cpu", 0)
-
     def copy_outputs_to_cpu(self) -> list[Array]:
         """Return copies."""
         return [np.array(array) for array in self.real.copy_outputs_to_cpu()]
@@ -75,7 +70,7 @@ class FakeGpu:
         refused: Batches that the provider can't run.
         config: Entries of the session's options.
         providers: What a session was opened with.
-        runs: Batch, entries and addresses of each run.
+        runs: Batch, entries and bound addresses of each run.
         real: The session on the CPU.
     """
 
@@ -129,14 +124,22 @@ class FakeGpu:
         """Return the model's."""
         return self.real.get_modelmeta()
 
+    def run(self, names: list[str], inputs: dict[str, Array], options: Options) -> list[Array]:
+        """Run, unless the batch is refused."""
+        self._begin(len(next(iter(inputs.values()))), options, ())
+        outputs: list[Array] = self.real.run(names, inputs)
+        return outputs
+
     def io_binding(self) -> Binding:
         """Return a binding."""
         return Binding(self.real.io_binding())
 
     def run_with_iobinding(self, binding: Binding, options: Options) -> None:
-        """Run, unless the batch is refused."""
-        size = next(iter(binding.real._bound_inputs.values())).shape()[0]
+        """Run on memory of the GPU, unless the batch is refused."""
+        self._begin(next(iter(binding.real._bound_inputs.values())).shape()[0], options, tuple(binding.addresses))
+        self.real.run_with_iobinding(binding.real)
+
+    def _begin(self, size: int, options: Options, addresses: tuple[int, ...]) -> None:
         if size in self.refused:
             raise RuntimeError("failed to call\nsetInputShape()")
-        self.runs.append((size, options.entries, tuple(binding.addresses)))
-        self.real.run_with_iobinding(binding.real)
+        self.runs.append((size, options.entries, addresses))

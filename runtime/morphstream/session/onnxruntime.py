@@ -4,17 +4,19 @@ Conventions:
 
 * The first axis of every input is the batch. An EPContext model names in its metadata, as ``batches``, the sizes that
   its engine is for; without them rows run as they come, or in parts of the model's fixed batch.
-* Each shape of the inputs has arrays of its own, whose addresses stay the same.
+* A CUDA graph reads and writes at the addresses that it was captured with, so each batch keeps its arrays on the GPU.
+  Without one ONNX Runtime copies the inputs to the GPU and the outputs from it.
 
 No GPU has run this yet: what it says of the providers for GPUs is read in their sources, and tests ask a fake GPU.
 
-Source: onnxruntime.ai, "TensorRT Execution Provider"; NVIDIA, TensorRT-RTX-EP-ABI, "Provider options" and its
-``tensorrt_rtx_execution_provider.cc``.
+Source: onnxruntime.ai, "TensorRT Execution Provider", "I/O Binding", and "CUDA Execution Provider" on CUDA graphs;
+NVIDIA, TensorRT-RTX-EP-ABI, "Provider options" and its ``tensorrt_rtx_execution_provider.cc``.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,36 +24,31 @@ import numpy as np
 import onnxruntime
 
 from morphstream.artifact.errors import SessionError
-from morphstream.session.binding import Binding
-from morphstream.session.provider import CPU, ERRORS, RTX, TENSORRT, TYPES, open_model, reason_of
+from morphstream.session.provider import ERRORS, RTX, TENSORRT, TYPES, open_model, reason_of
 from morphstream.session.session import Array, Part, check_numbers, parts
 
 _OPTIONS = {RTX: {"nv_multi_profile_enable": "1"}}  # each batch has a profile
 _GRAPHS = {RTX: {"enable_cuda_graph": "1"}, TENSORRT: {"trt_cuda_graph_enable": "True"}}  # as each spells it
-_KEPT = 8  # shapes whose arrays are kept, where any may come
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """An input or output as the model declares it; an axis with a name, or none, is dynamic."""
+    """An input or output as the model declares it; -1 where an axis is dynamic."""
 
+    shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    dims: tuple[int | str | None, ...]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(dim if isinstance(dim, int) else -1 for dim in self.dims)
 
     def accepts(self, array: Array) -> bool:
         """Return whether an array has its type and shape, with any number of rows."""
-        is_fit = array.ndim == len(self.dims) and array.dtype == self.dtype
-        return is_fit and all(dim in (-1, seen) for dim, seen in zip(self.shape[1:], array.shape[1:], strict=True))
+        pairs = zip(self.shape[1:], array.shape[1:], strict=False)
+        is_fit = array.dtype == self.dtype and array.ndim == len(self.shape)
+        return is_fit and all(expected in (-1, seen) for expected, seen in pairs)
 
-    def empty(self) -> Array:
-        """Return an array of it without rows."""
-        return np.empty((0, *(max(dim, 0) for dim in self.shape[1:])), self.dtype)
+    def zeros(self, rows: int) -> Array:
+        """Return an array of it, in which other dynamic axes are empty."""
+        return np.zeros((rows, *(max(dim, 0) for dim in self.shape[1:])), self.dtype)
 
 
 class OnnxRuntimeSession:
@@ -75,25 +72,21 @@ class OnnxRuntimeSession:
             threads: Threads of one run on the CPU.
             cuda_graph: Whether a GPU replays runs as a CUDA graph.
             runtime: The module ``onnxruntime`` or one like it.
-
-        Raises:
-            SessionError: ONNX Runtime lacks the provider, or it can't run the file, or not as a CUDA graph.
-            ValueError: A CUDA graph is asked for on the CPU.
         """
         if cuda_graph and provider not in _GRAPHS:
             raise ValueError(f"cuda_graph: expected a provider of GPUs, seen {provider}; leave it out")
-        self._path, self._provider, self._runtime, self._has_graph = path, provider, runtime, cuda_graph
+        self._path, self._provider, self._runtime = path, provider, runtime
         options = _OPTIONS.get(provider, {}) | (_GRAPHS[provider] if cuda_graph else {})
         self._opened = open_model(path, provider=provider, threads=threads, options=options, runtime=runtime)
         self._inputs, self._outputs = (self._values(of()) for of in (self._opened.get_inputs, self._opened.get_outputs))
-        self._bindings: dict[tuple[tuple[int, ...], ...], Binding] = {}
+        self._has_graph, self._bound = cuda_graph, dict[int, tuple[Any, dict[str, Any]]]()
         self._profiles = self._batches_of_model()
-        is_dynamic = any(-1 in value.shape[1:] for value in self._inputs.values())
-        if cuda_graph and (is_dynamic or not self._profiles):
-            seen = ", ".join(str(value.shape) for value in self._inputs.values())
+        shapes = [value.shape for value in (*self._inputs.values(), *self._outputs.values())]
+        if cuda_graph and (any(-1 in shape[1:] for shape in shapes) or not self._profiles):
+            seen = ", ".join(map(str, shapes))
             raise SessionError(f"{path.name}: expected known shapes for a CUDA graph, seen {seen}; open it without one")
         self.batches = self._profiles[:1] if cuda_graph and provider == TENSORRT else self._profiles
-        if not is_dynamic:
+        if not any(-1 in value.shape[1:] for value in self._inputs.values()):
             self.batches = tuple(size for size in self.batches if self._warm_up(size))
 
     @property
@@ -102,34 +95,30 @@ class OnnxRuntimeSession:
         return {name: value.shape for name, value in self._inputs.items()}
 
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Return every output by name, with a row for each of the inputs'; the arrays are overwritten by the next run.
-
-        Args:
-            inputs: Each ``(N, ...)``, of the model's types; not modified.
-
-        Raises:
-            SessionError: The inputs are not the model's, it failed, or an output has NaN or infinity.
-        """
+        """Return every output by name, in arrays that are the caller's."""
         rows = self._rows_of(inputs)
         split = parts(rows, self.batches)
         if not split:
-            return {name: value.empty() for name, value in self._outputs.items()}
-        outputs = self._run_part(inputs, split[0])
-        if split[0].size != rows:
-            outputs = self._joined(outputs, inputs, split)
+            return {name: value.zeros(0) for name, value in self._outputs.items()}
+        ran = [self._run_part(inputs, part) for part in split]
+        outputs = ran[0] if split[0].size == rows else self._joined(ran, split)
         check_numbers(self._path.name, outputs)
         return outputs
 
     def close(self) -> None:
-        """Release the model and its arrays."""
-        self._bindings.clear()
+        """Release the model, and what its CUDA graphs read and write."""
+        self._bound.clear()
         del self._opened
 
     def _values(self, declared: list[Any]) -> dict[str, _Value]:
-        if odd := [value for value in declared if value.type not in TYPES]:
-            seen = f"{odd[0].name} of {odd[0].type}"
-            raise SessionError(f"{self._path.name}: expected {', '.join(TYPES)}, seen {seen}; prepare the model")
-        return {value.name: _Value(np.dtype(TYPES[value.type]), tuple(value.shape or ())) for value in declared}
+        values = {}
+        for value in declared:
+            if value.type not in TYPES:
+                expected, seen = ", ".join(TYPES), f"{value.name} of {value.type}"
+                raise SessionError(f"{self._path.name}: expected {expected}, seen {seen}; prepare the model")
+            shape = tuple(dim if isinstance(dim, int) else -1 for dim in value.shape)
+            values[value.name] = _Value(shape, np.dtype(TYPES[value.type]))
+        return values
 
     def _batches_of_model(self) -> tuple[int, ...]:
         fixed = {value.shape[:1] for value in self._inputs.values()} - {(-1,)}
@@ -147,9 +136,8 @@ class OnnxRuntimeSession:
 
     def _warm_up(self, size: int) -> bool:
         """Run zeros, and return whether the batch can be used."""
-        zeros = {name: np.zeros((size, *value.shape[1:]), value.dtype) for name, value in self._inputs.items()}
         try:
-            self._run_part(zeros, Part(0, size, size))
+            self._run_part({name: value.zeros(size) for name, value in self._inputs.items()}, Part(0, size, size))
         except SessionError as error:
             if self._provider != RTX or size == self._profiles[0]:
                 raise
@@ -158,81 +146,49 @@ class OnnxRuntimeSession:
         return True
 
     def _rows_of(self, inputs: Mapping[str, Array]) -> int:
-        is_fit = inputs.keys() == self._inputs.keys() and all(
-            self._inputs[name].accepts(inputs[name]) for name in inputs
-        )
-        if is_fit and len(rows := {len(array) for array in inputs.values()}) == 1:
+        fits = inputs.keys() == self._inputs.keys() and all(self._inputs[name].accepts(inputs[name]) for name in inputs)
+        if fits and len(rows := {len(array) for array in inputs.values()}) == 1:
             return rows.pop()
         expected = ", ".join(f"{name} {value.shape} {value.dtype}" for name, value in self._inputs.items())
         seen = ", ".join(f"{name} {array.shape} {array.dtype}" for name, array in inputs.items()) or "none"
         raise SessionError(f"{self._path.name}: expected it to run on {expected}, seen {seen}; give those")
 
-    def _joined(self, first: dict[str, Array], inputs: Mapping[str, Array], split: list[Part]) -> dict[str, Array]:
-        """Run all parts but the first, and return the rows of each, without those that only filled a batch."""
-        rows, whole = split[-1].stop, dict[str, Array]()
-        for part in split:
-            outputs = self._run_part(inputs, part) if part.start else first
+    def _run_part(self, inputs: Mapping[str, Array], part: Part) -> dict[str, Array]:
+        """Run rows, and the last of them again where they don't fill the batch."""
+        rows = range(part.start, part.start + part.size)
+        batch = {name: array.take(rows, axis=0, mode="clip") for name, array in inputs.items()}
+        options = self._runtime.RunOptions()
+        options.log_severity_level = 4  # errors are raised
+        if self._provider == RTX and part.size in self._profiles:
+            options.add_run_config_entry("nv_profile_index", str(self._profiles.index(part.size)))
+        try:
+            run = self._run_graph if self._has_graph else partial(self._opened.run, list(self._outputs))
+            return dict(zip(self._outputs, run(batch, options), strict=True))
+        except ERRORS as error:
+            raise SessionError(f"{self._path.name}: expected it to run, seen {reason_of(error)}") from None
+
+    def _run_graph(self, batch: Mapping[str, Array], options: Any) -> list[Array]:
+        """Run on the arrays that the batch keeps on the GPU."""
+        size = len(next(iter(batch.values())))
+        options.add_run_config_entry("gpu_graph_id", str(size))
+        if size not in self._bound:
+            value_of, binding = self._runtime.OrtValue.ortvalue_from_numpy, self._opened.io_binding()
+            self._bound[size] = binding, {name: value_of(array, "cuda", 0) for name, array in batch.items()}
+            for name, value in self._bound[size][1].items():
+                binding.bind_ortvalue_input(name, value)
+            for name, output in self._outputs.items():
+                binding.bind_ortvalue_output(name, value_of(output.zeros(size), "cuda", 0))
+        binding, values = self._bound[size]
+        for name, array in batch.items():
+            values[name].update_inplace(array)
+        self._opened.run_with_iobinding(binding, options)
+        return list(binding.copy_outputs_to_cpu())
+
+    def _joined(self, ran: Sequence[Mapping[str, Array]], split: Sequence[Part]) -> dict[str, Array]:
+        """Return the rows of all parts, without those that only filled a batch."""
+        for outputs, part in zip(ran, split, strict=True):
             if odd := [name for name, array in outputs.items() if array.shape[:1] != (part.size,)]:
                 expected = f"{self._path.name}: expected {part.size} rows in {odd[0]}"
                 raise SessionError(f"{expected}, seen {outputs[odd[0]].shape}; prepare the model")
-            if len(split) == 1:
-                return {name: array[:rows] for name, array in first.items()}
-            for name, array in outputs.items():
-                if name not in whole:
-                    whole[name] = np.empty((rows, *array.shape[1:]), array.dtype)
-                whole[name][part.start : part.stop] = array[: part.stop - part.start]
-        return whole
-
-    def _run_part(self, inputs: Mapping[str, Array], part: Part) -> dict[str, Array]:
-        """Run rows, and the last of them again where they don't fill the batch."""
-        shapes = {name: (part.size, *inputs[name].shape[1:]) for name in self._inputs}
-        rows = part.stop - part.start
-        try:
-            binding = self._binding(shapes)
-            for name, ours in binding.inputs.items():
-                ours[:rows] = inputs[name][part.start : part.stop]
-                ours[rows:] = inputs[name][part.stop - 1]
-            return binding.run()
-        except ERRORS as error:
-            if not self._has_graph:  # a graph may be replayed, and keeps to its addresses
-                self._bindings.pop(tuple(shapes.values()), None)  # it may be half bound
-            raise SessionError(f"{self._path.name}: expected it to run, seen {reason_of(error)}") from None
-
-    def _binding(self, shapes: Mapping[str, tuple[int, ...]]) -> Binding:
-        """Return the arrays bound for inputs of these shapes; make them the first time."""
-        key = tuple(shapes.values())
-        if key not in self._bindings:
-            if len(self._bindings) >= max(_KEPT, len(self.batches)):
-                del self._bindings[next(iter(self._bindings))]
-            size = key[0][0]
-            entries = {"gpu_graph_id": str(size)} if self._has_graph else {}
-            if self._provider == RTX and size in self._profiles:
-                entries["nv_profile_index"] = str(self._profiles.index(size))
-            self._bindings[key] = Binding(
-                self._runtime,
-                self._opened,
-                inputs={name: np.zeros(shape, self._inputs[name].dtype) for name, shape in shapes.items()},
-                outputs=self._output_arrays(shapes),
-                declared={name: value.shape for name, value in self._outputs.items()},
-                device="cpu" if self._provider == CPU else "cuda",
-                entries=entries,
-            )
-        return self._bindings[key]
-
-    def _output_arrays(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array | None]:
-        """Return an array for each output; None where its shape is known only after a run.
-
-        On the CPU that is every output: models that nobody prepared declare other shapes than their outputs have.
-        """
-        if self._provider == CPU:
-            return dict.fromkeys(self._outputs)
-        pairs = [pair for name in shapes for pair in zip(self._inputs[name].dims, shapes[name], strict=True)]
-        axes = {dim: seen for dim, seen in pairs if isinstance(dim, str)}
-        arrays: dict[str, Array | None] = {}
-        for name, value in self._outputs.items():
-            dims = [dim if isinstance(dim, int) else axes.get(dim or "", -1) for dim in value.dims]
-            arrays[name] = None if -1 in dims or not dims else np.empty(dims, value.dtype)
-        if self._has_graph and (unknown := [name for name, array in arrays.items() if array is None]):
-            expected = f"{self._path.name}: expected known shapes for a CUDA graph"
-            raise SessionError(f"{expected}, seen none of {', '.join(unknown)}; open it without one")
-        return arrays
+        rows = split[-1].stop
+        return {name: np.concatenate([outputs[name] for outputs in ran])[:rows] for name in self._outputs}

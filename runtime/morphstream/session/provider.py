@@ -9,7 +9,6 @@ Provider Library"; NVIDIA, TensorRT-RTX-EP-ABI, "Installation".
 import ctypes
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -25,16 +24,12 @@ CPU, RTX, TENSORRT = "CPUExecutionProvider", "NvTensorRTRTXExecutionProvider", "
 PROVIDERS = {"tensorrt_rtx": RTX, "tensorrt": TENSORRT}  # by builder
 _CLASSES = [kind for kind in vars(states).values() if isinstance(kind, type) and issubclass(kind, Exception)]
 ERRORS: tuple[type[Exception], ...] = (*_CLASSES, RuntimeError, ValueError)  # what ONNX Runtime raises
-TYPES: Mapping[str, npt.DTypeLike] = {
+TYPES: Mapping[str, npt.DTypeLike] = {  # named as in NumPy, but for one
     "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(uint8)": np.uint8,
-    "tensor(int32)": np.int32,
-    "tensor(int64)": np.int64,
-    "tensor(bool)": np.bool_,
+    **{f"tensor({name})": np.dtype(name) for name in ("float16", "uint8", "int32", "int64", "bool")},
 }
 _PLUGINS = {RTX: "onnxruntime_ep_nv_tensorrt_rtx"}  # packages that bring a provider
-_PLUGIN_ERRORS: tuple[type[Exception], ...] = (*ERRORS, OSError)
+_PLUGIN_ERRORS: tuple[type[Exception], ...] = (*ERRORS, ImportError, OSError)
 _registering = Lock()  # ONNX Runtime refuses a second registration of a provider
 
 
@@ -49,9 +44,6 @@ def open_model(
         threads: Threads of one run on the CPU.
         options: The provider's own.
         runtime: The module ``onnxruntime`` or one like it.
-
-    Raises:
-        SessionError: ONNX Runtime lacks the provider, or the provider can't run the whole file.
     """
     settings = runtime.SessionOptions()
     settings.log_severity_level = 4  # errors are raised
@@ -91,24 +83,21 @@ def prepare_provider(
     if provider in available:
         return []
     seen = ", ".join(available)
-    if (name := _PLUGINS.get(provider)) and find_spec(name):
-        try:
-            with _registering:
-                if not _devices(provider, runtime):
-                    _register(provider, Path(import_module(name).get_library_path()), runtime, load_library)
-        except _PLUGIN_ERRORS as error:
-            seen = reason_of(error)
-        if devices := _devices(provider, runtime):
-            return devices
+    with _registering:
+        devices = _devices(provider, runtime)
+        if not devices and provider in _PLUGINS:
+            try:
+                library = Path(import_module(_PLUGINS[provider]).get_library_path())
+                for cudart in sorted(library.parent.glob("libcudart.so.*")):  # which the library doesn't find by itself
+                    load_library(str(cudart), mode=ctypes.RTLD_GLOBAL)
+                runtime.register_execution_provider_library(provider, str(library))
+            except _PLUGIN_ERRORS as error:
+                seen = reason_of(error)
+            devices = _devices(provider, runtime)
+    if devices:
+        return devices
     remedy = "install what it needs or run: morphstream boot --target cpu"
     raise SessionError(f"expected ONNX Runtime with {provider}, seen {seen}; {remedy}")
-
-
-def _register(provider: str, library: Path, runtime: Any, load_library: Callable[..., object]) -> None:
-    """Register a provider's library, after the CUDA runtime that its package brings and doesn't find by itself."""
-    for cudart in sorted(library.parent.glob("libcudart.so.*")):
-        load_library(str(cudart), mode=ctypes.RTLD_GLOBAL)
-    runtime.register_execution_provider_library(provider, str(library))
 
 
 def reason_of(error: Exception) -> str:

@@ -20,10 +20,13 @@ class Session(Protocol):
         ...
 
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Return every output by name; the arrays may be overwritten by the next run.
+        """Return every output by name, with a row for each of the inputs'; the next run may overwrite the arrays.
+
+        Args:
+            inputs: Each ``(N, ...)``, of the engine's types; not modified.
 
         Raises:
-            SessionError: The engine failed, or an output has NaN or infinity.
+            SessionError: The inputs are not the engine's, it failed, or an output has NaN or infinity.
         """
         ...
 
@@ -55,22 +58,13 @@ def parts(rows: int, batches: Sequence[int]) -> list[Part]:
     sizes, found, start = sorted(batches) or [rows], list[Part](), 0
     while start < rows:
         size = next((size for size in sizes if size >= rows - start), sizes[-1])
-        stop = min(start + size, rows)
-        found.append(Part(start, stop, size))
-        start = stop
+        found.append(Part(start, min(start + size, rows), size))
+        start += size
     return found
 
 
 def check_numbers(name_of_engine: str, outputs: Mapping[str, Array]) -> None:
-    """Check that outputs have neither NaN nor infinity, by their minimum and maximum: one NaN makes both NaN.
-
-    Args:
-        name_of_engine: Begins the refusal.
-        outputs: By name; not modified.
-
-    Raises:
-        SessionError: An output has one; names it.
-    """
+    """Refuse outputs with NaN or infinity, by their minimum and maximum: one NaN makes both NaN."""
     for name, array in outputs.items():
         if array.dtype.kind == "f" and array.size and not np.isfinite([array.min(), array.max()]).all():
             raise SessionError(f"{name_of_engine}: expected numbers in {name}, seen NaN or infinity")
