@@ -58,7 +58,7 @@ def built(folder: Path, added: float) -> Path:
 def saved(engine: Path, **choices: Any) -> SavedGraphs:
     """Return the graphs beside an engine."""
     digests = {path.name: digest_of_file(path) for path in engine.parent.glob("a.*")}
-    return SavedGraphs(engine.parent / "graphs", digests, **choices)
+    return SavedGraphs(folder=engine.parent / "graphs", digests=digests, **choices)
 
 
 def opened(engine: Path, graphs: SavedGraphs | None = None, *, threads: int = 1) -> OpenVINOSession:

@@ -3,7 +3,6 @@
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -22,23 +21,11 @@ class Engines:
     Several threads may open models at once; one closes it, after they are done.
 
     Attributes:
-        store: The store.
         installed: The generation that models are opened from.
     """
 
     def __init__(self, store: Store, machine: Machine, *, threads: int, cuda_graph: bool) -> None:
-        """Hold the store's current generation.
-
-        Args:
-            store: A booted one.
-            machine: The machine to run on.
-            threads: Threads of a run on the CPU; 0 for every core that this process may use.
-            cuda_graph: Whether a GPU replays runs as a CUDA graph; a CPU has none.
-
-        Raises:
-            NoEngineError: The store is empty or damaged, or its engines are for another machine.
-            OSError: The store's volume has no locks.
-        """
+        """Hold the current generation of a booted store, if it is for this machine; the rest as in `open_session`."""
         self.store, self._threads, self._cuda_graph = store, threads, cuda_graph
         with ExitStack() as opened:
             self.installed = opened.enter_context(store.hold())
@@ -46,7 +33,7 @@ class Engines:
             self._opened = opened.pop_all()
 
     def __call__(self, model: str) -> Session:
-        """Open a model's engine, until this is closed; raises as `open_session`."""
+        """Open a model's engine, until this is closed."""
         graphs = self.store.path / "graphs"
         session = open_session(self.installed, model, threads=self._threads, cuda_graph=self._cuda_graph, graphs=graphs)
         self._opened.callback(session.close)
@@ -55,9 +42,7 @@ class Engines:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -81,32 +66,26 @@ def open_session(
         NoEngineError: The generation has no engine of that model.
         SessionError: The engine can't be opened, or this version has no session for its kind.
     """
-    files, builder = installed.files_of(model), installed.cache_key.builder
+    files, key = installed.files_of(model), installed.cache_key
     threads = threads or usable_cores()
     if "ir" in files:
         from morphstream.session.graphs import SavedGraphs  # here, as OpenVINO takes long to load
         from morphstream.session.openvino import OpenVINOSession
 
-        saved = SavedGraphs(graphs, installed.manifest.digests) if graphs else None
-        precision = installed.cache_key.precision or "fp32"
-        return OpenVINOSession(files["ir"], threads=threads, precision=precision, graphs=saved)
-    if "ep_context" not in files:
-        seen = f"{' and '.join(sorted(files))} of {builder}"
+        saved = SavedGraphs(folder=graphs, digests=installed.manifest.digests) if graphs else None
+        return OpenVINOSession(files["ir"], threads=threads, precision=key.precision or "fp32", graphs=saved)
+    if (path := files.get("ep_context")) is None:
+        seen = f"{' and '.join(sorted(files))} of {key.builder}"
         remedy = "adopted ones have none: build it here or run: morphstream boot --target cpu"
         raise SessionError(f"{model}: expected an engine with its EPContext model, seen {seen} alone; {remedy}")
-    return _open_context(files["ep_context"], builder, threads, cuda_graph=cuda_graph)
-
-
-def _open_context(path: Path, builder: str, threads: int, *, cuda_graph: bool) -> Session:
-    """Open the EPContext model beside an engine for a GPU."""
     try:
         from morphstream.session.onnxruntime import OnnxRuntimeSession  # here, as machines without GPUs lack it
         from morphstream.session.provider import PROVIDERS
     except ImportError as error:
         raise SessionError(f"{path.name}: expected ONNX Runtime, seen {error}; install it") from None
-    if (provider := PROVIDERS.get(builder)) is None:
+    if (provider := PROVIDERS.get(key.builder)) is None:
         expected = f"expected an engine of {' or '.join(PROVIDERS)}"
-        raise SessionError(f"{path.name}: {expected}, seen one of {builder}; boot or build it again")
+        raise SessionError(f"{path.name}: {expected}, seen one of {key.builder}; boot or build it again")
     return OnnxRuntimeSession(path, provider=provider, threads=threads, cuda_graph=cuda_graph)
 
 

@@ -9,28 +9,19 @@ system", on None in ``sys.modules``.
 """
 
 import sys
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
 from types import ModuleType
 from typing import cast
 
 __all__ = ["openvino", "reason_of"]
 
-
-@contextmanager
-def _hidden(name: str) -> Iterator[None]:
-    """Let imports of a module fail within the block, unless it is imported already."""
-    modules = cast("MutableMapping[str, ModuleType | None]", sys.modules)
-    is_new = modules.setdefault(name, None) is None
-    try:
-        yield
-    finally:
-        if is_new:
-            del modules[name]
-
-
-with _hidden("openvino.tools.ovc"):
+_CONVERTER = "openvino.tools.ovc"
+_modules = cast("dict[str, ModuleType | None]", sys.modules)
+_is_hidden = _modules.setdefault(_CONVERTER, None) is None  # unless it is imported already
+try:
     import openvino
+finally:
+    if _is_hidden:
+        del _modules[_CONVERTER]
 
 
 def reason_of(error: RuntimeError) -> str:
