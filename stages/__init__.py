@@ -1,3 +1,8 @@
-"""The build pipeline: one program per verb, run as ``python -m stages.VERB``."""
+"""The build pipeline: one program per verb, run as ``python -m stages.VERB``.
+
+Errors, in every module of this package: a refusal is a `MorphstreamError` with its whole message, and what the system
+refuses is an `OSError`. `program.run_program` prints either on one line and exits with 1. Whatever reads, checks or
+writes may raise both, so a docstring names only other errors, and those that a caller handles apart.
+"""
 
 import morphstream.session  # noqa: F401  # before ONNX Runtime, which then reports to nobody

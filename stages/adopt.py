@@ -33,12 +33,6 @@ def adopt(folder: Path, params: Params) -> str:
     Args:
         folder: The cache, as it was downloaded.
         params: The group of each model.
-
-    Raises:
-        ManifestError: The manifest is broken or contradicts its folder or params, or a file that it names is
-            missing, empty, or but a pointer to large storage.
-        DigestMismatchError: A file hasn't the digest of its entry.
-        OSError: A file can't be read, or the manifest can't be written.
     """
     path, manifest = folder / "manifest.json", read_cache(folder)
     _check_folder(folder, manifest.cache_key)

@@ -43,13 +43,7 @@ _NOT_UPLOADED, _INTERRUPTED = 3, 130
 
 
 def main(workspace: Workspace) -> None:
-    """Build engines, and contribute them if asked to; or, in a process of its own, build one model's engine.
-
-    Raises:
-        MorphstreamError: There is no such target or group, the folder isn't empty, the machine has another toolchain,
-            or a model can't be fetched, prepared or compiled.
-        OSError: A file can't be read or written.
-    """
+    """Build engines, and contribute them if asked to; or, in a process of its own, build one model's engine."""
     arguments = _arguments()
     params = load_params(workspace.params)
     options = target_of(params, arguments.target)
@@ -67,11 +61,7 @@ def main(workspace: Workspace) -> None:
 
 
 def target_of(params: Params, text: str) -> TargetOptions:
-    """Return a target of params.yaml by its name or its cache key; of several with that key, one that is built.
-
-    Raises:
-        MorphstreamError: There is none.
-    """
+    """Return a target of params.yaml by its name or its cache key; of several with that key, one that is built."""
     built = [build.target for build in params.builds.values()]
     for options in (*built, *params.targets.values()):
         if text in (options.name, str(options.target.cache_key)):
@@ -91,9 +81,6 @@ def build(here: Workspace, params: Params, options: TargetOptions, models: Colle
         into: A new or an empty folder, absolute.
 
     Raises:
-        MorphstreamError: The folder isn't empty, the machine has another toolchain, or a model can't be fetched,
-            prepared or compiled.
-        OSError: A file can't be read or written.
         KeyboardInterrupt: It was interrupted.
     """
     builder_of(options)  # refuses another toolchain before anything is fetched

@@ -16,10 +16,6 @@ def read_cache(folder: Path, remedy: str = "") -> EngineManifest:
     Args:
         folder: Where it is.
         remedy: What to do about a broken one.
-
-    Raises:
-        ManifestError: It breaks its format; names the file.
-        OSError: It can't be read.
     """
     path = folder / "manifest.json"
     try:
@@ -29,11 +25,7 @@ def read_cache(folder: Path, remedy: str = "") -> EngineManifest:
 
 
 def parse_key(text: str, params: Params) -> CacheKey:
-    """Return a cache key that somebody named.
-
-    Raises:
-        ManifestError: It isn't one.
-    """
+    """Return a cache key that somebody named."""
     try:
         return CacheKey.parse(text)
     except ValueError as error:
@@ -42,12 +34,7 @@ def parse_key(text: str, params: Params) -> CacheKey:
 
 
 def cache_files(workspace: Workspace, params: Params, key: CacheKey | str) -> list[str]:
-    """Return the path of every file of an engine cache, in build/ and in the cache's archive.
-
-    Raises:
-        ManifestError: The cache's manifest is broken; or params.yaml builds it, and its models are others.
-        OSError: It can't be read.
-    """
+    """Return the path of every file of an engine cache, in build/ and in the cache's archive."""
     folder = workspace.caches / str(key)
     manifest = read_cache(folder)
     models = {entry.onnx_model for entry in manifest.engine_files.values() if entry.onnx_model}

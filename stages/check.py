@@ -21,13 +21,7 @@ from stages.workspace import Workspace
 
 
 def main(workspace: Workspace) -> None:
-    """Check one model.
-
-    Raises:
-        ModelError: An output is farther from its reference than its tolerance, or can't be had.
-        ParamsError: params.yaml is wrong, or has no such model.
-        OSError: A file can't be read or written.
-    """
+    """Check one model."""
     parser = argparse.ArgumentParser(prog="python -m stages.check", description=__doc__)
     parser.add_argument("model", help="its name in params.yaml")
     params, machine = load_params(workspace.params), probe_machine()
@@ -55,11 +49,7 @@ def reason_not_executed(options: TargetOptions, machine: Machine) -> str:
 
 
 def check_comparison(comparison: Comparison) -> None:
-    """Check a comparison's outputs against its tolerance.
-
-    Raises:
-        ModelError: One is farther off.
-    """
+    """Check a comparison's outputs against its tolerance."""
     for output, figures in comparison.figures.items():
         if seen := shortfall(figures, comparison.tolerance):
             where = f"{comparison.subject} to {comparison.reference}: {output}"

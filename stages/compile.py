@@ -22,12 +22,7 @@ BUILDERS: Mapping[str, Builder] = {"openvino": openvino, "tensorrt_rtx": tensorr
 
 
 def main(workspace: Workspace) -> None:
-    """Compile one model for one target.
-
-    Raises:
-        MorphstreamError: The machine has another toolchain, or the builder refuses the model.
-        OSError: The engine can't be written.
-    """
+    """Compile one model for one target."""
     parser = argparse.ArgumentParser(prog="python -m stages.compile", description=__doc__)
     parser.add_argument("target", help="its name in params.yaml")
     parser.add_argument("model", help="its name in params.yaml")
@@ -54,11 +49,6 @@ def compile_model(
         folder: Where the engine is written.
         timing: Where builders keep what they measured, by target.
         builders: By name.
-
-    Raises:
-        ToolchainMismatchError: The machine has another toolchain than the target.
-        ModelError: The builder refuses the model.
-        OSError: A file can't be read or written.
     """
     target, builder = options.target, builder_of(options, builders)
     contract = json.loads((prepared / "contract.json").read_text("utf-8"))
@@ -89,11 +79,7 @@ def _entry(path: Path, kind: str, contract: Mapping[str, str], order: Order, rec
 
 
 def builder_of(options: TargetOptions, builders: Mapping[str, Builder] = BUILDERS) -> Builder:
-    """Return a target's builder, once the machine is known to have its toolchain.
-
-    Raises:
-        ToolchainMismatchError: The machine has another version of a library, or none.
-    """
+    """Return a target's builder, once the machine is known to have its toolchain."""
     builder = builders[options.target.builder]
     actual = builder.versions()
     for library, declared in options.target.toolchain.items():

@@ -24,12 +24,7 @@ _LISTED = ("file", "role", "worker", "group", "delivery", "precision", "licence"
 
 
 def main(workspace: Workspace) -> None:
-    """Declare every fetch, prepare, compile, check and index.
-
-    Raises:
-        MorphstreamError: params.yaml is wrong, or names what dvc.yaml does not list.
-        OSError: A file can't be read or written.
-    """
+    """Declare every fetch, prepare, compile, check and index."""
     argparse.ArgumentParser(prog="python -m stages.declare", description=__doc__).parse_args()
     params = load_params(workspace.params)
     check_lists(params, workspace.dvc_yaml)
@@ -47,10 +42,6 @@ def check_declared(workspace: Workspace, stage: str, params: Params) -> None:
         workspace: Where the declaration is.
         stage: Its verb and name, such as ``compile/cpu``.
         params: As the stage has read them.
-
-    Raises:
-        MorphstreamError: It is another.
-        OSError: It can't be read.
     """
     path = workspace.declared / f"{stage}.json"
     if path.is_file() and path.read_bytes() != json_bytes(dict(declarations(params)).get(stage, {})):
@@ -59,11 +50,7 @@ def check_declared(workspace: Workspace, stage: str, params: Params) -> None:
 
 
 def declarations(params: Params) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield verb/name of each stage and what decides its result.
-
-    Raises:
-        OSError: A source file can't be read.
-    """
+    """Yield verb/name of each stage and what decides its result."""
     sources = {files: source_digest(*files) for files in (_FETCH, _PREPARE, _CHECK)}
     own = {name: asdict(build.target.tolerance) for name, build in params.builds.items() if build.target.tolerance}
     origin = origin_of(params)

@@ -16,12 +16,7 @@ from stages.workspace import Workspace
 
 
 def main(workspace: Workspace) -> None:
-    """Run the three commands and print how long each took.
-
-    Raises:
-        MorphstreamError: The demo's photos can't be had.
-        OSError: A file can't be written.
-    """
+    """Run the three commands and print how long each took."""
     argparse.ArgumentParser(prog="python -m stages.demo", description=__doc__).parse_args()
     source, target, swapped = (workspace.demo / name for name in ("source.png", "target.jpg", "swapped.jpg"))
     store = ("--store", str(workspace.demo / "store"))

@@ -14,12 +14,7 @@ from stages.workspace import Workspace
 
 
 def main(workspace: Workspace) -> None:
-    """Fetch models, or pin them.
-
-    Raises:
-        MorphstreamError: The origin lacks one or refuses, or its bytes are others.
-        OSError: One can't be written.
-    """
+    """Fetch models, or pin them."""
     parser = argparse.ArgumentParser(prog="python -m stages.fetch", description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="its name in params.yaml (all of them)")
     parser.add_argument("--pin", nargs="?", const="main", metavar="REVISION", help="pin what a revision holds (main)")

@@ -12,9 +12,6 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder that replaces `folder` when the block ends, and is removed when it raises.
 
     A run that is killed leaves the old folder or the new one, whole, for the next run.
-
-    Raises:
-        OSError: A folder can't be written.
     """
     part, old = (folder.with_name(f".{folder.name}.{word}") for word in ("part", "old"))
     if old.exists() and not folder.exists():
@@ -33,11 +30,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that no reader finds half-written.
-
-    Raises:
-        OSError: It can't be written.
-    """
+    """Write a file that no reader finds half-written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:
@@ -53,9 +46,5 @@ def json_bytes(document: object) -> bytes:
 
 
 def write_json(path: Path, document: object) -> None:
-    """Write a JSON file that no reader finds half-written.
-
-    Raises:
-        OSError: It can't be written.
-    """
+    """Write a JSON file that no reader finds half-written."""
     write_whole(path, json_bytes(document))

@@ -28,12 +28,7 @@ _REMEDY = "remove its folder, and compile again"
 
 
 def main(workspace: Workspace) -> None:
-    """Write one manifest.
-
-    Raises:
-        MorphstreamError: What it should name is missing or altered.
-        OSError: A file can't be read or written.
-    """
+    """Write one manifest."""
     parser = argparse.ArgumentParser(prog="python -m stages.index", description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("target", nargs="?", help="a key of build_targets in params.yaml")
@@ -69,11 +64,6 @@ def index_engines(build: Build, models: list[str], engines: Path, folder: Path, 
         engines: Where each has a folder with its engine.
         folder: The cache to write, or to replace.
         is_merged: A model that has no folder keeps the engine that the cache has for it, if any.
-
-    Raises:
-        ManifestError: A model has no engine, or one for another cache or of another toolchain.
-        DigestMismatchError: An engine was altered since it was built.
-        OSError: A file can't be read or written.
     """
     with new_folder(folder) as part:
         built = [model for model in models if not is_merged or (engines / model).exists()]
@@ -123,11 +113,7 @@ def _kept_files(build: Build, folder: Path, models: Collection[str]) -> Iterator
 
 
 def models_manifest(workspace: Workspace, params: Params) -> ModelsManifest:
-    """Describe every model of build/.
-
-    Raises:
-        OSError: One can't be read.
-    """
+    """Describe every model of build/."""
     entries = {
         name: ModelEntry(
             file=model.file,
@@ -145,23 +131,12 @@ def models_manifest(workspace: Workspace, params: Params) -> ModelsManifest:
 
 
 def archives_manifest(workspace: Workspace, params: Params) -> ArchivesManifest:
-    """Describe every archive of build/, read to its end.
-
-    Raises:
-        UnsafeArchiveError: One is broken.
-        OSError: One can't be read.
-    """
+    """Describe every archive of build/, read to its end."""
     return ArchivesManifest(archives={name: described(workspace.archives / name) for name in archive_names(params)})
 
 
 def described(archive: Path) -> ArchiveEntry:
-    """Describe an archive, read to its end.
-
-    Raises:
-        UnsafeArchiveError: It is broken.
-        ManifestError: It holds several engine caches.
-        OSError: It can't be read.
-    """
+    """Describe an archive, read to its end."""
     packed = describe(archive)
     caches = [PurePosixPath(path).parent for path in packed.files if path.endswith("/manifest.json")]
     try:

@@ -39,12 +39,7 @@ def listed(params: Params) -> dict[str, list[str]]:
 
 
 def check_lists(params: Params, dvc_yaml: Path) -> None:
-    """Check that dvc.yaml lists all that params.yaml names; what it lists beyond that is removed by prune.
-
-    Raises:
-        MorphstreamError: It lacks something, so that a stage could run before its inputs are made.
-        OSError: dvc.yaml can't be read.
-    """
+    """Check that dvc.yaml lists all that params.yaml names; what it lists beyond that is removed by prune."""
     stages = yaml.load(dvc_yaml.read_text("utf-8"), yaml.CSafeLoader)["stages"]
     for stage, wanted in listed(params).items():
         deps = stages[stage].get("do", stages[stage])["deps"]

@@ -12,12 +12,7 @@ from stages.files import write_whole
 
 
 def read_lock(path: Path) -> dict[str, Any]:
-    """Return what dvc.lock records of each stage, by name; nothing where there is no such file.
-
-    Raises:
-        MorphstreamError: It is broken.
-        OSError: It can't be read.
-    """
+    """Return what dvc.lock records of each stage, by name; nothing where there is no such file."""
     if not path.exists():
         return {}
     try:
@@ -30,11 +25,6 @@ def read_lock(path: Path) -> dict[str, Any]:
 
 
 def write_lock(path: Path, stages: Mapping[str, Any]) -> None:
-    """Write dvc.lock as DVC would; a file with the same stages isn't touched.
-
-    Raises:
-        MorphstreamError: The file there is broken.
-        OSError: It can't be written.
-    """
+    """Write dvc.lock as DVC would; a file with the same stages isn't touched."""
     if stages != read_lock(path):
         write_whole(path, dumps_yaml({"schema": "2.0", "stages": dict(stages)}).encode())

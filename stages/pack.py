@@ -20,12 +20,7 @@ THREADS = 2  # any number writes the same bytes
 
 
 def main(workspace: Workspace) -> None:
-    """Pack one archive.
-
-    Raises:
-        MorphstreamError: What it should hold is missing, or the machine has another zstandard.
-        OSError: A file can't be read or written.
-    """
+    """Pack one archive."""
     parser = argparse.ArgumentParser(prog="python -m stages.pack", description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("target", nargs="?", help="a key of build_targets in params.yaml")
@@ -46,12 +41,7 @@ def main(workspace: Workspace) -> None:
 
 
 def latest_caches(workspace: Workspace, params: Params) -> list[CacheKey]:
-    """Return the cache key of the highest versions in build/, of each arch, builder and precision.
-
-    Raises:
-        ManifestError: There is no cache, or a folder has no cache key's name.
-        OSError: A folder can't be read.
-    """
+    """Return the cache key of the highest versions in build/, of each arch, builder and precision."""
     caches = workspace.caches
     keys = [
         parse_key(str(path.parent.relative_to(caches)), params) for path in sorted(caches.glob("*/*/manifest.json"))
@@ -67,14 +57,7 @@ def _version_numbers(key: CacheKey) -> list[int]:
 
 
 def pack_cache(workspace: Workspace, params: Params, key: CacheKey) -> str:
-    """Pack a cache of build/ that params.yaml need not name, and return the archive's name.
-
-    Raises:
-        ManifestError: The cache's manifest is broken; or params.yaml builds it, and its models are others.
-        ToolchainMismatchError: The machine has another zstandard than params.yaml declares.
-        UnsafeArchiveError: A file isn't a regular one.
-        OSError: A file is missing or can't be read, or the archive can't be written.
-    """
+    """Pack a cache of build/ that params.yaml need not name, and return the archive's name."""
     archives = {build.cache_key: build.archive for build in params.builds.values()}
     parts = (_PREFIXES[key.builder], *([key.precision] if key.precision else []), "cache", key.arch)
     name = archives.get(str(key), "-".join(parts))
@@ -93,24 +76,13 @@ def archive_names(params: Params) -> list[str]:
 
 
 def archived_files(workspace: Workspace, params: Params) -> dict[str, list[str]]:
-    """Return the paths that each archive of params.yaml holds, by its file name.
-
-    Raises:
-        ManifestError: A cache's manifest is broken, or its models are others than those of params.yaml.
-        OSError: It can't be read.
-    """
+    """Return the paths that each archive of params.yaml holds, by its file name."""
     caches = [cache_files(workspace, params, build.cache_key) for build in params.builds.values()]
     return dict(zip(archive_names(params), [model_files(params), *caches], strict=True))
 
 
 def pack_files(workspace: Workspace, name: str, files: list[str], options: ArchiveOptions) -> None:
-    """Pack files of build/ under their paths there.
-
-    Raises:
-        ToolchainMismatchError: The machine has another zstandard than params.yaml declares.
-        UnsafeArchiveError: There are no files, or one isn't a regular one.
-        OSError: A file is missing or can't be read, or the archive can't be written.
-    """
+    """Pack files of build/ under their paths there."""
     check_zstandard(options)
     sources = {file: (workspace.build / file).resolve(strict=True) for file in files}  # DVC may link to its cache
     workspace.archives.mkdir(parents=True, exist_ok=True)
@@ -118,11 +90,7 @@ def pack_files(workspace: Workspace, name: str, files: list[str], options: Archi
 
 
 def check_zstandard(options: ArchiveOptions) -> None:
-    """Check that this machine packs the bytes that params.yaml declares.
-
-    Raises:
-        ToolchainMismatchError: It has another zstandard.
-    """
+    """Check that this machine packs the bytes that params.yaml declares."""
     if (actual := metadata.version("zstandard")) != options.zstandard:
         raise ToolchainMismatchError("archive", "zstandard", options.zstandard, actual)
 

@@ -122,37 +122,20 @@ class Params:
     models: Mapping[str, Model]
 
     def model(self, name: str) -> Model:
-        """Return a model by name.
-
-        Raises:
-            ParamsError: There is none of that name.
-        """
+        """Return a model by name."""
         return _named(self.models, "models", name)
 
     def target(self, name: str) -> TargetOptions:
-        """Return a target by name.
-
-        Raises:
-            ParamsError: There is none of that name.
-        """
+        """Return a target by name."""
         return _named(self.targets, "targets", name)
 
     def build(self, name: str) -> Build:
-        """Return a built target by name.
-
-        Raises:
-            ParamsError: There is none of that name.
-        """
+        """Return a built target by name."""
         return _named(self.builds, "build_targets", name)
 
 
 def load_params(path: Path) -> Params:
-    """Read params.yaml.
-
-    Raises:
-        ParamsError: A key is unknown or missing, or a value is not of its kind.
-        OSError: The file can't be read.
-    """
+    """Read params.yaml."""
     try:
         document = json.loads(json.dumps(yaml.load(path.read_bytes(), yaml.CSafeLoader)))  # dates and sets are refused
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:

@@ -19,10 +19,5 @@ def astronaut() -> Photo:
 
 
 def solvay(downloads: Path) -> Photo:
-    """Return the target: the Solvay conference of 1927, 29 faces, ``(2171, 3000, 3)``; `downloads` keeps its package.
-
-    Raises:
-        FetchError: The package that holds it can't be had.
-        DigestMismatchError: It isn't the pinned photo.
-    """
+    """Return the target, the Solvay conference of 1927, ``(2171, 3000, 3)``; `downloads` keeps its package."""
     return np.asarray(cv2.imdecode(np.frombuffer(detector.solvay(downloads), np.uint8), cv2.IMREAD_COLOR), np.uint8)

@@ -31,12 +31,7 @@ from stages.workspace import Workspace
 
 
 def main(workspace: Workspace) -> None:
-    """Prepare one model.
-
-    Raises:
-        MorphstreamError: The model is broken, or not what its role promises.
-        OSError: It can't be read, or the prepared model can't be written.
-    """
+    """Prepare one model."""
     parser = argparse.ArgumentParser(prog="python -m stages.prepare", description=__doc__)
     parser.add_argument("model", help="its name in params.yaml")
     params = load_params(workspace.params)
@@ -46,12 +41,7 @@ def main(workspace: Workspace) -> None:
 
 
 def prepare(model: Model, source: Path, folder: Path) -> None:
-    """Write ``fp32.onnx``, ``contract.json``, and, of a model that has them, ``fp16.onnx`` and ``emap.npy``.
-
-    Raises:
-        ModelError: The model is broken, or not what its role promises.
-        OSError: A file can't be read or written.
-    """
+    """Write ``fp32.onnx``, ``contract.json``, and, of a model that has them, ``fp16.onnx`` and ``emap.npy``."""
     original = read_model(source)
     check_contract(original, model)
     prepared = edit(original, model)
@@ -67,11 +57,7 @@ def prepare(model: Model, source: Path, folder: Path) -> None:
 
 
 def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
-    """Return the prepared model: uint8 crops in, crops, masks, labels or numbers out, under canonical names.
-
-    Raises:
-        ModelError: A node of it can't calculate several rows at once.
-    """
+    """Return the prepared model: uint8 crops in, crops, masks, labels or numbers out, under canonical names."""
     plan = plan_of(original, model)
     kept = {output.source if output.form != "numbers" else name: output.source for name, output in plan.outputs.items()}
     kept |= {output.mask: output.mask for output in plan.outputs.values() if output.mask}
@@ -93,12 +79,7 @@ def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model, the same bytes every time.
-
-    Raises:
-        ModelError: An edit left it invalid.
-        OSError: It can't be written.
-    """
+    """Write a model, the same bytes every time."""
     try:
         onnx.checker.check_model(as_inputs(model))
     except onnx.checker.ValidationError as error:

@@ -20,12 +20,7 @@ _NOT_LISTED = ("stages/", "manifests/", "build/declared/", "build/manifests/")  
 
 
 def main(workspace: Workspace) -> None:
-    """Prune, and print what was removed.
-
-    Raises:
-        MorphstreamError: params.yaml is wrong, or dvc.lock broken.
-        OSError: A file can't be read or written.
-    """
+    """Prune, and print what was removed."""
     argparse.ArgumentParser(prog="python -m stages.prune", description=__doc__).parse_args()
     write_lists(load_params(workspace.params), workspace.dvc_yaml)
     with Repo(str(workspace.root)) as repo:
@@ -39,11 +34,7 @@ def main(workspace: Workspace) -> None:
 
 
 def write_lists(params: Params, dvc_yaml: Path) -> None:
-    """Bring the lists of dvc.yaml in line with params.yaml, comments kept.
-
-    Raises:
-        OSError: dvc.yaml can't be read or written.
-    """
+    """Bring the lists of dvc.yaml in line with params.yaml, comments kept."""
     yaml = YAML()
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -62,12 +53,7 @@ def write_lists(params: Params, dvc_yaml: Path) -> None:
 
 
 def forget_stages(dvc_lock: Path, names: Collection[str]) -> list[str]:
-    """Remove from dvc.lock the stages that aren't named, and return their names.
-
-    Raises:
-        MorphstreamError: dvc.lock is broken.
-        OSError: dvc.lock can't be read or written.
-    """
+    """Remove from dvc.lock the stages that aren't named, and return their names."""
     stages = read_lock(dvc_lock)
     write_lock(dvc_lock, {name: stage for name, stage in stages.items() if name in names})
     return sorted(set(stages).difference(names))

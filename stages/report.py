@@ -38,12 +38,7 @@ GAIN_AT_LEAST = 0.5  # of the cosine to the source
 
 
 def main(workspace: Workspace) -> None:
-    """Report on every swap model.
-
-    Raises:
-        MorphstreamError: The runtime refuses what the pipeline made, or a swap falls short.
-        OSError: A file can't be read or written.
-    """
+    """Report on every swap model."""
     argparse.ArgumentParser(prog="python -m stages.report", description=__doc__).parse_args()
     params, measured, parity = load_params(workspace.params), workspace.measured, workspace.build / "parity"
     source, target = astronaut(), solvay(workspace.downloads)

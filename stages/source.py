@@ -14,9 +14,6 @@ def source_digest(*names: str, root: Path = _ROOT) -> str:
     Args:
         names: Paths inside stages/.
         root: The folder stages/.
-
-    Raises:
-        OSError: A file can't be read.
     """
     sha256 = hashlib.sha256()
     for name in names:
@@ -28,10 +25,6 @@ def source_digest(*names: str, root: Path = _ROOT) -> str:
 
 
 def builder_source(target: Target, root: Path = _ROOT) -> str:
-    """Return the digest of the source that decides a target's engines; it is part of their recipes.
-
-    Raises:
-        OSError: It can't be read.
-    """
+    """Return the digest of the source that decides a target's engines; it is part of their recipes."""
     parts = ["__init__", "order", target.builder, *(["ep_context"] if target.builder != "openvino" else [])]
     return source_digest(*(f"builders/{part}.py" for part in parts), root=root)

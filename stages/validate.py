@@ -22,12 +22,7 @@ from stages.workspace import Workspace
 
 
 def main(workspace: Workspace) -> None:
-    """Validate everything and record what was.
-
-    Raises:
-        MorphstreamError: Something is missing, altered, or not of its format.
-        OSError: A file can't be read.
-    """
+    """Validate everything and record what was."""
     argparse.ArgumentParser(prog="python -m stages.validate", description=__doc__).parse_args()
     params = load_params(workspace.params)
     record = {
@@ -39,12 +34,7 @@ def main(workspace: Workspace) -> None:
 
 
 def validate_models(workspace: Workspace, params: Params) -> int:
-    """Check manifests/models.json and every model's digest; return how many there are.
-
-    Raises:
-        MorphstreamError: Something is missing, altered, or not of its format.
-        OSError: A file can't be read.
-    """
+    """Check manifests/models.json and every model's digest; return how many there are."""
     manifest = ModelsManifest.from_json(_read(workspace, "models"))
     _check_same("models.json", set(manifest.models), set(params.models))
     for entry in manifest.models.values():
@@ -53,12 +43,7 @@ def validate_models(workspace: Workspace, params: Params) -> int:
 
 
 def validate_cache(workspace: Workspace, params: Params, name: str) -> int:
-    """Check a target's manifest and every engine's digest; return how many files there are.
-
-    Raises:
-        MorphstreamError: Something is missing, altered, or not of its format.
-        OSError: A file can't be read.
-    """
+    """Check a target's manifest and every engine's digest; return how many files there are."""
     key = params.build(name).cache_key
     cache_files(workspace, params, key)
     return len(check_cache(workspace.caches / key, workspace.schemas).engine_files)
@@ -70,10 +55,6 @@ def check_cache(folder: Path, schemas: Path) -> EngineManifest:
     Args:
         folder: The cache.
         schemas: The folder of JSON Schemas.
-
-    Raises:
-        MorphstreamError: Something is missing, altered, or not of its format.
-        OSError: A file can't be read.
     """
     text = (folder / "manifest.json").read_text("utf-8")
     check_schema(text, schemas / "engine-manifest.schema.json")
@@ -89,12 +70,7 @@ def check_cache(folder: Path, schemas: Path) -> EngineManifest:
 
 
 def validate_archives(workspace: Workspace, params: Params) -> int:
-    """Check manifests/archives.json, and that each archive unpacks cold to exactly what params ask for.
-
-    Raises:
-        MorphstreamError: Something is missing, altered, or not of its format.
-        OSError: A file can't be read.
-    """
+    """Check manifests/archives.json, and that each archive unpacks cold to exactly what params ask for."""
     manifest = ArchivesManifest.from_json(_read(workspace, "archives"))
     wanted = archived_files(workspace, params)
     _check_same("archives.json", set(manifest.archives), set(wanted))
@@ -111,10 +87,6 @@ def check_archive(workspace: Workspace, name: str, entry: ArchiveEntry, wanted: 
         name: Its file name.
         entry: What it should be.
         wanted: The paths that params.yaml asks for; None for an archive that it does not name.
-
-    Raises:
-        MorphstreamError: It is another, or broken.
-        OSError: It, or a file, can't be read.
     """
     if wanted is not None:
         _check_same(name, set(entry.files), set(wanted))
@@ -124,12 +96,7 @@ def check_archive(workspace: Workspace, name: str, entry: ArchiveEntry, wanted: 
 
 
 def check_unpacks(archive: Path, entry: ArchiveEntry) -> None:
-    """Check that an archive has the digests of its entry, and unpacks into an empty folder.
-
-    Raises:
-        MorphstreamError: It is another, or broken.
-        OSError: It can't be read.
-    """
+    """Check that an archive has the digests of its entry, and unpacks into an empty folder."""
     if describe(archive).tar != entry.tar_digest:
         where = f"archives['{archive.name}']"
         raise ManifestError(where, "expected the tar digest of the manifest, seen another; pack again")
@@ -138,12 +105,7 @@ def check_unpacks(archive: Path, entry: ArchiveEntry) -> None:
 
 
 def check_schema(text: str, schema: Path) -> None:
-    """Check a manifest against its JSON Schema.
-
-    Raises:
-        ManifestError: It breaks the schema.
-        OSError: The schema can't be read.
-    """
+    """Check a manifest against its JSON Schema."""
     validator = jsonschema.Draft202012Validator(json.loads(schema.read_text("utf-8")))
     try:
         document = json.loads(text)

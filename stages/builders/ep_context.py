@@ -23,9 +23,6 @@ def write_ep_context(order: Order, engine: str, *, source: str, sdk_version: str
         engine: Name of the engine, in the same folder.
         source: ONNX Runtime's name of the provider that opens it.
         sdk_version: Of the library that built it.
-
-    Raises:
-        OSError: It can't be written.
     """
     node = helper.make_node(
         "EPContext",

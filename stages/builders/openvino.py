@@ -22,12 +22,7 @@ def versions() -> dict[str, str | None]:
 
 
 def build(order: Order) -> dict[str, str]:
-    """Write ``STEM.xml`` and ``STEM.bin``.
-
-    Raises:
-        ModelError: OpenVINO can't read the model.
-        OSError: A file can't be written.
-    """
+    """Write ``STEM.xml`` and ``STEM.bin``."""
     from morphstream.session.openvino_library import openvino  # here, so that other builders work without it
 
     try:

@@ -23,10 +23,6 @@ def order_of(
         prepared: The folder of the prepared model.
         folder: Where the engine is written.
         shared: Where the builder may keep what helps it build other models for the same target.
-
-    Raises:
-        ModelError: The prepared model is broken.
-        OSError: A file can't be read.
     """
     contract = json.loads((prepared / "contract.json").read_text("utf-8"))
     precision = options.target.precision or ("fp32" if builder.HALF == "never" else contract["precision"])

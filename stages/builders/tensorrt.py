@@ -55,11 +55,6 @@ def build(order: Order, *, machine: Machine | None = None, runtime: Any = None) 
         order: What is to be built.
         machine: What it is built on; None for this one.
         runtime: The module ``onnxruntime`` or one like it; None for the installed one.
-
-    Raises:
-        NoEngineError: The machine has no GPU of the arch, or ONNX Runtime no TensorRT.
-        ModelError: TensorRT refuses the model, or a part of it.
-        OSError: A file can't be written.
     """
     machine = machine or probe_machine()
     (arch,) = order.archs
@@ -105,11 +100,7 @@ def provider_options(order: Order) -> dict[str, str | bool | int]:
 
 
 def open_session(runtime: Any, order: Order) -> Any:
-    """Open a session with the engine of an order, built where its folder has none: every dynamic input has a profile.
-
-    Raises:
-        ModelError: TensorRT refuses the model, or a part of it.
-    """
+    """Open a session with an order's engine, built where its folder has none; every dynamic input has a profile."""
     options = runtime.SessionOptions()
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     providers = [(_PROVIDER, provider_options(order))]

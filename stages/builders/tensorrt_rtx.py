@@ -31,12 +31,7 @@ def versions() -> dict[str, str | None]:
 
 
 def build(order: Order) -> dict[str, str]:
-    """Write ``STEM.engine``, and ``STEM_ctx.onnx``, with which ONNX Runtime opens it.
-
-    Raises:
-        ModelError: TensorRT for RTX refuses the model; names the node.
-        OSError: A file can't be written.
-    """
+    """Write ``STEM.engine``, and ``STEM_ctx.onnx``, with which ONNX Runtime opens it."""
     trt = import_module("tensorrt_rtx_bindings")  # here, so that other builders work without it
     errors: list[str] = []
     logger = _logger(trt, errors)

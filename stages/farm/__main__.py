@@ -18,12 +18,7 @@ from stages.workspace import Workspace
 
 
 def main(workspace: Workspace) -> None:
-    """Run one of the farm's commands.
-
-    Raises:
-        MorphstreamError: There is no such model, group or target, a stage refuses, or DVC does.
-        OSError: A file can't be read or written.
-    """
+    """Run one of the farm's commands."""
     arguments = _arguments()
     params = load_params(workspace.params)
     check_lists(params, workspace.dvc_yaml)

@@ -19,11 +19,7 @@ class Choice:
 def choose(
     params: Params, *, groups: Collection[str] = (), models: Collection[str] = (), targets: Collection[str] = ()
 ) -> Choice:
-    """Return the models that are named or in a group that is, and the targets; all, where none is named.
-
-    Raises:
-        MorphstreamError: There is no such group, model or built target.
-    """
+    """Return the models that are named or in a group that is, and the targets; all, where none is named."""
     _check("group", groups, {model.group for model in params.models.values()})
     _check("model", models, params.models)
     _check("target", targets, params.builds)

@@ -66,12 +66,7 @@ class Pipeline:
         return True
 
     def keep(self, name: str) -> None:
-        """Put what a stage made into DVC's cache, and into dvc.lock by the end at the latest.
-
-        Raises:
-            MorphstreamError: dvc.lock is broken.
-            OSError: dvc.lock can't be written.
-        """
+        """Put what a stage made into DVC's cache, and into dvc.lock by the end at the latest."""
         stage = self._stages[name]
         stage.save()
         stage.commit()
@@ -80,12 +75,7 @@ class Pipeline:
             self.write_lock()
 
     def write_lock(self) -> None:
-        """Write dvc.lock: new entries in the order of dvc.yaml, whatever was done first.
-
-        Raises:
-            MorphstreamError: dvc.lock is broken.
-            OSError: It can't be written.
-        """
+        """Write dvc.lock: new entries in the order of dvc.yaml, whatever was done first."""
         stages = read_lock(self._dvc_lock) | self._unlocked
         names = dict.fromkeys([*self._first, *self._stages])
         write_lock(self._dvc_lock, {name: stages[name] for name in names if name in stages})
@@ -94,12 +84,7 @@ class Pipeline:
 
 @contextmanager
 def open_pipeline(workspace: Workspace) -> Iterator[Pipeline]:
-    """Give the pipeline while no other DVC runs here, and write dvc.lock however the block ends.
-
-    Raises:
-        MorphstreamError: Another DVC runs, or DVC refuses something; or dvc.lock is broken.
-        OSError: dvc.lock can't be written.
-    """
+    """Give the pipeline while no other DVC runs here, and write dvc.lock however the block ends."""
     logging.getLogger("dvc").setLevel(logging.WARNING)
     try:
         with Repo(str(workspace.root)) as repo, lock_repo(repo):
@@ -129,11 +114,7 @@ def needed_first(graph: Any, stages: Iterable[Any]) -> list[Any]:
 
 
 def _check_alone(path: Path) -> None:
-    """Refuse while a DVC runs a stage, during which its lock is free; remove its list if a kill left half of it.
-
-    Raises:
-        MorphstreamError: Another DVC runs.
-    """
+    """Refuse while a DVC runs a stage, during which its lock is free; remove its list if a kill left half of it."""
     try:
         listed = json.loads(path.read_bytes())
     except FileNotFoundError:

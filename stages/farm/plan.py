@@ -52,10 +52,6 @@ def plan(workspace: Workspace, params: Params, choice: Choice | None) -> list[St
         workspace: Where the pipeline is.
         params: What params.yaml says.
         choice: Return only what its rebuild looks at; None is the whole pipeline.
-
-    Raises:
-        MorphstreamError: DVC can't read the pipeline, or dvc.lock is broken.
-        OSError: A file can't be read.
     """
     try:
         with Repo(str(workspace.root)) as repo:

@@ -24,9 +24,7 @@ def run_queue(
         succeed: Is called for each program that ended with 0.
 
     Raises:
-        MorphstreamError: A program refused or failed.
         KeyboardInterrupt: `stop` was set.
-        OSError: A program can't be started.
     """
     failed: Ended | None = None
     try:

@@ -56,8 +56,6 @@ def rebuild(
         How many stages were ``run``, ``restored from DVC's cache``, and ``up to date``.
 
     Raises:
-        MorphstreamError: A stage refused or failed, and those that ran beside it have ended; or DVC refused.
-        OSError: A program can't be started, or dvc.lock can't be written.
         KeyboardInterrupt: It was stopped.
     """
     counts = Counter[str]()

@@ -20,10 +20,6 @@ def reasons(stage: Any, declared: Mapping[str, bytes], stale: Mapping[str, str])
         stage: The stage, as DVC has it.
         declared: The files that the stage `declare` would write now, by path.
         stale: The stale stage that makes a file or folder, by path.
-
-    Raises:
-        DvcException: DVC refuses.
-        OSError: A file can't be read.
     """
     if stage.cmd_changed:
         yield "its command changed"

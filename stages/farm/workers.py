@@ -84,9 +84,6 @@ class Workers:
             name: For `seconds` and `ended`.
             command: Is run in the workers' folder.
             gpu: The GPU that it needs to itself.
-
-        Raises:
-            OSError: It can't be started.
         """
         output = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the program has ended
         process = subprocess.Popen(

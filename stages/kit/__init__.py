@@ -35,8 +35,6 @@ def kit_model(name: str, downloads: Path) -> bytes:
 
     Raises:
         KeyError: The kit has none of that name.
-        FetchError: The detector's package can't be had.
-        DigestMismatchError: The detector isn't the pinned one.
     """
     if name == "det_10g":
         return detector.det_10g(downloads)

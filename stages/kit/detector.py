@@ -16,31 +16,17 @@ _PHOTO = Digest("ae76a5be54f53cca50074a0d1ac8653187154d264fc58ed928e1b92c27e17e2
 
 
 def det_10g(downloads: Path) -> bytes:
-    """Return the ONNX file: ``input.1`` (1, 3, 640, 640) to score, bbox and kps of strides 8, 16 and 32.
-
-    Raises:
-        FetchError: The package can't be had.
-        DigestMismatchError: The package or the file isn't the pinned one.
-    """
+    """Return the ONNX file: ``input.1`` (1, 3, 640, 640) to score, bbox and kps of strides 8, 16 and 32."""
     return _member(downloads, "models/scrfd.onnx", _MODEL)
 
 
 def solvay(downloads: Path) -> bytes:
-    """Return the photo that the package is tested on, a JPEG: the Solvay conference of 1927, 29 faces.
-
-    Raises:
-        FetchError: The package can't be had.
-        DigestMismatchError: The package or the file isn't the pinned one.
-    """
+    """Return the photo that the package is tested on, a JPEG: the Solvay conference of 1927, 29 faces."""
     return _member(downloads, "images/solvay_conference_1927.jpg", _PHOTO)
 
 
 def package(downloads: Path) -> Path:
-    """Return the author's source package, downloaded once with the user's own pip settings.
-
-    Raises:
-        FetchError: The package can't be had, or isn't the pinned one.
-    """
+    """Return the author's source package, downloaded once with the user's own pip settings."""
     archive = downloads / f"{PACKAGE}-{VERSION}.tar.gz"
     if archive.is_file() and digest_of_file(archive).sha256 == _PACKAGE_SHA256:
         return archive

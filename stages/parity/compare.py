@@ -49,10 +49,6 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
         model: Fetched, prepared and compiled.
         targets: Those that this machine executes.
         workspace: Where its files are.
-
-    Raises:
-        ModelError: A file is missing or broken.
-        OSError: A file can't be read.
     """
     source, prepared = workspace.build / model.file, workspace.prepared / model.name
     plan, original_is_half = _plan(source, model)

@@ -43,12 +43,7 @@ def why_not(options: TargetOptions, machine: Machine) -> str:
 def run_gpu(
     folder: Path, options: TargetOptions, prepared: Path, inputs: Arrays, *, rows: int
 ) -> dict[str, npt.NDArray[Any]]:
-    """Run an engine on the GPU, `rows` rows at once.
-
-    Raises:
-        ModelError: There is no engine, or ONNX Runtime can't run it with only the target's provider.
-        OSError: A file can't be read.
-    """
+    """Run an engine on the GPU, `rows` rows at once."""
     provider = PROVIDERS[options.target.builder]
     try:
         if options.target.builder == "tensorrt":

@@ -33,9 +33,6 @@ def run_original(path: Path, plan: Plan, inputs: Arrays) -> Arrays:
 
     Returns:
         The outputs of the prepared model, by name; those of form numbers have the original's shape.
-
-    Raises:
-        ModelError: ONNX Runtime can't run it.
     """
     arrays = dict(inputs)
     if plan.normalisation is not None:
@@ -62,11 +59,7 @@ def normalise(crop: npt.NDArray[np.generic], how: Normalisation) -> npt.NDArray[
 
 
 def run_onnx(path: Path, inputs: Arrays, *, rows: int) -> dict[str, npt.NDArray[Any]]:
-    """Run an ONNX file on the CPU, `rows` rows at once.
-
-    Raises:
-        ModelError: ONNX Runtime can't run it.
-    """
+    """Run an ONNX file on the CPU, `rows` rows at once."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised
     options.intra_op_num_threads = THREADS
@@ -85,11 +78,7 @@ def run_session(session: onnxruntime.InferenceSession, inputs: Arrays, *, rows: 
 
 
 def run_openvino(folder: Path, inputs: Arrays, *, precision: str, rows: int) -> dict[str, npt.NDArray[Any]]:
-    """Run an OpenVINO engine in a precision, `rows` rows at once.
-
-    Raises:
-        ModelError: There is no engine, or OpenVINO can't run it in that precision.
-    """
+    """Run an OpenVINO engine in a precision, `rows` rows at once."""
     if (path := next(folder.glob("*.xml"), None)) is None:
         raise ModelError(f"{folder}: expected an engine of OpenVINO, seen none; compile it first")
     try:
@@ -111,7 +100,6 @@ def compile_openvino(model: "Path | openvino.Model", precision: str) -> "openvin
     The precision is only a hint for OpenVINO: asked for float16 it uses bfloat16, which its property shows afterwards.
 
     Raises:
-        ModelError: OpenVINO uses another precision.
         RuntimeError: It can't compile the engine.
     """
     from morphstream.session.openvino_library import openvino  # here, as it takes long to load

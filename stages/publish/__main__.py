@@ -25,12 +25,7 @@ from stages.workspace import Workspace
 
 
 def main(workspace: Workspace) -> None:
-    """Publish, and print what was done.
-
-    Raises:
-        MorphstreamError: build/ isn't valid, the Hub refuses, or what others published can't be merged.
-        OSError: A file can't be read or written.
-    """
+    """Publish, and print what was done."""
     parser = _parser()
     options = parser.parse_args()
     options.tag = options.tag or os.environ.get("DEPLOY_TAGS", "").replace(",", " ").split() or ["develop"]
@@ -76,10 +71,6 @@ def publish(
         what: For the commit's message.
         dropped: Models whose published entries and files aren't kept.
         is_dry: Change nothing.
-
-    Raises:
-        MorphstreamError: The Hub refuses, or what others published can't be merged.
-        OSError: A file can't be read or written.
     """
     with tempfile.TemporaryDirectory(dir=build, prefix=".publish.") as folder:
         packer = Packer(build=build, repository=repository, options=params.archive, folder=Path(folder))

@@ -55,10 +55,6 @@ class Packer:
             texts: The manifests that are published with them, by path.
             tip: What they are published on top of.
             dropped: Models whose published engines aren't kept.
-
-        Raises:
-            MorphstreamError: What others published can't be had, or has no digest.
-            OSError: A file can't be read or written.
         """
         made = {}
         for name, entry in archives.items():

@@ -21,13 +21,7 @@ class CodeError(MorphstreamError):
 
 
 def pack_code(build: Path, code: Path, tags: Collection[str], options: ArchiveOptions) -> dict[str, ArchiveEntry]:
-    """Pack a folder for each tag into ``deploy/TAG/app_code.tar.zst`` of build/, and return their entries by path.
-
-    Raises:
-        CodeError: There is no code, a tag is unknown, or a file looks like a secret or is no regular file.
-        ToolchainMismatchError: The machine has another zstandard than params declare.
-        OSError: A file can't be read or written.
-    """
+    """Pack a folder for each tag into ``deploy/TAG/app_code.tar.zst`` of build/, and return their entries by path."""
     check_zstandard(options)
     if unknown := sorted(set(tags) - set(vocabulary.DEPLOY_TAGS)):
         raise CodeError(f"deploy: expected a tag of {', '.join(vocabulary.DEPLOY_TAGS)}, seen {unknown[0]}; name one")
@@ -48,10 +42,6 @@ def files_of(code: Path) -> list[str]:
     """Return the paths in a folder that Git would not ignore, sorted; it needn't be a repository of Git's.
 
     Only ``.gitignore`` files count, no list of this machine or user. What Git tracks counts, ignored or not.
-
-    Raises:
-        CodeError: There is no such folder, or no file that isn't ignored, or Git can't list it.
-        OSError: Git can't be started.
     """
     if not code.is_dir():
         raise CodeError(f"deploy {code}: expected a folder of code, seen none; name another with --code")

@@ -45,8 +45,6 @@ class Composer:
 
         Raises:
             IncompleteError: A published manifest names a file that isn't there.
-            MorphstreamError: A published manifest is broken or can't be merged, or an archive can't be packed.
-            OSError: A file can't be read or written.
         """
         texts: dict[str, str] = {}
         files: dict[str, Content] = {}

@@ -47,10 +47,6 @@ def local(
         what: Some of `WHAT`.
         names: Of models, cache keys or archives: these alone; none for all that params.yaml names.
         groups: Of models: models and engines of these alone; none for all.
-
-    Raises:
-        MorphstreamError: Something is missing, altered, or not of its format.
-        OSError: A file can't be read.
     """
     keys = names or [build.cache_key for build in params.builds.values()]
     return Local(

@@ -20,9 +20,6 @@ def merge_models(published: bytes | None, ours: ModelsManifest, dropped: Collect
         published: The text that is published; None where there is none.
         ours: What we publish.
         dropped: Models whose published entries aren't kept.
-
-    Raises:
-        ManifestError: The published text breaks its format.
     """
     names = ModelsManifest.from_json(published).models if published else ()
     return _merged(published, ours.to_json(), "models", kept=set(names) - set(ours.models) - set(dropped))
@@ -41,10 +38,6 @@ def merge_engines(published: bytes | None, ours: EngineManifest, dropped: Collec
         published: The text that is published; None where there is none.
         ours: What we publish.
         dropped: Models whose published entries aren't kept.
-
-    Raises:
-        ManifestError: The published text breaks its format, is of another cache, or names engines of others that
-            another toolchain built.
     """
     theirs = EngineManifest.from_json(published) if published else ours
     if theirs.cache_key != ours.cache_key:

@@ -41,11 +41,7 @@ class Plan:
 
     @classmethod
     def of(cls, tip: Tip, files: Mapping[str, Content], deleted: tuple[str, ...]) -> "Plan":
-        """Compare what is wanted with what is there.
-
-        Raises:
-            OSError: A file can't be read.
-        """
+        """Compare what is wanted with what is there."""
         kept = {path for path, content in files.items() if path in tip.held and tip.held[path].is_same(content)}
         return cls(tip=tip, files=files, kept=frozenset(kept), deleted=deleted)
 

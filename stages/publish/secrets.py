@@ -34,9 +34,6 @@ def looks_secret(root: Path, name: str) -> str | None:
     Args:
         root: The folder that it is in.
         name: Its path there.
-
-    Raises:
-        OSError: It can't be read.
     """
     *folders, last = name.split("/")
     is_harmless = any(fnmatch(last, pattern) for pattern in _HARMLESS)

@@ -42,10 +42,7 @@ def send(
         is_confidential: Publish in a private repository alone.
 
     Raises:
-        HubError: The Hub refuses, or can't be reached.
         OutrunError: Other publishers were faster, time and again.
-        MorphstreamError: What `compose` raises.
-        OSError: A file can't be read.
     """
     outrun, pauses = 0, iter(repository.pauses_s)
     while True:
@@ -75,12 +72,7 @@ def _composed(compose: Callable[[], Plan], pauses: Iterator[float]) -> Plan:
 
 
 def _pause_s(error: Exception, pause: float | None, what: str) -> float:
-    """Return how long to wait before the next attempt, where there is one and waiting helps.
-
-    Raises:
-        HubError: It doesn't, or there is none.
-        OSError: The error is a local file's.
-    """
+    """Return how long to wait before the next attempt, where there is one and waiting helps."""
     check_hub_s(error)
     wait = wait_of(error)
     if wait is None or wait > WAIT_MAX_S or pause is None:

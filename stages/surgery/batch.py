@@ -56,9 +56,6 @@ def with_batch(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Args:
         model: Not modified. Its inputs have sizes but for axis 0.
-
-    Raises:
-        ModelError: A node can't calculate rows apart; names it.
     """
     edited = deepcopy(model)
     graph = edited.graph

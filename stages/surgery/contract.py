@@ -19,11 +19,7 @@ _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
 
 def check_contract(proto: onnx.ModelProto, model: Model) -> None:
-    """Check names, ranks, shapes and types of a model's inputs and outputs.
-
-    Raises:
-        ModelError: They differ from params or from the role's contract.
-    """
+    """Check names, ranks, shapes and types of a model's inputs and outputs."""
     graph = proto.graph
     initializers = {tensor.name for tensor in graph.initializer}
     inputs = {value.name: value for value in graph.input if value.name not in initializers}
@@ -68,11 +64,7 @@ def detector_outputs(outputs: Sequence[onnx.ValueInfoProto]) -> dict[str, str]:
 
 
 def promised_outputs(model: Model) -> Mapping[str, Shape]:
-    """Return the outputs in the contract of every role but the detector's, by name.
-
-    Raises:
-        ModelError: The role has no contract.
-    """
+    """Return the outputs in the contract of every role but the detector's, by name."""
     batch, *rest = max(model.inputs.values(), key=len)  # of the pixels
     match model.role:
         case "embedder":
@@ -96,11 +88,7 @@ def promised_outputs(model: Model) -> Mapping[str, Shape]:
 
 
 def main_output(proto: onnx.ModelProto, model: Model) -> str:
-    """Return the name of the first output in the contract of every role but the detector's.
-
-    Raises:
-        ModelError: The role has no contract.
-    """
+    """Return the name of the first output in the contract of every role but the detector's."""
     name, outputs = next(iter(promised_outputs(model))), [value.name for value in proto.graph.output]
     return name if name in outputs else outputs[0]
 

@@ -16,9 +16,6 @@ def find_emap(model: onnx.ModelProto) -> npt.NDArray[np.float32] | None:
 
     It is the initializer named ``buff2fs``, else the only unused one of its shape. Its position is no criterion:
     optimisers reorder initializers.
-
-    Raises:
-        ModelError: ``buff2fs`` has another shape, or several initializers fit.
     """
     used = {name for node in model.graph.node for name in node.input}
     unused = [tensor for tensor in model.graph.initializer if tensor.name not in used]

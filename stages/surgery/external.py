@@ -12,22 +12,12 @@ from stages.surgery.tensors import MODEL_BYTES, bytes_of, tensors_of
 
 
 def external_files(model: onnx.ModelProto, folder: Path) -> dict[str, Path]:
-    """Return the files that hold a model's external weights, by their location in the model.
-
-    Raises:
-        ModelError: A location isn't a file inside the model's folder.
-        OSError: The folder can't be read.
-    """
+    """Return the files that hold a model's external weights, by their location in the model."""
     return {_location(tensor): _inside(tensor, folder) for tensor in _external(model)}
 
 
 def read_external(model: onnx.ModelProto, folder: Path) -> None:
-    """Read a model's external weights into the model, which is modified.
-
-    Raises:
-        ModelError: A file isn't inside the model's folder, or is shorter than the model declares.
-        OSError: A file can't be read.
-    """
+    """Read a model's external weights into the model, which is modified."""
     total = 0
     for tensor in _external(model):
         path, size, offset = _inside(tensor, folder), bytes_of(tensor), _number(tensor, "offset")

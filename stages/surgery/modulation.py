@@ -37,9 +37,6 @@ def scale_features(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Args:
         model: Not modified; returned itself if no Conv node computes its weights.
-
-    Raises:
-        ModelError: The shapes of its values don't fit; the message names the node.
     """
     makers = {name: node for node in model.graph.node for name in node.output}
     if not any(node.op_type == "Conv" and node.input[1] in makers for node in model.graph.node):

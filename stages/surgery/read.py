@@ -17,12 +17,7 @@ from stages.surgery.wire import check_wire
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """Read a model with its external weights.
-
-    Raises:
-        ModelError: The model isn't valid; the message names the node or the tensor.
-        OSError: A file can't be read.
-    """
+    """Read a model with its external weights."""
     try:
         model = _parsed(path)
         read_external(model, path.parent)
@@ -34,12 +29,7 @@ def read_model(path: Path) -> onnx.ModelProto:
 
 
 def digest_of_model(path: Path) -> Digest:
-    """Return the digest of a model: its file's, or with external weights one over every file's name and digest.
-
-    Raises:
-        ModelError: It isn't an ONNX file, or its external weights are missing.
-        OSError: A file can't be read.
-    """
+    """Return the digest of a model: its file's, or with external weights one over every file's name and digest."""
     try:
         files = external_files(_parsed(path), path.parent)
     except ModelError as error:

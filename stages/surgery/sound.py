@@ -20,11 +20,7 @@ _STANDARD = ("", "ai.onnx")
 
 
 def check_sound(model: onnx.ModelProto) -> None:
-    """Check a model whose external weights have been read.
-
-    Raises:
-        ModelError: It isn't valid; the message names the node or the tensor.
-    """
+    """Check a model whose external weights have been read."""
     if model.functions:
         raise ModelError(f"function {one_line(model.functions[0].name)}: expected none, seen one; export it inlined")
     versions = {opset.domain: opset.version for opset in model.opset_import}
@@ -120,11 +116,7 @@ def _check_sizes(light: onnx.ModelProto) -> None:
 
 
 def check_size(kind: onnx.TypeProto, label: str) -> None:
-    """Check that a value, at batch 1, isn't larger than any real one.
-
-    Raises:
-        ModelError: It is.
-    """
+    """Check that a value, at batch 1, isn't larger than any real one."""
     tensor = kind.tensor_type
     dims = [dim.dim_value if dim.dim_value > 0 else 1 for dim in tensor.shape.dim]
     width = 1 if tensor.elem_type not in KINDS else helper.tensor_dtype_to_np_dtype(tensor.elem_type).itemsize

@@ -51,11 +51,7 @@ def tensors_of(graph: onnx.GraphProto) -> Iterator[TensorProto]:
 
 
 def bytes_of(tensor: TensorProto) -> int:
-    """Return the size in bytes that a tensor's type and dims declare.
-
-    Raises:
-        ModelError: Its numbers aren't whole bytes, or its dims are impossible.
-    """
+    """Return the size in bytes that a tensor's type and dims declare."""
     if tensor.data_type not in KINDS:
         raise _refused(tensor, "numbers of whole bytes", f"type {tensor.data_type}")
     if len(tensor.dims) > RANK or any(dim < 0 for dim in tensor.dims):
@@ -66,11 +62,7 @@ def bytes_of(tensor: TensorProto) -> int:
 
 
 def check_tensor(tensor: TensorProto) -> None:
-    """Check that a tensor without external data holds as many numbers as its dims declare.
-
-    Raises:
-        ModelError: It holds more or fewer.
-    """
+    """Check that a tensor without external data holds as many numbers as its dims declare."""
     size = bytes_of(tensor)
     seen = len(tensor.raw_data)
     if not tensor.HasField("raw_data"):

@@ -44,11 +44,7 @@ class Trace:
 
 
 def start(model: onnx.ModelProto, batch: int) -> Trace:
-    """Return what is known before the first node, with a batch size for axis 0 of every input.
-
-    Raises:
-        ModelError: An input has a fixed batch above 1, or axes without a size.
-    """
+    """Return what is known before the first node, with a batch size for axis 0 of every input."""
     trace = Trace(next((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), 1))
     for tensor in model.graph.initializer:
         put_tensor(trace, tensor)
@@ -71,11 +67,7 @@ def put_tensor(trace: Trace, tensor: TensorProto) -> None:
 
 
 def follow(trace: Trace, node: onnx.NodeProto, label: str) -> None:
-    """Add a node's outputs to what is known.
-
-    Raises:
-        ModelError: Its shapes don't fit, or can't be inferred from those of the inputs.
-    """
+    """Add a node's outputs to what is known."""
     inputs = [name for name in node.input if name]
     if any(attribute.HasField("g") for attribute in node.attribute):
         raise _refused(label, "no graph inside a node", node.op_type)

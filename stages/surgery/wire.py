@@ -15,11 +15,7 @@ _DEPTH = 60  # messages within messages; each graph within a graph adds three
 
 
 def check_wire(data: bytes, message: Descriptor) -> None:
-    """Check that a file has the structure of a message, and no more fields than a real model.
-
-    Raises:
-        ModelError: The structure is broken, or a limit is exceeded.
-    """
+    """Check that a file has the structure of a message, and no more fields than a real model."""
     pending: list[tuple[int, int, Descriptor, int]] = [(0, len(data), message, 0)]
     fields = packed = 0
     while pending:
