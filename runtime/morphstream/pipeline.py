@@ -6,10 +6,9 @@ from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import Self
 
 from morphstream.artifact.vocabulary import SWAP_MODEL
+from morphstream.closing import Closing
 from morphstream.face.analyser import DETECTOR, EMBEDDER, FaceAnalyser
 from morphstream.face.assign import Wanted
 from morphstream.face.look import DEFAULT_LOOK, Look
@@ -23,7 +22,7 @@ from morphstream.session.session import Session
 from morphstream.store.store import Store
 
 
-class SwapPipeline:
+class SwapPipeline(Closing):
     """Finds and swaps faces with the engines of a store, whose files stay until it is closed; a context manager.
 
     Any thread may call it. Finding faces and swapping them have an engine each, so that two threads can be at two
@@ -93,14 +92,6 @@ class SwapPipeline:
         self.swapper = FaceSwapper(open_model, swapper, pool=pool)
         for name in self.look.models:
             open_model(name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close every engine."""
