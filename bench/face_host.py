@@ -19,9 +19,10 @@ import cv2
 import numpy as np
 
 from morphstream.face.detect import DirectSCRFD
-from morphstream.face.geometry import ARCFACE_128, align, paste_back
+from morphstream.face.geometry import ARCFACE_128, align
 from morphstream.face.look import FACE_REGIONS, Look
 from morphstream.face.mask import Parser, box_mask, select_regions, soften
+from morphstream.face.paste import paste_back
 from morphstream.face.swap import Swapper
 from morphstream.face.swapper import FaceSwapper
 from morphstream.face.types import Affine, Crop, Face, FoundFaces, Identity, Mask
@@ -95,7 +96,7 @@ def works_of() -> dict[str, Callable[[], object]]:
     parser = Parser(session_of("bisenet_resnet_34"))
     detectors = {side: DirectSCRFD(detector_of(side)) for side in (640, 320)}
     return {
-        "paste 320 px": lambda: paste_back(target, crop, mask, affine),
+        "paste 320 px": lambda: paste_back(target, crop[None], lambda _: mask, [affine]),
         "paste 320 px, FaceFusion's order": lambda: paste_as_facefusion(frame, crop, mask, affine),
         "paste 320 px, InsightFace's order": lambda: paste_as_insightface(frame, crop, crop[::-1], affine),
         "face at 128": lambda: small.swap(one),

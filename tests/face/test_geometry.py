@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from morphstream.face.geometry import ARCFACE_112_V2, ARCFACE_128, align, cut_crop, paste_back
+from morphstream.face.geometry import ARCFACE_112_V2, ARCFACE_128, align, cut_crop
+from morphstream.face.paste import paste_back
 from morphstream.face.types import Affine, Points
 from morphstream.frame import Frame
 from tests.face import noise, waves
@@ -40,7 +41,7 @@ def pasted(
 ) -> Frame:
     result = frame.copy()
     crop = cut_crop(frame, affine, SIDE) if crop is None else crop
-    paste_back(result, crop, full() if mask is None else mask, affine)
+    paste_back(result, crop[None], lambda _: full() if mask is None else mask, [affine])
     return result
 
 
@@ -216,7 +217,7 @@ def test_a_frame_need_not_be_contiguous(view: tuple[slice, ...]) -> None:
     straight = np.ascontiguousarray(base[view])
     np.testing.assert_array_equal(cut_crop(base[view], affine, SIDE), cut_crop(straight, affine, SIDE))
     frame = base.copy()
-    paste_back(frame[view], crop, full(), affine)
+    paste_back(frame[view], crop[None], lambda _: full(), [affine])
     np.testing.assert_array_equal(frame[view], pasted(straight, affine, crop))
     frame[view] = base[view]
     np.testing.assert_array_equal(frame, base)

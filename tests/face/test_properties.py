@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from morphstream.face.geometry import cut_crop, paste_back
+from morphstream.face.geometry import cut_crop
+from morphstream.face.paste import paste_back
 from morphstream.face.swap import Swapper
 from morphstream.face.swapper import FaceSwapper
 from morphstream.face.types import Affine, Crop, Face, Mask
@@ -69,7 +70,7 @@ def test_a_paste_is_near_its_form_in_floats_and_touches_nothing_else(
     mask = np.ones((side, side), np.float32) if is_hard else np.random.default_rng(2).random((side, side), np.float32)
     mask[:1], mask[-1:], mask[:, :1], mask[:, -1:] = 0, 0, 0, 0
     before = frame.copy()
-    paste_back(frame, crop, mask, affine)
+    paste_back(frame, crop[None], lambda _: mask, [affine])
     expected = pasted_in_floats(before, crop, mask, affine)
     assert np.abs(frame - expected).max() <= LEVELS
     y, x = np.mgrid[: shape[0], : shape[1]]
@@ -166,5 +167,5 @@ def test_an_affine_without_an_inverse_is_refused_and_the_frame_stays(affine: Aff
     with pytest.raises(ValueError, match="expected an affine that has an inverse, seen"):
         cut_crop(frame, affine, 8)
     with pytest.raises(ValueError, match="expected an affine that has an inverse, seen"):
-        paste_back(frame, noise(8, 8), np.ones((8, 8), np.float32), affine)
+        paste_back(frame, noise(8, 8)[None], lambda _: np.ones((8, 8), np.float32), [affine])
     np.testing.assert_array_equal(frame, before)

@@ -1,5 +1,6 @@
 """Suppress boxes that overlap one with a higher score."""
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -12,14 +13,6 @@ def not_covered(boxes_xyxy: npt.NDArray[np.float64], overlap: float, *, extent: 
         overlap: Maximum intersection over union of two boxes that are kept, 0..1.
         extent: 1 where the last pixel is part of a box, as InsightFace counts; else 0.
     """
-    low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:] + extent
-    area = (high - low).prod(axis=1)
-    kept: list[int] = []
-    rest = np.arange(len(boxes_xyxy))
-    while len(rest):
-        first, rest = rest[0], rest[1:]
-        kept.append(int(first))
-        shared = np.minimum(high[first], high[rest]) - np.maximum(low[first], low[rest])
-        both = np.clip(shared, 0, None).prod(axis=1)
-        rest = rest[both <= overlap * (area[first] + area[rest] - both)]
-    return kept
+    corners, sizes = boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2] + extent
+    ranks = np.arange(len(boxes_xyxy), 0, -1, dtype=np.float32)  # as scores, so that equal ones keep their order
+    return list(cv2.dnn.NMSBoxes(np.hstack([corners, sizes]), ranks, 0, overlap))  # type: ignore[arg-type]

@@ -1,7 +1,6 @@
 """Find faces and their five points."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -39,8 +38,7 @@ class DirectSCRFD:
             SessionError: Its input is another.
             ValueError: The side is no multiple of the largest stride.
         """
-        self._session = session
-        self._threshold = threshold
+        self._session, self._threshold = session, threshold
         self._input, shape = next(iter(session.input_shapes.items()))
         self._is_export = len(shape) == 4 and shape[1] == 3
         if len(shape) != 4 or 3 not in (shape[1], shape[3]):
@@ -50,7 +48,7 @@ class DirectSCRFD:
         if self._height % STRIDES[-1] or self._width % STRIDES[-1]:
             raise ValueError(f"expected a multiple of {STRIDES[-1]} pixels, seen {self._width} x {self._height}")
         self._canvas = np.zeros((1, self._height, self._width, 3), np.uint8)
-        self._anchors = _anchors_of(self._height, self._width)
+        self._at, self._strides = _anchors_of(self._height, self._width)
 
     def detect(self, frame: Frame) -> list[Face]:
         """Return the faces of a frame, by falling score.
@@ -67,7 +65,7 @@ class DirectSCRFD:
         scale = self._letterbox(frame)
         rows = self._run()  # score, four sides, five points' moves
         sure = np.flatnonzero(rows[:, 0] >= self._threshold)  # first, so that little is decoded
-        found, at, stride = rows[sure].astype(np.float64), self._anchors.at[sure], self._anchors.stride[sure, None]
+        found, at, stride = rows[sure].astype(np.float64), self._at[sure], self._strides[sure, None]
         score, sides = found[:, 0], found[:, 1:5] * stride
         box = np.hstack([at - sides[:, :2], at + sides[:, 2:]]) / scale
         point = (at[:, None] + found[:, 5:].reshape(-1, 5, 2) * stride[..., None]) / scale
@@ -98,10 +96,11 @@ class DirectSCRFD:
             return np.asarray(self._session.run({self._input: self._canvas})["anchors"][0], np.float32)
         mean = (_MEAN,) * 3
         blob = cv2.dnn.blobFromImage(self._canvas[0], 1 / _DEVIATION, (self._width, self._height), mean, swapRB=True)
-        return join_outputs(self._session.run({self._input: np.asarray(blob)}), self._anchors.counts)
+        counts = [int((self._strides == stride).sum()) for stride in STRIDES]
+        return _join_outputs(self._session.run({self._input: np.asarray(blob)}), counts)
 
 
-def join_outputs(outputs: Mapping[str, Array], counts: tuple[int, ...]) -> npt.NDArray[np.float32]:
+def _join_outputs(outputs: Mapping[str, Array], counts: Sequence[int]) -> npt.NDArray[np.float32]:
     """Join the arrays of an SCRFD export by role and stride, read from their shapes, as names and order differ.
 
     Args:
@@ -110,9 +109,6 @@ def join_outputs(outputs: Mapping[str, Array], counts: tuple[int, ...]) -> npt.N
 
     Returns:
         ``(anchors, 15)`` float32: score, box, points; the finest stride first.
-
-    Raises:
-        SessionError: There is not exactly one array for each role and stride.
     """
     found = {array.shape[-2:]: array.reshape(array.shape[-2:]) for array in outputs.values() if array.ndim in (2, 3)}
     wanted = [(rows, width) for rows in counts for width in _WIDTHS]
@@ -124,18 +120,8 @@ def join_outputs(outputs: Mapping[str, Array], counts: tuple[int, ...]) -> npt.N
     return np.concatenate([np.hstack([found[rows, width] for width in _WIDTHS]) for rows in counts]).astype(np.float32)
 
 
-class _Anchors(NamedTuple):
-    """A detector's anchors: position ``(N, 2)`` and stride ``(N,)`` of each, and the count of each stride."""
-
-    at: npt.NDArray[np.float64]
-    stride: npt.NDArray[np.float64]
-    counts: tuple[int, ...]
-
-
-def _anchors_of(height: int, width: int) -> _Anchors:
-    places = []
-    for stride in STRIDES:
-        y, x = np.mgrid[: height // stride, : width // stride] * float(stride)
-        places.append(np.stack([x, y], axis=-1).reshape(-1, 2).repeat(_ANCHORS, axis=0))
-    counts = tuple(map(len, places))
-    return _Anchors(np.concatenate(places), np.repeat(np.array(STRIDES, np.float64), counts), counts)
+def _anchors_of(height: int, width: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the position of each anchor, ``(N, 2)``, and its stride, ``(N,)``."""
+    grids = [np.mgrid[:height:stride, :width:stride][::-1].reshape(2, -1).T.repeat(_ANCHORS, 0) for stride in STRIDES]
+    strides = np.repeat(np.array(STRIDES, np.float64), [len(grid) for grid in grids])
+    return np.concatenate(grids).astype(np.float64), strides

@@ -1,17 +1,18 @@
-"""Geometry of a face crop: fit a template, cut the crop, paste it back."""
+"""Geometry of a face crop: fit a template, cut the crop, find its rectangle of the frame."""
 
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
 
-from morphstream.face.types import Affine, Crop, Layer, Mask, Points
+from morphstream.face.types import Affine, Crop, Points
 from morphstream.frame import Frame
 
 T = TypeVar("T")
+Rectangle = tuple[int, int, int, int]  # left, top, right, bottom, pixels
 
 
 class Each(Protocol):
@@ -63,12 +64,6 @@ def align(points5: Points, template: Points, side: int) -> Affine:
         template: ``(5, 2)``, fractions of the crop's side.
         side: Side of the crop, pixels.
 
-    Returns:
-        ``(2, 3)``, frame to crop.
-
-    Raises:
-        ValueError: The points are all one point.
-
     Source: Umeyama 1991; in two dimensions a turn and a scale are one complex factor.
     """
     source, target = _complex(points5), _complex(template * side)
@@ -91,37 +86,26 @@ def transform(points: Points, affine: Affine) -> Points:
     return points @ affine[:, :2].T + affine[:, 2]
 
 
-def cut_crop(frame: Frame, affine: Affine, side: int, *, into: Crop | None = None) -> Crop:
+def cut_crop(frame: Frame, affine: Affine, side: int) -> Crop:
     """Warp a square crop out of a frame; outside the frame its edge is repeated, as black padding would show.
 
     Args:
         frame: ``(H, W, 3)`` uint8.
         affine: Frame to crop.
         side: Side of the crop, pixels.
-        into: ``(side, side, 3)`` uint8, contiguous, to write it to, such as a row of a batch; None for a new array.
-
-    Returns:
-        ``(side, side, 3)`` uint8.
-
-    Raises:
-        ValueError: The affine has no inverse.
     """
-    crop = np.empty((side, side, 3), np.uint8) if into is None else into
-    left, top, right, bottom = rectangle_of(frame, affine, side)
-    if (
-        0 < (right - left) * (bottom - top) <= _CONVERTED * side * side
-    ):  # four channels are warped twice as fast as three
-        part = np.asarray(cv2.cvtColor(frame[top:bottom, left:right], cv2.COLOR_BGR2BGRA), np.uint8)
-        cv2.cvtColor(_warp_out(part, _moved(affine, left, top), side), cv2.COLOR_BGRA2BGR, dst=crop)
-    else:
-        crop[:] = _warp_out(frame, affine, side)
-    return crop
+    pixels, (left, top, right, bottom) = frame, rectangle_of(frame, affine, side)
+    if is_part := 0 < (right - left) * (bottom - top) <= _CONVERTED * side * side:
+        part = cv2.cvtColor(frame[top:bottom, left:right], cv2.COLOR_BGR2BGRA)  # warped twice as fast as three channels
+        pixels, affine = np.asarray(part, np.uint8), moved(affine, left, top)
+    crop = cv2.warpAffine(pixels, affine, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.cvtColor(crop, cv2.COLOR_BGRA2BGR) if is_part else crop  # type: ignore[return-value]
 
 
 def cut_crops(
     frame: Frame, points5: Sequence[Points], template: Points, side: int, *, each: Each = map
 ) -> tuple[Crop, list[Affine]]:
-    """Cut the crops of several faces.
+    """Cut the crops of one face or more; return them, ``(N, side, side, 3)`` uint8, and frame to crop for each.
 
     Args:
         frame: ``(H, W, 3)`` uint8.
@@ -129,104 +113,24 @@ def cut_crops(
         template: As in `align`.
         side: Side of the crops, pixels.
         each: Applies a function to each index.
-
-    Returns:
-        ``(N, side, side, 3)`` uint8, and frame to crop for each.
-
-    Raises:
-        ValueError: The points of a face are all one point, or no numbers.
     """
-    crops = np.empty((len(points5), side, side, 3), np.uint8)
     affines = [align(points, template, side) for points in points5]
-    list(each(lambda place: cut_crop(frame, affines[place], side, into=crops[place]), range(len(crops))))
-    return crops, affines
+    crops = each(lambda index: cut_crop(frame, affines[index], side), range(len(affines)))
+    return np.stack(list(crops)), affines
 
 
-def paste_back(frame: Frame, crop: Crop, mask: Mask, affine: Affine) -> None:
-    """Blend a crop into a frame, in place and inside the crop's own rectangle only.
-
-    Where the mask is 0, and outside the rectangle, the frame keeps its bits.
-
-    Args:
-        frame: ``(H, W, 3)`` uint8, modified.
-        crop: ``(side, side, 3)`` uint8; a fourth channel is not read.
-        mask: ``(side, side)`` float32, 0..1.
-        affine: Frame to crop, as for `cut_crop`.
-
-    Raises:
-        ValueError: The affine has no inverse.
-    """
-    put(frame, warp_in(frame, layer_of(crop, mask), affine))
-
-
-def layer_of(crop: Crop, mask: Mask) -> Layer:
-    """Return colour times alpha, and alpha, ``(side, side, 4)`` uint8; arguments as in `paste_back`."""
-    layer = cv2.cvtColor(crop, cv2.COLOR_BGR2BGRA) if crop.shape[2] == 3 else crop.copy()
-    cv2.insertChannel(cv2.convertScaleAbs(mask, alpha=255), layer, 3)
-    return cv2.cvtColor(layer, cv2.COLOR_RGBA2mRGBA)  # type: ignore[return-value]
-
-
-class Warped(NamedTuple):
-    """A layer warped to its position in a frame: ``(h, w, 4)`` uint8, and its top left pixel there, ``(left, top)``."""
-
-    layer: Layer
-    corner: tuple[int, int]
-
-
-def warp_in(frame: Frame, layer: Layer, affine: Affine) -> Warped:
-    """Warp a layer to its position in a frame, colour and alpha together, cut off at the frame's edge.
-
-    Args:
-        frame: ``(H, W, 3)``; its size counts, nothing else.
-        layer: As `layer_of` returns.
-        affine: Frame to crop.
-
-    Raises:
-        ValueError: The affine has no inverse.
-    """
-    left, top, right, bottom = rectangle_of(frame, affine, layer.shape[0])
-    if left >= right or top >= bottom:
-        return Warped(np.empty((0, 0, 4), np.uint8), (left, top))
-    size, how = (right - left, bottom - top), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return Warped(cv2.warpAffine(layer, _moved(affine, left, top), size, flags=how), (left, top))  # type: ignore[arg-type]
-
-
-def put(frame: Frame, warped: Warped) -> None:
-    """Blend a warped layer over a frame, in place: the layer plus the frame times one minus alpha.
-
-    Source: Porter and Duff, "Compositing Digital Images", over with premultiplied alpha.
-    """
-    if not warped.layer.size:
-        return
-    (left, top), (height, width) = warped.corner, warped.layer.shape[:2]
-    region = frame[top : top + height, left : left + width]
-    under = cv2.cvtColor(region, cv2.COLOR_BGR2BGRA)
-    cv2.insertChannel(cv2.bitwise_not(cv2.extractChannel(warped.layer, 3)), under, 3)
-    under = cv2.cvtColor(under, cv2.COLOR_RGBA2mRGBA)
-    region[:] = cv2.cvtColor(
-        cv2.add(under, warped.layer), cv2.COLOR_BGRA2BGR
-    )  # not by dst, as a mirrored frame has negative strides
-
-
-def _warp_out(pixels: Frame, affine: Affine, side: int) -> Frame:
-    return cv2.warpAffine(pixels, affine, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
-
-
-def _moved(affine: Affine, left: int, top: int) -> Affine:
+def moved(affine: Affine, left: int, top: int) -> Affine:
     """Return an affine for a part of the frame that begins at a pixel."""
     return np.column_stack([affine[:, :2], affine[:, 2] + affine[:, :2] @ (left, top)])
 
 
-def rectangle_of(frame: Frame, affine: Affine, side: int) -> tuple[int, int, int, int]:
+def rectangle_of(frame: Frame, affine: Affine, side: int) -> Rectangle:
     """Return left, top, right, bottom of the frame's pixels that a crop touches; empty if it is outside.
 
     Args:
         frame: ``(H, W, 3)``; its size counts, nothing else.
         affine: Frame to crop.
         side: Of the crop, pixels.
-
-    Raises:
-        ValueError: The affine has no inverse.
     """
     (a, b, x), (c, d, y) = affine.tolist()
     determinant = a * d - b * c
@@ -236,9 +140,6 @@ def rectangle_of(frame: Frame, affine: Affine, side: int) -> tuple[int, int, int
     xs = [(d * (u - x) - b * (v - y)) / determinant for u in ends for v in ends]
     ys = [(a * (v - y) - c * (u - x)) / determinant for u in ends for v in ends]
     height, width = frame.shape[:2]
-    return (
-        min(max(math.floor(min(xs)), 0), width),
-        min(max(math.floor(min(ys)), 0), height),
-        min(max(math.ceil(max(xs)) + 1, 0), width),
-        min(max(math.ceil(max(ys)) + 1, 0), height),
-    )
+    left, right = (min(max(x, 0), width) for x in (math.floor(min(xs)), math.ceil(max(xs)) + 1))
+    top, bottom = (min(max(y, 0), height) for y in (math.floor(min(ys)), math.ceil(max(ys)) + 1))
+    return left, top, right, bottom

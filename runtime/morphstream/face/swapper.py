@@ -12,7 +12,7 @@ from morphstream.face import restore
 from morphstream.face.geometry import cut_crops
 from morphstream.face.look import DEFAULT_LOOK, OCCLUDERS, Look
 from morphstream.face.mask import Occluder, Parser, box_mask, own_mask, select_regions, soften
-from morphstream.face.paste import carry, paste
+from morphstream.face.paste import carry, paste_back
 from morphstream.face.restore import Restorer
 from morphstream.face.swap import TEMPLATE, Swapper
 from morphstream.face.types import Affine, Crop, FoundFaces, Mask, Points
@@ -72,7 +72,7 @@ class FaceSwapper:
             new = self._swapper.swap(crops, [self._latent(found.assignment[index]) for index in chosen])
             mask_of = self._masks_of(crops, new, look, opened)
             swapped = copied()
-            paste(swapped, new, mask_of, affines, each=self._each)
+            paste_back(swapped, new, mask_of, affines, each=self._each)
             if look.restorer:
                 self._restore(Restorer(opened[look.restorer]), swapped, points5, mask_of, affines)
         return swapped
@@ -112,7 +112,7 @@ class FaceSwapper:
             mask = carry(mask_of(index), affines[index], own[index], side)
             return mask * box_mask(side) * np.float32(_RESTORED)
 
-        paste(frame, restorer.restore(crops), carried, own, each=self._each)
+        paste_back(frame, restorer.restore(crops), carried, own, each=self._each)
 
     def _each(self, work: Callable[[int], T], indices: Iterable[int]) -> Iterable[T]:
         """Apply a function to each index, side by side where there are several; results come in order."""
