@@ -76,10 +76,8 @@ class SwapPipeline(Closing):
 
     def _build(self, others: Engines, pool: Executor, *, threshold: float, is_one_by_one: bool) -> None:
         """Open the models, one by one for CUDA graphs, whose capture needs the GPU alone, and build both objects."""
-
-        def begin(engines: Engines, name: str) -> Callable[[], Session]:
-            return partial(engines, name) if is_one_by_one else pool.submit(engines, name).result
-
+        begin: Callable[[Engines, str], Callable[[], Session]]
+        begin = partial if is_one_by_one else lambda *call: pool.submit(*call).result
         swap = begin(self._own, self.swap_model)
         begun = {name: begin(others, name) for name in (DETECTOR, EMBEDDER, *self.look.models)}
 
@@ -128,7 +126,7 @@ class SwapPipeline(Closing):
         return self.analyser.detect(frame, look or self.look)
 
     def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:
-        """Return the identities of faces, in their order; arguments and errors as in `FaceAnalyser.embed`."""
+        """Return the identities of faces, in their order; arguments and errors as in `DirectArcFace.embed`."""
         return self.analyser.embed(frame, faces)
 
     def identify(self, frame: Frame, face: Face | None = None) -> Identity:

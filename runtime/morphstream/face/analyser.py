@@ -53,29 +53,17 @@ class FaceAnalyser:
             if landmarker is None:
                 return faces
             fan = DirectFan685(self._open("fan_68_5"))
-            return (
-                Landmark68Detector(self._open("2dfan4"), fan).refine(frame, faces)
-                if landmarker == "2dfan4"
-                else fan.refine(faces)
-            )
+            if landmarker == "fan_68_5":
+                return fan.refine(faces)
+            return Landmark68Detector(self._open("2dfan4"), fan).refine(frame, faces)
 
     def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:
-        """Return the identities of faces, in their order.
-
-        Args:
-            frame: ``(H, W, 3)`` uint8 BGR.
-            faces: Of that frame.
-
-        Raises:
-            TypeError: The frame isn't uint8.
-            ValueError: It isn't ``(H, W, 3)``, or a face's points are all one point.
-            SessionError: The engine failed, or returned zeros.
-        """
+        """Return the identities of faces, in their order; arguments and errors as in `DirectArcFace.embed`."""
         with self._lock:
             return self._embedder.embed(frame, faces)
 
     def identify(self, frame: Frame, face: Face | None = None, look: Look = DEFAULT_LOOK) -> Identity:
-        """Return the identity of a face.
+        """Return the identity of a face; errors also as in `detect` and `embed`.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR.
@@ -84,10 +72,6 @@ class FaceAnalyser:
 
         Raises:
             NoFaceError: The frame has none.
-            TypeError: As in `detect`.
-            ValueError: As in `embed`.
-            NoEngineError: As in `detect`.
-            SessionError: As in `embed`.
         """
         check_frame(frame)
         faces = [face] if face else self.detect(frame, look)
@@ -98,7 +82,7 @@ class FaceAnalyser:
     def analyse(
         self, frame: Frame, wanted: Wanted, *, faces: Sequence[Face] | None = None, look: Look = DEFAULT_LOOK
     ) -> FoundFaces:
-        """Return a frame with its faces and who they become: the step before `FaceSwapper.swap`.
+        """Return a frame with its faces and who they become; errors also as in `detect` and `embed`.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR; kept, not copied.
@@ -107,10 +91,7 @@ class FaceAnalyser:
             look: As in `detect`.
 
         Raises:
-            TypeError: The frame isn't uint8, or the assignment has something other than rules and identities.
-            ValueError: As in `embed`.
-            NoEngineError: As in `detect`.
-            SessionError: As in `embed`.
+            TypeError: `wanted` has something other than rules and identities.
         """
         faces = self.detect(frame, look) if faces is None else faces
         return FoundFaces(frame=frame, faces=faces, assignment=assign(faces, wanted, partial(self.embed, frame, faces)))

@@ -5,9 +5,9 @@ A face is named by its index in the list of the frame's faces.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from math import nan
-from operator import index
 from typing import Literal, SupportsIndex
 
 from morphstream.face.types import Face, Identity
@@ -19,14 +19,11 @@ class Rule:
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Everyone(Rule):
-    """Picks every face."""
+class Named(Rule, Enum):
+    """The rules without parameters."""
 
-
-@dataclass(frozen=True, slots=True)
-class Largest(Rule):
-    """Picks the face with the largest box; of equal ones the first."""
+    EVERYONE = "picks every face"
+    LARGEST = "picks the face with the largest box; of equal ones the first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ class Like(Rule):
 
 
 Wanted = Identity | Mapping[int, Identity] | Mapping[Identity, Rule]
-everyone, largest, at, like = Everyone(), Largest(), At, Like
+everyone, largest, at, like = Named.EVERYONE, Named.LARGEST, At, Like
 
 
 def assign(faces: Sequence[Face], wanted: Wanted, identities: Callable[[], Sequence[Identity]]) -> dict[int, Identity]:
@@ -82,9 +79,6 @@ def assign(faces: Sequence[Face], wanted: Wanted, identities: Callable[[], Seque
         wanted: An identity for every face; or identities by index, of which those without a face are ignored; or a rule
             for each identity.
         identities: Returns the identities of the faces, in their order; called once at most, and only for a `like`.
-
-    Raises:
-        TypeError: Something is no rule or identity.
     """
     wishes: Mapping[int, Identity] | Mapping[Identity, Rule]
     wishes = {wanted: everyone} if isinstance(wanted, Identity) else wanted
@@ -100,23 +94,19 @@ def assign(faces: Sequence[Face], wanted: Wanted, identities: Callable[[], Seque
 
 
 def _pick(rule: object, faces: Sequence[Face], identities: Callable[[], Sequence[Identity]]) -> Mapping[int, float]:
-    """Return the faces that a rule picks, each with its cosine; with NaN, which is never greater, if it isn't a `like`.
-
-    Raises:
-        TypeError: It is no rule.
-    """
+    """Return the faces that a rule picks, each with its cosine: NaN, which is never greater, if it isn't a `like`."""
     from_left = sorted(range(len(faces)), key=lambda face: float(faces[face].box_xyxy[[0, 2]].sum()))
     match rule:
-        case Everyone():
+        case Named.EVERYONE:
             picked = from_left
-        case Largest():
+        case Named.LARGEST:
             picked = sorted(range(len(faces)), key=lambda face: -faces[face].area)[:1]
         case At(position="left" | "right"):
             picked = from_left[:1] if rule.position == "left" else from_left[-1:]
         case At(position=int(number)):
             picked = from_left[number - 1 : number]
         case SupportsIndex():
-            picked = [index(rule)] if index(rule) in range(len(faces)) else []
+            picked = [face for face in from_left if face == rule]
         case Like(reference=reference, threshold=threshold):
             cosines = [identity.similarity(reference) for identity in identities()] if faces else []
             return {face: cosine for face, cosine in enumerate(cosines) if cosine >= threshold}

@@ -20,7 +20,6 @@ class Each(Protocol):
 
     def __call__(self, work: Callable[[int], T], indices: Iterable[int], /) -> Iterable[T]:
         """Return the results in the order of the indices."""
-        ...
 
 
 # Left eye, right eye, nose, left and right mouth corner, in fractions of the crop's side. Source: InsightFace;
@@ -60,13 +59,13 @@ def align(points5: Points, template: Points, side: int) -> Affine:
     """Fit the similarity that maps five points onto a template, by least squares.
 
     Args:
-        points5: ``(5, 2)``, pixels of the frame.
+        points5: ``(5, 2)``, of the frame.
         template: ``(5, 2)``, fractions of the crop's side.
-        side: Side of the crop, pixels.
+        side: Of the crop.
 
     Source: Umeyama 1991; in two dimensions a turn and a scale are one complex factor.
     """
-    source, target = _complex(points5), _complex(template * side)
+    source, target = ([complex(x, y) for x, y in points.tolist()] for points in (points5, template * side))
     source_mean, target_mean = sum(source) / len(source), sum(target) / len(target)
     centred = [point - source_mean for point in source]
     if not max(map(abs, centred)) > _LEAST_SPREAD:
@@ -77,23 +76,13 @@ def align(points5: Points, template: Points, side: int) -> Affine:
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
-def _complex(points: Points) -> list[complex]:
-    return [complex(x, y) for x, y in points.tolist()]
-
-
 def transform(points: Points, affine: Affine) -> Points:
     """Map points ``(..., 2)`` by an affine; `cv2.invertAffineTransform` returns the inverse."""
     return points @ affine[:, :2].T + affine[:, 2]
 
 
 def cut_crop(frame: Frame, affine: Affine, side: int) -> Crop:
-    """Warp a square crop out of a frame; outside the frame its edge is repeated, as black padding would show.
-
-    Args:
-        frame: ``(H, W, 3)`` uint8.
-        affine: Frame to crop.
-        side: Side of the crop, pixels.
-    """
+    """Warp a crop out of a frame; outside the frame its edge is repeated, as black padding would show."""
     pixels, (left, top, right, bottom) = frame, rectangle_of(frame, affine, side)
     if is_part := 0 < (right - left) * (bottom - top) <= _CONVERTED * side * side:
         part = cv2.cvtColor(frame[top:bottom, left:right], cv2.COLOR_BGR2BGRA)  # warped twice as fast as three channels
@@ -105,15 +94,7 @@ def cut_crop(frame: Frame, affine: Affine, side: int) -> Crop:
 def cut_crops(
     frame: Frame, points5: Sequence[Points], template: Points, side: int, *, each: Each = map
 ) -> tuple[Crop, list[Affine]]:
-    """Cut the crops of one face or more; return them, ``(N, side, side, 3)`` uint8, and frame to crop for each.
-
-    Args:
-        frame: ``(H, W, 3)`` uint8.
-        points5: ``(5, 2)`` of each face, pixels of the frame.
-        template: As in `align`.
-        side: Side of the crops, pixels.
-        each: Applies a function to each index.
-    """
+    """Cut the crops of one face or more, aligned to a template; return them and the affine of each."""
     affines = [align(points, template, side) for points in points5]
     crops = each(lambda index: cut_crop(frame, affines[index], side), range(len(affines)))
     return np.stack(list(crops)), affines
@@ -125,13 +106,7 @@ def moved(affine: Affine, left: int, top: int) -> Affine:
 
 
 def rectangle_of(frame: Frame, affine: Affine, side: int) -> Rectangle:
-    """Return left, top, right, bottom of the frame's pixels that a crop touches; empty if it is outside.
-
-    Args:
-        frame: ``(H, W, 3)``; its size counts, nothing else.
-        affine: Frame to crop.
-        side: Of the crop, pixels.
-    """
+    """Return the rectangle of the frame's pixels that a crop touches; empty if it is outside."""
     (a, b, x), (c, d, y) = affine.tolist()
     determinant = a * d - b * c
     if not math.isfinite(sum((a, b, c, d, x, y))) or abs(determinant) < sys.float_info.min:

@@ -41,12 +41,7 @@ class DirectFan685:
         return _back(found, affines)
 
     def refine(self, faces: Sequence[Face]) -> list[Face]:
-        """Return faces with their 68 points; the five stay, as the 68 come from them alone.
-
-        Raises:
-            ValueError: Five points are one point.
-            SessionError: The engine failed.
-        """
+        """Return faces with their 68 points; the five stay, as the 68 come from them alone. Errors as in `locate`."""
         points = self.locate(np.array([face.points5 for face in faces]))
         return [replace(face, points68=found) for face, found in zip(faces, points, strict=True)]
 
@@ -58,16 +53,8 @@ class Landmark68Detector:
     """
 
     def __init__(self, session: Session, fallback: DirectFan685, *, threshold: float = 0.5) -> None:
-        """Wrap an opened landmarker.
-
-        Args:
-            session: The engine of 2dfan4.
-            fallback: Used for faces whose score is not above the threshold.
-            threshold: Score above which the points are used.
-        """
-        self._session = session
-        self._fallback = fallback
-        self._threshold = threshold
+        """Wrap an opened landmarker, and the one that is used for faces whose score is not above the threshold."""
+        self._session, self._fallback, self._threshold = session, fallback, threshold
         self._side = session.input_shapes["crop"][1]
 
     def locate(self, frame: Frame, faces: Sequence[Face]) -> tuple[Points, npt.NDArray[np.float64]]:
@@ -99,14 +86,7 @@ class Landmark68Detector:
     def refine(self, frame: Frame, faces: Sequence[Face]) -> list[Face]:
         """Return faces with their 68 points, and with five points made of those where the score is above the threshold.
 
-        Args:
-            frame: As in `locate`.
-            faces: As in `locate`.
-
-        Raises:
-            TypeError: As in `locate`.
-            ValueError: As in `locate`.
-            SessionError: As in `locate`.
+        Arguments and errors as in `locate`.
         """
         points, scores = self.locate(frame, faces)
         return [
@@ -116,10 +96,7 @@ class Landmark68Detector:
 
 
 def points5_of(points68: Points) -> Points:
-    """Return the five points of 68, ``(5, 2)``: the eyes' middles, the nose's tip, the mouth's corners.
-
-    Args:
-        points68: ``(68, 2)``.
+    """Return the five points of 68: the eyes' middles, the nose's tip, the mouth's corners.
 
     Source: iBUG 300-W's order of the points; FaceFusion.
     """

@@ -13,28 +13,13 @@ PARSERS: tuple[ParserName, ...] = get_args(ParserName)
 LANDMARKERS: tuple[LandmarkerName, ...] = get_args(LandmarkerName)
 RESTORERS: tuple[RestorerName, ...] = get_args(RestorerName)
 
-# Labels of the parser. Source: face-parsing.PyTorch, CelebAMask-HQ; 0 is everything outside a face.
-REGIONS: Mapping[str, int] = {
-    "skin": 1,
-    "left_brow": 2,
-    "right_brow": 3,
-    "left_eye": 4,
-    "right_eye": 5,
-    "glasses": 6,
-    "left_ear": 7,
-    "right_ear": 8,
-    "earring": 9,
-    "nose": 10,
-    "mouth": 11,
-    "upper_lip": 12,
-    "lower_lip": 13,
-    "neck": 14,
-    "necklace": 15,
-    "cloth": 16,
-    "hair": 17,
-    "hat": 18,
-}
-FACE_REGIONS = frozenset(name for name, label in REGIONS.items() if label <= 6 or 10 <= label <= 13)
+# Labels of the parser, in its order, from 1 on; 0 is everything else. Source: face-parsing.PyTorch, CelebAMask-HQ.
+_UPPER_FACE = ("skin", "left_brow", "right_brow", "left_eye", "right_eye", "glasses")
+_EARS = ("left_ear", "right_ear", "earring")
+_LOWER_FACE = ("nose", "mouth", "upper_lip", "lower_lip")
+_BESIDE = ("neck", "necklace", "cloth", "hair", "hat")
+REGIONS: Mapping[str, int] = dict(zip(_UPPER_FACE + _EARS + _LOWER_FACE + _BESIDE, range(1, 19), strict=True))
+FACE_REGIONS = frozenset(_UPPER_FACE + _LOWER_FACE)
 FEATHER = 0.08  # of a crop's side
 
 
@@ -93,7 +78,7 @@ class Look:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of all of these models."""
+        """Names of both."""
         return self.finding_models + self.drawing_models
 
 

@@ -16,12 +16,7 @@ _SIGMA = 5  # pixels of the crop. Source: FaceFusion
 
 @cache
 def box_mask(side: int, feather: float = FEATHER) -> Mask:
-    """Return 1 inside a square crop, falling to 0 at its border, ``(side, side)``; read-only.
-
-    Args:
-        side: Of the crop, pixels.
-        feather: Over what part of the side it falls, 0..0.5.
-    """
+    """Return 1 inside a crop, falling to 0 at its border over a part of its side, `feather`, 0..0.5; read-only."""
     edge = np.minimum(np.arange(side), np.arange(side)[::-1])
     ramp = np.clip(edge / (side * feather), 0, 1).astype(np.float32) if feather else np.ones(side, np.float32)
     mask: Mask = np.minimum.outer(ramp, ramp)
@@ -41,7 +36,7 @@ class Occluder:
 
         Args:
             crops: ``(N, side, side, 3)`` uint8 BGR, the swapper's crops before the swap.
-            each: As in `cut_crops`.
+            each: Applies a function to each index.
 
         Returns:
             ``(N, S, S)`` float32, 0..1, S the model's own side.
@@ -51,7 +46,7 @@ class Occluder:
 
         Source: DeepFaceLab, XSeg; FaceFusion, the least of several.
         """
-        pixels = resize(crops, self._side, each=each)
+        pixels = _resize(crops, self._side, each)
         seen = [session.run({"crop": pixels})["mask"][..., 0] for session in self._sessions]
         return np.clip(reduce(np.minimum, seen[1:], seen[0]), 0, 1).astype(np.float32, copy=False)
 
@@ -68,7 +63,7 @@ class Parser:
 
         Args:
             crops: ``(N, side, side, 3)`` uint8 BGR, the swapper's crops before the swap.
-            each: As in `cut_crops`.
+            each: Applies a function to each index.
 
         Returns:
             ``(N, S, S)`` uint8, values of `REGIONS` and 0, S the model's own side.
@@ -78,28 +73,22 @@ class Parser:
 
         Source: Yu et al., "BiSeNet"; face-parsing.PyTorch.
         """
-        return self._session.run({"crop": resize(crops, self._side, each=each)})["labels"]
+        return self._session.run({"crop": _resize(crops, self._side, each)})["labels"]
 
 
 def select_regions(labels: npt.NDArray[np.uint8], regions: frozenset[str]) -> npt.NDArray[np.uint8]:
-    """Return 255 where a label is one of the regions, else 0.
-
-    Args:
-        labels: ``(H, W)`` uint8, as `Parser.parse` returns.
-        regions: Of `REGIONS`.
-    """
-    return cv2.LUT(labels, _table(regions))  # type: ignore[return-value]
+    """Return 255 where a label ``(H, W)`` of `Parser.parse` is one of the regions, else 0."""
+    table = np.zeros(256, np.uint8)
+    table[[REGIONS[name] for name in regions]] = 255
+    return cv2.LUT(labels, table)  # type: ignore[return-value]
 
 
 def soften(mask: npt.NDArray[np.float32] | npt.NDArray[np.uint8], side: int) -> Mask:
-    """Fit a mask to a crop, with a soft edge on its inside.
+    """Fit a mask to a crop, ``(side, side)`` float32, 0..1, with a soft edge on its inside.
 
     Args:
         mask: ``(S, S)`` float32, 0..1, or uint8, 0..255.
-        side: Of the crop, pixels.
-
-    Returns:
-        ``(side, side)`` float32, 0..1.
+        side: Of the crop.
 
     Source: FaceFusion, ``create_occlusion_mask`` and ``create_region_mask``: blur, then contrast.
     """
@@ -113,31 +102,12 @@ def soften(mask: npt.NDArray[np.float32] | npt.NDArray[np.uint8], side: int) -> 
 
 
 def own_mask(crop: Crop) -> Mask:
-    """Return a swap model's own mask, ``(side, side)`` float32, 0..1.
-
-    Args:
-        crop: ``(side, side, 4)`` uint8, as `Swapper.swap` returns; its fourth channel is the mask.
-    """
+    """Return a swap model's own mask, ``(side, side)`` float32, 0..1: the fourth channel of what it returned."""
     return cv2.extractChannel(crop, 3).astype(np.float32) / np.float32(255)
 
 
-def resize(crops: Crop, side: int, *, each: Each = map) -> Crop:
-    """Return square crops in another size, ``(N, side, side, 3)`` uint8; those of that size as they are.
-
-    Args:
-        crops: ``(N, S, S, 3)`` uint8.
-        side: Pixels.
-        each: As in `cut_crops`.
-    """
+def _resize(crops: Crop, side: int, each: Each) -> Crop:
+    """Return square crops in another size, ``(N, side, side, 3)`` uint8; those of that size as they are."""
     if crops.shape[1] == side:
         return crops
-    fitted = np.empty((len(crops), side, side, 3), np.uint8)
-    list(each(lambda place: cv2.resize(crops[place], (side, side), dst=fitted[place]), range(len(crops))))
-    return fitted
-
-
-@cache
-def _table(regions: frozenset[str]) -> npt.NDArray[np.uint8]:
-    table = np.zeros(256, np.uint8)
-    table[[REGIONS[name] for name in regions]] = 255
-    return table
+    return np.stack(list(each(lambda index: cv2.resize(crops[index], (side, side)), range(len(crops)))))

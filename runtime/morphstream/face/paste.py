@@ -19,11 +19,11 @@ def paste_back(
     Where its mask is 0, and outside its rectangle, a crop keeps the frame's bits.
 
     Args:
-        frame: ``(H, W, 3)`` uint8, modified.
+        frame: Modified.
         crops: ``(N, side, side, 3 or 4)`` uint8; a fourth channel is not read.
-        mask_of: Returns the mask of each, ``(side, side)``.
-        affines: Frame to crop, of each.
-        each: As in `cut_crops`.
+        mask_of: Returns the mask of a crop, by its index.
+        affines: Of each.
+        each: Applies a function to each index.
     """
     rectangles = [rectangle_of(frame, affine, crops.shape[1]) for affine in affines]
     inside = [i for i, (left, top, right, bottom) in enumerate(rectangles) if left < right and top < bottom]
@@ -74,13 +74,6 @@ def _are_apart(rectangles: Sequence[Rectangle]) -> bool:
 
 
 def carry(mask: Mask, old: Affine, new: Affine, side: int) -> Mask:
-    """Warp the mask of one crop into another crop, ``(side, side)``; 0 outside.
-
-    Args:
-        mask: Of the first crop.
-        old: Frame to that crop.
-        new: Frame to the other.
-        side: Of the other.
-    """
+    """Warp the mask of a crop with the affine `old` into another crop, with the affine `new`; 0 outside."""
     onward = np.vstack([new, [0, 0, 1]]) @ np.linalg.inv(np.vstack([old, [0, 0, 1]]))
     return cv2.warpAffine(mask, onward[:2], (side, side), flags=cv2.INTER_LINEAR)  # type: ignore[return-value]

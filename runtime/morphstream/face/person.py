@@ -18,14 +18,8 @@ class PersonDetector:
     """YOLOv8, limited to people. Source: Ultralytics."""
 
     def __init__(self, session: Session, *, threshold: float = 0.25) -> None:
-        """Wrap an opened person detector.
-
-        Args:
-            session: Its engine.
-            threshold: Minimum score of a person, 0..1.
-        """
-        self._session = session
-        self._threshold = threshold
+        """Wrap an opened person detector, with the minimum score of a person, 0..1."""
+        self._session, self._threshold = session, threshold
         _, self._height, self._width, _ = session.input_shapes["frame"]
         self._canvas = np.empty((1, self._height, self._width, 3), np.uint8)
 

@@ -35,8 +35,7 @@ class Swapper:
         if not {"crop", "source"} <= session.input_shapes.keys():
             seen = ", ".join(session.input_shapes)
             raise SessionError(f"expected a swap model with inputs crop and source, seen {seen}")
-        self._session = session
-        self._emap = emap
+        self._session, self._emap = session, emap
         self.side = session.input_shapes["crop"][1]
 
     def latent(self, identity: Identity) -> npt.NDArray[np.float32]:
@@ -83,14 +82,9 @@ def _is_flat(crop: Crop) -> bool:
 
 
 def split_phases(crops: Crop, times: int) -> Crop:
-    """Split crops into k * k smaller ones of every k-th pixel.
+    """Split crops ``(N, S, S, C)`` into k * k smaller ones, where k, `times`, is a divisor of S.
 
-    Args:
-        crops: ``(N, S, S, C)``.
-        times: k, a divisor of S.
-
-    Returns:
-        ``(N * k * k, S / k, S / k, C)``; phase ``k * row + column`` of a crop is ``crop[row::k, column::k]``.
+    Phase ``k * row + column`` of a crop is ``crop[row::k, column::k]``.
     """
     count, side, _, channels = crops.shape
     small = side // times

@@ -28,7 +28,7 @@ class FaceSwapper:
     """Swap model, masks' models and restorer; any thread may call it, and one runs at a time."""
 
     def __init__(self, open_model: Callable[[str], Session], swapper: Swapper, *, pool: Executor | None = None) -> None:
-        """Put a swap model and others together.
+        """Start with a swap model.
 
         Args:
             open_model: Returns a model by name, opened once; the caller closes them.
