@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -11,17 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from huggingface_hub import get_hf_file_metadata
-from huggingface_hub.file_download import http_get
-
 from morphstream.artifact.digest import CHUNK_BYTES, Digest, digest_of_file
-from morphstream.artifact.errors import DigestMismatchError
+from morphstream.artifact.errors import DigestMismatchError, FetchError
 from morphstream.artifact.tarzst import Hasher
-from stages.hub.client import HubError, ask
-from stages.hub.repository import Repository, headers
+from morphstream.source.hub.request import InconsistentAnswerError
+from stages.hub.repository import Repository
 
-_WHOLE_DOWNLOADS = 2  # of a file whose bytes turn out wrong: the second from its start
-_SHA256 = re.compile("[0-9a-f]{64}")
+_ATTEMPTS = 2  # at a file that comes with other bytes than it should, or from a server that contradicts itself
 
 
 def download(
@@ -40,16 +35,16 @@ def download(
     want the same file take turns, and those behind find it there.
 
     Args:
-        repository: Where it lies.
+        repository: That has it.
         path: Its path there.
         commit: 40 digits.
-        expected: Its digest; the client itself accepts altered bytes.
+        expected: Its digest.
         target: Where to put it.
-        add: Told the size of each part that is here; a part that is given up counts back.
+        add: Called with the size of each part that is here; with a negative one where parts are given up.
         stop: When set, the download ends.
 
     Raises:
-        HubError: The Hub refuses, or can't be reached.
+        FetchError: The Hub refuses, or can't be reached.
         DigestMismatchError: It holds or gives other bytes.
         InterruptedError: It was stopped.
         OSError: The file can't be written.
@@ -61,10 +56,8 @@ def download(
             part.unlink()
             add(expected.bytes)
             return
-        what = f"{repository.name}@{commit[:7]} {path}"
         try:
-            _check_pin(repository, path, commit, expected, what)
-            _fill(repository, path, commit, _Part(file, expected, pool, add, stop or threading.Event()), what)
+            _complete(repository, path, commit, _Part(file, expected, pool, add), stop or threading.Event())
             part.replace(target)
         finally:
             if part.exists() and part.stat().st_size == 0:
@@ -91,81 +84,50 @@ def _locked(part: Path) -> Iterator[BinaryIO]:
                 return
 
 
-def _check_pin(repository: Repository, path: str, commit: str, expected: Digest, what: str) -> None:
-    """Check what the Hub says of a file before all of it is downloaded."""
-    url = repository.url(path, commit)
-    said = ask(what, lambda: get_hf_file_metadata(url, headers=headers()), repository.pauses_s)
-    if said.commit_hash not in (None, commit):
-        raise HubError(f"{what}: expected a file of that commit, seen one of {said.commit_hash}; see HF_ENDPOINT")
-    if said.size not in (None, expected.bytes):
-        raise DigestMismatchError(what, f"{expected.bytes} bytes as pinned", f"{said.size} bytes")
-    if said.etag and _SHA256.fullmatch(said.etag) and said.etag != expected.sha256:
-        raise DigestMismatchError(what, f"sha256 {expected.sha256} as pinned", said.etag)
-
-
-def _fill(repository: Repository, path: str, commit: str, part: "_Part", what: str) -> None:
-    """Download until the part is whole and right."""
-
-    def more() -> None:
-        if part.tell() < part.expected.bytes:
-            file = cast("BinaryIO", part)  # the client calls write, tell, seek and truncate
-            http_get(repository.url(path, commit), file, resume_size=part.tell(), headers=headers())
-        if part.tell() < part.expected.bytes:
-            raise OSError(f"{part.tell()} of {part.expected.bytes} bytes")  # as the client says it of a cut
-
-    for _ in range(_WHOLE_DOWNLOADS):
-        held = -1
-        while held != part.tell():  # as long as something comes, the attempts begin anew
-            held = part.tell()
-            try:
-                ask(what, more, repository.pauses_s)
-                break
-            except HubError:
-                if held == part.tell():
-                    raise
-        if (observed := part.digest()) == part.expected:
+def _complete(repository: Repository, path: str, commit: str, part: "_Part", stop: threading.Event) -> None:
+    """Download what a part lacks, until it is whole and right."""
+    source, expected = repository.source(commit), part.expected
+    fault: FetchError | DigestMismatchError | None = None
+    for _ in range(_ATTEMPTS):
+        try:
+            if part.size < expected.bytes:
+                with source.open(path, start=part.size, digest=expected) as stream:
+                    while data := stream.read(CHUNK_BYTES):
+                        if stop.is_set():
+                            raise InterruptedError(errno.EINTR, "stopped")
+                        part.write(data)
+        except InconsistentAnswerError as error:
+            fault = error  # and what came before it may be right
+            continue
+        if (observed := part.digest()) == expected:
             return
+        fault = DigestMismatchError(f"{source} {path}", expected, observed)
         part.restart()
-    raise DigestMismatchError(what, part.expected, observed)
+    if fault:
+        raise fault
 
 
 class _Part:
-    """A file that is being downloaded: hashed in a thread while it grows, and never longer than it should be."""
+    """A file that is being downloaded, hashed in a thread while it grows."""
 
-    def __init__(
-        self, file: BinaryIO, expected: Digest, pool: Executor, add: Callable[[int], None], stop: threading.Event
-    ) -> None:
+    def __init__(self, file: BinaryIO, expected: Digest, pool: Executor, add: Callable[[int], None]) -> None:
         self.expected = expected
-        self._file, self._pool, self._add, self._stop = file, pool, add, stop
+        self._file, self._pool, self._add = file, pool, add
         self._hasher = Hasher(pool)
         while chunk := file.read(CHUNK_BYTES):
-            self._took(chunk)
+            self._count(chunk)
 
-    def write(self, data: bytes) -> int:
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return self._hasher.bytes
+
+    def write(self, data: bytes) -> None:
         """Append bytes."""
-        if self._stop.is_set():
-            raise InterruptedError(errno.EINTR, "stopped")
-        self._took(data)
-        if self._hasher.bytes > self.expected.bytes:
-            self.restart()
-            raise DigestMismatchError("download", f"{self.expected.bytes} bytes", "more")
+        self._count(data)
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
-        return len(data)
-
-    def tell(self) -> int:
-        """Return how many bytes there are."""
-        return self._hasher.bytes
-
-    def seek(self, offset: int) -> None:
-        """Go back to the start, as the client does where the Hub won't continue."""
-        if offset:
-            raise ValueError(f"expected the start, seen {offset}")
-
-    def truncate(self) -> None:
-        """Give up what there is."""
-        self.restart()
 
     def restart(self) -> None:
         """Begin anew."""
@@ -178,6 +140,6 @@ class _Part:
         """Return the digest of what there is."""
         return self._hasher.digest()
 
-    def _took(self, data: bytes) -> None:
+    def _count(self, data: bytes) -> None:
         self._hasher.update(data)
         self._add(len(data))

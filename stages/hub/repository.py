@@ -1,19 +1,19 @@
 """A repository on the Hub: which commit is its tip, what a commit holds, and one commit on top of it."""
 
-import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, hf_hub_url
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
-from huggingface_hub.file_download import http_get
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import sha
 from huggingface_hub.utils._headers import build_hf_headers
 
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import DigestMismatchError
+from morphstream.source.hub import HubSource
+from morphstream.source.named import is_offline
 from stages.hub.client import FAULTS, PAUSES_S, HubError, OutrunError, ask
 
 _NOT_FOUND, _PRECONDITION_FAILED = 404, 412
@@ -55,11 +55,6 @@ class Held:
             return self.sha256 == content.digest.sha256
         data = content.source if isinstance(content.source, bytes) else content.source.read_bytes()
         return sha.git_hash(data) == self.blob
-
-
-def headers() -> dict[str, str]:
-    """Return the headers that the client would send, and that files come as they are, not compressed on their way."""
-    return {**build_hf_headers(), "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,23 +145,32 @@ class Repository:
 
         return ask(f"{self.name}@{commit[:7]}", look, self.pauses_s)
 
-    def url(self, path: str, commit: str) -> str:
-        """Return the address of a file at a commit."""
-        return hf_hub_url(self.name, path, revision=commit, endpoint=self._endpoint)
+    def source(self, commit: str) -> HubSource:
+        """Return the files of a commit, to be read with the token that the client would send.
+
+        Raises:
+            HubError: The environment forbids to ask the Hub, or a name or the token isn't one.
+        """
+        if is_offline():
+            raise HubError(f"{self.name}: expected a Hub to ask, seen HF_HUB_OFFLINE; unset it")
+        token = build_hf_headers().get("authorization", "").removeprefix("Bearer ")
+        try:
+            return HubSource(self.name, commit, endpoint=self._endpoint, token=token, pauses_s=self.pauses_s)
+        except ValueError as error:
+            raise HubError(str(error)) from None
 
     def read(self, path: str, commit: str, held: Held) -> bytes:
         """Return a small file, verified.
 
         Raises:
-            HubError: The Hub can't be asked, or gives other bytes than its listing says.
+            FetchError: The Hub can't be asked.
+            HubError: It gives other bytes than its listing names.
         """
 
         def fetch() -> bytes:
-            out = io.BytesIO()
-            http_get(self.url(path, commit), out, headers=headers())
-            data = out.getvalue()
+            data = self.source(commit).read(path)
             if not held.is_same(Content(digest_of(data), data)):
-                raise OSError("other bytes than its listing says")  # as the client says it of a cut
+                raise OSError("other bytes than its listing names")  # so that it is asked again
             return data
 
         return ask(f"{self.name}@{commit[:7]} {path}", fetch, self.pauses_s)

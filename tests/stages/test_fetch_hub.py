@@ -95,7 +95,7 @@ def test_what_is_there_and_right_is_not_asked_for(hub: Hub, served: Served) -> N
 
 def test_one_model_s_fault_is_one_line_and_the_others_come(hub: Hub, served: Served) -> None:
     hub.faults.add(Fault(kind="status", status=404, code="EntryNotFound", path="xseg_1", times=None))
-    assert "models/xseg_1.onnx: expected the file at that revision, seen 404" in refusal(hub)
+    assert "models/xseg_1.onnx: expected that file there, seen 404" in refusal(hub)
     assert fetched() == {name: data for name, data in DATA.items() if name != "xseg_1"}
 
 
@@ -147,7 +147,7 @@ def test_no_token_or_one_that_nobody_knows_is_refused_with_what_to_do(hub: Hub, 
         (line,) = done.stderr.splitlines()
         assert done.returncode == 1
         assert "seen 401" in line
-        assert "HF_TOKEN or `hf auth login`" in line
+        assert "set HF_TOKEN to one that may, run `hf auth login`" in line
         assert "hf_nobody" not in line
 
 

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
-from stages.hub.client import HubError, ask, prepare_client, redacted, refusal, wait_of
+from stages.hub.client import HubError, ask, prepare_client, refusal, wait_of
 from stages.hub.repository import Repository
 from tests.loopback.faults import Fault
 from tests.loopback.server import WRITE_TOKEN, Hub
@@ -31,20 +31,6 @@ def test_an_echoed_token_is_in_no_refusal(hub: Hub) -> None:
         assert WRITE_TOKEN not in message
         assert "***" in message
         assert "\n" not in message
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        pytest.param("token hf_abcdefghij is bad", "token *** is bad", id="any token of the Hub"),
-        pytest.param("Authorization: Bearer s3cr3t!", "Authorization: Bearer ***", id="a bearer"),
-        pytest.param("own-words", "***", id="the token in use, whatever it looks like"),
-        pytest.param("GET https://cdn/a?X-Signature=1&b=2 failed", "GET https://cdn/a failed", id="a signed address"),
-    ],
-)
-def test_secrets_are_taken_out(monkeypatch: pytest.MonkeyPatch, text: str, expected: str) -> None:
-    monkeypatch.setenv("HF_TOKEN", "own-words")
-    assert redacted(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -14,47 +14,41 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
 
-from morphstream.source.hub.faults import Task
+from urllib3.util import Url, parse_url
 
-_LABEL = "[A-Za-z0-9_-]{1,63}"
-_PROXY = re.compile(
-    rf"(?:http://)?(?:(?P<user>[^/?#\s]*)@)?(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?/?",
-    re.IGNORECASE,
-)
+from morphstream.source.hub.request import Request
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Proxy:
-    """Where a proxy is, and the headers that it alone is told."""
+    """Where a proxy is, and the authorization that it alone is sent; empty for none."""
 
-    host: str
-    port: int
-    headers: dict[str, str] = field(repr=False)
+    address: str
+    authorization: str = field(repr=False)
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return self.address
 
 
-def proxy_of(task: Task, origin: tuple[str, str, int]) -> Proxy | None:
-    """Return the proxy for a scheme, a host and a port; None where there is none.
+def proxy_of(request: Request, url: Url) -> Proxy | None:
+    """Return the proxy for an address; None where there is none.
 
     Raises:
         FetchError: What the environment names isn't asked over http, or is no address.
     """
-    scheme, host, port = origin
     named = getproxies()
-    said = named.get(scheme) or named.get("all")
-    if not said or proxy_bypass(f"{host}:{port}"):
+    text = named.get(url.scheme or "") or named.get("all")
+    host, port = (url.host or "").strip("[]"), url.port or (443 if url.scheme == "https" else 80)
+    if not text or proxy_bypass(f"{host}:{port}"):
         return None
-    found = _PROXY.fullmatch(said)
-    at = int(found["port"] or 80) if found else 0
-    if found is None or not 0 < at < 1 << 16:
-        kind = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", said)
+    kind = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
+    try:
+        proxy = parse_url(text if kind else f"http://{text}")
+        is_right = proxy.scheme == "http" and proxy.port != 0 and bool((proxy.host or "").encode("idna"))
+    except ValueError:
+        is_right = False
+    if not is_right or proxy.path not in (None, "", "/") or proxy.query or proxy.fragment:
         seen = f"one of {kind[1]}" if kind and kind[1].lower() != "http" else "another form"
-        raise task.refusal("a proxy as http://host:port", seen, f"see {scheme}_proxy, all_proxy and no_proxy")
-    headers = {}
-    if found["user"] is not None:
-        user, colon, password = found["user"].partition(":")
-        secret = unquote_to_bytes(user) + (colon or ":").encode() + unquote_to_bytes(password)
-        headers = {"Proxy-Authorization": f"Basic {base64.b64encode(secret).decode()}"}
-    return Proxy(host=found["host"].strip("[]"), port=at, headers=headers)
+        raise request.refusal("a proxy as http://host:port", seen, f"see {url.scheme}_proxy, all_proxy and no_proxy")
+    secret = unquote_to_bytes(f"{proxy.auth}:" if ":" not in (proxy.auth or ":") else proxy.auth or "")
+    return Proxy(f"{proxy.host}:{proxy.port or 80}", f"Basic {base64.b64encode(secret).decode()}" if secret else "")

@@ -19,14 +19,16 @@ from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import quote
 
+from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import FetchError
-from morphstream.source.hub.faults import FAULTS, Hub, Patience, Task
-from morphstream.source.hub.line import Line
+from morphstream.source.hub.connection import Connections
 from morphstream.source.hub.ranges import RANGE_BYTES, Download
+from morphstream.source.hub.refusals import AttemptError
+from morphstream.source.hub.request import Hub, Request
+from morphstream.source.hub.retry import PAUSES_S, Retry
 from morphstream.source.source import SMALL_BYTES_MAX
 
 ENDPOINT = "https://huggingface.co"
-PAUSES_S = (1.0, 2.0, 4.0, 8.0)  # before each further attempt
 
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 _REVISION = re.compile(r"(?!.*(\.\.|//|[./]$))[A-Za-z0-9_][A-Za-z0-9_./+-]{0,254}")
@@ -60,7 +62,7 @@ class HubSource:
             repo: Such as ``organisation/name``.
             revision: A branch, a tag or a commit.
             endpoint: Of the Hub; None for HF_ENDPOINT, else huggingface.co.
-            token: None for HF_TOKEN, else what `hf auth login` left, else none.
+            token: None for HF_TOKEN, else what `hf auth login` left, else none; empty for none.
             connections: At once, for a file.
             range_bytes: Of a file that a request asks for; up to `connections` + 3 are in memory.
             timeout_s: In which an answer must begin, and 64 KiB of it come.
@@ -78,7 +80,7 @@ class HubSource:
             seen = f"{connections} and {range_bytes}"
             raise ValueError(f"hub {repo}: expected 1 connection and 1 byte of a range or more, seen {seen}")
         endpoint = (endpoint or os.environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
-        token = token or _token_of_this_machine()
+        token = (_token_of_this_machine() if token is None else token) or None
         self._repo, self._revision = repo, revision
         self._connections, self._range_bytes = connections, range_bytes
         self._hub = Hub(endpoint=endpoint, token=token, timeout_s=timeout_s, pauses_s=tuple(pauses_s))
@@ -92,11 +94,22 @@ class HubSource:
         """Return a small file; raises as `Source` says."""
         return self._read(f"{self} {path}", self._url_of(path), self._resolve())
 
-    def open(self, path: str) -> BinaryIO:
-        """Open a file; raises as `Source` says, and so does reading it."""
-        commit = self._resolve()
-        task = Task(hub=self._hub, what=f"{self} {path}", commit=commit)
-        download = Download(task, self._url_of(path), self._connections, self._range_bytes)
+    def open(self, path: str, *, start: int = 0, digest: Digest | None = None) -> BinaryIO:
+        """Open a file; raises as `Source` says, and so does reading it.
+
+        Args:
+            path: Of the file.
+            start: First byte to read.
+            digest: Compared with what the Hub says of a large file before its bytes are asked for, and its size with
+                any answer's. The bytes themselves aren't verified.
+
+        Raises:
+            DigestMismatchError: The Hub has a file with another digest.
+        """
+        request = Request(hub=self._hub, what=f"{self} {path}", commit=self._resolve(), digest=digest)
+        download = Download(
+            request, self._url_of(path), connections=self._connections, range_bytes=self._range_bytes, start=start
+        )
         try:
             download.begin()
         except BaseException:
@@ -122,18 +135,20 @@ class HubSource:
             return self._commit
 
     def _read(self, what: str, url: str, commit: str) -> bytes:
-        task = Task(hub=self._hub, what=what, commit=commit)
-        patience, line = Patience(task), Line(task)
-        while True:
-            try:
-                _, _, linked = line.open(url, self._hub.token)
-                if None not in (linked, line.answer.length) and linked != line.answer.length:
-                    raise task.lie(f"{linked} bytes, as was said before", f"{line.answer.length}")
-                return line.read_all(SMALL_BYTES_MAX)
-            except FAULTS as error:
-                patience.wait(error)
-            finally:
-                line.close()
+        request = Request(hub=self._hub, what=what, commit=commit)
+        retry, connections = Retry(request), Connections(request)
+        try:
+            while True:
+                try:
+                    answer = connections.ask(url, self._hub.token)
+                    linked, size = answer.linked_bytes, answer.left
+                    if None not in (linked, size) and linked != size:
+                        raise request.inconsistent_answer(f"{linked} bytes, as was said before", f"{size}")
+                    return answer.read_all(SMALL_BYTES_MAX)
+                except AttemptError as error:
+                    retry.wait(error)
+        finally:
+            connections.close()
 
 
 def _token_of_this_machine() -> str | None:

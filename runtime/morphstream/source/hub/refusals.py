@@ -1,0 +1,153 @@
+"""What an attempt to ask the Hub can end with: whether another attempt may help, and the words of the refusal."""
+
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+from urllib3.exceptions import IncompleteRead
+
+from morphstream.artifact.errors import AbsentError, FetchError
+
+_MESSAGE_MAX = 200
+_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+_SECRETS = re.compile(r"hf_\w{4,}|(?<=[Bb]earer )\S+|(?<=[Bb]asic )\S+|(?<=://)[^\s/@]+(?=@)|(?<=\?)\S+")
+
+
+class AttemptError(Exception):
+    """One attempt failed.
+
+    Attributes:
+        expected: What was asked for, in words without secrets.
+        seen: What came instead.
+        remedy: What to do where it stays so.
+        wait_s: Seconds to wait at least before another attempt; None where none can help.
+        status: HTTP status of the answer; 0 where none came.
+        is_absent: Whether the Hub answered that it has no such file.
+    """
+
+    def __init__(
+        self,
+        expected: str,
+        seen: str,
+        remedy: str,
+        *,
+        wait_s: float | None = 0.0,
+        status: int = 0,
+        is_absent: bool = False,
+    ) -> None:
+        super().__init__(expected, seen, remedy)
+        self.expected, self.seen, self.remedy = expected, seen, remedy
+        self.wait_s, self.status, self.is_absent = wait_s, status, is_absent
+
+    def refusal(self, what: str) -> FetchError:
+        """Return the refusal of a thing that was asked for, in one line."""
+        kind = AbsentError if self.is_absent else FetchError
+        return kind(f"{what}: expected {self.expected}, seen {self.seen}; {self.remedy}")
+
+
+def refused(
+    status: int, headers: Mapping[str, str], token: str | None, *, is_hub: bool = True, is_write: bool = False
+) -> AttemptError:
+    """Return what an answer with another status than 200 or 206 means.
+
+    Args:
+        status: Of the answer.
+        headers: Of the answer; X-Error-Code, X-Error-Message and Retry-After are read.
+        token: The token in use, which no message repeats.
+        is_hub: Whether the Hub itself answered, and not the store of large files that it redirects to.
+        is_write: Whether something was to be changed.
+    """
+    code = headers.get("X-Error-Code", "")
+    notes = ", ".join(filter(None, (code, headers.get("X-Error-Message", ""))))
+    expected, remedy = "the Hub to accept it" if is_write else "its bytes", "see what it says"
+    if status in _RETRIED:
+        expected, remedy = "an answer", "the Hub is busy or down, run it again later"
+    elif not is_hub:
+        remedy = "the store behind the Hub refuses it, run it again later"
+    elif "Gated" in code:
+        expected, remedy = "access to a gated repository", "ask its owner for access, and set HF_TOKEN"
+    elif status in (401, 403):
+        expected = (
+            f"a repository that {'the token in use' if token else 'anybody'} may {'change' if is_write else 'read'}"
+        )
+        remedy = "set HF_TOKEN to one that may, run `hf auth login`, or name another repository"
+    elif status == 404:
+        names = {
+            "RepoNotFound": "a repository",
+            "RevisionNotFound": "that revision",
+            "EntryNotFound": "that file there",
+        }
+        expected = names.get(code, "it there")
+        remedy = "name one that is there, or set HF_TOKEN if it is private"
+    return AttemptError(
+        expected,
+        f"{status} ({shortened(notes, token)})" if notes else str(status),
+        remedy,
+        wait_s=_retry_after_s(headers.get("Retry-After", "")) if status in _RETRIED else None,
+        status=status,
+        is_absent=is_hub and status == 404 and code in ("EntryNotFound", ""),  # and not the whole repository
+    )
+
+
+def unanswered(reason: str, token: str | None) -> AttemptError:
+    """Return that no answer came, or that it ended too early."""
+    seen = f"none ({shortened(reason, token)})"
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        remedy = "name a file with the certificate of who signed its own in SSL_CERT_FILE"
+        return AttemptError("an answer", seen, remedy, wait_s=None)
+    return AttemptError("an answer", seen, "see the network and HF_ENDPOINT")
+
+
+def too_slow(seen: str, timeout_s: float) -> AttemptError:
+    """Return that too little came in a time."""
+    return AttemptError(f"an answer in {timeout_s:g} s", seen, "the Hub or the line is slow, run it again later")
+
+
+def refused_by_proxy(proxy: str, fault: Exception | int, token: str | None) -> AttemptError:
+    """Return that a proxy itself refused, by a status or by a fault of connecting, or can't be reached."""
+    found = re.match("Tunnel connection failed: ([0-9]{3})", str(cause_of(fault)))  # as http.client words it
+    status = fault if isinstance(fault, int) else int(found[1]) if found else 0
+    seen = str(status) if isinstance(fault, int) or found else shortened(reason_of(fault), token)
+    remedy = "name its user and password there" if status == 407 else "ask who runs it"
+    return AttemptError(
+        f"an answer through the proxy {proxy}",
+        seen,
+        f"{remedy}, see http_proxy, https_proxy and no_proxy",
+        wait_s=0.0 if not status or status in _RETRIED else None,
+    )
+
+
+def reason_of(error: Exception) -> str:
+    """Return why something failed, without what may repeat an address."""
+    cause = cause_of(error)
+    if isinstance(cause, IncompleteRead):
+        return f"the connection ended, with {cause.expected} bytes to come"
+    return (cause.strerror or str(cause) if isinstance(cause, OSError) else "") or type(cause).__name__
+
+
+def cause_of(error: Exception | int) -> object:
+    """Return the first fault, which urllib3 wraps into its own, time and again."""
+    inner = getattr(error, "__cause__", None)
+    inner = inner or next((arg for arg in getattr(error, "args", ()) if isinstance(arg, Exception)), None)
+    return cause_of(inner) if inner else error
+
+
+def redacted(text: str, token: str | None) -> str:
+    """Return a text without tokens, passwords, and queries of addresses, which may be signatures."""
+    return _SECRETS.sub("***", text.replace(token, "***") if token else text)
+
+
+def shortened(text: str, token: str | None) -> str:
+    """Return a text redacted, on one line, of a bounded length."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in redacted(text, token)).split())
+    return line if len(line) <= _MESSAGE_MAX else f"{line[: _MESSAGE_MAX - 3]}..."
+
+
+def _retry_after_s(text: str) -> float:
+    if re.fullmatch("[0-9]{1,9}", text.strip()):
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0

@@ -1,0 +1,102 @@
+"""A request to the Hub: whom it asks, for what, and what the answer must agree with."""
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from urllib3.util import parse_url
+
+from morphstream.artifact.digest import Digest
+from morphstream.artifact.errors import DigestMismatchError, FetchError
+from morphstream.source.hub.refusals import shortened
+
+_TOKEN = re.compile(r"[!-~]+")
+_SHA256 = re.compile(r'"?([0-9a-f]{64})"?')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """Where the Hub is, and how it is asked.
+
+    Attributes:
+        endpoint: Its address, without a slash at the end.
+        token: Sent to that address alone; None for none.
+        timeout_s: In which an answer must begin, and 64 KiB of it come.
+        pauses_s: Before each further attempt.
+    """
+
+    endpoint: str
+    token: str | None = field(repr=False)
+    timeout_s: float
+    pauses_s: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        try:
+            url = parse_url(self.endpoint)
+            is_right = url.scheme in ("http", "https") and url.host and not (url.auth or url.query or url.fragment)
+        except ValueError:
+            is_right = False
+        if not is_right:
+            raise ValueError("hub: expected an endpoint as https://host, seen another form; see HF_ENDPOINT")
+        if self.token is not None and not _TOKEN.fullmatch(self.token):
+            raise ValueError("hub: expected a token of visible characters, seen others in it; see HF_TOKEN")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Something that is read of the Hub.
+
+    Attributes:
+        hub: Whom to ask.
+        what: Its name in a refusal.
+        commit: 40 digits that the Hub must answer from; empty where that isn't known yet.
+        digest: That its bytes should have; None where it isn't known.
+        stop: Set when nobody waits for it any more.
+    """
+
+    hub: Hub
+    what: str
+    commit: str = ""
+    digest: Digest | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def refusal(self, expected: str, seen: str, remedy: str) -> FetchError:
+        """Return a refusal in one line."""
+        return FetchError(f"{self.what}: expected {expected}, seen {seen}; {remedy}")
+
+    def inconsistent_answer(self, expected: str, seen: str) -> "InconsistentAnswerError":
+        """Return the refusal of an answer that contradicts itself, or an earlier one."""
+        seen = shortened(seen, self.hub.token)
+        remedy = "see HF_ENDPOINT, and what stands before it"
+        return InconsistentAnswerError(f"{self.what}: expected {expected}, seen {seen}; {remedy}")
+
+    def check_answer(self, headers: Mapping[str, str]) -> int | None:
+        """Check the headers that the Hub itself answers with, and return the size of a large file.
+
+        Raises:
+            InconsistentAnswerError: It answers from another commit.
+            DigestMismatchError: It has a large file with another digest.
+        """
+        if self.commit and (seen := headers.get("X-Repo-Commit", self.commit)) != self.commit:
+            raise self.inconsistent_answer(f"commit {self.commit}", seen)
+        found = re.fullmatch("[0-9]{1,18}", headers.get("X-Linked-Size", ""))
+        etag = _SHA256.fullmatch(headers.get("X-Linked-Etag", ""))
+        if found:
+            self.check_size(int(found[0]))
+        if self.digest and etag and etag[1] != self.digest.sha256:
+            raise DigestMismatchError(self.what, f"sha256 {self.digest.sha256} as pinned", etag[1])
+        return int(found[0]) if found else None
+
+    def check_size(self, size: int) -> None:
+        """Compare the size that an answer names with the one that is expected.
+
+        Raises:
+            DigestMismatchError: They differ.
+        """
+        if self.digest and self.digest.bytes != size:
+            raise DigestMismatchError(self.what, f"{self.digest.bytes} bytes as pinned", f"{size} bytes")
+
+
+class InconsistentAnswerError(FetchError):
+    """An answer contradicts itself, or an earlier one."""
