@@ -5,7 +5,6 @@ Which faults may pass, how long to wait and the words of a refusal are those of 
 
 import logging
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -17,30 +16,16 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from morphstream.artifact.errors import FetchError, MorphstreamError
 from morphstream.source.hub.refusals import AttemptError, refused, shortened, unanswered
-from morphstream.source.hub.retry import PAUSES_S, WAIT_MAX_S, pause_of
+from morphstream.source.hub.retry import PAUSES_S, WAIT_MAX_S, Retry
 
-__all__ = [
-    "FAULTS",
-    "PAUSES_S",
-    "WAIT_MAX_S",
-    "HubError",
-    "OutrunError",
-    "ask",
-    "check_hub_s",
-    "prepare_client",
-    "refusal",
-    "wait_of",
-]
+__all__ = ["FAULTS", "PAUSES_S", "WAIT_MAX_S", "HubError", "OutrunError", "ask", "check_hub_s", "prepare_client"]
 
 _ANSWER_TIMEOUT_S = 120.0  # a large commit takes the Hub a minute
 
 _T = TypeVar("_T")
 
+HubError = FetchError  # the Hub can't be reached, or refuses, whoever asked it
 FAULTS = (httpx2.HTTPError, ValueError, KeyError, TypeError, RuntimeError, OSError)  # of the client; see `check_hub_s`
-
-
-class HubError(FetchError):
-    """The Hub can't be reached, or refuses what its client asked for."""
 
 
 class OutrunError(MorphstreamError):
@@ -69,16 +54,13 @@ def ask(what: str, call: Callable[[], _T], pauses_s: Sequence[float] = PAUSES_S)
         HubError: The Hub refuses, or the fault did not pass.
         OSError: A local file can't be read or written.
     """
-    pauses = iter(pauses_s)
+    retry = Retry(what, pauses_s)
     while True:
         try:
             return call()
         except FAULTS as error:
             check_hub_s(error)
-            pause_s = pause_of(wait_of(error), pauses)
-            if pause_s is None:
-                raise refusal(what, error) from None
-            time.sleep(pause_s)
+            retry.wait(_attempt(error))
 
 
 def check_hub_s(error: Exception) -> None:
@@ -98,7 +80,7 @@ def wait_of(error: Exception) -> float | None:
 
 def refusal(what: str, error: Exception) -> HubError:
     """Return a fault in one line: which thing, what was expected and seen, what to do."""
-    return HubError(*_attempt(error).refusal(what).args)
+    return _attempt(error).refusal(what)
 
 
 def _attempt(error: Exception) -> AttemptError:
@@ -117,4 +99,4 @@ def _attempt(error: Exception) -> AttemptError:
     is_final = isinstance(error, PermissionError | FileNotFoundError | OfflineModeIsEnabled)
     is_passing = isinstance(error, OSError | RuntimeError) and not is_final  # OSError: less came than was announced
     seen = f"one that can't be read ({type(error).__name__}: {reason})"
-    return AttemptError("an answer of a Hub", seen, "see HF_ENDPOINT", wait_s=0.0 if is_passing else None)
+    return AttemptError("an answer of a Hub", seen, "see HF_ENDPOINT", 0.0 if is_passing else None)

@@ -1,27 +1,24 @@
-"""Connections to the Hub and to where it redirects, by urllib3: another thread can abort them at any time.
+"""A file of the Hub over urllib3's connections, which another thread can abort at any time.
 
-urllib3 has the pools, the proxies and the tunnels. Redirects are followed here, as what the Hub says of a large file
-stands in the redirect, and each host may have another proxy.
+Redirects are followed here: what the Hub says of a large file stands in the redirect, and each host may have another
+proxy.
 """
 
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
-from http.client import HTTPException
 from urllib.parse import urljoin
 
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Timeout
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, ReadTimeoutError
-from urllib3.exceptions import SSLError as CertificateError
+from urllib3.exceptions import HTTPError, ProxyError
 from urllib3.util import Url, parse_url
 
-from morphstream.source.hub.proxy import proxy_of
-from morphstream.source.hub.refusals import AttemptError, reason_of, refused, refused_by_proxy, too_slow, unanswered
+from morphstream.source.hub.proxy import pools_of
+from morphstream.source.hub.refusals import AttemptError, faulty, refused, refused_by_proxy, too_slow
 from morphstream.source.hub.request import Request
 
 REDIRECTS_MAX = 5
@@ -30,50 +27,65 @@ LEAST_BYTES = 1 << 16  # in each `timeout_s`, or the line is slow; so much, too,
 _CONNECT_TIMEOUT_S = 10.0  # aborting can't cut it short
 _READ_BYTES = 1 << 18
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_EXPIRED = frozenset({400, 401, 403, 404, 410})  # of an address that the Hub redirected to some time ago
 _OF_PROXIES = frozenset({407, 502, 504})
 
 
-class Connections:
-    """The connections of one request; several threads may ask at once."""
+class HubFile:
+    """A file of the Hub, or an answer of its API; several threads may ask for ranges of it at once.
 
-    def __init__(self, request: Request, most: int = 1) -> None:
-        self._request, self._most = request, most
-        self._lock = threading.Lock()
+    Attributes:
+        linked_bytes: Its size, once a redirect of the Hub has named it.
+    """
+
+    def __init__(self, request: Request, address: str, connections: int = 1) -> None:
+        self.linked_bytes: int | None = None
+        self._request, self._most, self._lock = request, connections, threading.Lock()
+        self._first = parse_url(address), request.hub.token
+        self._found: tuple[Url, str | None] | None = None  # where a redirect led, and the token that is sent there
         self._managers = dict[tuple[str, str], PoolManager]()
         self._responses, self._sockets = list[BaseHTTPResponse](), list[socket.socket]()
-        self._pool_classes = _pool_classes(self._opened)
 
-    def ask(self, address: str, token: str | None, byte_range: str = "") -> "Answer":
-        """Ask for a range, or for all; the answer is then at its first byte.
+    def ask(self, byte_range: str = "") -> BaseHTTPResponse:
+        """Return an answer whose bytes are still to be read.
 
         Args:
-            address: Of the Hub, or one that it redirected to earlier.
-            token: For that address, until a redirect leads to another host.
-            byte_range: As in a Range header; empty for all.
+            byte_range: As in a Range header; empty for the whole file.
 
         Raises:
             FetchError: A redirect leads nowhere, or an answer contradicts the request.
             DigestMismatchError: The Hub has a file with another digest.
             AttemptError: Asking again may help.
         """
-        request, url, linked = self._request, parse_url(address), None
-        for _ in range(REDIRECTS_MAX + 1):
-            response = self._get(url, token, byte_range)
-            is_hub = _origin(url) == _origin(parse_url(request.hub.endpoint))
-            if is_hub:
-                linked = request.check_answer(response.headers) or linked
-            if response.status in (200, 206):
-                return Answer(request, response, url.url, token, linked)
-            response.close()
-            if response.status not in _REDIRECTS:
-                raise refused(response.status, response.headers, request.hub.token, is_hub=is_hub)
-            target = _target(url, response.headers.get("Location", ""))
-            if target.scheme not in ("http", "https") or not target.host:
-                seen = f"one of {target.scheme or 'nothing'}"
-                raise request.inconsistent_answer("a redirect to an address of http", seen)
-            token = token if _origin(target) == _origin(url) else None  # and not again, should it lead back
-            url = target
-        raise request.inconsistent_answer(f"{REDIRECTS_MAX} redirects at most", "more")
+        found = self._found
+        try:
+            return self._follow(*(found or self._first), byte_range)
+        except AttemptError as error:
+            if not found or error.status not in _EXPIRED:
+                raise
+        return self._follow(*self._first, byte_range)
+
+    def stream(self, response: BaseHTTPResponse) -> Iterator[bytes]:
+        """Yield the bytes of an answer as they come.
+
+        Raises:
+            AttemptError: They don't come, or too slowly.
+        """
+        timeout_s, waited_s, came = self._request.hub.timeout_s, 0.0, 0
+        while True:
+            start = time.monotonic()
+            try:
+                data = response.read1(_READ_BYTES)
+            except HTTPError as error:
+                raise faulty(error, self._request.hub.token, timeout_s) from error
+            if not data:
+                return
+            waited_s, came = waited_s + time.monotonic() - start, came + len(data)
+            yield data
+            if waited_s > timeout_s:
+                if came < min(LEAST_BYTES, response.length_remaining or LEAST_BYTES):
+                    raise too_slow(f"only {came} bytes", timeout_s)
+                waited_s, came = 0.0, 0
 
     def abort(self) -> None:
         """End what other threads wait for."""
@@ -90,155 +102,81 @@ class Connections:
         for manager in self._managers.values():
             manager.clear()
 
+    def _follow(self, url: Url, token: str | None, byte_range: str) -> BaseHTTPResponse:
+        request = self._request
+        for count in range(REDIRECTS_MAX + 1):
+            response = self._get(url, token, byte_range)
+            is_hub = _origin(url) == _origin(self._first[0])
+            if is_hub:
+                self.linked_bytes = request.check_hub(response.headers) or self.linked_bytes
+            if response.status in (200, 206):
+                self._found = (url, token) if count else self._found
+                return response
+            response.close()
+            if response.status not in _REDIRECTS:
+                raise refused(response.status, response.headers, request.hub.token, is_hub=is_hub)
+            target = _target(url, response.headers.get("Location", ""))
+            if target.scheme not in ("http", "https") or not target.host:
+                seen = f"one of {target.scheme or 'nothing'}"
+                raise request.inconsistent_answer("a redirect to an address of http", seen)
+            token = token if _origin(target) == _origin(url) else None  # and not again, should it lead back
+            url = target
+        raise request.inconsistent_answer(f"{REDIRECTS_MAX} redirects at most", "more")
+
     def _get(self, url: Url, token: str | None, byte_range: str) -> BaseHTTPResponse:
-        request, headers = self._request, {"Accept-Encoding": "identity", "User-Agent": "morphstream"}
+        hub, headers = self._request.hub, {"Accept-Encoding": "identity", "User-Agent": "morphstream"}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         headers |= {"Range": byte_range} if byte_range else {}
         manager = self._manager(url)
         proxy = manager.proxy.netloc or "" if manager.proxy else ""
+        options = {"redirect": False, "retries": False, "preload_content": False, "decode_content": False}
         try:
-            response = manager.urlopen(
-                "GET",
-                url.url,
-                headers=headers,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                decode_content=False,
-            )
-        except _ConnectError as error:
-            cause = error.__cause__
-            if proxy and not isinstance(cause, ssl.SSLError | CertificateError):
-                raise refused_by_proxy(proxy, error, request.hub.token) from error
-            raise unanswered(f"{url.host}: {reason_of(error)}", request.hub.token) from error
+            response = manager.urlopen("GET", url.url, headers=headers, **options)
+        except ProxyError as error:
+            raise refused_by_proxy(proxy, error, hub.token) from error
         except HTTPError as error:
-            raise _read_fault(request, error) from error
+            raise faulty(error, hub.token, hub.timeout_s, url.host or "") from error
         with self._lock:
             self._responses = [*(each for each in self._responses if not each.closed), response]
         if proxy and url.scheme == "http" and response.status in _OF_PROXIES:
             response.close()
-            raise refused_by_proxy(proxy, response.status, request.hub.token)
+            raise refused_by_proxy(proxy, response.status, hub.token)
         return response
 
     def _manager(self, url: Url) -> PoolManager:
-        """Return the pools for a scheme and a proxy."""
-        proxy, scheme, timeout_s = proxy_of(self._request, url), url.scheme or "", self._request.hub.timeout_s
+        """Return the pools for a scheme and its proxy."""
+        name, kind = pools_of(self._request, url)
+        scheme, timeout_s = url.scheme or "", self._request.hub.timeout_s
         with self._lock:
-            if (found := self._managers.get((scheme, str(proxy)))) is not None:
-                return found
-            headers = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
-            kind = partial(ProxyManager, f"http://{proxy}", proxy_headers=headers) if proxy else PoolManager
-            manager = kind(
-                maxsize=self._most,
-                timeout=Timeout(connect=min(timeout_s, _CONNECT_TIMEOUT_S), read=timeout_s),
-                ssl_context=ssl.create_default_context() if scheme == "https" else None,
-            )
-            manager.pool_classes_by_scheme = self._pool_classes
-            self._managers[scheme, str(proxy)] = manager
-            return manager
+            if (scheme, name) not in self._managers:
+                self._managers[scheme, name] = manager = kind(
+                    maxsize=self._most,
+                    timeout=Timeout(connect=min(timeout_s, _CONNECT_TIMEOUT_S), read=timeout_s),
+                    ssl_context=ssl.create_default_context() if scheme == "https" else None,
+                )
+                manager.pool_classes_by_scheme = _pool_classes(self._opened)
+            return self._managers[scheme, name]
 
-    def _opened(self, opened: socket.socket) -> None:
-        """Note the socket of a connection: the connection forgets it where it won't be used again."""
+    def _opened(self, connection: HTTPConnection) -> None:
+        """Keep the socket of a connection, which forgets it where it won't be used again."""
         with self._lock:
-            self._sockets.append(opened)
+            self._sockets.append(connection.sock)
         if self._request.stop.is_set():  # whoever set it may have looked before there was a socket
             raise ConnectionError("closed")
 
 
-class Answer:
-    """The body of an answer, which is read once and in order.
-
-    Attributes:
-        address: That gave it, behind all redirects.
-        token: That was sent there.
-        linked_bytes: Size of the file, where a redirect of the Hub names it.
-        status: 200 or 206.
-        content_range: Header of that name; empty where there is none.
-        position: Where in the file the next byte is.
-    """
-
-    def __init__(
-        self, request: Request, response: BaseHTTPResponse, address: str, token: str | None, linked_bytes: int | None
-    ) -> None:
-        self._request, self._response = request, response
-        self.address, self.token, self.linked_bytes = address, token, linked_bytes
-        self.status, self.content_range = response.status, response.headers.get("Content-Range", "")
-        self.position = 0
-        self.resume()
-
-    @property
-    def left(self) -> int | None:
-        """How many bytes are to come; None where that isn't known."""
-        return self._response.length_remaining
-
-    def read(self, size: int) -> bytes:
-        """Return up to so many of the bytes that are to come, none at their end.
-
-        Raises:
-            AttemptError: They don't come, or too slowly.
-        """
-        try:
-            data = self._response.read1(min(size, _READ_BYTES))
-        except HTTPError as error:
-            raise _read_fault(self._request, error) from error
-        self.position += len(data)
-        self._came += len(data)
-        if time.monotonic() - self._since > self._request.hub.timeout_s:
-            if self._came < min(LEAST_BYTES, self.left or LEAST_BYTES):
-                raise too_slow(f"only {self._came} bytes", self._request.hub.timeout_s)
-            self.resume()
-        return data
-
-    def read_all(self, most: int) -> bytes:
-        """Return all bytes.
-
-        Raises:
-            FetchError: There are more than that.
-            AttemptError: They don't come.
-        """
-        parts, size = list[bytes](), self.left or 0
-        while size <= most and (data := self.read(_READ_BYTES)):
-            parts.append(data)
-            size = max(size, self.position)
-        if size > most:
-            raise self._request.inconsistent_answer(f"{most} bytes at most", "more")
-        return b"".join(parts)
-
-    def skip_to(self, position: int) -> None:
-        """Read for nothing up to a byte of the file."""
-        while self.position < position:
-            self.read(position - self.position)
-
-    def resume(self) -> None:
-        """Measure the speed from now on: until now nobody wanted bytes."""
-        self._since, self._came = time.monotonic(), 0
-
-    def close(self) -> None:
-        """Close the connection, unless all was read."""
-        self._response.close()
-
-
-class _ConnectError(Exception):
-    """There is no connection; its cause is why. No fault of urllib3's, so that it comes through unchanged."""
-
-
-def _pool_classes(opened: Callable[[socket.socket], None]) -> dict[str, type[HTTPConnectionPool]]:
-    """Return urllib3's pools by scheme, with connections that hand out their socket."""
-
-    def connect(connection: HTTPConnection, do_connect: Callable[[], None]) -> None:
-        try:
-            do_connect()
-        except (OSError, HTTPException, HTTPError) as error:
-            raise _ConnectError from error
-        opened(connection.sock)
+def _pool_classes(opened: Callable[[HTTPConnection], None]) -> dict[str, type[HTTPConnectionPool]]:
+    """Return urllib3's pools by scheme, which report a connection as soon as it is open."""
 
     class Plain(HTTPConnection):
         def connect(self) -> None:
-            connect(self, super().connect)
+            super().connect()
+            opened(self)
 
     class Secure(HTTPSConnection):
         def connect(self) -> None:
-            connect(self, super().connect)
+            super().connect()
+            opened(self)
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
@@ -247,12 +185,6 @@ def _pool_classes(opened: Callable[[socket.socket], None]) -> dict[str, type[HTT
         ConnectionCls = Secure
 
     return {"http": PlainPool, "https": SecurePool}
-
-
-def _read_fault(request: Request, error: HTTPError) -> AttemptError:
-    if isinstance(error, ReadTimeoutError):
-        return too_slow("none", request.hub.timeout_s)
-    return unanswered(reason_of(error), request.hub.token)
 
 
 def _origin(url: Url) -> tuple[str | None, str | None, int]:

@@ -3,17 +3,19 @@
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from urllib3.exceptions import IncompleteRead
+from urllib3.exceptions import IncompleteRead, ReadTimeoutError
 
 from morphstream.artifact.errors import AbsentError, FetchError
 
 _MESSAGE_MAX = 200
-_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SECRETS = re.compile(r"hf_\w{4,}|(?<=[Bb]earer )\S+|(?<=[Bb]asic )\S+|(?<=://)[^\s/@]+(?=@)|(?<=\?)\S+")
 
 
+@dataclass(slots=True, eq=False)
 class AttemptError(Exception):
     """One attempt failed.
 
@@ -23,22 +25,15 @@ class AttemptError(Exception):
         remedy: What to do where it stays so.
         wait_s: Seconds to wait at least before another attempt; None where none can help.
         status: HTTP status of the answer; 0 where none came.
-        is_absent: Whether the Hub answered that it has no such file.
+        is_absent: Whether the Hub answers that it has no such file.
     """
 
-    def __init__(
-        self,
-        expected: str,
-        seen: str,
-        remedy: str,
-        *,
-        wait_s: float | None = 0.0,
-        status: int = 0,
-        is_absent: bool = False,
-    ) -> None:
-        super().__init__(expected, seen, remedy)
-        self.expected, self.seen, self.remedy = expected, seen, remedy
-        self.wait_s, self.status, self.is_absent = wait_s, status, is_absent
+    expected: str
+    seen: str
+    remedy: str
+    wait_s: float | None = 0.0
+    status: int = 0
+    is_absent: bool = False
 
     def refusal(self, what: str) -> FetchError:
         """Return the refusal of a thing that was asked for, in one line."""
@@ -59,9 +54,8 @@ def refused(
         is_write: Whether something was to be changed.
     """
     code = headers.get("X-Error-Code", "")
-    notes = ", ".join(filter(None, (code, headers.get("X-Error-Message", ""))))
     expected, remedy = "the Hub to accept it" if is_write else "its bytes", "see what it says"
-    if status in _RETRIED:
+    if status in _PASSING:
         expected, remedy = "an answer", "the Hub is busy or down, run it again later"
     elif not is_hub:
         remedy = "the store behind the Hub refuses it, run it again later"
@@ -78,24 +72,40 @@ def refused(
             "RevisionNotFound": "that revision",
             "EntryNotFound": "that file there",
         }
-        expected = names.get(code, "it there")
-        remedy = "name one that is there, or set HF_TOKEN if it is private"
+        expected, remedy = names.get(code, "it there"), "name one that is there, or set HF_TOKEN if it is private"
+    notes = shortened(", ".join(filter(None, (code, headers.get("X-Error-Message", "")))), token)
+    seen = f"{status} ({notes})" if notes else str(status)
+    wait_s = _retry_after_s(headers.get("Retry-After", "")) if status in _PASSING else None
+    is_absent = is_hub and status == 404 and code in ("EntryNotFound", "")  # and not the whole repository
+    return AttemptError(expected, seen, remedy, wait_s, status, is_absent)
+
+
+def refused_by_proxy(proxy: str, fault: Exception | int, token: str | None) -> AttemptError:
+    """Return that a proxy can't be reached, or refuses by a status."""
+    reason = str(fault) if isinstance(fault, int) else _reason(fault)
+    found = re.fullmatch("(?:Tunnel connection failed: )?([0-9]{3})(?: .*)?", reason)  # as http.client words it
+    status = int(found[1]) if found else 0
+    remedy = f"{'name its user and password there' if status == 407 else 'ask who runs it'}, see http_proxy"
     return AttemptError(
-        expected,
-        f"{status} ({shortened(notes, token)})" if notes else str(status),
-        remedy,
-        wait_s=_retry_after_s(headers.get("Retry-After", "")) if status in _RETRIED else None,
-        status=status,
-        is_absent=is_hub and status == 404 and code in ("EntryNotFound", ""),  # and not the whole repository
+        f"an answer through the proxy {proxy}",
+        str(status) if status else shortened(reason, token),
+        f"{remedy}, https_proxy and no_proxy",
+        0.0 if not status or status in _PASSING else None,
     )
+
+
+def faulty(error: Exception, token: str | None, timeout_s: float, host: str = "") -> AttemptError:
+    """Return what a fault of urllib3 means."""
+    if isinstance(error, ReadTimeoutError):
+        return too_slow("none", timeout_s)
+    return unanswered(f"{host}: {_reason(error)}" if host else _reason(error), token)
 
 
 def unanswered(reason: str, token: str | None) -> AttemptError:
     """Return that no answer came, or that it ended too early."""
     seen = f"none ({shortened(reason, token)})"
     if "CERTIFICATE_VERIFY_FAILED" in reason:
-        remedy = "name a file with the certificate of who signed its own in SSL_CERT_FILE"
-        return AttemptError("an answer", seen, remedy, wait_s=None)
+        return AttemptError("an answer", seen, "name a file with its issuer's certificate in SSL_CERT_FILE", None)
     return AttemptError("an answer", seen, "see the network and HF_ENDPOINT")
 
 
@@ -104,44 +114,23 @@ def too_slow(seen: str, timeout_s: float) -> AttemptError:
     return AttemptError(f"an answer in {timeout_s:g} s", seen, "the Hub or the line is slow, run it again later")
 
 
-def refused_by_proxy(proxy: str, fault: Exception | int, token: str | None) -> AttemptError:
-    """Return that a proxy itself refused, by a status or by a fault of connecting, or can't be reached."""
-    found = re.match("Tunnel connection failed: ([0-9]{3})", str(cause_of(fault)))  # as http.client words it
-    status = fault if isinstance(fault, int) else int(found[1]) if found else 0
-    seen = str(status) if isinstance(fault, int) or found else shortened(reason_of(fault), token)
-    remedy = "name its user and password there" if status == 407 else "ask who runs it"
-    return AttemptError(
-        f"an answer through the proxy {proxy}",
-        seen,
-        f"{remedy}, see http_proxy, https_proxy and no_proxy",
-        wait_s=0.0 if not status or status in _RETRIED else None,
-    )
-
-
-def reason_of(error: Exception) -> str:
-    """Return why something failed, without what may repeat an address."""
-    cause = cause_of(error)
-    if isinstance(cause, IncompleteRead):
-        return f"the connection ended, with {cause.expected} bytes to come"
-    return (cause.strerror or str(cause) if isinstance(cause, OSError) else "") or type(cause).__name__
-
-
-def cause_of(error: Exception | int) -> object:
-    """Return the first fault, which urllib3 wraps into its own, time and again."""
-    inner = getattr(error, "__cause__", None)
-    inner = inner or next((arg for arg in getattr(error, "args", ()) if isinstance(arg, Exception)), None)
-    return cause_of(inner) if inner else error
-
-
-def redacted(text: str, token: str | None) -> str:
-    """Return a text without tokens, passwords, and queries of addresses, which may be signatures."""
-    return _SECRETS.sub("***", text.replace(token, "***") if token else text)
-
-
 def shortened(text: str, token: str | None) -> str:
-    """Return a text redacted, on one line, of a bounded length."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in redacted(text, token)).split())
+    """Return a text on one line of a bounded length, without tokens, passwords, and queries of addresses.
+
+    A query may be a signature.
+    """
+    text = _SECRETS.sub("***", text.replace(token, "***") if token else text)
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= _MESSAGE_MAX else f"{line[: _MESSAGE_MAX - 3]}..."
+
+
+def _reason(error: Exception) -> str:
+    """Return why something failed: the fault that urllib3 wraps into its own, without what may repeat an address."""
+    if inner := error.__cause__ or next((each for each in error.args if isinstance(each, Exception)), None):
+        return _reason(inner) if isinstance(inner, Exception) else ""
+    if isinstance(error, IncompleteRead):
+        return f"the connection ended, with {error.expected} bytes to come"
+    return (error.strerror or str(error) if isinstance(error, OSError) else "") or type(error).__name__
 
 
 def _retry_after_s(text: str) -> float:

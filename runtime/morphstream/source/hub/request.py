@@ -1,4 +1,4 @@
-"""A request to the Hub: whom it asks, for what, and what the answer must agree with."""
+"""A request to the Hub: whom it asks, for what, and what each answer must agree with."""
 
 import re
 import threading
@@ -10,20 +10,21 @@ from urllib3.util import parse_url
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import DigestMismatchError, FetchError
 from morphstream.source.hub.refusals import shortened
+from morphstream.source.hub.retry import Retry
 
 _TOKEN = re.compile(r"[!-~]+")
-_SHA256 = re.compile(r'"?([0-9a-f]{64})"?')
+
+
+class InconsistentAnswerError(FetchError):
+    """An answer contradicts itself, or an earlier one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hub:
-    """Where the Hub is, and how it is asked.
+    """Where the Hub is, and how it is asked; HubSource describes each.
 
-    Attributes:
-        endpoint: Its address, without a slash at the end.
-        token: Sent to that address alone; None for none.
-        timeout_s: In which an answer must begin, and 64 KiB of it come.
-        pauses_s: Before each further attempt.
+    Raises:
+        ValueError: The endpoint is no address, or the token has letters that no token has.
     """
 
     endpoint: str
@@ -57,21 +58,21 @@ class Request:
 
     hub: Hub
     what: str
-    commit: str = ""
+    commit: str
     digest: Digest | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def refusal(self, expected: str, seen: str, remedy: str) -> FetchError:
-        """Return a refusal in one line."""
-        return FetchError(f"{self.what}: expected {expected}, seen {seen}; {remedy}")
+    def retry(self) -> Retry:
+        """Return attempts that haven't begun."""
+        return Retry(self.what, self.hub.pauses_s, self.stop)
 
-    def inconsistent_answer(self, expected: str, seen: str) -> "InconsistentAnswerError":
+    def inconsistent_answer(self, expected: str, seen: str) -> InconsistentAnswerError:
         """Return the refusal of an answer that contradicts itself, or an earlier one."""
         seen = shortened(seen, self.hub.token)
         remedy = "see HF_ENDPOINT, and what stands before it"
         return InconsistentAnswerError(f"{self.what}: expected {expected}, seen {seen}; {remedy}")
 
-    def check_answer(self, headers: Mapping[str, str]) -> int | None:
+    def check_hub(self, headers: Mapping[str, str]) -> int | None:
         """Check the headers that the Hub itself answers with, and return the size of a large file.
 
         Raises:
@@ -80,13 +81,13 @@ class Request:
         """
         if self.commit and (seen := headers.get("X-Repo-Commit", self.commit)) != self.commit:
             raise self.inconsistent_answer(f"commit {self.commit}", seen)
-        found = re.fullmatch("[0-9]{1,18}", headers.get("X-Linked-Size", ""))
-        etag = _SHA256.fullmatch(headers.get("X-Linked-Etag", ""))
-        if found:
-            self.check_size(int(found[0]))
-        if self.digest and etag and etag[1] != self.digest.sha256:
-            raise DigestMismatchError(self.what, f"sha256 {self.digest.sha256} as pinned", etag[1])
-        return int(found[0]) if found else None
+        size = re.fullmatch("[0-9]{1,18}", headers.get("X-Linked-Size", ""))
+        if size:
+            self.check_size(int(size[0]))
+        etag = headers.get("X-Linked-Etag", "").strip('"')
+        if self.digest and re.fullmatch("[0-9a-f]{64}", etag) and etag != self.digest.sha256:
+            raise DigestMismatchError(self.what, f"sha256 {self.digest.sha256} as pinned", etag)
+        return int(size[0]) if size else None
 
     def check_size(self, size: int) -> None:
         """Compare the size that an answer names with the one that is expected.
@@ -96,7 +97,3 @@ class Request:
         """
         if self.digest and self.digest.bytes != size:
             raise DigestMismatchError(self.what, f"{self.digest.bytes} bytes as pinned", f"{size} bytes")
-
-
-class InconsistentAnswerError(FetchError):
-    """An answer contradicts itself, or an earlier one."""

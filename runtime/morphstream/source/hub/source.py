@@ -21,11 +21,11 @@ from urllib.parse import quote
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import FetchError
-from morphstream.source.hub.connection import Connections
+from morphstream.source.hub.connection import HubFile
 from morphstream.source.hub.ranges import RANGE_BYTES, Download
 from morphstream.source.hub.refusals import AttemptError
 from morphstream.source.hub.request import Hub, Request
-from morphstream.source.hub.retry import PAUSES_S, Retry
+from morphstream.source.hub.retry import PAUSES_S
 from morphstream.source.source import SMALL_BYTES_MAX
 
 ENDPOINT = "https://huggingface.co"
@@ -136,19 +136,31 @@ class HubSource:
 
     def _read(self, what: str, url: str, commit: str) -> bytes:
         request = Request(hub=self._hub, what=what, commit=commit)
-        retry, connections = Retry(request), Connections(request)
+        retry, file = request.retry(), HubFile(request, url)
         try:
             while True:
                 try:
-                    answer = connections.ask(url, self._hub.token)
-                    linked, size = answer.linked_bytes, answer.left
-                    if None not in (linked, size) and linked != size:
-                        raise request.inconsistent_answer(f"{linked} bytes, as was said before", f"{size}")
-                    return answer.read_all(SMALL_BYTES_MAX)
+                    return _whole(request, file)
                 except AttemptError as error:
                     retry.wait(error)
         finally:
-            connections.close()
+            file.close()
+
+
+def _whole(request: Request, file: HubFile) -> bytes:
+    """Return a small file, and read no more than its bound."""
+    response, data = file.ask(), bytearray()
+    size, linked = response.length_remaining, file.linked_bytes
+    if None not in (linked, size) and linked != size:
+        raise request.inconsistent_answer(f"{linked} bytes, as was said before", f"{size}")
+    if (size or 0) <= SMALL_BYTES_MAX:
+        for piece in file.stream(response):
+            data += piece
+            if len(data) > SMALL_BYTES_MAX:
+                break
+        else:
+            return bytes(data)
+    raise request.inconsistent_answer(f"{SMALL_BYTES_MAX} bytes at most", "more")
 
 
 def _token_of_this_machine() -> str | None:
