@@ -101,6 +101,6 @@ def test_what_makes_no_sense_is_refused_without_its_secrets(changes: dict[str, A
 
 
 def test_http_is_loaded_where_it_is_used_only() -> None:
-    program = "import sys, morphstream.__main__; print(sorted({'http.client', 'ssl'} & set(sys.modules)))"
+    program = "import sys, morphstream.__main__; print(sorted({'http.client', 'ssl', 'urllib3'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"

@@ -71,7 +71,9 @@ def test_a_certificate_that_nobody_knows_is_not_the_proxy_s_fault(
     with answering(lambda _, wanted: ranged(DATA, wanted)) as server, proxying(server.server_port) as proxy:
         secured(server, certificate(tmp_path))
         monkeypatch.setenv("https_proxy", proxy.address)
-        assert "seen none (hub.test: [SSL: CERTIFICATE_VERIFY_FAILED]" in refusal("https")
+        line = refusal("https")
+        assert "seen none (hub.test: [SSL: CERTIFICATE_VERIFY_FAILED]" in line
+        assert line.endswith("in SSL_CERT_FILE")
         assert len(proxy.asked) == 1
 
 

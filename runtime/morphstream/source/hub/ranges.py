@@ -2,9 +2,11 @@
 
 import io
 import re
-import threading
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from queue import SimpleQueue
 
 from urllib3 import BaseHTTPResponse
 
@@ -14,15 +16,16 @@ from morphstream.source.hub.request import Request
 
 RANGE_BYTES = 8 << 20  # a request each: large enough that asking costs nothing, small enough to keep several in memory
 
+_PIECE_BYTES = 1 << 20  # handed over at once; what came before a fault is handed over, too
 _AHEAD = 2  # ranges beside those that are coming
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _PARTIAL = 206
 
 
 class Download(io.RawIOBase):
-    """The bytes of a file in their order, read by one thread, while others bring what comes behind.
+    """The bytes of a file in their order, while threads bring what comes behind.
 
-    A server that knows no ranges is read by one of them, from one answer.
+    The one answer of a server that knows no ranges is read as it comes, without threads.
 
     Attributes:
         total_bytes: Of the whole file, once it has begun.
@@ -32,12 +35,9 @@ class Download(io.RawIOBase):
         self._request, self._connections, self._range_bytes = request, connections, range_bytes
         self._file = HubFile(request, address, connections)
         self.total_bytes: int | None = None
-        self._pool: ThreadPoolExecutor | None = None
-        self._coming, self._asked = deque[_Range](), start
-        self._is_ranged = False
-        self._current = _Range(0)
-        self._current.done.set_result(None)
-        self._current.end()
+        self._coming, self._asked = deque[Iterator[bytes]](), start
+        self._current, self._piece = iter(list[bytes]()), memoryview(b"")
+        self._pool: ThreadPoolExecutor | None = None  # None where there are no ranges, too
 
     def begin(self) -> None:
         """Ask for the first range, which says how large the file is and whether there are ranges.
@@ -46,16 +46,17 @@ class Download(io.RawIOBase):
             FetchError: It can't be had.
             DigestMismatchError: It has another digest or size than is expected.
         """
-        retry = self._request.retry()
-        while self._pool is None:
+        retry, first = self._request.retry(), None
+        while first is None:
             try:
                 first = self._ask(self._asked, self._asked + self._range_bytes)
             except AttemptError as error:
                 retry.wait(error)
-                continue
-            self._is_ranged = first.status == _PARTIAL
-            self._pool = ThreadPoolExecutor(self._connections if self._is_ranged else 1, "morphstream-hub")
+        if first.status == _PARTIAL:
+            self._pool = ThreadPoolExecutor(self._connections, "morphstream-hub")
             self._ask_ahead(first)
+        else:
+            self._current = self._pieces(self._asked, self.total_bytes or 0, first)
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to so many bytes, none at the end, or all that is left.
@@ -68,17 +69,21 @@ class Download(io.RawIOBase):
             raise ValueError(f"{self._request.what}: read of a closed file")
         if size < 0:
             return b"".join(iter(lambda: self.read(self._range_bytes), b""))
-        while not (data := self._current.take(size)) and self._coming:
-            self._current = self._coming.popleft()
-            self._ask_ahead()
+        while not self._piece:
+            if piece := next(self._current, b""):
+                self._piece = memoryview(piece)
+            elif self._coming:
+                self._current = self._coming.popleft()
+                self._ask_ahead()
+            else:
+                break
+        data, self._piece = bytes(self._piece[:size]), self._piece[size:]
         return data
 
     def close(self) -> None:
         """Stop; when it returns, no thread and no connection is left."""
         self._request.stop.set()
         self._file.abort()
-        for each in (self._current, *self._coming):
-            each.end()
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
         self._file.close()
@@ -88,33 +93,47 @@ class Download(io.RawIOBase):
     def _ask_ahead(self, first: BaseHTTPResponse | None = None) -> None:
         total = self.total_bytes or 0
         while self._pool and self._asked < total and len(self._coming) < self._connections + _AHEAD:
-            end = min(self._asked + self._range_bytes, total) if self._is_ranged else total
-            self._coming.append(coming := _Range(self._range_bytes))
-            coming.done = self._pool.submit(self._bring, coming, self._asked, end, first)
-            coming.done.add_done_callback(coming.end)
+            end, pieces = min(self._asked + self._range_bytes, total), SimpleQueue[bytes]()
+            done = self._pool.submit(self._bring, pieces, self._asked, end, first)
+            done.add_done_callback(partial(_end, pieces))
+            self._coming.append(_brought(pieces, done))
             self._asked, first = end, None
 
-    def _bring(self, coming: "_Range", begin: int, end: int, response: BaseHTTPResponse | None) -> None:
-        """Bring a range, in a thread, from an answer or else a new one.
+    def _bring(self, pieces: "SimpleQueue[bytes]", begin: int, end: int, response: BaseHTTPResponse | None) -> None:
+        """Bring a range, in a thread."""
+        for piece in self._pieces(begin, end, response):
+            pieces.put(piece)
+
+    def _pieces(self, begin: int, end: int, response: BaseHTTPResponse | None) -> Iterator[bytes]:
+        """Yield a range in pieces, from an answer or else from a new one, and again from where that was cut.
 
         Raises:
             FetchError: It can't be had.
         """
-        retry, counted = self._request.retry(), begin
+        retry, counted, piece = self._request.retry(), begin, bytearray()
         while begin < end:
+            fault = None
             try:
                 response = response or self._ask(begin, end)
                 position = begin if response.status == _PARTIAL else 0
                 for data in self._file.stream(response):
                     position += len(data)
                     if position > begin:
-                        coming.put(data[begin - position :])
+                        piece += data[begin - position :]
                         begin = position
+                    if len(piece) >= _PIECE_BYTES:
+                        yield bytes(piece)
+                        piece.clear()
             except AttemptError as error:
+                fault = error
+            if piece:
+                yield bytes(piece)
+                piece.clear()
+            if fault:
                 if begin - counted >= LEAST_BYTES:
                     retry.renew()
                     counted = begin
-                retry.wait(error)
+                retry.wait(fault)
             response = None
 
     def _ask(self, begin: int, end: int) -> BaseHTTPResponse:
@@ -135,49 +154,19 @@ class Download(io.RawIOBase):
         for known in (self._file.linked_bytes, self.total_bytes):
             if known not in (None, total):
                 raise request.inconsistent_answer(f"{known} bytes in all, as was said before", f"{total}")
-        if self._is_ranged and response.status != _PARTIAL and total > end - begin:
+        if self._pool and response.status != _PARTIAL and total > end - begin:
             response.close()
             raise AttemptError("a range", "all of the file", "run it again later")  # another server may know ranges
         self.total_bytes = total
         return response
 
 
-class _Range:
-    """The bytes of a range, between the thread that brings them and the one that reads them.
+def _brought(pieces: "SimpleQueue[bytes]", done: Future[None]) -> Iterator[bytes]:
+    """Yield what a thread brings, and raise what ended it."""
+    yield from iter(pieces.get, b"")
+    done.result()
 
-    Attributes:
-        done: How bringing them ended.
-    """
 
-    def __init__(self, most: int) -> None:
-        self.done = Future[None]()
-        self._most, self._data, self._changed = most, bytearray(), threading.Condition()
-        self._is_ended = False
-
-    def put(self, data: bytes) -> None:
-        """Add bytes; wait where there are too many."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_ended or len(self._data) < self._most)
-            self._data += data
-            self._changed.notify_all()
-
-    def take(self, size: int) -> bytes:
-        """Return up to so many bytes, none at the end.
-
-        Raises:
-            FetchError: They can't be had.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_ended or self._data)
-            data = bytes(self._data[:size])
-            del self._data[:size]
-            self._changed.notify_all()
-        if not data:
-            self.done.result()
-        return data
-
-    def end(self, _: object = None) -> None:
-        """Note that no more comes."""
-        with self._changed:
-            self._is_ended = True
-            self._changed.notify_all()
+def _end(pieces: "SimpleQueue[bytes]", _: object) -> None:
+    """Note that a thread brings no more."""
+    pieces.put(b"")
