@@ -5,18 +5,17 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from morphstream.artifact.digest import CHUNK_BYTES, Digest, digest_of_file
 from morphstream.artifact.errors import DigestMismatchError, FetchError
 from morphstream.artifact.tarzst import Hasher
+from morphstream.source.hub import HubSource
 from morphstream.source.hub.request import InconsistentAnswerError
 from stages.hub.repository import Repository
-
-_ATTEMPTS = 2  # at a file that comes with other bytes than it should, or from a server that contradicts itself
 
 
 def download(
@@ -51,13 +50,13 @@ def download(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{expected.sha256[:16]}.part")
-    with _locked(part) as file, ThreadPoolExecutor(1) as pool:
+    with _locked(part) as file:
         if is_there(target, expected):  # another process was faster
             part.unlink()
             add(expected.bytes)
             return
         try:
-            _complete(repository, path, commit, _Part(file, expected, pool, add), stop or threading.Event())
+            _complete(file, repository.source(commit), path, expected, add, stop or threading.Event())
             part.replace(target)
         finally:
             if part.exists() and part.stat().st_size == 0:
@@ -77,69 +76,53 @@ def is_there(target: Path, expected: Digest) -> bool:
 def _locked(part: Path) -> Iterator[BinaryIO]:
     """Open a file for this process alone; whoever waited for one that was moved away opens another."""
     while True:
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0) as file:
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # ends with the process, however that ends
             if part.exists() and part.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                yield cast("BinaryIO", file)
+                yield file
                 return
 
 
-def _complete(repository: Repository, path: str, commit: str, part: "_Part", stop: threading.Event) -> None:
-    """Download what a part lacks, until it is whole and right."""
-    source, expected = repository.source(commit), part.expected
-    fault: FetchError | DigestMismatchError | None = None
-    for _ in range(_ATTEMPTS):
-        try:
-            if part.size < expected.bytes:
-                with source.open(path, start=part.size, digest=expected) as stream:
-                    while data := stream.read(CHUNK_BYTES):
-                        if stop.is_set():
-                            raise InterruptedError(errno.EINTR, "stopped")
-                        part.write(data)
-        except InconsistentAnswerError as error:
-            fault = error  # and what came before it may be right
-            continue
-        if (observed := part.digest()) == expected:
-            return
-        fault = DigestMismatchError(f"{source} {path}", expected, observed)
-        part.restart()
-    if fault:
-        raise fault
+def _complete(
+    file: BinaryIO, source: HubSource, path: str, expected: Digest, add: Callable[[int], None], stop: threading.Event
+) -> None:
+    """Download what a file lacks, from its start where it turns out wrong."""
+    for is_last in (False, True):
+        with ThreadPoolExecutor(1) as pool:
+            hasher = Hasher(pool)
+            try:
+                _continue(file, hasher, source, path, expected, add, stop)
+                if (observed := hasher.digest()) == expected:
+                    return
+                file.truncate(0)
+                fault: FetchError | DigestMismatchError = DigestMismatchError(f"{source} {path}", expected, observed)
+            except InconsistentAnswerError as error:
+                fault = error  # and what came before it may be right
+            add(-hasher.bytes)
+        if is_last:
+            raise fault
 
 
-class _Part:
-    """A file that is being downloaded, hashed in a thread while it grows."""
-
-    def __init__(self, file: BinaryIO, expected: Digest, pool: Executor, add: Callable[[int], None]) -> None:
-        self.expected = expected
-        self._file, self._pool, self._add = file, pool, add
-        self._hasher = Hasher(pool)
-        while chunk := file.read(CHUNK_BYTES):
-            self._count(chunk)
-
-    @property
-    def size(self) -> int:
-        """How many bytes there are."""
-        return self._hasher.bytes
-
-    def write(self, data: bytes) -> None:
-        """Append bytes."""
-        self._count(data)
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
-
-    def restart(self) -> None:
-        """Begin anew."""
-        self._add(-self._hasher.bytes)
-        self._file.seek(0)
-        self._file.truncate()
-        self._hasher = Hasher(self._pool)
-
-    def digest(self) -> Digest:
-        """Return the digest of what there is."""
-        return self._hasher.digest()
-
-    def _count(self, data: bytes) -> None:
-        self._hasher.update(data)
-        self._add(len(data))
+def _continue(
+    file: BinaryIO,
+    hasher: Hasher,
+    source: HubSource,
+    path: str,
+    expected: Digest,
+    add: Callable[[int], None],
+    stop: threading.Event,
+) -> None:
+    """Hash what a file has, and append what it lacks, hashed in a thread meanwhile."""
+    file.seek(0)
+    while data := file.read(CHUNK_BYTES):
+        hasher.update(data)
+        add(len(data))
+    if hasher.bytes < expected.bytes:
+        with source.open(path, start=hasher.bytes, digest=expected) as stream:
+            while data := stream.read(CHUNK_BYTES):
+                if stop.is_set():
+                    raise InterruptedError(errno.EINTR, "stopped")
+                hasher.update(data)
+                file.write(data)
+                add(len(data))
+    file.flush()

@@ -41,7 +41,7 @@ class HubFile:
     def __init__(self, request: Request, address: str, connections: int = 1) -> None:
         self.linked_bytes: int | None = None
         self._request, self._most, self._lock = request, connections, threading.Lock()
-        self._first = parse_url(address), request.hub.token
+        self._first = parse_url(address), request.token
         self._found: tuple[Url, str | None] | None = None  # where a redirect led, and the token that is sent there
         self._managers = dict[tuple[str, str], PoolManager]()
         self._responses, self._sockets = list[BaseHTTPResponse](), list[socket.socket]()
@@ -71,13 +71,13 @@ class HubFile:
         Raises:
             AttemptError: They don't come, or too slowly.
         """
-        timeout_s, waited_s, came = self._request.hub.timeout_s, 0.0, 0
+        timeout_s, waited_s, came = self._request.timeout_s, 0.0, 0
         while True:
             start = time.monotonic()
             try:
                 data = response.read1(_READ_BYTES)
             except HTTPError as error:
-                raise faulty(error, self._request.hub.token, timeout_s) from error
+                raise faulty(error, self._request.token, timeout_s) from error
             if not data:
                 return
             waited_s, came = waited_s + time.monotonic() - start, came + len(data)
@@ -114,7 +114,7 @@ class HubFile:
                 return response
             response.close()
             if response.status not in _REDIRECTS:
-                raise refused(response.status, response.headers, request.hub.token, is_hub=is_hub)
+                raise refused(response.status, response.headers, request.token, is_hub=is_hub)
             target = _target(url, response.headers.get("Location", ""))
             if target.scheme not in ("http", "https") or not target.host:
                 seen = f"one of {target.scheme or 'nothing'}"
@@ -124,7 +124,7 @@ class HubFile:
         raise request.inconsistent_answer(f"{REDIRECTS_MAX} redirects at most", "more")
 
     def _get(self, url: Url, token: str | None, byte_range: str) -> BaseHTTPResponse:
-        hub, headers = self._request.hub, {"Accept-Encoding": "identity", "User-Agent": "morphstream"}
+        request, headers = self._request, {"Accept-Encoding": "identity", "User-Agent": "morphstream"}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         headers |= {"Range": byte_range} if byte_range else {}
         manager = self._manager(url)
@@ -133,20 +133,20 @@ class HubFile:
         try:
             response = manager.urlopen("GET", url.url, headers=headers, **options)
         except ProxyError as error:
-            raise refused_by_proxy(proxy, error, hub.token) from error
+            raise refused_by_proxy(proxy, error, request.token) from error
         except HTTPError as error:
-            raise faulty(error, hub.token, hub.timeout_s, url.host or "") from error
+            raise faulty(error, request.token, request.timeout_s, url.host or "") from error
         with self._lock:
             self._responses = [*(each for each in self._responses if not each.closed), response]
         if proxy and url.scheme == "http" and response.status in _OF_PROXIES:
             response.close()
-            raise refused_by_proxy(proxy, response.status, hub.token)
+            raise refused_by_proxy(proxy, response.status, request.token)
         return response
 
     def _manager(self, url: Url) -> PoolManager:
         """Return the pools for a scheme and its proxy."""
         name, kind = pools_of(self._request, url)
-        scheme, timeout_s = url.scheme or "", self._request.hub.timeout_s
+        scheme, timeout_s = url.scheme or "", self._request.timeout_s
         with self._lock:
             if (scheme, name) not in self._managers:
                 self._managers[scheme, name] = manager = kind(

@@ -1,12 +1,11 @@
 """What an attempt to ask the Hub can end with: whether another attempt may help, and the words of the refusal."""
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
-from urllib3.exceptions import IncompleteRead, ReadTimeoutError
+from urllib3.exceptions import IncompleteRead, InvalidHeader, ReadTimeoutError
+from urllib3.util import Retry
 
 from morphstream.artifact.errors import AbsentError, FetchError
 
@@ -134,9 +133,7 @@ def _reason(error: Exception) -> str:
 
 
 def _retry_after_s(text: str) -> float:
-    if re.fullmatch("[0-9]{1,9}", text.strip()):
-        return float(text)
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, OverflowError):
+        return float(Retry().parse_retry_after(text))
+    except (InvalidHeader, ValueError, OverflowError):
         return 0.0

@@ -1,18 +1,14 @@
-"""A request to the Hub: whom it asks, for what, and what each answer must agree with."""
+"""A request to the Hub: for what, by whom, for how long, and what each answer must agree with."""
 
 import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from urllib3.util import parse_url
-
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import DigestMismatchError, FetchError
 from morphstream.source.hub.refusals import shortened
 from morphstream.source.hub.retry import Retry
-
-_TOKEN = re.compile(r"[!-~]+")
 
 
 class InconsistentAnswerError(FetchError):
@@ -20,55 +16,34 @@ class InconsistentAnswerError(FetchError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hub:
-    """Where the Hub is, and how it is asked; HubSource describes each.
-
-    Raises:
-        ValueError: The endpoint is no address, or the token has letters that no token has.
-    """
-
-    endpoint: str
-    token: str | None = field(repr=False)
-    timeout_s: float
-    pauses_s: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        try:
-            url = parse_url(self.endpoint)
-            is_right = url.scheme in ("http", "https") and url.host and not (url.auth or url.query or url.fragment)
-        except ValueError:
-            is_right = False
-        if not is_right:
-            raise ValueError("hub: expected an endpoint as https://host, seen another form; see HF_ENDPOINT")
-        if self.token is not None and not _TOKEN.fullmatch(self.token):
-            raise ValueError("hub: expected a token of visible characters, seen others in it; see HF_TOKEN")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Something that is read of the Hub.
 
     Attributes:
-        hub: Whom to ask.
         what: Its name in a refusal.
+        token: Sent to the Hub alone; None for none.
+        timeout_s: In which an answer must begin, and 64 KiB of it come.
+        pauses_s: Before each further attempt.
         commit: 40 digits that the Hub must answer from; empty where that isn't known yet.
         digest: That its bytes should have; None where it isn't known.
         stop: Set when nobody waits for it any more.
     """
 
-    hub: Hub
     what: str
+    token: str | None = field(repr=False)
+    timeout_s: float
+    pauses_s: tuple[float, ...]
     commit: str
     digest: Digest | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
     def retry(self) -> Retry:
         """Return attempts that haven't begun."""
-        return Retry(self.what, self.hub.pauses_s, self.stop)
+        return Retry(self.what, self.pauses_s, self.stop)
 
     def inconsistent_answer(self, expected: str, seen: str) -> InconsistentAnswerError:
         """Return the refusal of an answer that contradicts itself, or an earlier one."""
-        seen = shortened(seen, self.hub.token)
+        seen = shortened(seen, self.token)
         remedy = "see HF_ENDPOINT, and what stands before it"
         return InconsistentAnswerError(f"{self.what}: expected {expected}, seen {seen}; {remedy}")
 

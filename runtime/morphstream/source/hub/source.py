@@ -15,16 +15,20 @@ import os
 import re
 import threading
 from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import quote
+
+from urllib3.util import parse_url
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import FetchError
 from morphstream.source.hub.connection import HubFile
 from morphstream.source.hub.ranges import RANGE_BYTES, Download
 from morphstream.source.hub.refusals import AttemptError
-from morphstream.source.hub.request import Hub, Request
+from morphstream.source.hub.request import Request
 from morphstream.source.hub.retry import PAUSES_S
 from morphstream.source.source import SMALL_BYTES_MAX
 
@@ -33,6 +37,7 @@ ENDPOINT = "https://huggingface.co"
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 _REVISION = re.compile(r"(?!.*(\.\.|//|[./]$))[A-Za-z0-9_][A-Za-z0-9_./+-]{0,254}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_TOKEN = re.compile(r"[!-~]*")
 
 
 class HubSource:
@@ -79,11 +84,13 @@ class HubSource:
         if connections < 1 or range_bytes < 1:
             seen = f"{connections} and {range_bytes}"
             raise ValueError(f"hub {repo}: expected 1 connection and 1 byte of a range or more, seen {seen}")
-        endpoint = (endpoint or os.environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
-        token = (_token_of_this_machine() if token is None else token) or None
+        token = token if token is not None else _token_of_this_machine()
+        if not _TOKEN.fullmatch(token):
+            raise ValueError("hub: expected a token of visible characters, seen others in it; see HF_TOKEN")
+        self._endpoint = _checked_endpoint(endpoint or os.environ.get("HF_ENDPOINT") or ENDPOINT)
         self._repo, self._revision = repo, revision
         self._connections, self._range_bytes = connections, range_bytes
-        self._hub = Hub(endpoint=endpoint, token=token, timeout_s=timeout_s, pauses_s=tuple(pauses_s))
+        self._request = partial(Request, token=token or None, timeout_s=timeout_s, pauses_s=tuple(pauses_s))
         self._commit = revision if _COMMIT.fullmatch(revision) else ""
         self._lock = threading.Lock()
 
@@ -106,7 +113,7 @@ class HubSource:
         Raises:
             DigestMismatchError: The Hub has a file with another digest.
         """
-        request = Request(hub=self._hub, what=f"{self} {path}", commit=self._resolve(), digest=digest)
+        request = self._request(what=f"{self} {path}", commit=self._resolve(), digest=digest)
         download = Download(
             request, self._url_of(path), connections=self._connections, range_bytes=self._range_bytes, start=start
         )
@@ -118,33 +125,31 @@ class HubSource:
         return cast("BinaryIO", download)
 
     def _url_of(self, path: str) -> str:
-        return f"{self._hub.endpoint}/{self._repo}/resolve/{self._resolve()}/{quote(path)}"
+        return f"{self._endpoint}/{self._repo}/resolve/{self._resolve()}/{quote(path)}"
 
     def _resolve(self) -> str:
         """Return the commit that everything is read at."""
         with self._lock:
             if not self._commit:
-                url = f"{self._hub.endpoint}/api/models/{self._repo}/revision/{quote(self._revision, safe='')}"
+                url = f"{self._endpoint}/api/models/{self._repo}/revision/{quote(self._revision, safe='')}"
                 try:
-                    said = json.loads(self._read(str(self), url, ""))["sha"]
+                    commit = json.loads(self._read(str(self), url, ""))["sha"]
                 except (ValueError, KeyError, TypeError, RecursionError):
-                    said = None
-                if not (isinstance(said, str) and _COMMIT.fullmatch(said)):
+                    commit = None
+                if not (isinstance(commit, str) and _COMMIT.fullmatch(commit)):
                     raise FetchError(f"{self}: expected its commit, seen an answer without one; see HF_ENDPOINT")
-                self._commit = said
+                self._commit = commit
             return self._commit
 
     def _read(self, what: str, url: str, commit: str) -> bytes:
-        request = Request(hub=self._hub, what=what, commit=commit)
-        retry, file = request.retry(), HubFile(request, url)
-        try:
+        request = self._request(what=what, commit=commit)
+        retry = request.retry()
+        with closing(HubFile(request, url)) as file:
             while True:
                 try:
                     return _whole(request, file)
                 except AttemptError as error:
                     retry.wait(error)
-        finally:
-            file.close()
 
 
 def _whole(request: Request, file: HubFile) -> bytes:
@@ -153,18 +158,31 @@ def _whole(request: Request, file: HubFile) -> bytes:
     size, linked = response.length_remaining, file.linked_bytes
     if None not in (linked, size) and linked != size:
         raise request.inconsistent_answer(f"{linked} bytes, as was said before", f"{size}")
-    if (size or 0) <= SMALL_BYTES_MAX:
-        for piece in file.stream(response):
-            data += piece
-            if len(data) > SMALL_BYTES_MAX:
-                break
-        else:
+    pieces = file.stream(response)
+    while (size or len(data)) <= SMALL_BYTES_MAX:
+        if not (piece := next(pieces, b"")):
             return bytes(data)
+        data += piece
     raise request.inconsistent_answer(f"{SMALL_BYTES_MAX} bytes at most", "more")
 
 
-def _token_of_this_machine() -> str | None:
-    """Return the token of the environment, or the one that a login left.
+def _checked_endpoint(text: str) -> str:
+    """Return an endpoint without a slash at its end.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        url = parse_url(text)
+    except ValueError:
+        url = parse_url("")
+    if url.scheme not in ("http", "https") or not url.host or url.auth or url.query or url.fragment:
+        raise ValueError("hub: expected an endpoint as https://host, seen another form; see HF_ENDPOINT")
+    return text.rstrip("/")
+
+
+def _token_of_this_machine() -> str:
+    """Return the token of the environment, or the one that a login left; empty for none.
 
     Raises:
         OSError: It is there, and can't be read.
@@ -173,9 +191,9 @@ def _token_of_this_machine() -> str | None:
         return token
     try:
         home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
-        return (home / "token").read_text("utf-8", "replace").strip() or None
-    except (FileNotFoundError, NotADirectoryError, RuntimeError):  # nobody's home
-        return None
+        return (home / "token").read_text("utf-8", "replace").strip()
+    except (FileNotFoundError, NotADirectoryError, RuntimeError):  # no login, or no home folder
+        return ""
     except OSError as error:
         seen = f"{error.strerror} of {error.filename}; set HF_TOKEN, or HF_HOME to another folder"
         raise OSError(error.errno, f"hub: expected a token, or none, seen {seen}") from error
