@@ -1,6 +1,6 @@
-"""Call the Hub's own client, again where that helps, and refuse in one line, without a word of any token.
+"""Call the Hub's own client: retries, and refusals in one line without any token.
 
-Which faults may pass, how long to wait and the words of a refusal are those of the runtime's reading of the Hub.
+What is retried, how long to wait and the words of a refusal are the runtime's, as for reading.
 """
 
 import logging
@@ -24,7 +24,7 @@ _ANSWER_TIMEOUT_S = 120.0  # a large commit takes the Hub a minute
 
 _T = TypeVar("_T")
 
-HubError = FetchError  # the Hub can't be reached, or refuses, whoever asked it
+HubError = FetchError  # one error for reading and writing
 FAULTS = (httpx2.HTTPError, ValueError, KeyError, TypeError, RuntimeError, OSError)  # of the client; see `check_hub_s`
 
 
@@ -33,8 +33,8 @@ class OutrunError(MorphstreamError):
 
 
 def prepare_client() -> None:
-    """Make the client quiet, and never wait for ever; to be called once, before it is used."""
-    if get_verbosity() >= logging.WARNING:  # nobody asked for more
+    """Make the client quiet, and bound its waiting; to be called once, before its first use."""
+    if get_verbosity() >= logging.WARNING:  # unless the user asked for more
         set_verbosity_error()  # type: ignore[no-untyped-call] # its warnings are more than one line
     if not sys.stderr.isatty():
         disable_progress_bars()
@@ -43,12 +43,12 @@ def prepare_client() -> None:
 
 
 def ask(what: str, call: Callable[[], _T], pauses_s: Sequence[float] = PAUSES_S) -> _T:
-    """Return what a call of the client returns; asked again where a fault may pass.
+    """Return the result of a call of the client; retry it where a fault may pass.
 
     Args:
-        what: The thing asked for, for the refusal.
-        call: Asks for it; must be safe to repeat.
-        pauses_s: Seconds before each further attempt; the Hub's own wish counts when it is longer.
+        what: Name of the request in a refusal.
+        call: Makes the request; must be safe to repeat.
+        pauses_s: Seconds before each retry; a longer Retry-After counts instead.
 
     Raises:
         HubError: The Hub refuses, or the fault did not pass.
@@ -64,27 +64,27 @@ def ask(what: str, call: Callable[[], _T], pauses_s: Sequence[float] = PAUSES_S)
 
 
 def check_hub_s(error: Exception) -> None:
-    """Raise a fault again that isn't the Hub's, but a local file's: an `OSError` with a number.
+    """Raise an exception again if a local file caused it, not the Hub: an `OSError` with a number.
 
     Raises:
-        OSError: It is such a fault.
+        OSError: A local file can't be read or written.
     """
     if isinstance(error, OSError) and error.errno is not None:
         raise error
 
 
 def wait_of(error: Exception) -> float | None:
-    """Return the seconds that the Hub asks to wait for, 0 where it doesn't say; None where waiting doesn't help."""
+    """Return the least seconds before a retry; None where a retry can't help."""
     return _attempt(error).wait_s
 
 
 def refusal(what: str, error: Exception) -> HubError:
-    """Return a fault in one line: which thing, what was expected and seen, what to do."""
+    """Return the refusal for an exception of the client, in one line."""
     return _attempt(error).refusal(what)
 
 
 def _attempt(error: Exception) -> AttemptError:
-    """Return what a fault of the client means."""
+    """Return the error for an exception of the client."""
     token = get_token()
     if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):  # of an upload's thread
         return _attempt(error.__cause__)

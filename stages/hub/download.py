@@ -1,4 +1,4 @@
-"""Download a file of the Hub: verified while it comes, continued after a cut, and in its place when it is right."""
+"""Download a file of the Hub: hashed meanwhile, continued after a cut, put in place once it is verified."""
 
 import errno
 import fcntl
@@ -28,16 +28,16 @@ def download(
     add: Callable[[int], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Bring a file of a commit to its place, byte for byte as expected, or leave what is there.
+    """Download a file of a commit, verify it, and put it in place; on any error the old file stays.
 
-    What came before a cut stays beside the target and is continued, by this process or a later one. Processes that
-    want the same file take turns, and those behind find it there.
+    What was downloaded before a cut stays beside the target and is continued, by this process or a later one.
+    Processes that want the same file wait for the first of them, and find it there.
 
     Args:
-        repository: That has it.
-        path: Its path there.
+        repository: Where to read.
+        path: Of the file in the repository.
         commit: 40 digits.
-        expected: Its digest.
+        expected: Digest of the file.
         target: Where to put it.
         add: Called with the size of each part that is here; with a negative one where parts are given up.
         stop: When set, the download ends.
@@ -49,18 +49,13 @@ def download(
         OSError: The file can't be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{expected.sha256[:16]}.part")
-    with _locked(part) as file:
+    with _locked(target.with_name(f".{target.name}.{expected.sha256[:16]}.part")) as file:
         if is_there(target, expected):  # another process was faster
-            part.unlink()
+            file.truncate(0)
             add(expected.bytes)
-            return
-        try:
+        else:
             _complete(file, repository.source(commit), path, expected, add, stop or threading.Event())
-            part.replace(target)
-        finally:
-            if part.exists() and part.stat().st_size == 0:
-                part.unlink()  # nothing to continue
+            Path(file.name).replace(target)
 
 
 def is_there(target: Path, expected: Digest) -> bool:
@@ -74,12 +69,16 @@ def is_there(target: Path, expected: Digest) -> bool:
 
 @contextmanager
 def _locked(part: Path) -> Iterator[BinaryIO]:
-    """Open a file for this process alone; whoever waited for one that was moved away opens another."""
+    """Open a file under an exclusive lock, again if it was moved away meanwhile; remove it where it ends empty."""
     while True:
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
+        with part.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # ends with the process, however that ends
             if part.exists() and part.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                yield file
+                try:
+                    yield file
+                finally:
+                    if os.fstat(file.fileno()).st_size == 0:
+                        part.unlink(missing_ok=True)  # nothing to continue
                 return
 
 

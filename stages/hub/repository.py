@@ -17,7 +17,7 @@ from morphstream.source.named import is_offline
 from stages.hub.client import FAULTS, PAUSES_S, HubError, OutrunError, ask
 
 _NOT_FOUND, _PRECONDITION_FAILED = 404, 412
-_IGNORED = "# nothing\n"  # instead of the repository's own list, by which the client would leave files out in silence
+_IGNORED = "# nothing\n"  # instead of the repository's own list, by which the client would skip files silently
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Held:
 
     Attributes:
         bytes: Size of the file.
-        sha256: Of the file, where it lies in large storage; None where Git holds it.
+        sha256: Of the file, if it is in large storage; None if Git holds it.
         blob: Git's sha1 of what Git holds: the file, or the pointer to large storage.
     """
 
@@ -64,7 +64,7 @@ class Info:
     Attributes:
         commit: 40 digits.
         is_private: Whether only some tokens may read it.
-        paths: Of its files; None where the Hub doesn't say.
+        paths: Of its files; None if the Hub doesn't list them.
     """
 
     commit: str
@@ -96,7 +96,7 @@ class Repository:
             try:
                 info = self._api.model_info(self.name, revision=revision)
             except RepositoryNotFoundError as error:
-                if error.response.status_code == _NOT_FOUND:  # to no token at all it says 401
+                if error.response.status_code == _NOT_FOUND:  # without any token it answers 401
                     return None
                 raise
             paths = frozenset(sibling.rfilename for sibling in info.siblings or ())
@@ -146,7 +146,7 @@ class Repository:
         return ask(f"{self.name}@{commit[:7]}", look, self.pauses_s)
 
     def source(self, commit: str) -> HubSource:
-        """Return the files of a commit, to be read with the token that the client would send.
+        """Return a source of the files of a commit, with the token that the client would send.
 
         Raises:
             HubError: The environment forbids to ask the Hub, or a name or the token isn't one.
@@ -180,8 +180,8 @@ class Repository:
     ) -> str:
         """Make one commit on top of the tip, or none.
 
-        All files are named to the Hub, those too that a listing has already: the Hub leaves out what its tip holds,
-        and a listing may be older than its tip.
+        All files are sent to the Hub, also those of the listing: the Hub skips what its tip holds already, and a
+        listing may be older than the tip.
 
         Args:
             parent: What the tip must be.
@@ -199,13 +199,7 @@ class Repository:
             DigestMismatchError: A file was altered since its digest was computed.
             OSError: A file can't be read.
         """
-        additions = [
-            CommitOperationAdd(path, content.source if isinstance(content.source, bytes) else str(content.source))
-            for path, content in files.items()
-        ]
-        for addition in additions:
-            if addition.path_in_repo in kept:
-                addition.upload_info.sha256 = bytes.fromhex(files[addition.path_in_repo].digest.sha256)
+        additions = _additions(files, kept)
         deletions = [CommitOperationDelete(path, is_folder=False) for path in deleted]
         try:
             self._api.preupload_lfs_files(self.name, additions, gitignore_content=_IGNORED)
@@ -216,12 +210,23 @@ class Repository:
             )
         except FAULTS as error:
             is_late = isinstance(error, HfHubHTTPError) and error.response.status_code == _PRECONDITION_FAILED
-            if is_late or isinstance(error, EntryNotFoundError):  # or what was to be deleted is gone
+            if is_late or isinstance(error, EntryNotFoundError):  # or a file to delete has been deleted
                 raise OutrunError(
                     f"{self.name}: expected {parent[:7]} at its tip, seen another commit; run it again"
                 ) from None
             raise
         return done.oid
+
+
+def _additions(files: Mapping[str, Content], kept: Collection[str]) -> list[CommitOperationAdd]:
+    """Return the operations that add files; the digests of kept ones aren't computed again."""
+    additions = []
+    for path, content in files.items():
+        source = content.source if isinstance(content.source, bytes) else str(content.source)
+        additions.append(addition := CommitOperationAdd(path, source))
+        if path in kept:
+            addition.upload_info.sha256 = bytes.fromhex(content.digest.sha256)
+    return additions
 
 
 def _check_unaltered(addition: CommitOperationAdd, expected: Digest) -> None:

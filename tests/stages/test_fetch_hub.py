@@ -1,4 +1,4 @@
-"""With a hub as origin, models come as pinned, several at a time, and no token is in anything that is left."""
+"""With a hub as origin, models come as pinned, several at a time, and no token is in any file or message."""
 
 import os
 import subprocess
@@ -95,7 +95,7 @@ def test_what_is_there_and_right_is_not_asked_for(hub: Hub, served: Served) -> N
 
 def test_one_model_s_fault_is_one_line_and_the_others_come(hub: Hub, served: Served) -> None:
     hub.faults.add(Fault(kind="status", status=404, code="EntryNotFound", path="xseg_1", times=None))
-    assert "models/xseg_1.onnx: expected that file there, seen 404" in refusal(hub)
+    assert "models/xseg_1.onnx: expected the file at that revision, seen 404" in refusal(hub)
     assert fetched() == {name: data for name, data in DATA.items() if name != "xseg_1"}
 
 
@@ -147,7 +147,7 @@ def test_no_token_or_one_that_nobody_knows_is_refused_with_what_to_do(hub: Hub, 
         (line,) = done.stderr.splitlines()
         assert done.returncode == 1
         assert "seen 401" in line
-        assert "set HF_TOKEN to one that may, run `hf auth login`" in line
+        assert "HF_TOKEN or `hf auth login`" in line
         assert "hf_nobody" not in line
 
 
@@ -168,6 +168,14 @@ def test_no_token_is_left_in_any_file_or_argument(hub: Hub, served: Served) -> N
     fetch(hub)
     for name, data in files_in(Path.cwd()).items():
         assert hub.token.encode() not in data, name
+
+
+def test_nothing_is_asked_for_where_the_environment_forbids_it(
+    hub: Hub, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "expected a Hub to ask, seen HF_HUB_OFFLINE; unset it" in refusal(hub, "xseg_1")
+    assert hub.requests == []
 
 
 def test_only_dvc_holds_a_fetch_to_what_was_declared(hub: Hub, served: Served) -> None:

@@ -14,7 +14,7 @@ from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
 from tests.stages import ROOT
 
-LARGE = "xseg_1"  # the others are small enough to lie in Git
+LARGE = "xseg_1"  # the others are small enough for Git
 
 
 def publish(hub: Hub) -> Served:
@@ -90,6 +90,6 @@ def test_a_missing_repository_and_a_missing_revision_are_refused(hub: Hub, param
     with pytest.raises(HubError, match="seen no repository that the token in use may see"):
         pinned(hub)
     publish(hub)
-    with pytest.raises(HubError, match="expected that revision, seen 404"):
+    with pytest.raises(HubError, match="expected the revision, seen 404"):
         pinned(hub, "0" * 40)
     assert PARAMS.read_text("utf-8") == params

@@ -84,8 +84,8 @@ class Proxied(BaseHTTPRequestHandler):
             return True
         self.server.asked.append((self.command, self.path, dict(self.headers.items())))
         if status := self.server.status:
-            said = self.headers.get("Proxy-Authorization", "")
-            self.send_response_only(status, f"no {said}")
+            authorization = self.headers.get("Proxy-Authorization", "")
+            self.send_response_only(status, f"no {authorization}")
             self.send_header("Content-Length", "0")
             self.end_headers()
         return bool(status)

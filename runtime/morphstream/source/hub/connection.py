@@ -1,7 +1,7 @@
 """A file of the Hub over urllib3's connections, which another thread can abort at any time.
 
-Redirects are followed here: what the Hub says of a large file stands in the redirect, and each host may have another
-proxy.
+Redirects are followed here, not by urllib3: the Hub's headers about a large file are those of the redirect, and each
+host may have another proxy.
 """
 
 import socket
@@ -22,7 +22,7 @@ from morphstream.source.hub.refusals import AttemptError, faulty, refused, refus
 from morphstream.source.hub.request import Request
 
 REDIRECTS_MAX = 5
-LEAST_BYTES = 1 << 16  # in each `timeout_s`, or the line is slow; so much, too, and attempts are counted anew
+LEAST_BYTES = 1 << 16  # in each `timeout_s`, or the connection is too slow; after as many, attempts are counted anew
 
 _CONNECT_TIMEOUT_S = 10.0  # aborting can't cut it short
 _READ_BYTES = 1 << 18
@@ -42,7 +42,7 @@ class HubFile:
         self.linked_bytes: int | None = None
         self._request, self._most, self._lock = request, connections, threading.Lock()
         self._first = parse_url(address), request.token
-        self._found: tuple[Url, str | None] | None = None  # where a redirect led, and the token that is sent there
+        self._found: tuple[Url, str | None] | None = None  # target of the last redirect, and the token for it
         self._managers = dict[tuple[str, str], PoolManager]()
         self._responses, self._sockets = list[BaseHTTPResponse](), list[socket.socket]()
 
@@ -93,7 +93,7 @@ class HubFile:
             sockets = tuple(self._sockets)
         for each in sockets:
             with suppress(OSError):
-                socket.socket.shutdown(each, socket.SHUT_RDWR)  # TLS has its own, which isn't safe for this
+                socket.socket.shutdown(each, socket.SHUT_RDWR)  # SSLSocket's own isn't safe while another thread reads
 
     def close(self) -> None:
         """Close all connections, which no thread may use any more."""
@@ -119,7 +119,7 @@ class HubFile:
             if target.scheme not in ("http", "https") or not target.host:
                 seen = f"one of {target.scheme or 'nothing'}"
                 raise request.inconsistent_answer("a redirect to an address of http", seen)
-            token = token if _origin(target) == _origin(url) else None  # and not again, should it lead back
+            token = token if _origin(target) == _origin(url) else None  # and never again, even if a redirect leads back
             url = target
         raise request.inconsistent_answer(f"{REDIRECTS_MAX} redirects at most", "more")
 
@@ -161,7 +161,7 @@ class HubFile:
         """Keep the socket of a connection, which forgets it where it won't be used again."""
         with self._lock:
             self._sockets.append(connection.sock)
-        if self._request.stop.is_set():  # whoever set it may have looked before there was a socket
+        if self._request.stop.is_set():  # it may have been aborted before there was a socket
             raise ConnectionError("closed")
 
 

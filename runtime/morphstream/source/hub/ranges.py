@@ -16,14 +16,14 @@ from morphstream.source.hub.request import Request
 
 RANGE_BYTES = 8 << 20  # a request each: large enough that asking costs nothing, small enough to keep several in memory
 
-_PIECE_BYTES = 1 << 20  # handed over at once; what came before a fault is handed over, too
+_PIECE_BYTES = 1 << 20  # given to the reader at once; after a fault, what came until then
 _AHEAD = 2  # ranges beside those that are coming
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _PARTIAL = 206
 
 
 class Download(io.RawIOBase):
-    """The bytes of a file in their order, while threads bring what comes behind.
+    """A file of the Hub as a stream, whose next ranges threads download meanwhile.
 
     The one answer of a server that knows no ranges is read as it comes, without threads.
 
@@ -40,7 +40,7 @@ class Download(io.RawIOBase):
         self._pool: ThreadPoolExecutor | None = None  # None where there are no ranges, too
 
     def begin(self) -> None:
-        """Ask for the first range, which says how large the file is and whether there are ranges.
+        """Ask for the first range; the answer tells the file's size, and whether the server knows ranges.
 
         Raises:
             FetchError: It can't be had.
@@ -59,7 +59,7 @@ class Download(io.RawIOBase):
             self._current = self._pieces(self._asked, self.total_bytes or 0, first)
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to so many bytes, none at the end, or all that is left.
+        """Return up to `size` bytes, none at the end; all the rest where it is negative.
 
         Raises:
             FetchError: They can't be had.
@@ -81,7 +81,7 @@ class Download(io.RawIOBase):
         return data
 
     def close(self) -> None:
-        """Stop; when it returns, no thread and no connection is left."""
+        """Cancel what is still coming; when this returns, all threads and connections have ended."""
         self._request.stop.set()
         self._file.abort()
         if self._pool:
@@ -94,18 +94,23 @@ class Download(io.RawIOBase):
         total = self.total_bytes or 0
         while self._pool and self._asked < total and len(self._coming) < self._connections + _AHEAD:
             end, pieces = min(self._asked + self._range_bytes, total), SimpleQueue[bytes]()
-            done = self._pool.submit(self._bring, pieces, self._asked, end, first)
+            done = self._pool.submit(self._download, pieces, self._asked, end, first)
             done.add_done_callback(partial(_end, pieces))
-            self._coming.append(_brought(pieces, done))
+            self._coming.append(_downloaded(pieces, done))
             self._asked, first = end, None
 
-    def _bring(self, pieces: "SimpleQueue[bytes]", begin: int, end: int, response: BaseHTTPResponse | None) -> None:
-        """Bring a range, in a thread."""
+    def _download(self, pieces: "SimpleQueue[bytes]", begin: int, end: int, response: BaseHTTPResponse | None) -> None:
+        """Download a range, in a thread of the pool."""
         for piece in self._pieces(begin, end, response):
             pieces.put(piece)
 
     def _pieces(self, begin: int, end: int, response: BaseHTTPResponse | None) -> Iterator[bytes]:
-        """Yield a range in pieces, from an answer or else from a new one, and again from where that was cut.
+        """Yield a range in pieces; ask again from the byte where an answer was cut.
+
+        Args:
+            begin: First byte.
+            end: Behind the last byte.
+            response: An answer that begins there, or 200 with the whole file; None to ask for one.
 
         Raises:
             FetchError: It can't be had.
@@ -137,7 +142,7 @@ class Download(io.RawIOBase):
             response = None
 
     def _ask(self, begin: int, end: int) -> BaseHTTPResponse:
-        """Return an answer that has a range, or all of the file, and agrees with what was said before."""
+        """Return an answer with a range, or with the whole file, that agrees with the answers before."""
         request, response = self._request, self._file.ask(f"bytes={begin}-{end - 1}")
         total = length = response.length_remaining
         if total is None or length is None:
@@ -153,7 +158,7 @@ class Download(io.RawIOBase):
         request.check_size(total)
         for known in (self._file.linked_bytes, self.total_bytes):
             if known not in (None, total):
-                raise request.inconsistent_answer(f"{known} bytes in all, as was said before", f"{total}")
+                raise request.inconsistent_answer(f"{known} bytes in all, as announced before", f"{total}")
         if self._pool and response.status != _PARTIAL and total > end - begin:
             response.close()
             raise AttemptError("a range", "all of the file", "run it again later")  # another server may know ranges
@@ -161,12 +166,12 @@ class Download(io.RawIOBase):
         return response
 
 
-def _brought(pieces: "SimpleQueue[bytes]", done: Future[None]) -> Iterator[bytes]:
-    """Yield what a thread brings, and raise what ended it."""
+def _downloaded(pieces: "SimpleQueue[bytes]", done: Future[None]) -> Iterator[bytes]:
+    """Yield the pieces that a thread downloads, then raise its error, if any."""
     yield from iter(pieces.get, b"")
     done.result()
 
 
 def _end(pieces: "SimpleQueue[bytes]", _: object) -> None:
-    """Note that a thread brings no more."""
+    """Mark the end of a queue of pieces."""
     pieces.put(b"")

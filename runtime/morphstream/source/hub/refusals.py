@@ -1,4 +1,4 @@
-"""What an attempt to ask the Hub can end with: whether another attempt may help, and the words of the refusal."""
+"""Errors of one attempt to ask the Hub: whether to retry, and the words of the refusal."""
 
 import re
 from collections.abc import Mapping
@@ -10,6 +10,11 @@ from urllib3.util import Retry
 from morphstream.artifact.errors import AbsentError, FetchError
 
 _MESSAGE_MAX = 200
+_MISSING = {
+    "RepoNotFound": "a repository",
+    "RevisionNotFound": "the revision",
+    "EntryNotFound": "the file at that revision",
+}
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SECRETS = re.compile(r"hf_\w{4,}|(?<=[Bb]earer )\S+|(?<=[Bb]asic )\S+|(?<=://)[^\s/@]+(?=@)|(?<=\?)\S+")
 
@@ -21,8 +26,8 @@ class AttemptError(Exception):
     Attributes:
         expected: What was asked for, in words without secrets.
         seen: What came instead.
-        remedy: What to do where it stays so.
-        wait_s: Seconds to wait at least before another attempt; None where none can help.
+        remedy: What to do if it stays so.
+        wait_s: Least seconds before a retry; None where a retry can't help.
         status: HTTP status of the answer; 0 where none came.
         is_absent: Whether the Hub answers that it has no such file.
     """
@@ -43,35 +48,30 @@ class AttemptError(Exception):
 def refused(
     status: int, headers: Mapping[str, str], token: str | None, *, is_hub: bool = True, is_write: bool = False
 ) -> AttemptError:
-    """Return what an answer with another status than 200 or 206 means.
+    """Return the error for an answer with another status than 200 or 206.
 
     Args:
         status: Of the answer.
         headers: Of the answer; X-Error-Code, X-Error-Message and Retry-After are read.
         token: The token in use, which no message repeats.
         is_hub: Whether the Hub itself answered, and not the store of large files that it redirects to.
-        is_write: Whether something was to be changed.
+        is_write: Whether the request was to change something.
     """
     code = headers.get("X-Error-Code", "")
-    expected, remedy = "the Hub to accept it" if is_write else "its bytes", "see what it says"
+    expected, remedy = "the Hub to accept it" if is_write else "its bytes", "read its message"
     if status in _PASSING:
         expected, remedy = "an answer", "the Hub is busy or down, run it again later"
     elif not is_hub:
         remedy = "the store behind the Hub refuses it, run it again later"
     elif "Gated" in code:
         expected, remedy = "access to a gated repository", "ask its owner for access, and set HF_TOKEN"
+    elif status == 403 and is_write:
+        expected, remedy = "a token with that right", "use one with write access"
     elif status in (401, 403):
-        expected = (
-            f"a repository that {'the token in use' if token else 'anybody'} may {'change' if is_write else 'read'}"
-        )
-        remedy = "set HF_TOKEN to one that may, run `hf auth login`, or name another repository"
+        expected = f"a repository that {'the token in use' if token else 'anybody'} may see"
+        remedy = "name another one, or a token that may, by HF_TOKEN or `hf auth login`"
     elif status == 404:
-        names = {
-            "RepoNotFound": "a repository",
-            "RevisionNotFound": "that revision",
-            "EntryNotFound": "that file there",
-        }
-        expected, remedy = names.get(code, "it there"), "name one that is there, or set HF_TOKEN if it is private"
+        expected, remedy = _MISSING.get(code, "it there"), "name one that is there, or set HF_TOKEN if it is private"
     notes = shortened(", ".join(filter(None, (code, headers.get("X-Error-Message", "")))), token)
     seen = f"{status} ({notes})" if notes else str(status)
     wait_s = _retry_after_s(headers.get("Retry-After", "")) if status in _PASSING else None
@@ -80,7 +80,7 @@ def refused(
 
 
 def refused_by_proxy(proxy: str, fault: Exception | int, token: str | None) -> AttemptError:
-    """Return that a proxy can't be reached, or refuses by a status."""
+    """Return the error for a proxy that can't be reached, or that refuses by a status."""
     reason = str(fault) if isinstance(fault, int) else _reason(fault)
     found = re.fullmatch("(?:Tunnel connection failed: )?([0-9]{3})(?: .*)?", reason)  # as http.client words it
     status = int(found[1]) if found else 0
@@ -94,14 +94,14 @@ def refused_by_proxy(proxy: str, fault: Exception | int, token: str | None) -> A
 
 
 def faulty(error: Exception, token: str | None, timeout_s: float, host: str = "") -> AttemptError:
-    """Return what a fault of urllib3 means."""
+    """Return the error for an exception of urllib3."""
     if isinstance(error, ReadTimeoutError):
         return too_slow("none", timeout_s)
     return unanswered(f"{host}: {_reason(error)}" if host else _reason(error), token)
 
 
 def unanswered(reason: str, token: str | None) -> AttemptError:
-    """Return that no answer came, or that it ended too early."""
+    """Return the error for an answer that didn't come, or ended too early."""
     seen = f"none ({shortened(reason, token)})"
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return AttemptError("an answer", seen, "name a file with its issuer's certificate in SSL_CERT_FILE", None)
@@ -109,8 +109,8 @@ def unanswered(reason: str, token: str | None) -> AttemptError:
 
 
 def too_slow(seen: str, timeout_s: float) -> AttemptError:
-    """Return that too little came in a time."""
-    return AttemptError(f"an answer in {timeout_s:g} s", seen, "the Hub or the line is slow, run it again later")
+    """Return the error for an answer that comes too slowly."""
+    return AttemptError(f"an answer in {timeout_s:g} s", seen, "the Hub or the network is slow, run it again later")
 
 
 def shortened(text: str, token: str | None) -> str:
@@ -124,7 +124,7 @@ def shortened(text: str, token: str | None) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return why something failed: the fault that urllib3 wraps into its own, without what may repeat an address."""
+    """Return the reason of the innermost exception, whose message repeats no address."""
     if inner := error.__cause__ or next((each for each in error.args if isinstance(each, Exception)), None):
         return _reason(inner) if isinstance(inner, Exception) else ""
     if isinstance(error, IncompleteRead):

@@ -1,4 +1,4 @@
-"""A request to the Hub: for what, by whom, for how long, and what each answer must agree with."""
+"""A request to the Hub, and the checks of its answers."""
 
 import re
 import threading
@@ -17,16 +17,16 @@ class InconsistentAnswerError(FetchError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Something that is read of the Hub.
+    """A file or an API answer to read from the Hub.
 
     Attributes:
         what: Its name in a refusal.
         token: Sent to the Hub alone; None for none.
         timeout_s: In which an answer must begin, and 64 KiB of it come.
         pauses_s: Before each further attempt.
-        commit: 40 digits that the Hub must answer from; empty where that isn't known yet.
-        digest: That its bytes should have; None where it isn't known.
-        stop: Set when nobody waits for it any more.
+        commit: Hexadecimal commit that the Hub must answer from; empty while unknown.
+        digest: Expected digest of the file; None while unknown.
+        stop: Set when the request is cancelled.
     """
 
     what: str
@@ -38,17 +38,17 @@ class Request:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def retry(self) -> Retry:
-        """Return attempts that haven't begun."""
+        """Return a count of attempts for one part of the request."""
         return Retry(self.what, self.pauses_s, self.stop)
 
     def inconsistent_answer(self, expected: str, seen: str) -> InconsistentAnswerError:
         """Return the refusal of an answer that contradicts itself, or an earlier one."""
         seen = shortened(seen, self.token)
-        remedy = "see HF_ENDPOINT, and what stands before it"
+        remedy = "see HF_ENDPOINT, and any proxy or mirror in between"
         return InconsistentAnswerError(f"{self.what}: expected {expected}, seen {seen}; {remedy}")
 
     def check_hub(self, headers: Mapping[str, str]) -> int | None:
-        """Check the headers that the Hub itself answers with, and return the size of a large file.
+        """Check the headers of an answer of the Hub itself; return the size of a large file, else None.
 
         Raises:
             InconsistentAnswerError: It answers from another commit.

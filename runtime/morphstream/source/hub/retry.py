@@ -5,33 +5,33 @@ from collections.abc import Iterable
 
 from morphstream.source.hub.refusals import AttemptError
 
-PAUSES_S = (1.0, 2.0, 4.0, 8.0)  # before each further attempt
-WAIT_MAX_S = 120.0  # of what the Hub asks for
+PAUSES_S = (1.0, 2.0, 4.0, 8.0)  # before each retry
+WAIT_MAX_S = 120.0  # longest Retry-After that is waited for
 
 
 class Retry:
-    """The attempts at one thing: each fault costs a pause, and where none is left is a refusal."""
+    """Attempts at one request: each error uses up a pause; when none remains, the request is refused."""
 
     def __init__(self, what: str, pauses_s: Iterable[float], stop: threading.Event | None = None) -> None:
-        """Begin to count.
+        """Begin to count attempts.
 
         Args:
-            what: Is asked for.
-            pauses_s: Before each further attempt; the Hub's own wish counts when it is longer.
-            stop: Set when nobody waits for it any more.
+            what: Name of the request in a refusal.
+            pauses_s: Before each retry; a longer Retry-After counts instead.
+            stop: Set when the request is cancelled.
         """
         self._what, self._all_s, self._stop = what, tuple(pauses_s), stop or threading.Event()
         self.renew()
 
     def renew(self) -> None:
-        """Begin to count anew, as something came."""
+        """Begin to count anew, as bytes have come."""
         self._pauses_s = iter(self._all_s)
 
     def wait(self, error: AttemptError) -> None:
-        """Pause before another attempt.
+        """Pause before a retry.
 
         Raises:
-            FetchError: None can help or is left, or it was closed.
+            FetchError: A retry can't help, none remains, or the request was cancelled.
         """
         is_final = error.wait_s is None or error.wait_s > WAIT_MAX_S
         pause_s = None if is_final else next(self._pauses_s, None)

@@ -3,8 +3,8 @@
 Conventions, here and in the modules beside this one:
 
 * A branch is resolved to a commit once; everything is read at that commit.
-* A fault that may pass is met again, after a pause, from the byte where it was cut. An answer that contradicts itself
-  or another one is refused at once. Bytes are verified by whoever knows their digest, not here.
+* A passing fault is retried after a pause, from the byte where the answer was cut. An answer that contradicts itself
+  or an earlier one is refused at once. The caller verifies the bytes against their digest.
 * A token goes to the endpoint alone; no message has one, nor an address' query, which may be a signature.
 
 Source: RFC 9110 for ranges, redirects and Retry-After; huggingface.co/docs/hub/api for paths and X- headers.
@@ -61,17 +61,17 @@ class HubSource:
         timeout_s: float = 30.0,
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
-        """Name a repository; nothing is asked yet.
+        """Name a repository; nothing is requested yet.
 
         Args:
             repo: Such as ``organisation/name``.
             revision: A branch, a tag or a commit.
             endpoint: Of the Hub; None for HF_ENDPOINT, else huggingface.co.
-            token: None for HF_TOKEN, else what `hf auth login` left, else none; empty for none.
-            connections: At once, for a file.
-            range_bytes: Of a file that a request asks for; up to `connections` + 3 are in memory.
-            timeout_s: In which an answer must begin, and 64 KiB of it come.
-            pauses_s: Before each further attempt; the Hub's own wish counts when it is longer.
+            token: None for HF_TOKEN, else the token of `hf auth login`, else none; empty for none.
+            connections: Number of connections for a file.
+            range_bytes: Size of the range that a request asks for; up to `connections` + 3 are in memory.
+            timeout_s: Time in which an answer must begin, and 64 KiB of it come.
+            pauses_s: Before each retry; a longer Retry-After counts instead.
 
         Raises:
             ValueError: One of them has no such form.
@@ -107,8 +107,8 @@ class HubSource:
         Args:
             path: Of the file.
             start: First byte to read.
-            digest: Compared with what the Hub says of a large file before its bytes are asked for, and its size with
-                any answer's. The bytes themselves aren't verified.
+            digest: Expected digest. The Hub's headers are compared with it before a large file is downloaded, and its
+                size with every answer; the bytes aren't.
 
         Raises:
             DigestMismatchError: The Hub has a file with another digest.
@@ -128,7 +128,7 @@ class HubSource:
         return f"{self._endpoint}/{self._repo}/resolve/{self._resolve()}/{quote(path)}"
 
     def _resolve(self) -> str:
-        """Return the commit that everything is read at."""
+        """Return the commit to read at."""
         with self._lock:
             if not self._commit:
                 url = f"{self._endpoint}/api/models/{self._repo}/revision/{quote(self._revision, safe='')}"
@@ -153,11 +153,11 @@ class HubSource:
 
 
 def _whole(request: Request, file: HubFile) -> bytes:
-    """Return a small file, and read no more than its bound."""
+    """Read a small file, and no more than its bound."""
     response, data = file.ask(), bytearray()
     size, linked = response.length_remaining, file.linked_bytes
     if None not in (linked, size) and linked != size:
-        raise request.inconsistent_answer(f"{linked} bytes, as was said before", f"{size}")
+        raise request.inconsistent_answer(f"{linked} bytes, as announced before", f"{size}")
     pieces = file.stream(response)
     while (size or len(data)) <= SMALL_BYTES_MAX:
         if not (piece := next(pieces, b"")):
@@ -182,7 +182,7 @@ def _checked_endpoint(text: str) -> str:
 
 
 def _token_of_this_machine() -> str:
-    """Return the token of the environment, or the one that a login left; empty for none.
+    """Return the token of the environment, else that of `hf auth login`; empty for none.
 
     Raises:
         OSError: It is there, and can't be read.

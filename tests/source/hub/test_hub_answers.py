@@ -1,4 +1,4 @@
-"""An answer that can't be true, or leads nowhere, is refused at once; a redirect is followed without the token."""
+"""An answer that contradicts itself, or leads nowhere, is refused at once; a redirect is followed without the token."""
 
 import pytest
 
@@ -25,20 +25,20 @@ from tests.source.hub.answering import DATA, NAME, SHA, Answer, answering, at, f
         pytest.param({"X_Repo_Commit": "f" * 40}, f"commit {SHA}, seen ffff", id="another commit"),
     ],
 )  # fmt: skip
-def test_an_answer_that_lies_is_refused_at_once(headers: dict[str, str], message: str) -> None:
+def test_an_answer_that_contradicts_itself_is_refused_at_once(headers: dict[str, str], message: str) -> None:
     def answer(_: str, wanted: tuple[int, int] | None) -> Answer:
         return ranged(DATA, wanted, **(headers if wanted and wanted[0] == 100_000 else {}))
 
     with answering(answer) as server:
         with pytest.raises(FetchError, match=f"expected {message}.*; see HF_ENDPOINT"):
             fetched(at(server))
-        assert [said for _, said, _ in server.asked].count("bytes=100000-199999") == 1
+        assert [byte_range for _, byte_range, _ in server.asked].count("bytes=100000-199999") == 1
 
 
 def test_an_archive_of_another_size_than_the_hub_says_is_refused(hub: Hub, served: Repository) -> None:
     digest = digest_of_file(next(path for path in served.path.rglob("*") if path.stat().st_size == len(DATA)))
     served.object_path(digest.sha256).write_bytes(DATA + b"more")
-    assert "expected 1000003 bytes in all, as was said before, seen 1000007" in refusal(source_at(hub))
+    assert "expected 1000003 bytes in all, as announced before, seen 1000007" in refusal(source_at(hub))
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_a_manifest_is_not_read_beyond_its_bound() -> None:
         at(server).read("manifests/archives.json")
 
 
-@pytest.mark.parametrize("said", [b"[]", b"no json", b'{"sha": "main"}', b"\xff", b"[" * 100_000])
-def test_a_revision_without_a_commit_is_refused(said: bytes) -> None:
+@pytest.mark.parametrize("body", [b"[]", b"no json", b'{"sha": "main"}', b"\xff", b"[" * 100_000])
+def test_a_revision_without_a_commit_is_refused(body: bytes) -> None:
     line = r"^hub org/name@v1: expected its commit, seen an answer without one; see HF_ENDPOINT"
-    with answering(lambda *_: (200, {}, said)) as server, pytest.raises(FetchError, match=line):
+    with answering(lambda *_: (200, {}, body)) as server, pytest.raises(FetchError, match=line):
         HubSource(NAME, "v1", endpoint=server.endpoint).read("manifests/archives.json")
