@@ -35,7 +35,8 @@ def pools_of(request: Request, url: Url) -> tuple[str, Callable[..., PoolManager
     kind = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
     try:
         proxy = parse_url(text if kind else f"http://{text}")
-        is_right = proxy.scheme == "http" and proxy.port != 0 and bool((proxy.host or "").encode("idna"))
+        has_host = not re.search(r"\s", text) and bool((proxy.host or "").encode("idna"))
+        is_right = has_host and proxy.scheme == "http" and proxy.port != 0
     except ValueError:
         is_right = False
     if not is_right or proxy.request_uri != "/" or proxy.fragment:
