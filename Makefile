@@ -1,4 +1,4 @@
-# `make demo` and `make test` do all the set-up they need, in .venv.
+# `make demo` and `make test` first set up .venv.
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -18,7 +18,7 @@ check: setup
 	mypy
 	lint-imports
 
-hub: setup # a hub on loopback with the kit published, to try against
+hub: setup # serve a hub on loopback that has the kit published, for manual tests
 	dvc repro
 	python -m tests.loopback
 
@@ -34,7 +34,7 @@ $(VENV)/ready: requirements.lock tests/loopback/client-1.lock pyproject.toml
 	python -c 'from stages.kit.detector import package; package()'
 	touch $@
 
-lock: # after a change of pyproject.toml; needs uv
+lock: # run it after a change of pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev --no-emit-package morphstream --no-header pyproject.toml -o requirements.lock
 
 clean:

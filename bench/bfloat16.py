@@ -1,6 +1,6 @@
-"""Time the CPU's engines in single precision and in bfloat16: a batch of one, in turns, on two threads.
+"""Time CPU engines in single precision and in bfloat16: a batch of one, in turns, with two threads.
 
-Promised: in bfloat16 the detector, the kit's one real model, takes two thirds of its time at most.
+Promised: the detector, the kit's only real model, needs at most two thirds of the time in bfloat16.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def medians_ms(path: Path, runs: int) -> dict[str, float]:
-    """Return the median time of an engine by precision, one call of each after the other."""
+    """Return an engine's median time by precision; the precisions are called in turns."""
     requests = {precision: _request(path, precision) for precision in HINTS}
     times: dict[str, list[float]] = {precision: [] for precision in HINTS}
     for _ in range(runs + _WARM_UP):

@@ -3,7 +3,7 @@
 Promised: at least 1.3 times faster, with a peak of the disk of 1.1 times the payload at most.
 
 Both are processes of their own that put half-precision weights, zstd level 3, into a folder of this disk, synced; they
-take turns, and so does a boot of single engines. The hub is another process, which sends ranges of a file as it lies in
+take turns, and so does a boot of single engines. The hub is another process, which sends ranges of a file from
 the page cache.
 """
 
@@ -148,8 +148,8 @@ def in_steps(endpoint: str, work: Path) -> float:
 
 def memory_mb() -> float:
     """Return how much memory this process has had at most."""
-    said = Path("/proc/self/status").read_text()  # what getrusage says is inherited from the process that started this
-    found = re.search(r"VmHWM:\s+([0-9]+) kB", said)
+    status = Path("/proc/self/status").read_text()  # getrusage's figure is inherited from the process that started this
+    found = re.search(r"VmHWM:\s+([0-9]+) kB", status)
     return int(found[1]) * 1024 / 1e6 if found else 0.0
 
 

@@ -1,16 +1,18 @@
-"""Time the host's own work on a 1080p frame, all that isn't an engine, beside the orders of InsightFace and FaceFusion.
+"""Time the host's work on a 1080p frame, without engines, and compare it with InsightFace's and FaceFusion's methods.
 
-Promised, in ms, with OpenCV on two threads: 0.6 to paste a face of 320 pixels; 1.2 and 1.5 for all work on a face at
-128 and 256; 0.4 for a detector's frame; 0.5 for a mask of regions; and 8 faces at once in 0.6 of the time of 8 calls.
+Promised, in ms, with two OpenCV threads: 0.6 to paste a face of 320 pixels; 1.2 and 1.5 for all work on a face at 128
+and 256; 0.4 for a detector's frame; 0.5 for a mask of regions; and 8 faces in one call in 0.6 of the time of 8 calls.
 
-Sessions answer at once, with arrays made before. Sources of the other orders: InsightFace, ``INSwapper.get``;
-FaceFusion, ``face_helper.paste_back``.
+Sessions return prepared arrays at once. Sources of the other methods: InsightFace, ``INSwapper.get``; FaceFusion,
+``face_helper.paste_back``.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from statistics import median
 
 import cv2
@@ -18,9 +20,11 @@ import numpy as np
 
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.geometry import ARCFACE_128, align, paste_back
-from morphstream.face.mask import FACE_REGIONS, Parser, box_mask, select_regions, soften
+from morphstream.face.look import FACE_REGIONS, Look
+from morphstream.face.mask import Parser, box_mask, select_regions, soften
+from morphstream.face.swap import Swapper
 from morphstream.face.swapper import FaceSwapper
-from morphstream.face.types import Affine, Crop, Face, Identity, Mask
+from morphstream.face.types import Affine, Crop, Face, FoundFaces, Identity, Mask
 from morphstream.frame import Frame
 from morphstream.session.session import Array
 
@@ -36,18 +40,18 @@ PROMISED_MS = {
     "mask of regions at 256": 0.5,
 }
 EIGHT = 0.6
-_SIDES = {"det_10g": 640, "w600k_r50": 112, "xseg_1": 256, "bisenet_resnet_34": 512}
+_SIDES = {"xseg_1": 256, "bisenet_resnet_34": 512}
 
 
 class Answering:
-    """A session that answers with arrays made before."""
+    """A session that returns prepared arrays."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], answers: Mapping[str, Array]) -> None:
         self.input_shapes = shapes
         self._answers = answers
 
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Return as many rows as are given."""
+        """Return as many prepared rows as the inputs have."""
         rows = len(next(iter(inputs.values())))
         return {name: array[:rows] for name, array in self._answers.items()}
 
@@ -78,7 +82,7 @@ def main() -> int:
 
 
 def works_of() -> dict[str, Callable[[], object]]:
-    """Return what is timed, by name."""
+    """Return the pieces of work to time, by name."""
     random = np.random.default_rng(0)
     frame = random.integers(0, 256, (1080, 1920, 3), np.uint8)
     crop = random.integers(0, 256, (128, 128, 3), np.uint8)
@@ -86,7 +90,7 @@ def works_of() -> dict[str, Callable[[], object]]:
     affine, mask = align(face.points5, ARCFACE_128, 128), box_mask(128)
     target = frame.copy()
     small, large = swapper_of(128, 3), swapper_of(256, 4)
-    identity = Identity(embedding=np.full(512, 512**-0.5, np.float32))
+    one, all_eight, singles = found(frame, face), found(frame, *eight), [found(frame, each) for each in eight]
     regions = {side: random.integers(0, 256, (1, side, side, 3), np.uint8) for side in (128, 256)}
     parser = Parser(session_of("bisenet_resnet_34"))
     detectors = {side: DirectSCRFD(detector_of(side)) for side in (640, 320)}
@@ -94,23 +98,29 @@ def works_of() -> dict[str, Callable[[], object]]:
         "paste 320 px": lambda: paste_back(target, crop, mask, affine),
         "paste 320 px, FaceFusion's order": lambda: paste_as_facefusion(frame, crop, mask, affine),
         "paste 320 px, InsightFace's order": lambda: paste_as_insightface(frame, crop, crop[::-1], affine),
-        "face at 128": lambda: small.swap(frame, identity, [face]),
-        "face at 256": lambda: large.swap(frame, identity, [face]),
-        "face at 256, boosted": lambda: small.swap(frame, identity, [face], pixel_boost=256),
-        "face at 512, boosted": lambda: small.swap(frame, identity, [face], pixel_boost=512),
+        "face at 128": lambda: small.swap(one),
+        "face at 256": lambda: large.swap(one),
+        "face at 256, boosted": lambda: small.swap(one, Look(pixel_boost=256)),
+        "face at 512, boosted": lambda: small.swap(one, Look(pixel_boost=512)),
         "mask of regions at 128": lambda: region_mask(parser, regions[128]),
         "mask of regions at 256": lambda: region_mask(parser, regions[256]),
         "frame for a detector of 640": lambda: detectors[640].detect(frame),
         "frame for a detector of 320": lambda: detectors[320].detect(frame),
-        "8 faces, one call": lambda: small.swap(frame, identity, eight),
-        "8 faces, 8 calls": lambda: [small.swap(frame, identity, [one]) for one in eight],
+        "8 faces, one call": lambda: small.swap(all_eight),
+        "8 faces, 8 calls": lambda: [small.swap(single) for single in singles],
     }
 
 
 def face_of(side: float, x: float, y: float) -> Face:
-    """Return an upright face whose crop is so many pixels wide in the frame, around a place."""
+    """Return an upright face around ``(x, y)``, whose crop is `side` pixels wide in the frame."""
     points = (ARCFACE_128 - 0.5) * side + (x, y)
     return Face(box_xyxy=np.array([x - side / 2, y - side / 2, x + side / 2, y + side / 2]), points5=points, score=1)
+
+
+def found(frame: Frame, *faces: Face) -> FoundFaces:
+    """Return a frame whose faces all become one identity."""
+    identity = Identity(embedding=np.full(512, 512**-0.5, np.float32))
+    return FoundFaces(frame=frame, faces=faces, assignment=dict.fromkeys(range(len(faces)), identity))
 
 
 def detector_of(side: int) -> Answering:
@@ -120,14 +130,12 @@ def detector_of(side: int) -> Answering:
     return Answering({"frame": (-1, side, side, 3)}, {"anchors": anchors})
 
 
+@cache
 def session_of(model: str) -> Answering:
-    """Return a session of one of the models that a swapper opens."""
+    """Return a session of one of the masks' models."""
     random = np.random.default_rng(1)
-    if model == "det_10g":
-        return detector_of(640)
     side = _SIDES[model]
     answers: dict[str, dict[str, Array]] = {
-        "w600k_r50": {"embedding": random.random((8, 512), np.float32)},
         "xseg_1": {"mask": random.random((8, 256, 256, 1), np.float32)},
         "bisenet_resnet_34": {"labels": random.integers(0, 19, (8, 512, 512), np.uint8)},
     }
@@ -135,10 +143,10 @@ def session_of(model: str) -> Answering:
 
 
 def swapper_of(side: int, channels: int) -> FaceSwapper:
-    """Return a swapper of answering sessions with box and occlusion masks, and the model's own where it has one."""
+    """Return a swapper on fake sessions, with box and occlusion masks, and the model's own mask if it has one."""
     swapped = np.random.default_rng(2).integers(0, 256, (16, side, side, channels), np.uint8)
     session = Answering({"crop": (-1, side, side, 3), "source": (-1, 512)}, {"swapped": swapped})
-    return FaceSwapper(lambda name: session if name == "played" else session_of(name), "played", None, threads=2)
+    return FaceSwapper(session_of, Swapper(session, None), pool=ThreadPoolExecutor(2))
 
 
 def region_mask(parser: Parser, crops: Crop) -> Mask:
@@ -184,7 +192,7 @@ def paste_as_insightface(frame: Frame, crop: Crop, before: Crop, affine: Affine)
 
 
 def median_ms(work: Callable[[], object], runs: int, *, before: int = 10) -> float:
-    """Return the median time of some calls, after some that aren't counted."""
+    """Return the median time of `runs` calls in ms, after some untimed ones."""
     times = []
     for _ in range(runs + before):
         start = time.perf_counter()

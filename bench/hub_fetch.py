@@ -1,8 +1,8 @@
-"""Time fetching 1 GiB from a hub on loopback, verified, beside the Hub's plain client, which verifies nothing.
+"""Compare a verified fetch of 1 GiB from a hub on loopback with the Hub's plain client, which verifies nothing.
 
 Promised: at least 0.8 of the plain client's speed, within 300 MB of memory.
 
-Both sides are whole processes that load the client, download to a folder of this disk, and end; they alternate.
+Each side is a whole process that loads the client, downloads to a folder of this disk, and exits. They run in turns.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def measure(folder: Path, mib: int, rounds: int) -> int:
-    """Publish a file, and let both fetch it in turns."""
+    """Publish a file, let both sides fetch it in turns, and print the results."""
     name, path, commit = prepare(folder, mib)
     path_of_code = os.pathsep.join([str(ROOT), str(ROOT / "runtime")])
     server = subprocess.Popen(
@@ -86,7 +86,11 @@ def measure(folder: Path, mib: int, rounds: int) -> int:
 
 
 def prepare(folder: Path, mib: int) -> tuple[str, str, str]:
-    """Publish a file of random bytes in a hub's folder and pin it in a project; return where it is."""
+    """Publish a file of random bytes in a hub's folder and pin it in a project.
+
+    Returns:
+        The repository, the file's path in it, and the commit.
+    """
     source = folder / "source"
     with source.open("wb") as file:
         for _ in range(mib):
@@ -109,7 +113,7 @@ def prepare(folder: Path, mib: int) -> tuple[str, str, str]:
 
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[float, float]:
-    """Run a process that must succeed; return its seconds, and its memory at most in MB."""
+    """Run a process that must succeed; return its duration in seconds and its peak memory in MB."""
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, env=environment)
     _, status, usage = os.wait4(process.pid, 0)

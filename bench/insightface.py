@@ -1,11 +1,11 @@
-"""Swap faces beside InsightFace on the same ONNX files: what differs, and how long both take.
+"""Compare face swaps with InsightFace's on the same ONNX files: differences and times.
 
-Promised: boxes and points within 0.5 pixels and scores within 0.001, embeddings with a cosine of 0.9999, latents equal,
-swapped crops within 2 levels; and a frame of 1080p with one face, from detection to paste, in a third of its time, with
-two threads for OpenCV and for the engines of both.
+Promised: boxes and points within 0.5 pixels, scores within 0.001, embeddings with a cosine of 0.9999, latents equal,
+swapped crops within 2 levels; and a 1080p frame with one face, from detection to paste, in a third of InsightFace's
+time, if OpenCV and the engines of both have two threads.
 
-The peer is installed from the package index into build/peer/, and runs in this process: the same OpenCV, ONNX Runtime
-and number of threads. Files are the kit's: its detector is a trained SCRFD, the others are stand-ins.
+The peer, InsightFace, is installed from the package index into build/peer/ and runs in this process, with the same
+OpenCV, ONNX Runtime and number of threads. The files are the kit's: a trained SCRFD as detector, stand-ins otherwise.
 """
 
 import argparse
@@ -31,9 +31,8 @@ from bench.face_host import median_ms
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.embed import DirectArcFace
 from morphstream.face.geometry import ARCFACE_128, align, cut_crop
-from morphstream.face.mask import Masks
+from morphstream.face.look import Look
 from morphstream.face.swap import Swapper
-from morphstream.face.swapper import FaceSwapper
 from morphstream.face.types import Face, Identity
 from morphstream.frame import Frame
 from morphstream.session.load import load_emap, open_session
@@ -48,7 +47,7 @@ PIXELS, SCORE, COSINE, LATENT, LEVELS, TIMES = 0.5, 1e-3, 0.9999, 1e-6, 2, 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
-    """The greatest between both, over the faces of a photo; of the cosine the least."""
+    """The greatest difference of each kind over the faces of a photo; for the cosine, the least value."""
 
     faces: int
     pixels: float
@@ -58,7 +57,7 @@ class Differences:
     levels: int
 
     def are_kept(self) -> bool:
-        """Return whether they are within what is promised."""
+        """Return whether all are within the promised bounds."""
         is_near = self.pixels <= PIXELS and self.score <= SCORE and self.latent <= LATENT
         return is_near and self.cosine >= COSINE and self.levels <= LEVELS
 
@@ -95,7 +94,7 @@ def main() -> int:
 
 @contextlib.contextmanager
 def installed_peer(folder: Path, models: Path) -> Iterator[Peer]:
-    """Install the peer into a folder, beside what is installed here, and open its classes on published models."""
+    """Install the peer into a folder, on top of this environment, and open its classes on published models."""
     if not (folder / "insightface").is_dir():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), PEER]
         subprocess.run(command, check=True)
@@ -127,7 +126,7 @@ def _opened(models: Path) -> Peer:
 
 
 def compare(peer: Peer, store: str | Path, frame: Frame) -> Differences:
-    """Return how far both are apart on a photo; crops that leave it are left out, as the peer's padding is black."""
+    """Return the differences on a photo; crops that leave it are skipped, because the peer pads them with black."""
     installed = morphstream.Store(store).current()
     detector, embedder = (open_session(installed, name, threads=THREADS) for name in ("det_10g", "w600k_r50"))
     swapper = Swapper(open_session(installed, SWAP_MODEL, threads=THREADS), load_emap(installed, SWAP_MODEL))
@@ -164,8 +163,8 @@ def times_ms(peer: Peer, store: str | Path, runs: int) -> tuple[float, float]:
     """Return the median time of both from a 1080p frame to the frame with its one face swapped."""
     frame = np.zeros((1080, 1920, 3), np.uint8)
     frame[:, 420:1500] = cv2.resize(astronaut(), (1080, 1080))
-    with FaceSwapper.open(store, swap_model=SWAP_MODEL, masks=Masks(occluder=None), threads=THREADS) as swapper:
-        identity = swapper.identify(frame)
+    with morphstream.open(store, swap_model=SWAP_MODEL, look=Look(occluder=None), threads=THREADS) as swap:
+        identity = swap.identify(frame)
         source = peer.face(bbox=np.zeros(4), kps=np.zeros((5, 2)), embedding=identity.embedding)
 
         def theirs() -> None:
@@ -174,9 +173,9 @@ def times_ms(peer: Peer, store: str | Path, runs: int) -> tuple[float, float]:
                 peer.swapper.get(frame, peer.face(bbox=box[:4], kps=kps, det_score=box[4]), source)
 
         times: dict[str, list[float]] = {"theirs": [], "ours": []}
-        for _ in range(runs):  # by turns, as a machine is not as fast at all times
+        for _ in range(runs):  # in turns, because a machine's speed varies
             times["theirs"].append(median_ms(theirs, 1, before=1))
-            times["ours"].append(median_ms(lambda: swapper.swap(frame, identity), 1, before=1))
+            times["ours"].append(median_ms(lambda: swap(frame, identity), 1, before=1))
         return median(times["theirs"]), median(times["ours"])
 
 

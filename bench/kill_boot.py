@@ -1,7 +1,7 @@
-"""Kill boots, updates, evictions and deployments at random moments; each next start is good, and nothing is left.
+"""Kill boots, updates, evictions and deployments at random moments; every next start works, and nothing is left over.
 
-Promised: 200 kills, 200 good starts, and after a `clean` the current generation alone; a quarter of the kills are of
-deployments, as `bench.kill_deploy` has them.
+Promised: 200 kills, 200 good starts, and after `clean` only the current generation. A quarter of the kills hit
+deployments, as in `bench.kill_deploy`.
 """
 
 import argparse
@@ -29,7 +29,7 @@ FORKS = multiprocessing.get_context("forkserver")  # a process in milliseconds, 
 
 
 def main() -> int:
-    """Print what the kills met and what was left; return 0 if every start was good, 1 otherwise."""
+    """Print what the kills interrupted and what they left; return 0 if every start was good, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m bench.kill_boot", description=__doc__)
     parser.add_argument("--times", type=int, default=200, help="how many processes to kill")
     parser.add_argument("--seed", type=int, default=6, help="of the moments")
@@ -47,19 +47,19 @@ def main() -> int:
 
 
 def kill_boots(folder: Path, times: int, seed: int) -> Counter[str]:
-    """Kill processes that boot two archives by turns into one store, sometimes a new one, or two models by turns.
+    """Kill processes that boot two archives in turns into one store, sometimes a new one, or add two models in turns.
 
     Args:
-        folder: An empty one, for the archives and the stores.
-        times: How many processes.
-        seed: Of the moments.
+        folder: An empty folder for the archives and the stores.
+        times: Number of processes to kill.
+        seed: Of the random moments.
 
     Returns:
-        How often what was found behind a killed process.
+        What killed processes left, and how often.
 
     Raises:
         AssertionError: A start wasn't good, or something was left over.
-        MorphstreamError: The same.
+        MorphstreamError: A start failed.
     """
     layouts = [publish(folder / f"layout{build}", CPU, build=build) for build in range(2)]
     hub = publish(folder / "hub", CPU, files=(*FILES, *ON_DEMAND))
@@ -87,7 +87,7 @@ def kill_boots(folder: Path, times: int, seed: int) -> Counter[str]:
 
 
 def _time(path: Path, layouts: list[Path]) -> float:
-    """Return how long an update takes, in seconds."""
+    """Return the duration of an update in seconds."""
     start = time.perf_counter()
     for layout in layouts * 5:
         boot(path, source=layout, machine=MACHINE)
@@ -107,7 +107,7 @@ def _add_by_turns(path: Path, hub: Path, is_booting: Event) -> None:
 
 
 def _remains(path: Path) -> list[str]:
-    """Return what a killed process left."""
+    """Return what a killed process left behind."""
     named = path / CURRENT
     found = ["found a staging folder"] if (path / ".staging").exists() else []
     if len(list(path.glob("caches/*"))) > named.exists():
@@ -118,7 +118,7 @@ def _remains(path: Path) -> list[str]:
 
 
 def check_next_start(path: Path, layout: Path, *, may_be_empty: bool) -> None:
-    """Check that a store serves, every digest right, and then takes another archive."""
+    """Check that every digest in a store is right, and that the store then accepts another archive."""
     store = Store(path)
     try:
         store.verify()
@@ -131,7 +131,7 @@ def check_next_start(path: Path, layout: Path, *, may_be_empty: bool) -> None:
 
 
 def clean(path: Path) -> None:
-    """Clean a store, and check that the current generation alone is there."""
+    """Clean a store, and check that only the current generation remains."""
     store = Store(path)
     assert store.clean() == ()
     assert {entry.name for entry in path.iterdir()} - {"used"} == {".lock", CURRENT, "caches"}

@@ -1,4 +1,4 @@
-"""Time what a user waits for before anything is done, each in processes of their own.
+"""Time the start of the package and of the command line, each run in a new process.
 
 Promised: ``import morphstream`` within 0.3 s and ``morphstream --help`` within 0.4 s.
 """

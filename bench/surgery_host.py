@@ -1,8 +1,8 @@
-"""Time the host's work around each model: with the original as its owner's code does it, and with the prepared one.
+"""Time the host's work around each model: with the original model as in its author's code, and with the prepared one.
 
-Promised: labels instead of logits save 10 ms a face, and a 1080p frame is in the detector's canvas within 0.4 ms.
+Promised: labels instead of logits save 10 ms per face, and a 1080p frame is in the detector's canvas within 0.4 ms.
 
-No engine runs: outputs are random arrays. What both sides do alike, cutting crops and decoding boxes, is left out.
+No engine runs: outputs are random arrays. Work that both sides share, cutting crops and decoding boxes, is left out.
 Sources of "before": InsightFace (SCRFD, ArcFaceONNX, INSwapper), FaceFusion (other crops), Ultralytics (yolov8n).
 """
 
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def cases() -> dict[str, tuple[Work, Work]]:
-    """Return what the host does before and after surgery, by model."""
+    """Return the host's work without and with surgery, by model."""
     random = np.random.default_rng(0)
     frame = random.integers(0, 256, (1080, 1920, 3), np.uint8)
     crops = {side: random.integers(0, 256, (side, side, 3), np.uint8) for side in (112, 128, 256, 512)}
@@ -139,7 +139,7 @@ def _symmetric_letterbox(frame: Array, *, is_float: bool = False) -> Array:
 
 
 def _median_ms(work: Work, runs: int) -> float:
-    """Return the median time of some calls, after some that aren't counted."""
+    """Return the median time of `runs` calls in ms, after some untimed ones."""
     times = []
     for _ in range(runs + 10):
         start = time.perf_counter()

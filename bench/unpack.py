@@ -6,7 +6,7 @@ compressed.
 Each round runs all sides in an order of chance, in processes that have loaded their code: `unpack` alone, a boot of a
 fresh store (in-process; it syncs each file), and the two programs, before and with a sync of what they wrote. Archives
 lie in the page cache. All sides run before other processes of this machine where the user may have that (root), and
-what those and the kernel took of the processors is told: with more than a tenth, the figures say little.
+the part of the processors that those and the kernel used is printed: with more than a tenth, the figures mean little.
 """
 
 import argparse

@@ -1,26 +1,28 @@
 #!/usr/bin/env bash
-# Boot the store, deploy the code of DEPLOY_TAG, then become the command: `python -m app` where none is given.
+# Boot the store, deploy the code of DEPLOY_TAG, then execute the command, by default `python -m app`.
 #
-#   MORPHSTREAM_STORE    folder of verified artifacts         /var/lib/morphstream/store
-#   MORPHSTREAM_SOURCE   folders, hub:ORG/REPO, with commas   /opt/morphstream/baked
-#   MORPHSTREAM_TARGET   auto, cpu, rtx-sm89, a cache key     auto
-#   MORPHSTREAM_GROUPS   core,masks,inswapper_128             all that are published
-#   MORPHSTREAM_BUILD    folder of the pipeline, to build by  none: what nobody has published isn't built here
-#   MORPHSTREAM_CONTRIBUTE  ORG/REPO for what was built       none: it isn't published
-#   MORPHSTREAM_BOOT_REPORT  file for what boot did           /tmp/morphstream-boot.json
-#   DEPLOY_TAG           develop or latest                    none: the command runs without deployed code
-#   DEPLOY_SOURCE        as MORPHSTREAM_SOURCE                that
-#   DEPLOY_CHECK         command that a release must pass     none
-#   DEPLOY_TIMEOUT_S     seconds in which it must             60
-#   DEPLOY_REQUIRED      1: end where there is no release     none: go on without
-#   MORPHSTREAM_APP      folder of releases                   /var/lib/morphstream/app
-#   HF_TOKEN_FILE        file with HF_TOKEN, such as a secret none
+#   variable                 value                                  default
+#   MORPHSTREAM_STORE        folder of verified artifacts           /var/lib/morphstream/store
+#   MORPHSTREAM_SOURCE       folders or hub:ORG/REPO, by commas     /opt/morphstream/baked
+#   MORPHSTREAM_TARGET       auto, cpu, rtx-sm89 or a cache key     auto
+#   MORPHSTREAM_GROUPS       such as core,masks,inswapper_128       every published group
+#   MORPHSTREAM_BUILD        folder of the pipeline, which builds   unset: missing engines are not built here
+#                            engines that no source has
+#   MORPHSTREAM_CONTRIBUTE   ORG/REPO to publish built engines in   unset: they are not published
+#   MORPHSTREAM_BOOT_REPORT  file for the report of the boot        /tmp/morphstream-boot.json
+#   DEPLOY_TAG               develop or latest                      unset: the command runs without deployed code
+#   DEPLOY_SOURCE            like MORPHSTREAM_SOURCE                MORPHSTREAM_SOURCE
+#   DEPLOY_CHECK             command that a release must pass       unset: no check
+#   DEPLOY_TIMEOUT_S         limit of that command in seconds       60
+#   DEPLOY_REQUIRED          1: exit if there is no release         unset: continue without deployed code
+#   MORPHSTREAM_APP          folder of releases                     /var/lib/morphstream/app
+#   HF_TOKEN_FILE            file with HF_TOKEN, such as a secret   unset
 #
-# Every step says on stderr how long it took and what came of it. What boot and deploy print goes there too, so that
-# stdout is the command's alone. A signal ends the step that runs, and this script with 128 + its number. Of boot's
-# report MORPHSTREAM_BOOT_REPORT tells the command, which may lack it: where the file can't be written, it is unset.
+# Every step logs its duration and its result on stderr. The output of boot and deploy goes to stderr too, so that
+# stdout has only the command's output. A signal stops the running step, and this script exits with 128 + its number.
+# The command finds the boot report through MORPHSTREAM_BOOT_REPORT, which is unset if the file can't be written.
 #
-# The command inherits a descriptor with a shared lock on its release, so that no deployment removes that before it ends.
+# The command inherits a descriptor with a shared lock on its release, which no deployment removes while it runs.
 set -euo pipefail
 
 store=${MORPHSTREAM_STORE:-/var/lib/morphstream/store}
@@ -32,15 +34,15 @@ app=${MORPHSTREAM_APP:-/var/lib/morphstream/app}
 export MORPHSTREAM_STORE=$store MORPHSTREAM_SOURCE=$source
 child=
 stopped=
-taken=
+elapsed=
 
-say() { # STEP REASON
+log() { # STEP MESSAGE
   printf 'entrypoint: %s: %s\n' "$1" "$2" >&2
 }
 
 if [[ -z ${HF_TOKEN:-} && -n ${HF_TOKEN_FILE:-} ]]; then
   if [[ ! -r $HF_TOKEN_FILE ]]; then
-    say token "$HF_TOKEN_FILE: expected a file that this user may read, seen none; mend HF_TOKEN_FILE, or unset it"
+    log token "$HF_TOKEN_FILE: expected a readable file, seen none; correct or unset HF_TOKEN_FILE"
     exit 1
   fi
   HF_TOKEN=$(<"$HF_TOKEN_FILE")
@@ -50,40 +52,40 @@ fi
 stop() { # SIGNAL NUMBER
   stopped=$2
   if [[ -z $child ]]; then
-    say "$1" "ended between two steps"
+    log "$1" "stopped between two steps"
     exit "$stopped"
   fi
-  kill -TERM "$child" 2>/dev/null || true # the shell has its children ignore INT
+  kill -TERM "$child" 2>/dev/null || true # TERM, because the shell makes its children ignore INT
 }
 trap 'stop INT 130' INT
 trap 'stop TERM 143' TERM
 
-# Run a step as a child that signals reach; its code is returned, its seconds are in $taken.
+# Run a step as a child process that signals stop. Return its exit code; set $elapsed to its duration.
 run() { # COMMAND...
   local code start=${EPOCHREALTIME/[.,]/} micros
-  child=next # that is being started: a signal that comes now is told to it below
+  child=next # it starts now: a signal before its id is known is forwarded below
   "$@" </dev/null >&2 &
   child=$!
   [[ -z $stopped ]] || kill -TERM "$child" 2>/dev/null || true
   while true; do
     code=0
     wait "$child" || code=$?
-    kill -0 "$child" 2>/dev/null || break # else a signal cut the waiting short
+    kill -0 "$child" 2>/dev/null || break # else a signal interrupted the wait
   done
   child=
   micros=$((${EPOCHREALTIME/[.,]/} - start))
-  printf -v taken '%d.%02d s' $((micros / 1000000)) $((micros % 1000000 / 10000))
+  printf -v elapsed '%d.%02d s' $((micros / 1000000)) $((micros % 1000000 / 10000))
   return "$code"
 }
 
 end_if_stopped() { # STEP
   if [[ -n $stopped ]]; then
-    say "$1 $taken" "ended by a signal, exit $stopped"
+    log "$1 $elapsed" "stopped by a signal, exit $stopped"
     exit "$stopped"
   fi
 }
 
-boot() { # becomes a step's child
+boot() { # runs as the child process of a step
   local options=(--store "$store" --source "$source" --target "$target")
   [[ -z ${MORPHSTREAM_GROUPS:-} ]] || options+=(--groups "$MORPHSTREAM_GROUPS")
   [[ -z ${MORPHSTREAM_BUILD:-} ]] || options+=(--build "$MORPHSTREAM_BUILD")
@@ -92,17 +94,17 @@ boot() { # becomes a step's child
   exec morphstream boot "${options[@]}" --json >"$report"
 }
 
-# Say what the second best was taken for, out of boot's report; nothing where all went as it should.
+# Print the fallbacks that the boot report lists; print nothing if there are none.
 fallbacks() {
   local words
   [[ -n $report && $(<"$report") =~ \"fallbacks\":\ \[([^]]+)\] ]] || return 0
   words=${BASH_REMATCH[1]//[$'"\n']/}
   read -ra words <<<"$words"
-  printf ', but by the second best (%s); see the warnings above' "${words[*]}"
+  printf ', with fallbacks (%s); see the warnings above' "${words[*]}"
 }
 
-# Hold the current release: its folder is in $release, none where there is none. It is the folder and not the link,
-# which another may switch meanwhile. Python has the lock taken on the shell's own descriptor.
+# Lock the current release and set $release to its folder, or to nothing if there is no release. It is the folder and
+# not the link, because another process may switch the link. Python locks the shell's own descriptor.
 hold() {
   local _
   for _ in {1..20}; do
@@ -112,27 +114,27 @@ hold() {
     if [[ -r $release/held ]] && exec {held}<"$release/held"; then
       if python -IS -c 'import fcntl, sys; fcntl.flock(int(sys.argv[1]), fcntl.LOCK_SH | fcntl.LOCK_NB)' "$held" \
         2>/dev/null && [[ /dev/fd/$held -ef $app/current/held ]]; then
-        return 0 # it was current when it was locked already, and so nobody had begun to remove it
+        return 0 # the locked release is still current, so no process had started to remove it
       fi
       exec {held}<&-
     fi
     sleep 0.05
   done
-  [[ -z $release ]] || say hold "expected a lock on $release/held, seen none to be had; a deployment may remove that release"
+  [[ -z $release ]] || log hold "expected a lock on $release/held, seen it unavailable; a deployment may remove that release"
 }
 
 if ! reason=$({ : >"$report"; } 2>&1); then
-  say report "$report: expected a file to write, seen ${reason##*: }; going on without"
+  log report "$report: expected a writable file, seen ${reason##*: }; continuing without it"
   report=
 fi
 code=0
 run boot || code=$?
 end_if_stopped boot
 if ((code)); then
-  say "boot $taken" "refused for target $target, exit $code"
+  log "boot $elapsed" "failed for target $target, exit $code"
   exit "$code"
 fi
-say "boot $taken" "$store is good$(fallbacks)"
+log "boot $elapsed" "$store is good$(fallbacks)"
 if [[ -n $report ]]; then
   export MORPHSTREAM_BOOT_REPORT=$report
 else
@@ -140,7 +142,7 @@ else
 fi
 
 if [[ -z $tag ]]; then
-  say deploy "no DEPLOY_TAG, no code is deployed"
+  log deploy "DEPLOY_TAG is not set, no code is deployed"
 else
   run morphstream deploy --source "${DEPLOY_SOURCE:-$source}" --into "$app" --check "${DEPLOY_CHECK:-}" \
     --timeout "${DEPLOY_TIMEOUT_S:-60}" -- "$tag" || code=$?
@@ -148,21 +150,21 @@ else
   hold
   if [[ -z $release ]]; then
     if [[ -n ${DEPLOY_REQUIRED:-} ]]; then
-      say "deploy $taken" "refused with exit $code, there is no release before, and DEPLOY_REQUIRED is set"
+      log "deploy $elapsed" "failed with exit $code, there is no previous release, and DEPLOY_REQUIRED is set"
       exit $((code ? code : 1))
     fi
-    say "deploy $taken" "refused with exit $code, there is no release before, going on without"
+    log "deploy $elapsed" "failed with exit $code, there is no previous release, continuing without one"
   else
     export PYTHONPATH=$release/code${PYTHONPATH:+:$PYTHONPATH} PYTHONDONTWRITEBYTECODE=1
     if ((code)); then
-      say "deploy $taken" "refused with exit $code, going on with the release before, ${release##*/}"
+      log "deploy $elapsed" "failed with exit $code, continuing with the previous release ${release##*/}"
     else
-      say "deploy $taken" "release ${release##*/}"
+      log "deploy $elapsed" "release ${release##*/}"
     fi
   fi
 fi
 
 (($#)) || set -- python -m app
-say exec "$*"
+log exec "$*"
 trap - INT TERM
 exec "$@"

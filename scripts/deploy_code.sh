@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Deploy a folder of code, this one where none is named, to the tags of DEPLOY_TAGS: develop, latest or both (develop).
+# Deploy a folder of code, by default the current one, to the tags in DEPLOY_TAGS: develop (default), latest or both.
 set -euo pipefail
 if [[ $# -gt 1 || ${1-} == -* ]]; then
   echo "usage: [DEPLOY_TAGS=\"develop latest\"] scripts/deploy_code.sh [DIR]" >&2

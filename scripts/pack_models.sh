@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pack the models that are baked into images: archives/models-core-masks.tar.zst. With --upload, publish it too.
+# Pack the models that images contain into archives/models-core-masks.tar.zst. With --upload, publish that archive.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"

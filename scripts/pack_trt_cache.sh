@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Pack an engine cache of build/trt_cache, such as `sm89 trt10.14_ort1.24`; without one, the latest of each arch and
-# builder. With --upload, publish the archives too.
+# Pack an engine cache of build/trt_cache, such as `sm89 trt10.14_ort1.24`; by default the latest of each arch and
+# builder. With --upload, publish the archives.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
@@ -9,7 +9,7 @@ key=()
 for argument in "$@"; do
   case $argument in
     --upload) upload=true ;;
-    -*) key=(wrong usage at all) ;;
+    -*) key=(wrong usage here) ;; # three words, so that the check below prints the usage
     *) key+=("$argument") ;;
   esac
 done

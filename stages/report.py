@@ -16,7 +16,6 @@ import numpy as np
 
 import morphstream
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.face.swapper import FaceSwapper
 from morphstream.face.types import Face
 from morphstream.frame import Frame
 from morphstream.media.image import write_image
@@ -64,14 +63,14 @@ def main() -> None:
 
 
 def _swap(store: Path, name: str, source: Frame, target: Frame) -> dict[str, float]:
-    with FaceSwapper.open(store, swap_model=name) as swapper:
-        identity, faces = swapper.identify(source), swapper.detect(target)
+    with morphstream.open(store, swap_model=name) as swap:
+        identity, faces = swap.identify(source), swap.detect(target)
         start = time.perf_counter()
-        swapped = swapper.swap(target, identity, faces)
+        swapped = swap(target, identity, faces=faces)
         seconds = time.perf_counter() - start
-        found = swapper.detect(swapped)
-        before = [swapper.identify(target, face).similarity(identity) for face in faces]
-        after = [swapper.identify(swapped, _nearest(face, found)).similarity(identity) for face in faces]
+        found = swap.detect(swapped)
+        before = [who.similarity(identity) for who in swap.embed(target, faces)]
+        after = [who.similarity(identity) for who in swap.embed(swapped, [_nearest(face, found) for face in faces])]
     write_image(MEASURED / f"{name}.jpg", swapped)
     rows = ((place, f"{b:.4f}", f"{a:.4f}") for place, (b, a) in enumerate(zip(before, after, strict=True)))
     _write_csv(MEASURED / "similarity.csv", ("face", "before", "after"), rows)

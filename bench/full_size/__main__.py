@@ -1,7 +1,8 @@
-"""Build the cache of all real-time models, at full size, for one RTX arch, as the pipeline does; then once more.
+"""Build the cache of all real-time models, at full size, for one RTX arch, twice, as the pipeline does.
 
-Promised: its compilation takes under 60 s on two cores without a GPU, and its engines are the same bytes in another
-folder, environment and time. The largest, a swapper of 529 MiB, takes under 10 s alone, and 4 GB of memory.
+Promised: compilation takes under 60 s on two cores without a GPU, and a second build in another folder, environment and
+at another time gives the same bytes. The largest model, a swapper of 529 MiB, takes under 10 s alone, and under 4 GB of
+memory.
 """
 
 import argparse
@@ -26,7 +27,7 @@ OTHER = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "1", "HOME": "/"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A build of the whole cache: what every model took, the phases' seconds, and the manifests with their digests."""
+    """A build of the whole cache: the cost of every model, the seconds of each phase, and manifests with digests."""
 
     prepare: dict[str, Step]
     compile: dict[str, Step]
@@ -36,9 +37,9 @@ class Run:
 
 
 def main() -> int:
-    """Print what each run takes; return 0 if the promise holds, 1 otherwise."""
+    """Print the cost of each run; return 0 if the promise holds, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m bench.full_size", description=__doc__)
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="write the originals there, or take them from there")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="write the originals there, or reuse those there")
     parser.add_argument("--parity", action="store_true", help="run the stage `check` too: some minutes")
     options = parser.parse_args()
     everything = load_params(ROOT / "params.yaml").models.values()
@@ -49,11 +50,11 @@ def main() -> int:
         written = write_originals(models, originals)
         sizes = {name: (originals / model.file).stat().st_size for name, model in models.items()}
         order = sorted(models, key=lambda name: -sizes[name])
-        for run in ("one", "two"):  # both now: an edit of stages/ in between would be a difference
+        for run in ("one", "two"):  # both now, because an edit of stages/ in between would make a difference
             _set_up(folder / run, originals)
         first = _build(order, folder / "one", {})
         alone, _ = run_stage(f"stages.compile {TARGET}", [LARGEST], folder / "one", {})
-        print_table(models, {name: int(step.said) for name, step in written.items()}, sizes, first)
+        print_table(models, {name: int(step.output) for name, step in written.items()}, sizes, first)
         is_equal = not options.parity or _check(order, folder / "one")
         shutil.rmtree(folder / "one")
         (folder / "two" / "tmp").mkdir()
@@ -62,10 +63,10 @@ def main() -> int:
 
 
 def write_originals(models: Mapping[str, Model], folder: Path) -> dict[str, Step]:
-    """Write the originals that aren't there; the processes say how many parameters each has.
+    """Write the missing originals; each process prints the number of parameters.
 
     Raises:
-        RuntimeError: One couldn't be written.
+        RuntimeError: An original couldn't be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "files.json").write_text(json.dumps({name: model.file for name, model in models.items()}), "utf-8")
@@ -77,7 +78,7 @@ def write_originals(models: Mapping[str, Model], folder: Path) -> dict[str, Step
 
 
 def _set_up(folder: Path, originals: Path) -> None:
-    """Make a working folder of the pipeline's: `originals` in ``build/``, beside a copy of params and stages."""
+    """Create a working folder for the pipeline: links to the originals in ``build/``, copies of params and stages."""
     (folder / BUILD).mkdir(parents=True)
     shutil.copy(ROOT / "params.yaml", folder)
     shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
@@ -95,7 +96,7 @@ def _build(order: list[str], folder: Path, environment: Mapping[str, str]) -> Ru
 
 
 def print_table(models: Mapping[str, Model], counts: Mapping[str, int], sizes: Mapping[str, int], run: Run) -> None:
-    """Print a line a model: its size, what its two stages took, and its engine."""
+    """Print a line per model: its size, the cost of its two stages, and its engine's size."""
     stages = f"{'prepare s':>9} {'GB':>5} {'compile s':>9} {'GB':>5}"
     print(f"{'model':20} {'params M':>8} {'MiB':>5} {stages} {'engine MiB':>10}")
     for name in models:

@@ -33,7 +33,7 @@ def scrfd(name: str) -> onnx.ModelProto:
 
 
 def _backbone(graph: Export, value: str) -> list[str]:
-    """Append ResNetV1e: a deep stem, and an average pool before every narrowing shortcut."""
+    """Append ResNetV1e: a deep stem, and an average pool before every shortcut with a stride."""
     for source, width, stride in ((3, 28, 2), (28, 28, 1), (28, 56, 1)):
         value = graph.relu_conv(value, source, width, stride=stride)
     value, source, stages = graph.pool(value, 3, pad=1), 56, []

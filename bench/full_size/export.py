@@ -1,7 +1,7 @@
 """Write a network of random weights as torch's ONNX exporter would.
 
-Conventions: values are names, NCHW; weights are uniform and of He's variance times `gain` squared, seeded by the
-model's name, so that activations keep their size; numbers that are no weights stand in nodes called Constant.
+Conventions: values are names, NCHW. Weights are uniform, with He's variance times `gain` squared, so that activations
+keep their scale; the model's name is the seed. Numbers other than weights are Constant nodes.
 """
 
 import zlib
@@ -46,7 +46,7 @@ class Export(Graph):
         self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
     def model(self) -> onnx.ModelProto:
-        """Return the model, which no one has checked."""
+        """Return the model, unchecked."""
         graph = helper.make_graph(self._nodes, self._name, self._inputs, self._outputs, self._initializers)
         opsets = [helper.make_opsetid("", self._opset)]
         return helper.make_model(graph, ir_version=IR_VERSION, opset_imports=opsets, producer_name="pytorch")
@@ -66,7 +66,7 @@ class Export(Graph):
     def conv(
         self, value: str, source: int, target: int, side: int = 3, *, stride: int = 1, pad: int = -1, gain: float = 1.0
     ) -> str:
-        """Append a convolution with bias, padded to keep its size unless `pad` says otherwise."""
+        """Append a convolution with bias; by default the padding keeps the size."""
         pads = [side // 2 if pad < 0 else pad] * 4
         weights = self.weights(target, source, side, side, gain=gain)
         how = {"dilations": [1, 1], "group": 1, "kernel_shape": [side] * 2, "pads": pads, "strides": [stride] * 2}
@@ -77,13 +77,13 @@ class Export(Graph):
         return self.add("Gemm", value, self.weights(target, source), self.vector(target), alpha=1.0, beta=1.0, transB=1)
 
     def batch_norm(self, value: str, channels: int) -> str:
-        """Append a normalisation by statistics of the training."""
+        """Append a batch normalisation."""
         moments = [self.vector(channels), self.vector(channels, mean=1.0)]
         weights = [self.vector(channels, mean=1.0), self.vector(channels)]
         return self.add("BatchNormalization", value, *weights, *moments, epsilon=1e-5, momentum=0.9)
 
     def relu_conv(self, value: str, source: int, target: int, side: int = 3, **how: Any) -> str:
-        """Append a convolution, into which a normalisation was folded, and its ReLU."""
+        """Append a convolution, with a folded normalisation, and its ReLU."""
         return self.add("Relu", self.conv(value, source, target, side, **how))
 
     def pool(self, value: str, side: int, *, stride: int = 2, pad: int = 0, kind: str = "Max") -> str:
@@ -91,7 +91,7 @@ class Export(Graph):
         return self.add(f"{kind}Pool", value, kernel_shape=[side] * 2, strides=[stride] * 2, pads=[pad] * 4)
 
     def reshape(self, value: str, *sizes: int) -> str:
-        """Append a Reshape to sizes that the exporter saw."""
+        """Append a Reshape to sizes that the exporter recorded."""
         return self.add("Reshape", value, np.array(sizes))
 
     def unsqueeze(self, value: str, axis: int) -> str:
@@ -114,7 +114,7 @@ class Export(Graph):
         return self.add("Resize", value, *[self._no_region()] * 2, wanted, **_resize(mode, how))
 
     def _no_region(self) -> str | Array:
-        """Return what stands for an operand that a Resize does without."""
+        """Return the empty operand of a Resize, which differs by opset."""
         return np.empty(0, np.float32) if self._opset < 13 else ""
 
 

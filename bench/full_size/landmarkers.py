@@ -43,7 +43,7 @@ def fan_2d4(name: str) -> onnx.ModelProto:
 
 
 def _block(graph: Export, value: str, source: int, target: int) -> str:
-    """Append three convolutions, each on the last's result, side by side, and the shortcut."""
+    """Append three chained convolutions, concatenate their results, and add the shortcut."""
     parts, inside = [], value
     widths = (source, target // 2, target // 4, target // 4)
     for inner, outer in pairwise(widths):

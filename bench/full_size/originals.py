@@ -40,7 +40,7 @@ ORIGINALS: dict[str, Callable[[str], onnx.ModelProto]] = {
 
 
 def main() -> None:
-    """Write one model, unless it is there, and print how many parameters it has."""
+    """Write one model unless its file exists, and print its number of parameters."""
     name = sys.argv[1]
     path = Path(json.loads(Path("files.json").read_text("utf-8"))[name])
     if path.is_file():

@@ -17,7 +17,7 @@ def bisenet(name: str, layers: int) -> onnx.ModelProto:
 
     Args:
         name: Of the model.
-        layers: 34, or 18, whose file has the auxiliary heads' outputs beside: ``0`` and ``1``.
+        layers: 34, or 18, whose file also has the auxiliary heads' outputs: ``0`` and ``1``.
     """
     graph = Export(name)
     pixels = graph.input("input", ["batch_size", 3, 512, 512])

@@ -15,24 +15,24 @@ SIDE_BY_SIDE = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a process took.
+    """The cost and the output of a process.
 
     Attributes:
         seconds: From its start to its end, imports included.
-        peak_bytes: Greatest resident memory; begins at this process's own, which is kept small.
-        said: What it printed.
-        is_done: It exited 0.
+        peak_bytes: Greatest resident memory; at least this process's own, which is kept small.
+        output: Its output.
+        is_done: It exited with 0.
     """
 
     seconds: float
     peak_bytes: int
-    said: str
+    output: str
     is_done: bool
 
     @property
     def reason(self) -> str:
-        """The last line of what it printed: why, where it failed."""
-        return self.said.splitlines()[-1] if self.said else "no reason"
+        """The last line of its output: the reason, if it failed."""
+        return self.output.splitlines()[-1] if self.output else "no reason"
 
 
 def run_step(arguments: Iterable[str], folder: Path, environment: Mapping[str, str]) -> Step:
@@ -49,24 +49,27 @@ def run_step(arguments: Iterable[str], folder: Path, environment: Mapping[str, s
     )
     with process:
         assert process.stdout is not None
-        said = process.stdout.read().strip()
-        _, status, usage = os.wait4(process.pid, 0)  # this child's own figures, as no other call gives
+        output = process.stdout.read().strip()
+        _, status, usage = os.wait4(process.pid, 0)  # the only call that returns this child's own figures
         process.returncode = os.waitstatus_to_exitcode(status)
     kilo = 1 if sys.platform == "darwin" else 1024
     seconds = time.perf_counter() - start
-    return Step(seconds=seconds, peak_bytes=usage.ru_maxrss * kilo, said=said, is_done=process.returncode == 0)
+    return Step(seconds=seconds, peak_bytes=usage.ru_maxrss * kilo, output=output, is_done=process.returncode == 0)
 
 
 def run_stage(
     stage: str, models: Iterable[str], folder: Path, environment: Mapping[str, str]
 ) -> tuple[dict[str, Step], float]:
-    """Run a stage for every model, two side by side; return what each took, and all of them together.
+    """Run a stage for every model, two in parallel.
 
     Args:
-        stage: Such as ``stages.compile rtx-sm89``; the model's name follows.
-        models: In the order in which they are begun.
-        folder: Where the stage finds and writes ``build/``.
-        environment: Beside this process's own.
+        stage: Such as ``stages.compile rtx-sm89``; the model's name is appended.
+        models: In the order in which they start.
+        folder: The working folder, which contains ``build/``.
+        environment: Variables in addition to this process's own.
+
+    Returns:
+        The step of each model, and the seconds of all together.
     """
     start = time.perf_counter()
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:

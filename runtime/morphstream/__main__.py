@@ -17,7 +17,7 @@ from morphstream.boot.build import Builder
 from morphstream.store.store import Store
 
 if TYPE_CHECKING:
-    from morphstream.face.mask import Masks
+    from morphstream.face.look import Look
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -118,20 +118,19 @@ def _add_swap_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--threads", type=int, default=0, help="threads to run on (all that are there)")
 
 
-def _masks(options: argparse.Namespace) -> "Masks":
-    """Return the masks that options name.
+def _look(options: argparse.Namespace) -> "Look":
+    """Return the look that options name.
 
     Raises:
-        ArgumentTypeError: One is none.
+        ArgumentTypeError: A value is none.
     """
-    from dataclasses import replace
-
-    from morphstream.face.mask import FACE_REGIONS, Masks
+    from morphstream.face.look import FACE_REGIONS, Look
 
     kinds = set(options.masks.split(","))
     if odd := sorted(kinds - {"box", "occlusion", "regions", "own"}):
         raise argparse.ArgumentTypeError(f"--masks: expected box, occlusion, regions or own, seen {', '.join(odd)}")
-    changes: dict[str, Any] = {"own": "own" in kinds}
+    changes: dict[str, Any] = {name: getattr(options, name) for name in ("pixel_boost", "landmarker", "restorer")}
+    changes["own"] = "own" in kinds
     if "box" not in kinds:
         changes["feather"] = 0.0
     elif options.feather is not None:
@@ -143,7 +142,7 @@ def _masks(options: argparse.Namespace) -> "Masks":
     if options.parser:
         changes["parser"] = options.parser
     try:
-        return replace(Masks(), **changes)
+        return Look(**changes)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -186,34 +185,28 @@ def _download(options: argparse.Namespace) -> int:
 
 
 def _deploy(options: argparse.Namespace) -> int:
-    from morphstream.deploy.deploy import deploy  # here, so that the other commands don't load it
+    from morphstream.deploy.deploy import Check, deploy  # here, so that the other commands don't load it
     from morphstream.source.named import sources_of
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that its check ends with it
     try:
         sources = sources_of(_several(options.source))
-        print(deploy(options.tag, options.into, sources, check=options.check, timeout_s=options.timeout))
+        check = Check.parse(options.check, options.timeout)
+        print(deploy(options.tag, options.into, sources, check=check))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return 0
 
 
 def _swap(options: argparse.Namespace) -> int:
-    from morphstream.face.swapper import FaceSwapper  # here, so that help is quick
-    from morphstream.media.image import check_output, read_image, write_image
+    from morphstream.media.image import check_output, read_image, write_image  # here, so that help is quick
+    from morphstream.pipeline import SwapPipeline
 
-    masks = _masks(options)
+    look = _look(options)
     check_output(options.output)
     source, target = read_image(options.source), read_image(options.target)
     start = time.perf_counter()
-    with FaceSwapper.open(
-        options.store,
-        swap_model=options.swap_model,
-        masks=masks,
-        landmarker=options.landmarker,
-        restorer=options.restorer,
-        threads=options.threads,
-    ) as swapper:
+    with SwapPipeline(options.store, swap_model=options.swap_model, look=look, threads=options.threads) as swapper:
         opened = time.perf_counter()
         try:
             identity = swapper.identify(source)
@@ -224,7 +217,7 @@ def _swap(options: argparse.Namespace) -> int:
             raise NoFaceError(f"{options.target}: expected a face to swap, seen none; use a picture that shows one")
         detected = time.perf_counter()
         try:
-            frame = swapper.swap(target, identity, faces, pixel_boost=options.pixel_boost)
+            frame = swapper.swap(target, identity, faces=faces)
         except ValueError as error:
             raise argparse.ArgumentTypeError(f"--pixel-boost: {error}") from None
     done = time.perf_counter()

@@ -1,9 +1,42 @@
-"""A frame: what it is, and the check of one that comes from outside."""
+"""A frame: what it is, the check of one that comes from outside, and a frame with its time."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Frame = npt.NDArray[np.uint8]
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Timed(Generic[T_co]):
+    """A frame, or what is made of one, with its place in time.
+
+    Attributes:
+        value: Such as a `Frame`.
+        index: Which frame of its source it is, 0 or more.
+        time: When it is shown, in seconds from the source's origin; exact, as 1001/30000 is.
+
+    Raises:
+        TypeError: The index isn't an int, or the time isn't a Fraction.
+        ValueError: The index is below 0.
+    """
+
+    value: T_co
+    index: int
+    time: Fraction
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.index, int) and isinstance(self.time, Fraction)):
+            raise TypeError(f"expected index: int and time: Fraction, seen {self.index!r} and {self.time!r}")
+        if self.index < 0:
+            raise ValueError(f"expected a frame's index of 0 or more, seen {self.index}")
+
+    def __str__(self) -> str:
+        return f"frame {self.index} ({float(self.time):.3f} s)"
 
 
 def check_frame(frame: Frame) -> None:

@@ -1,4 +1,4 @@
-"""Run a program beside the runtime; whatever it starts ends with it."""
+"""Run a program; every process that it starts ends with it."""
 
 import os
 import signal
@@ -10,13 +10,13 @@ from pathlib import Path
 
 
 def run_program(command: Sequence[str], *, folder: Path, environment: Mapping[str, str], timeout_s: float) -> int:
-    """Return the code that a program ends with, below 0 where a signal ended it; what it writes goes to stderr.
+    """Run a program and return its exit code, below 0 where a signal ended it; its output goes to stderr.
 
     Args:
-        command: Its words.
-        folder: Where it runs.
-        environment: What is added to this process's.
-        timeout_s: In which it must end.
+        command: The program and its arguments.
+        folder: The folder to run it in.
+        environment: Variables to add to those of this process.
+        timeout_s: Seconds in which it must end.
 
     Raises:
         OSError: It can't be started.
@@ -41,5 +41,5 @@ def run_program(command: Sequence[str], *, folder: Path, environment: Mapping[st
 
 
 def ending_of(code: int) -> str:
-    """Return in words what a program ended with."""
+    """Return an exit code in words."""
     return f"exit {code}" if code >= 0 else f"signal {-code}"

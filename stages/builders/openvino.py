@@ -28,7 +28,7 @@ def build(order: Order) -> dict[str, str]:
         ModelError: OpenVINO can't read the model.
         OSError: A file can't be written.
     """
-    import openvino  # here, so that other builders work without it
+    from morphstream.session.openvino_library import openvino  # here, so that other builders work without it
 
     try:
         model = openvino.Core().read_model(order.model)

@@ -1,6 +1,6 @@
-"""The built-in origin: small deterministic models with the real contracts, a file a role.
+"""The built-in origin: small deterministic models with the inputs and outputs of the real ones, a file per role.
 
-They are stand-ins, not trained networks, but meaningful together: the embedder writes a low-resolution face, the
+They are stand-ins, not trained networks, but they work together: the embedder writes a low-resolution face, the
 swappers read it back, the landmarkers fit a mean face and the masks draw it. Only the detector is trained.
 """
 

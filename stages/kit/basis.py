@@ -1,13 +1,14 @@
 """The low-resolution face that the kit's embedder writes into the 512-vector and its swappers read back.
 
-A face is described inside a soft window of its ``arcface_128`` crop by the cosine coefficients of a spline
-surface: 18x18 for luma, 9x9 for each of the two chroma planes, 486 numbers. Weights keep what tells people
-apart: the slowest waves are light, the fastest are grain and misalignment.
+A face is described inside a soft window of its ``arcface_128`` crop by the cosine coefficients of a spline surface:
+18x18 for luma, 9x9 for each of the two chroma planes, 486 numbers. Weights keep the frequencies that differ between
+people: the lowest are lighting, the highest are grain and misalignment.
 
 Conventions:
 
 * Planes are ``(128, 128)``, rows first, values 0..1; ``arcface_112_v2`` crops are their rows 0..111, columns 8..119.
-* Coefficients of a plane are ``analysis(n) @ plane @ analysis(n, columns).T``; ``synthesis`` is the way back.
+* Coefficients of a plane are ``analysis(n, ROWS) @ plane @ analysis(n, COLUMNS).T``; ``synthesis`` is the
+  inverse.
 """
 
 import math
@@ -18,8 +19,9 @@ from stages.kit.graph import Floats, settle
 
 SIDE = 128
 LUMA, CHROMA = 18, 9  # coefficients along one axis
+NUMBERS = LUMA**2 + 2 * CHROMA**2  # of an embedding that carry the face
 EMBEDDING = 512
-ROWS, COLUMNS = (34.0, 110.0), (28.0, 100.0)  # what the splines span, in pixels
+ROWS, COLUMNS = (34.0, 110.0), (28.0, 100.0)  # the span of the splines, in pixels
 WINDOW_112 = (slice(0, 112), slice(8, 120))  # the 112 px crop inside the 128 px crop
 
 # ITU-R BT.601, analogue form: R, G, B to Y, Cb, Cr.
@@ -27,7 +29,7 @@ RGB_TO_YCC = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5,
 YCC_TO_RGB = np.array([[1.0, 0.0, 1.402], [1.0, -0.344136, -0.714136], [1.0, 1.772, 0.0]])
 
 # The average face as soft spots: distance from the middle, height, width, depth (fractions of the crop), lightness.
-# Amplitudes: least squares to the mean of 29 faces of a group photo, rounded to whole numbers.
+# Lightness: a least-squares fit to the mean of 29 faces of a group photo, rounded to whole numbers.
 _SPOTS = (
     (0.14, 0.40, 0.06, 0.025, -10),  # eyes
     (0.15, 0.52, 0.06, 0.05, 4),  # cheeks
@@ -43,7 +45,7 @@ _SPOTS = (
     (0.00, 0.28, 0.20, 0.04, 3),  # forehead
     (0.00, 0.55, 0.25, 0.30, 1),
 )
-MEAN_SHARE = 0.75  # of the average face taken off, so that two strangers are near 0
+MEAN_SHARE = 0.75  # of the average face that is subtracted, so that the cosine of two strangers is near 0
 CHROMA_SHARE = 1.5  # small, so that a grey photo still carries an identity
 
 
@@ -84,7 +86,7 @@ def synthesis(count: int, span: tuple[float, float], side: int = SIDE) -> Floats
 
 
 def weights(count: int) -> Floats:
-    """Return what each coefficient counts for in the embedding, ``(count, count)``; 0 is left to the target."""
+    """Return each coefficient's weight in the embedding, ``(count, count)``; the target keeps those of weight 0."""
     i, j = np.mgrid[:count, :count]
     r = np.sqrt(i * i + j * j)
     band = (r / 4) ** 2 / (1 + (r / 4) ** 2) / (1 + (r / 7) ** 6)
@@ -92,7 +94,7 @@ def weights(count: int) -> Floats:
 
 
 def inverse_weights(count: int) -> Floats:
-    """Return ``1 / weights`` where there are any, else 0, ``(count, count)``."""
+    """Return ``1 / weights``, and 0 where a weight is 0, ``(count, count)``."""
     w = weights(count)
     return settle(np.divide(1.0, w, out=np.zeros_like(w), where=w > 0))
 

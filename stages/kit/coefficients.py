@@ -5,11 +5,11 @@ import numpy as np
 from stages.kit import basis
 from stages.kit.graph import Floats, Graph
 
-EPSILON = np.array([1e-6])
+EPSILON = 1e-6
 
 
 def planes(graph: Graph, rgb: str, window: Floats) -> tuple[str, str, str]:
-    """Append RGB to Y, Cb, Cr, and the planes less their mean inside the window, times the window.
+    """Append the conversion of RGB to Y, Cb, Cr, then subtract each plane's mean in the window and apply the window.
 
     Args:
         graph: Extended in place.
@@ -23,9 +23,7 @@ def planes(graph: Graph, rgb: str, window: Floats) -> tuple[str, str, str]:
     share = (window / window.sum())[None, None]
     mean = graph.add("ReduceSum", graph.add("Mul", ycc, share), np.array([2, 3]), keepdims=1)
     windowed = graph.add("Mul", graph.add("Sub", ycc, mean), window[None, None])
-    luma = graph.add("Slice", windowed, np.array([0]), np.array([1]), np.array([1]))
-    chroma = graph.add("Slice", windowed, np.array([1]), np.array([3]), np.array([1]))
-    return ycc, luma, chroma
+    return ycc, graph.channels(windowed, 0, 1), graph.channels(windowed, 1, 3)
 
 
 def project(graph: Graph, left: Floats, plane: str, right: Floats) -> str:
@@ -34,5 +32,5 @@ def project(graph: Graph, left: Floats, plane: str, right: Floats) -> str:
 
 
 def norm(graph: Graph, value: str, axes: tuple[int, ...]) -> str:
-    """Append the Euclidean norm over some axes, kept as axes of length 1, never quite 0."""
+    """Append the Euclidean norm over some axes, plus 1e-6 so that it is never 0; the axes stay, with length 1."""
     return graph.add("Add", graph.add("ReduceL2", value, axes=axes, keepdims=1), EPSILON)

@@ -1,7 +1,7 @@
 """Write a small ONNX model in code, the same bytes on every machine and every run.
 
-Convention: constants that come out of linear algebra or transcendental functions pass through `settle`, which
-rounds them to a grid far coarser than what two machines' mathematics libraries differ by.
+Convention: `settle` rounds every constant that linear algebra or a transcendental function computed. Its grid is far
+coarser than the difference between two machines' mathematics libraries.
 """
 
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ from onnx import TensorProto, helper, numpy_helper
 Array = npt.NDArray[np.generic]
 Floats = npt.NDArray[np.float64]
 
-IR_VERSION = 8  # with opset 17, what every runtime of the last years reads
+IR_VERSION = 8  # every runtime of the last years reads this and opset 17
 OPSET = 17
 _GRID = 2.0**-16
 
 
 def settle(values: npt.ArrayLike) -> Floats:
-    """Round to multiples of 2**-16, so that the last digits of one machine's library don't show, nor a zero's sign."""
+    """Round to multiples of 2**-16, which drops the digits that depend on the machine, and the sign of a zero."""
     return np.round(np.asarray(values, np.float64) / _GRID) * _GRID + 0.0
 
 
 class Graph:
-    """A graph under construction: values are names, constants are NumPy arrays.
+    """A graph under construction: values are names, constants are NumPy arrays or floats.
 
-    Float64 arrays are stored as float32, or as float16 and cast where `half` says so. Nodes are named by number,
-    never by operator: InsightFace guesses a model's normalisation from nodes called ``Sub`` and ``Mul``.
+    Float64 arrays are stored as float32; with `half`, as float16 that the graph casts to float32. Nodes are named by
+    number, never by operator: InsightFace guesses a model's normalisation from nodes called ``Sub`` and ``Mul``.
     """
 
     def __init__(self, name: str, *, half: bool = False) -> None:
@@ -46,7 +46,7 @@ class Graph:
         return name
 
     def constant(self, array: Array, name: str = "") -> str:
-        """Add an initializer as it is and return its name."""
+        """Add an initializer without converting it and return its name."""
         name = name or f"{self._name}_c{len(self._initializers)}"
         self._initializers.append(numpy_helper.from_array(array, name))
         return name
@@ -60,12 +60,38 @@ class Graph:
             return self.add("Cast", self.constant(value.astype(np.float16)), to=TensorProto.FLOAT)
         return self.constant(value.astype(np.float32))
 
-    def add(self, operator: str, *operands: str | Array, **attributes: Any) -> str:
-        """Append a node with one output and return the output's name; arrays become initializers."""
-        inputs = [self._operand(value) for value in operands]
+    def add(self, operator: str, *operands: str | Array | float, **attributes: Any) -> str:
+        """Append a node with one output and return the output's name.
+
+        Arrays become initializers; a float becomes one of shape (1,).
+        """
+        inputs = [self._operand(np.array([value]) if isinstance(value, float) else value) for value in operands]
         name = f"{self._name}_n{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
         return name
+
+    def clip(self, value: str, high: float = 1.0) -> str:
+        """Append a clip to 0..`high`."""
+        return self.add("Clip", value, np.array(0.0), np.array(high))
+
+    def channels(self, value: str, start: int, stop: int) -> str:
+        """Append the channels, axis 1, from `start` to before `stop`."""
+        return self.add("Slice", value, np.array([start]), np.array([stop]), np.array([1]))
+
+    def shrink(self, value: str, side: int) -> str:
+        """Append the mean of every square of `side` pixels."""
+        return self.add("AveragePool", value, kernel_shape=[side, side], strides=[side, side])
+
+    def blur(self, value: str, side: int, *, counts_border: bool) -> str:
+        """Append the mean of the `side` x `side` neighbourhood of every pixel.
+
+        Args:
+            value: ``(N, C, H, W)``.
+            side: Odd, in pixels.
+            counts_border: Average zeros beyond the edge too; else only the pixels inside the image.
+        """
+        square, pads = [side, side], [side // 2] * 4
+        return self.add("AveragePool", value, kernel_shape=square, pads=pads, count_include_pad=int(counts_border))
 
     def output(self, value: str, name: str, shape: Sequence[int | str]) -> None:
         """Declare a float32 output that carries `value`."""

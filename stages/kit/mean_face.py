@@ -3,11 +3,11 @@
 Conventions:
 
 * Points are (x, y) in fractions of the crop's side, of the `arcface_128` crop where no other is named.
-* The 68 points stand in iBUG's order: 0-16 jaw, 17-26 brows, 27-30 bridge of the nose, 31-35 nostrils,
+* The 68 points are in iBUG's order: 0-16 jaw, 17-26 brows, 27-30 bridge of the nose, 31-35 nostrils,
   36-47 eyes, 48-59 outer lips, 60-67 inner lips. Left is the image's left.
 * The face is symmetric about x = 0.5.
 * Angles are degrees: 0 to the right, 90 up the image.
-* Pixel i of a raster lies at (i + 0.5) / size, so that rasters of two sizes show the same face.
+* The centre of pixel i of a raster is at (i + 0.5) / size, so that rasters of two sizes show the same face.
 """
 
 import numpy as np
@@ -53,18 +53,18 @@ def points5(points: Floats) -> Floats:
 
 
 def outline() -> Floats:
-    """Return the face's convex outline, (32, 2): the jaw and a forehead that stays below the hair."""
+    """Return the face's convex outline, (32, 2): the jaw, and a forehead below the hair."""
     forehead = _arc(_TEMPLES, (_HALF_WIDTH, 0.15), np.linspace(0, 180, 17))
     return np.concatenate([points68()[:17], forehead[1:-1]])
 
 
 def soft_mask(size: int, *, softness: float, polygon: Floats | None = None) -> Floats:
-    """Draw a convex polygon, 1 inside and 0 outside, by exact arithmetic only.
+    """Draw a convex polygon, 1 inside and 0 outside, with exact arithmetic only.
 
     Args:
         size: The raster's side in pixels.
-        softness: How far it takes from 0 to 1 across the edge, which itself is 0.5; a fraction of the side.
-        polygon: (M, 2), in either direction; the face's outline where there is none.
+        softness: Width of the ramp from 0 to 1 across the edge, which is 0.5 itself; a fraction of the side.
+        polygon: (M, 2), in either direction; the face's outline by default.
 
     Returns:
         (size, size), from 0 to 1.

@@ -1,4 +1,4 @@
-"""The kit's stand-ins for xseg_1, _2 and _3: the mean face's outline, less what is far darker than it."""
+"""The kit's stand-ins for xseg_1, _2 and _3: the mean face's outline without its far darker parts."""
 
 import numpy as np
 import onnx
@@ -9,14 +9,14 @@ from stages.kit.mean_face import soft_mask
 _CELLS = 64  # a side of the mask before it is enlarged; an image has four pixels a cell
 _SOFTNESS = {1: 0.06, 2: 0.08, 3: 0.1}  # of the outline, by variant
 _BLUR = 15  # cells; wide, so that eyes and a moustache don't count as occluded
-_HIDDEN, _SEEN = 0.2, 0.4  # luma over the face's mean: nothing is visible below, everything above
+_HIDDEN, _SEEN = 0.2, 0.4  # luma relative to the face's mean: occluded below the first, visible above the second
 
 
 def xseg(variant: int) -> onnx.ModelProto:
     """Build ``input`` (N, 256, 256, 3) BGR 0..1 to ``output`` (N, 256, 256, 1), 1 where the face is visible.
 
     Args:
-        variant: 1, 2 or 3, which differ in how soft the outline is.
+        variant: 1, 2 or 3, which differ in the softness of the outline.
     """
     graph = Graph(f"xseg_{variant}")
     bgr = graph.add("Transpose", graph.input("input", ["N", 256, 256, 3]), perm=[0, 3, 1, 2])
@@ -25,15 +25,13 @@ def xseg(variant: int) -> onnx.ModelProto:
 
     mask = soft_mask(_CELLS, softness=_SOFTNESS[variant])[None, None]
     masked = graph.add("Mul", luma, mask)
-    square, pads = [_BLUR, _BLUR], [_BLUR // 2] * 4
-    around = graph.add("AveragePool", masked, kernel_shape=square, pads=pads, count_include_pad=1)
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(mask[0, 0], _BLUR // 2), square)
+    around = graph.blur(masked, _BLUR, counts_border=True)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(mask[0, 0], _BLUR // 2), [_BLUR, _BLUR])
     near = graph.add("Div", around, settle(windows.mean((2, 3)) + 1e-3))
     mean = graph.add("Div", graph.add("ReduceMean", masked, axes=[2, 3]), settle([mask.mean()]))
-    share = graph.add("Div", near, graph.add("Add", mean, np.array([1e-3])))
-    above = graph.add("Sub", share, np.array([_HIDDEN]))
-    ramp = graph.add("Mul", above, np.array([1 / (_SEEN - _HIDDEN)]))
-    visible = graph.add("Clip", ramp, np.array(0.0), np.array(1.0))
+    share = graph.add("Div", near, graph.add("Add", mean, 1e-3))
+    above = graph.add("Sub", share, _HIDDEN)
+    visible = graph.clip(graph.add("Mul", above, 1 / (_SEEN - _HIDDEN)))
 
     small = graph.add("Mul", visible, mask)
     enlarged = graph.add("Resize", small, "", np.array([1, 1, 4, 4], np.float32), mode="linear")

@@ -1,4 +1,4 @@
-"""The kit's stand-ins for bisenet_resnet_18 and _34: the mean face's regions, and hair where it is dark."""
+"""The kit's stand-ins for bisenet_resnet_18 and _34: the mean face's regions, and hair where the image is dark."""
 
 import numpy as np
 import onnx
@@ -8,9 +8,9 @@ from stages.kit.mean_face import outline, points68, soft_mask
 
 _CLASSES = 19
 _SKIN, _HAIR = 1, 17
-_CELLS = 64  # a side of the logits before they are enlarged; an image has eight pixels a cell
+_CELLS = 64  # a side of the logits before they are enlarged; a cell is eight pixels of the image
 _SURE = 8.0  # the logit of a region that is drawn in full
-_DARK = 0.75  # luma over the face's mean, below which what is around the face is hair
+_DARK = 0.75  # luma relative to the face's mean; darker pixels around the face are hair
 _MEAN, _DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # of ImageNet's RGB
 _LUMA = np.array([0.299, 0.587, 0.114])
 
@@ -19,7 +19,7 @@ def bisenet(layers: int) -> onnx.ModelProto:
     """Build ``input`` (N, 3, 512, 512) normalised RGB to ``output`` (N, 19, 512, 512), logits.
 
     Args:
-        layers: 34, or 18, whose file has two coarser outputs beside: ``0`` and ``1``.
+        layers: 34, or 18, whose file has two more, coarser outputs: ``0`` and ``1``.
     """
     graph = Graph(f"bisenet_resnet_{layers}")
     weights = np.broadcast_to((_LUMA * _DEVIATION / 64)[None, :, None, None], (1, 3, 8, 8))
@@ -29,17 +29,16 @@ def bisenet(layers: int) -> onnx.ModelProto:
     face = soft_mask(_CELLS, softness=0.05)[None, None]
     mean = graph.add("ReduceMean", graph.add("Mul", luma, face), axes=[2, 3])
     threshold = graph.add("Mul", mean, settle([_DARK / face.mean()]))
-    darkness = graph.add("Div", graph.add("Sub", threshold, luma), graph.add("Add", mean, np.array([1e-3])))
-    is_dark = graph.add("Clip", graph.add("Mul", darkness, np.array([8.0])), np.array(0.0), np.array(1.0))
+    darkness = graph.add("Div", graph.add("Sub", threshold, luma), graph.add("Add", mean, 1e-3))
+    is_dark = graph.clip(graph.add("Mul", darkness, 8.0))
     head = soft_mask(_CELLS, softness=0.1, polygon=_box(0.02, 0, 0.98, 0.7))
     hair = graph.add("Mul", is_dark, head * (1 - face))
     from_skin = _SURE * (np.arange(_CLASSES) == _HAIR) - _SURE * (np.arange(_CLASSES) == _SKIN)
     logits = graph.add("Add", graph.add("Mul", hair, from_skin[:, None, None]), _regions())
 
     for name, cells in {34: {"output": 1}, 18: {"output": 1, "0": 2, "1": 4}}[layers].items():
-        coarse = graph.add("AveragePool", logits, kernel_shape=[cells, cells], strides=[cells, cells])
         scales = np.array([1, 1, 8 * cells, 8 * cells], np.float32)
-        enlarged = graph.add("Resize", coarse, "", scales, mode="linear")
+        enlarged = graph.add("Resize", graph.shrink(logits, cells), "", scales, mode="linear")
         graph.output(enlarged, name, ["N", _CLASSES, 512, 512])
     return graph.model()
 

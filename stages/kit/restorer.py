@@ -5,17 +5,16 @@ import onnx
 
 from stages.kit.graph import Graph
 
-_NEAR = 5  # the neighbourhood that detail is measured against, in pixels
-_GAIN = 0.5  # how much of the detail is added
+_NEAR = 5  # side of the neighbourhood that detail is compared with, in pixels
+_GAIN = 0.5  # share of the detail that is added
 
 
 def gfpgan() -> onnx.ModelProto:
     """Build ``input`` (1, 3, 512, 512) RGB -1..1 to ``output``, the same shape and range."""
     graph = Graph("gfpgan")
     pixels = graph.input("input", [1, 3, 512, 512])
-    square, pads = [_NEAR, _NEAR], [_NEAR // 2] * 4
-    smooth = graph.add("AveragePool", pixels, kernel_shape=square, pads=pads, count_include_pad=0)
-    detail = graph.add("Mul", graph.add("Sub", pixels, smooth), np.array([_GAIN]))
+    smooth = graph.blur(pixels, _NEAR, counts_border=False)
+    detail = graph.add("Mul", graph.add("Sub", pixels, smooth), _GAIN)
     sharp = graph.add("Clip", graph.add("Add", pixels, detail), np.array(-1.0), np.array(1.0))
     graph.output(sharp, "output", [1, 3, 512, 512])
     return graph.model()

@@ -1,4 +1,4 @@
-"""The kit's stand-ins for inswapper and hyperswap: put the embedded face under the target's light and fine detail."""
+"""The kit's stand-ins for inswapper and hyperswap: the embedded face, with the target's light and fine detail."""
 
 import math
 
@@ -9,7 +9,7 @@ from stages.kit import basis
 from stages.kit.coefficients import norm, planes, project
 from stages.kit.graph import Floats, Graph
 
-_STRENGTH = {"a": 0.75, "b": 0.8, "c": 0.85}  # contrast of the new face against the old one's
+_STRENGTH = {"a": 0.75, "b": 0.8, "c": 0.85}  # contrast of the new face relative to the old one's
 
 
 def emap() -> Floats:
@@ -30,10 +30,10 @@ def inswapper(*, half: bool) -> onnx.ModelProto:
     graph = Graph("inswapper_128_fp16" if half else "inswapper_128", half=half)
     target = graph.input("target", [1, 3, 128, 128])
     source = graph.input("source", [1, basis.EMBEDDING])
-    embedding = graph.add("MatMul", source, emap().T[:, : basis.LUMA**2 + 2 * basis.CHROMA**2].copy())
+    embedding = graph.add("MatMul", source, emap().T[:, : basis.NUMBERS].copy())
     swapped, _ = _swap(graph, target, embedding, side=128, strength=_STRENGTH["b"])
     graph.output(swapped, "output", [1, 3, 128, 128])
-    graph.constant(emap().astype(np.float32), "buff2fs")  # last, unused: where InsightFace reads it
+    graph.constant(emap().astype(np.float32), "buff2fs")  # the last one, unused: InsightFace reads it there
     return graph.model()
 
 
@@ -46,9 +46,9 @@ def hyperswap(variant: str) -> onnx.ModelProto:
     graph = Graph(f"hyperswap_1{variant}_256")
     pixels = graph.input("target", [1, 3, 256, 256])
     source = graph.input("source", [1, basis.EMBEDDING])
-    target = graph.add("Add", graph.add("Mul", pixels, np.array([0.5])), np.array([0.5]))
+    target = graph.add("Add", graph.add("Mul", pixels, 0.5), 0.5)
     swapped, mask = _swap(graph, target, source, side=256, strength=_STRENGTH[variant])
-    output = graph.add("Sub", graph.add("Mul", swapped, np.array([2.0])), np.array([1.0]))
+    output = graph.add("Sub", graph.add("Mul", swapped, 2.0), 1.0)
     graph.output(output, "output", [1, 3, 256, 256])
     graph.output(mask, "mask", [1, 1, 256, 256])
     return graph.model()
@@ -57,13 +57,13 @@ def hyperswap(variant: str) -> onnx.ModelProto:
 def _swap(graph: Graph, target: str, embedding: str, *, side: int, strength: float) -> tuple[str, str]:
     """Append the swap of a ``(1, 3, side, side)`` RGB 0..1 target; return its name and the mask's."""
     scale = side // basis.SIDE
-    small = graph.add("AveragePool", target, kernel_shape=[scale] * 2, strides=[scale] * 2) if scale > 1 else target
+    small = graph.shrink(target, scale) if scale > 1 else target
     _, luma, chroma = planes(graph, small, basis.window())
     new_luma, new_chroma = _read(graph, embedding)
 
     old = project(graph, basis.analysis(basis.LUMA, basis.ROWS), luma, basis.analysis(basis.LUMA, basis.COLUMNS))
     contrast = norm(graph, graph.add("Mul", old, basis.weights(basis.LUMA)), (1, 2, 3))
-    contrast = graph.add("Mul", contrast, np.array([strength]))
+    contrast = graph.add("Mul", contrast, strength)
     luma_field = _field(graph, new_luma, old, contrast, basis.LUMA, side)
 
     old = project(graph, basis.analysis(basis.CHROMA, basis.ROWS), chroma, basis.analysis(basis.CHROMA, basis.COLUMNS))
@@ -72,29 +72,29 @@ def _swap(graph: Graph, target: str, embedding: str, *, side: int, strength: flo
     chroma_field = _field(graph, new_chroma, old, graph.add("Min", contrast, colour), basis.CHROMA, side)
 
     shape = np.clip(3 * basis.window(), 0, 1).repeat(scale, 0).repeat(scale, 1)
-    is_lit = graph.add("Clip", graph.add("ReduceMax", target, axes=[1], keepdims=1), np.array(0.0), np.array(1 / 16))
-    mask = graph.add("Mul", graph.add("Mul", is_lit, np.array([16.0])), shape[None, None])
+    is_lit = graph.clip(graph.add("ReduceMax", target, axes=[1], keepdims=1), 1 / 16)
+    mask = graph.add("Mul", graph.add("Mul", is_lit, 16.0), shape[None, None])
     field = graph.add("Mul", graph.add("Concat", luma_field, chroma_field, axis=1), mask)
     change = graph.add("Conv", field, basis.YCC_TO_RGB[:, :, None, None])
-    return graph.add("Clip", graph.add("Add", target, change), np.array(0.0), np.array(1.0)), mask
+    return graph.clip(graph.add("Add", target, change)), mask
 
 
 def _read(graph: Graph, embedding: str) -> tuple[str, str]:
-    """Append the way back from a direction to weighted coefficients ``(1, 1, 18, 18)`` and ``(1, 2, 9, 9)``.
+    """Append the weighted coefficients of an embedding's direction, ``(1, 1, 18, 18)`` and ``(1, 2, 9, 9)``.
 
-    The embedding's length is lost, but luma plus the average face's share has length 1: a quadratic equation.
+    The direction lacks the embedding's length. It follows from a quadratic equation: luma plus the average face's share
+    has length 1.
     """
-    lumas, numbers = basis.LUMA**2, basis.LUMA**2 + 2 * basis.CHROMA**2
-    luma = graph.add("Slice", embedding, np.array([0]), np.array([lumas]), np.array([1]))
-    chroma = graph.add("Slice", embedding, np.array([lumas]), np.array([numbers]), np.array([1]))
+    luma = graph.channels(embedding, 0, basis.LUMA**2)
+    chroma = graph.channels(embedding, basis.LUMA**2, basis.NUMBERS)
     mean = basis.mean_luma().reshape(1, -1)
     along = graph.add("ReduceSum", graph.add("Mul", luma, mean), np.array([1]), keepdims=1)
     square = graph.add("ReduceSum", graph.add("Mul", luma, luma), np.array([1]), keepdims=1)
-    rest = graph.add("Mul", square, np.array([1 - basis.MEAN_SHARE**2]))
+    rest = graph.add("Mul", square, 1 - basis.MEAN_SHARE**2)
     root = graph.add("Sqrt", graph.add("Add", graph.add("Mul", along, along), rest))
-    length = graph.add("Div", graph.add("Sub", root, along), graph.add("Add", square, np.array([1e-6])))
+    length = graph.add("Div", graph.add("Sub", root, along), graph.add("Add", square, 1e-6))
     luma = graph.add("Add", graph.add("Mul", luma, length), mean)
-    chroma = graph.add("Mul", graph.add("Mul", chroma, length), np.array([1 / basis.CHROMA_SHARE]))
+    chroma = graph.add("Mul", graph.add("Mul", chroma, length), 1 / basis.CHROMA_SHARE)
     return (
         graph.add("Reshape", luma, np.array([1, 1, basis.LUMA, basis.LUMA])),
         graph.add("Reshape", chroma, np.array([1, 2, basis.CHROMA, basis.CHROMA])),
@@ -102,7 +102,7 @@ def _read(graph: Graph, embedding: str) -> tuple[str, str]:
 
 
 def _field(graph: Graph, new: str, old: str, gain: str, count: int, side: int) -> str:
-    """Append what to add to the target's planes: new coefficients times a gain, less the old ones, as pixels."""
+    """Append the change of the target's planes, as pixels: new coefficients times a gain, minus the old ones."""
     wanted = graph.add("Mul", graph.add("Mul", new, basis.inverse_weights(count)), gain)
     kept = graph.add("Mul", old, (basis.weights(count) > 0).astype(np.float64))
     change = graph.add("Sub", wanted, kept)

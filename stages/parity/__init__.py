@@ -1,1 +1,1 @@
-"""Parity: how far prepared models and engines are from their original, and what of it every machine must find."""
+"""Parity: how far prepared models and engines are from their original, and which figures are equal on every machine."""

@@ -1,4 +1,4 @@
-"""How far outputs are from their reference, how far they may be, and the part of it that machines share."""
+"""How far outputs are from their reference, their tolerance, and the coarse figures that all machines share."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ Form = Literal["numbers", "crop", "labels"]
 Figures = dict[str, float]
 
 SINGLE = Tolerance(cosine=0.99999, levels=1)  # in single precision; one level is rounding
-EQUAL_DB = 100.0  # said of equal crops, whose ratio is infinite
+EQUAL_DB = 100.0  # the figure of equal crops, whose ratio is infinite
 
 _WORST = {"cosine": min, "max_abs_error": max, "psnr_db": min, "levels": max, "labels_off": max}
 _COSINES = (0.0, 0.9, 0.99, 0.999, 0.9999, 0.99999)
@@ -30,7 +30,7 @@ def compare_outputs(seen: Arrays, reference: Arrays, plan: Plan) -> dict[str, Fi
     """Compare a plan's outputs, by name, with their reference.
 
     Raises:
-        ModelError: An output is missing or of another size, or has a number that is none.
+        ModelError: An output is missing, has another size, or contains NaN or infinity.
     """
     figures = {}
     for name, output in plan.outputs.items():
@@ -48,7 +48,7 @@ def compare_outputs(seen: Arrays, reference: Arrays, plan: Plan) -> dict[str, Fi
 def figures_of(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], form: Form) -> Figures:
     """Compare one output, flat and finite, with its reference.
 
-    The cosine is ``2ab / (aa + bb)``: less than the usual one where lengths differ.
+    The cosine is ``2ab / (aa + bb)``, which is lower than the usual one if lengths differ.
     """
     difference = np.abs(a - b)
     if form == "labels":
@@ -62,7 +62,7 @@ def figures_of(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], form: For
 
 
 def worst(figures: Iterable[Figures]) -> Figures:
-    """Return the worst of each figure."""
+    """Return the worst value of each figure."""
     found: Figures = {}
     for one in figures:
         found |= {name: _WORST[name](value, found.get(name, value)) for name, value in one.items()}
@@ -70,7 +70,7 @@ def worst(figures: Iterable[Figures]) -> Figures:
 
 
 def shortfall(figures: Figures, tolerance: Tolerance) -> str:
-    """Return which bound figures don't keep, and what was seen; empty where they keep all."""
+    """Return the first bound that figures exceed, with the value seen; empty if they are within the tolerance."""
     if (cosine := figures.get("cosine", 1.0)) < tolerance.cosine:
         return f"expected a cosine of {tolerance.cosine} at least, seen {cosine:.7f}"
     if (levels := figures.get("levels", 0)) > tolerance.levels:
@@ -81,11 +81,11 @@ def shortfall(figures: Figures, tolerance: Tolerance) -> str:
 
 
 def coarsen(figures: Figures) -> Figures:
-    """Return what of figures machines share.
+    """Round figures to steps so coarse that all machines agree.
 
-    A cosine in single precision is the bound it kept, on every machine. Elsewhere a figure can lie by an edge; so the
-    steps are whole decades: the nines that a cosine begins with, up to the bound's five, 10 dB up to 50, tenfold
-    shares.
+    A cosine in single precision becomes the bound that it had to keep. Other figures could be close to the edge of a
+    step, so steps are large: the leading nines of a cosine, five at most as in the bound; 10 dB, up to 50; and shares
+    by factors of ten.
     """
     found: Figures = {}
     for name, value in figures.items():

@@ -1,4 +1,4 @@
-"""Run engines of GPUs by ONNX Runtime, the one that was built, never another and never on the CPU instead.
+"""Run GPU engines with ONNX Runtime: exactly the engine that was built, with no rebuild and no fallback to the CPU.
 
 Source: onnxruntime.ai, "EP Context Cache Feature Design" and "TensorRT Execution Provider".
 """
@@ -25,7 +25,7 @@ from stages.parity.run import THREADS, in_parts, run_session
 
 
 def why_not(options: TargetOptions, machine: Machine) -> str:
-    """Return why a machine can't execute a target's engines; empty where it can, as any can those of CPUs."""
+    """Return why a machine can't execute a target's engines; empty if it can. Every machine executes CPU engines."""
     target = options.target
     if target.builder not in PROVIDERS:
         return ""
@@ -43,10 +43,10 @@ def why_not(options: TargetOptions, machine: Machine) -> str:
 def run_gpu(
     folder: Path, options: TargetOptions, prepared: Path, inputs: Arrays, *, rows: int
 ) -> dict[str, npt.NDArray[Any]]:
-    """Run an engine on the GPU, so many rows at once.
+    """Run an engine on the GPU, `rows` rows at once.
 
     Raises:
-        ModelError: There is none, or ONNX Runtime can't run it with the target's provider alone.
+        ModelError: There is no engine, or ONNX Runtime can't run it with only the target's provider.
         OSError: A file can't be read.
     """
     provider = PROVIDERS[options.target.builder]
@@ -61,7 +61,7 @@ def run_gpu(
 
 
 def _run_context(folder: Path, provider: str, inputs: Arrays, rows: int) -> dict[str, npt.NDArray[Any]]:
-    """Run the EPContext model beside an engine, as the runtime does."""
+    """Run an engine through its EPContext model, as the runtime does."""
     if (path := next(folder.glob("*.onnx"), None)) is None:
         raise ModelError(f"{folder}: expected an engine's EPContext model, seen none; compile it first")
     session = OnnxRuntimeSession(path, provider=provider, threads=THREADS)
@@ -77,15 +77,13 @@ def _run_context(folder: Path, provider: str, inputs: Arrays, rows: int) -> dict
 def _run_tensorrt(
     folder: Path, options: TargetOptions, prepared: Path, inputs: Arrays, rows: int
 ) -> dict[str, npt.NDArray[Any]]:
-    """Run the prepared model with a copy of the engine as the provider's cache, which it must not build again."""
+    """Run the prepared model with a copy of the engine as the provider's cache; a rebuilt engine is refused."""
     with tempfile.TemporaryDirectory() as name:
         copy = Path(shutil.copytree(folder, Path(name) / "engine"))
         order, _ = order_of(options, prepared, copy)
         outputs = run_session(tensorrt.open_session(onnxruntime, replace(order, shared=copy)), inputs, rows=rows)
         engines = {path.name: path.read_bytes() for path in folder.glob("*.engine")}
         if not engines or {path.name: path.read_bytes() for path in copy.glob("*.engine")} != engines:
-            seen = "it was built again" if engines else "none"
-            raise ModelError(
-                f"{folder}: expected an engine that TensorRT takes as it is, seen {seen}; compile it again"
-            )
+            seen = "a rebuilt one" if engines else "none"
+            raise ModelError(f"{folder}: expected an engine that TensorRT can load, seen {seen}; compile it again")
     return outputs

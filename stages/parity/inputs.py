@@ -1,4 +1,4 @@
-"""The inputs that models are compared on: two rows, one of seeded numbers and one of a real photo."""
+"""The inputs of the comparison: two rows, one of seeded random numbers and one from a real photo."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +15,8 @@ ROWS = 2
 _SEED = 20271102
 _BLOCK = 16  # pixels of one colour, before noise
 
-# The astronaut's five points, in pixels of the photo, as the kit's detector finds them, and the similarity that
-# takes the photo to a crop of side 1 with these points at template arcface_128, where most models want a face.
+# The astronaut's five points in pixels of the photo, as the kit's detector finds them, and the similarity that maps
+# the photo to a crop of side 1 in which these points fit the template arcface_128, which most models expect.
 POINTS5 = np.array([[204.42, 100.81], [247.31, 103.09], [223.53, 128.42], [201.16, 138.53], [246.45, 140.62]])
 ALIGNED = np.array([[0.0067311, 0.0003899, -1.0591], [-0.0003899, 0.0067311, -0.17388]])
 
@@ -25,8 +25,8 @@ def sample_inputs(contract: Mapping[str, Any]) -> dict[str, npt.NDArray[np.gener
     """Return inputs for a prepared model, the same on every run.
 
     Args:
-        contract: Its contract.json. A uint8 ``frame`` gets the whole photo, any other image the aligned face, rows
-            of numbers directions of length 1, points the face's.
+        contract: Its contract.json. The input for a uint8 ``frame`` is the whole photo, for any other image the aligned
+            face, for a row of numbers a vector of length 1, and for points those of the face.
     """
     random = np.random.default_rng(_SEED)
     arrays: dict[str, npt.NDArray[np.generic]] = {}
@@ -46,7 +46,7 @@ def sample_inputs(contract: Mapping[str, Any]) -> dict[str, npt.NDArray[np.gener
 
 
 def _blocks(random: np.random.Generator, height: int, width: int) -> Pixels:
-    """Return an image with plains, edges and noise."""
+    """Return an image with flat areas, edges and noise."""
     coarse = random.integers(0, 256, (height // _BLOCK, width // _BLOCK, 3))
     fine = coarse.repeat(_BLOCK, 0).repeat(_BLOCK, 1) + random.integers(-20, 21, (height, width, 3))
     image: Pixels = np.clip(fine, 0, 255).astype(np.uint8)
@@ -54,7 +54,7 @@ def _blocks(random: np.random.Generator, height: int, width: int) -> Pixels:
 
 
 def _frame(height: int, width: int) -> Pixels:
-    """Return the photo, as large as it fits, in the frame's top left."""
+    """Return a frame with the photo in its top left corner, as large as it fits."""
     photo = astronaut()
     scale = min(height / photo.shape[0], width / photo.shape[1])
     frame = np.zeros((height, width, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Run originals, prepared models and the CPU's engines, in a stated precision and on a fixed number of threads."""
+"""Run originals, prepared models and CPU engines, in a stated precision and with a fixed number of threads."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,16 +15,16 @@ from stages.surgery.crop_input import Normalisation
 from stages.surgery.plan import Plan
 
 if TYPE_CHECKING:
-    import openvino
+    from morphstream.session.openvino_library import openvino
 
-THREADS = 2  # stated, so that figures repeat
-HINTS = {"fp32": "f32", "bf16": "bf16"}  # OpenVINO's words, by precision
+THREADS = 2  # fixed, so that figures repeat
+HINTS = {"fp32": "f32", "bf16": "bf16"}  # OpenVINO's names of the precisions
 
 
 def run_original(path: Path, plan: Plan, inputs: Arrays) -> Arrays:
-    """Run an original row by row, with what surgery put into the graph done here instead.
+    """Run an original row by row, and compute here what surgery put into the prepared model's graph.
 
-    Row by row is what a batch has to equal, and what a file without a batch axis can do.
+    Row by row, because a batch must give the same as single rows, and the file may have no batch axis.
 
     Args:
         path: The ONNX file.
@@ -32,7 +32,7 @@ def run_original(path: Path, plan: Plan, inputs: Arrays) -> Arrays:
         inputs: Of the prepared model; not modified.
 
     Returns:
-        The outputs of the prepared model; the shape is the original's.
+        The outputs of the prepared model, by name; those of form numbers have the original's shape.
 
     Raises:
         ModelError: ONNX Runtime can't run it.
@@ -55,14 +55,14 @@ def run_original(path: Path, plan: Plan, inputs: Arrays) -> Arrays:
 
 
 def normalise(crop: npt.NDArray[np.generic], how: Normalisation) -> npt.NDArray[np.float32]:
-    """Do to uint8 NHWC BGR crops what a model's owner does, in float32."""
+    """Normalise uint8 NHWC BGR crops in float32, as a model's author does."""
     pixels = crop[..., ::-1] if how.is_rgb else crop
     floats = (pixels.astype(np.float32) - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
     return np.ascontiguousarray(floats.transpose(0, 3, 1, 2) if how.is_nchw else floats)
 
 
 def run_onnx(path: Path, inputs: Arrays, *, rows: int) -> dict[str, npt.NDArray[Any]]:
-    """Run an ONNX file on the CPU, so many rows at once.
+    """Run an ONNX file on the CPU, `rows` rows at once.
 
     Raises:
         ModelError: ONNX Runtime can't run it.
@@ -78,17 +78,17 @@ def run_onnx(path: Path, inputs: Arrays, *, rows: int) -> dict[str, npt.NDArray[
 
 
 def run_session(session: onnxruntime.InferenceSession, inputs: Arrays, *, rows: int) -> dict[str, npt.NDArray[Any]]:
-    """Run a session of ONNX Runtime, so many rows at once; inputs are cast to what it declares."""
+    """Run a session of ONNX Runtime, `rows` rows at once; inputs are cast to the types that it declares."""
     names = [value.name for value in session.get_outputs()]
     arrays = {value.name: inputs[value.name].astype(TYPES[value.type]) for value in session.get_inputs()}
     return in_parts(lambda part: dict(zip(names, session.run(names, part), strict=True)), arrays, rows)
 
 
 def run_openvino(folder: Path, inputs: Arrays, *, precision: str, rows: int) -> dict[str, npt.NDArray[Any]]:
-    """Run an engine of OpenVINO in a precision, so many rows at once.
+    """Run an OpenVINO engine in a precision, `rows` rows at once.
 
     Raises:
-        ModelError: There is none, or OpenVINO can't run it in that precision.
+        ModelError: There is no engine, or OpenVINO can't run it in that precision.
     """
     if (path := next(folder.glob("*.xml"), None)) is None:
         raise ModelError(f"{folder}: expected an engine of OpenVINO, seen none; compile it first")
@@ -108,13 +108,13 @@ def run_openvino(folder: Path, inputs: Arrays, *, precision: str, rows: int) -> 
 def compile_openvino(model: "Path | openvino.Model", precision: str) -> "openvino.CompiledModel":
     """Compile an engine for this CPU in a precision of `HINTS`, and in no other.
 
-    OpenVINO takes a hint as one: it calculates in bfloat16 where asked for float16, and says so afterwards.
+    The precision is only a hint for OpenVINO: asked for float16 it uses bfloat16, which its property shows afterwards.
 
     Raises:
-        ModelError: OpenVINO took another precision.
+        ModelError: OpenVINO uses another precision.
         RuntimeError: It can't compile the engine.
     """
-    import openvino  # here, as it takes long to load
+    from morphstream.session.openvino_library import openvino  # here, as it takes long to load
 
     config = {"INFERENCE_PRECISION_HINT": HINTS[precision], "INFERENCE_NUM_THREADS": THREADS}
     compiled = openvino.Core().compile_model(model, "CPU", config)
@@ -126,7 +126,7 @@ def compile_openvino(model: "Path | openvino.Model", precision: str) -> "openvin
 def in_parts(
     run: Callable[[Arrays], dict[str, npt.NDArray[Any]]], inputs: Arrays, rows: int
 ) -> dict[str, npt.NDArray[Any]]:
-    """Run so many rows of the inputs at once, and join the outputs along their first axis."""
+    """Run the inputs in parts of `rows` rows, and join the outputs along their first axis."""
     count = len(next(iter(inputs.values())))
     parts = [
         run({name: array[start : start + rows] for name, array in inputs.items()}) for start in range(0, count, rows)

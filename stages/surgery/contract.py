@@ -1,4 +1,4 @@
-"""What a model's role promises about its inputs and outputs, and the check that an ONNX file keeps it."""
+"""The contract of each role, its inputs and outputs, and the check that an ONNX file keeps it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ def check_contract(proto: onnx.ModelProto, model: Model) -> None:
     """Check names, ranks, shapes and types of a model's inputs and outputs.
 
     Raises:
-        ModelError: They are not what params and the role promise.
+        ModelError: They differ from params or from the role's contract.
     """
     graph = proto.graph
     initializers = {tensor.name for tensor in graph.initializer}
@@ -42,7 +42,7 @@ def check_contract(proto: onnx.ModelProto, model: Model) -> None:
 
 
 def sized_outputs(proto: onnx.ModelProto, model: Model) -> Sequence[onnx.ValueInfoProto]:
-    """Return a model's outputs, with the shapes that follow from its inputs' where the file leaves them open."""
+    """Return a model's outputs; shapes that the file leaves open are inferred from those of the inputs."""
     if all(len(shape := shape_of(value)) > 0 and shape[-1] > 0 for value in proto.graph.output):
         return list(proto.graph.output)
     light = lift_constants(fix_shapes(set_aside(proto)[0], model.inputs))
@@ -55,8 +55,8 @@ def sized_outputs(proto: onnx.ModelProto, model: Model) -> Sequence[onnx.ValueIn
 def detector_outputs(outputs: Sequence[onnx.ValueInfoProto]) -> dict[str, str]:
     """Return the detector's nine outputs by role, such as ``{"score_8": "448"}``.
 
-    An output's last axis tells its role (1 score, 4 box, 10 points); among three of a role the order is that
-    of the strides. Exports differ in names, in order and in a batch axis.
+    The length of an output's last axis identifies its role (1 score, 4 box, 10 points); the three of a role are in the
+    order of the strides. Exports differ in names, in order and in a batch axis.
     """
     roles = {1: "score", 4: "bbox", 10: "kps"}
     found: dict[str, str] = {}
@@ -68,7 +68,7 @@ def detector_outputs(outputs: Sequence[onnx.ValueInfoProto]) -> dict[str, str]:
 
 
 def promised_outputs(model: Model) -> Mapping[str, Shape]:
-    """Return the outputs that a role other than the detector's promises, by name.
+    """Return the outputs in the contract of every role but the detector's, by name.
 
     Raises:
         ModelError: The role has no contract.
@@ -96,7 +96,7 @@ def promised_outputs(model: Model) -> Mapping[str, Shape]:
 
 
 def main_output(proto: onnx.ModelProto, model: Model) -> str:
-    """Return the name of the first output that a role other than the detector's promises.
+    """Return the name of the first output in the contract of every role but the detector's.
 
     Raises:
         ModelError: The role has no contract.
@@ -133,7 +133,7 @@ def _check_value(model: Model, what: str, value: onnx.ValueInfoProto, expected: 
         raise _broken(model, what, f"shape {expected}", shape)
     if kind not in _FLOATS:
         names = {number: name for name, number in TensorProto.DataType.items()}
-        raise _broken(model, what, "float32 or float16", names.get(kind, kind))  # a damaged file has any number
+        raise _broken(model, what, "float32 or float16", names.get(kind, kind))  # a damaged file may have any number
 
 
 def _broken(model: Model, what: str, expected: object, seen: object) -> ModelError:

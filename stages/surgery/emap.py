@@ -1,4 +1,4 @@
-"""Find inswapper's emap, the map from embedding to latent that no node of its graph uses."""
+"""Find inswapper's emap: the matrix from embedding to latent, which no node of its graph uses."""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,11 @@ _SHAPE = (512, 512)
 def find_emap(model: onnx.ModelProto) -> npt.NDArray[np.float32] | None:
     """Return emap as ``(512, 512)`` float32, or None for a model without one.
 
-    It is the initializer named ``buff2fs``, else the only unused one of its shape; never one by position, which
-    optimised files change.
+    It is the initializer named ``buff2fs``, else the only unused one of its shape. Its position is no criterion:
+    optimisers reorder initializers.
 
     Raises:
-        ModelError: The named one has another shape, or there are several candidates.
+        ModelError: ``buff2fs`` has another shape, or several initializers fit.
     """
     used = {name for node in model.graph.node for name in node.input}
     unused = [tensor for tensor in model.graph.initializer if tensor.name not in used]

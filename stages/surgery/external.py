@@ -1,4 +1,4 @@
-"""Weights that lie in files beside an ONNX file, never in any other place."""
+"""External weights of an ONNX file: files in the model's folder, and nowhere else."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,20 +12,20 @@ from stages.surgery.tensors import MODEL_BYTES, bytes_of, tensors_of
 
 
 def external_files(model: onnx.ModelProto, folder: Path) -> dict[str, Path]:
-    """Return the files that hold a model's external weights, by the name that the model has for them.
+    """Return the files that hold a model's external weights, by their location in the model.
 
     Raises:
-        ModelError: One isn't a file inside the model's folder.
+        ModelError: A location isn't a file inside the model's folder.
         OSError: The folder can't be read.
     """
     return {_location(tensor): _inside(tensor, folder) for tensor in _external(model)}
 
 
-def take_in(model: onnx.ModelProto, folder: Path) -> None:
-    """Read a model's external weights into it, which is modified.
+def read_external(model: onnx.ModelProto, folder: Path) -> None:
+    """Read a model's external weights into the model, which is modified.
 
     Raises:
-        ModelError: A file isn't inside the model's folder, or holds less than the model says.
+        ModelError: A file isn't inside the model's folder, or is shorter than the model declares.
         OSError: A file can't be read.
     """
     total = 0
@@ -62,7 +62,7 @@ def _number(tensor: TensorProto, key: str, default: int = 0) -> int:
 
 
 def _inside(tensor: TensorProto, folder: Path) -> Path:
-    """Return the file of an external weight: a plain one, inside the folder whatever links lead to it."""
+    """Return the file of an external weight: a regular file inside the folder, links resolved."""
     location = _location(tensor)
     if not location or not location.isprintable() or Path(location).is_absolute() or ".." in Path(location).parts:
         raise _refused(tensor, "its data in the model's folder", one_line(location) or "no location")

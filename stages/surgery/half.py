@@ -1,4 +1,6 @@
-"""Half precision inside, single precision outside and in normalisation."""
+"""Convert a model to half precision, but keep inputs, outputs and normalisation in single precision."""
+
+from copy import deepcopy
 
 import onnx
 from onnx import TensorProto
@@ -16,10 +18,9 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     Args:
         model: Not modified.
     """
-    edited = onnx.ModelProto()
-    edited.CopyFrom(lift_constants(model))
+    edited = deepcopy(lift_constants(model))
     for i, node in enumerate(edited.graph.node):
-        node.name = f"{node.op_type}_{i}"  # the conversion knows nodes by their names, which may be none or twice
+        node.name = f"{node.op_type}_{i}"  # the conversion needs unique names, which a file may lack
     _rename(edited.graph)
     operators = [*DEFAULT_OP_BLOCK_LIST, *OPERATORS]
     single = {edited.graph.node[i].name for i in normalisations(edited.graph)}
@@ -28,16 +29,16 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     half: onnx.ModelProto = convert_float_to_float16(
         edited, keep_io_types=True, op_block_list=operators, node_block_list=sorted(single)
     )
-    once = {tuple(node.output): node for node in half.graph.node}  # a value that two norms read is cast twice
+    once = {tuple(node.output): node for node in half.graph.node}  # it casts a value twice that two norms read
     del half.graph.node[:]
     half.graph.node.extend(once.values())
     _join(half.graph, single)
-    OnnxModel.graph_topological_sort(half.graph, is_deterministic=True)  # casts stand last
+    OnnxModel.graph_topological_sort(half.graph, is_deterministic=True)  # the conversion appends casts at the end
     return without_unused(half)
 
 
 def _rename(graph: onnx.GraphProto) -> None:
-    """Give values names that the conversion's own can't be, as a file that was converted before has; modifies it."""
+    """Rename the values that an earlier conversion named as this one will; modifies the graph."""
     ends = {value.name for value in (*graph.input, *graph.output)}
     renamed = {
         name: f"{name}_before" for node in graph.node for name in node.output if "_cast" in name and name not in ends
@@ -50,7 +51,7 @@ def _rename(graph: onnx.GraphProto) -> None:
 
 
 def _join(graph: onnx.GraphProto, single: set[str]) -> None:
-    """Let nodes in single precision read each other's outputs as they are, not by way of half precision."""
+    """Connect nodes in single precision directly, without casts to half precision and back; modifies the graph."""
     makers = {name: node for node in graph.node for name in node.output}
 
     def is_cast(node: onnx.NodeProto | None, kind: int) -> bool:
@@ -68,7 +69,7 @@ def _join(graph: onnx.GraphProto, single: set[str]) -> None:
 
 
 def _part(graph: onnx.GraphProto, single: set[str]) -> None:
-    """Give nodes in single precision constants of their own, which keep their digits; modifies the graph."""
+    """Copy constants that nodes in single precision share with others, so that these copies keep their digits."""
     constants = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
     others = {name for node in graph.node if node.name not in single for name in node.input}
     parted: set[str] = set()

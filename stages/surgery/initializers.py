@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from copy import deepcopy
 
 import numpy as np
 import onnx
@@ -18,13 +19,12 @@ def lift_constants(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with initializers instead of Constant nodes.
 
     Args:
-        model: Not modified; returned as it is where it has none.
+        model: Not modified; returned itself if it has no Constant node.
     """
     outputs = {value.name for value in model.graph.output}
     if not any(_is_liftable(node, outputs) for node in model.graph.node):
         return model
-    edited = onnx.ModelProto()
-    edited.CopyFrom(model)
+    edited = deepcopy(model)
     nodes = []
     for node in edited.graph.node:
         if _is_liftable(node, outputs):
@@ -40,24 +40,23 @@ def merge_equal(model: onnx.ModelProto, weights: Weights | None = None) -> onnx.
     """Return the model with initializers of the same type, dims and bytes merged into the first of them.
 
     Args:
-        model: Not modified; returned as it is where no two are equal.
-        weights: Those of its initializers that were set aside.
+        model: Not modified; returned itself if no two are equal.
+        weights: The data of the initializers that `set_aside` removed.
     """
     tensors = [(weights or {}).get(tensor.name, tensor) for tensor in model.graph.initializer]
     counts = Counter(_kind_of(tensor) for tensor in tensors)
     first: dict[tuple[_Kind, bytes], str] = {}
     merged: dict[str, str] = {}
     for tensor in tensors:
-        if counts[kind := _kind_of(tensor)] > 1:  # the only one of its type and dims needs no look at its bytes
+        if counts[kind := _kind_of(tensor)] > 1:  # else there is nothing to compare its bytes with
             name = first.setdefault((kind, _digest(tensor)), tensor.name)
             if name != tensor.name:
                 merged[tensor.name] = name
-    for value in (*model.graph.output, *model.graph.input):  # of old files, whose inputs list the initializers
+    for value in (*model.graph.output, *model.graph.input):  # old files list initializers among the inputs
         merged.pop(value.name, None)
     if not merged:
         return model
-    edited = onnx.ModelProto()
-    edited.CopyFrom(model)
+    edited = deepcopy(model)
     kept = [tensor for tensor in edited.graph.initializer if tensor.name not in merged]
     del edited.graph.initializer[:]
     edited.graph.initializer.extend(kept)

@@ -1,10 +1,11 @@
-"""Join a detector's nine outputs into one: a row an anchor, with its score, its box's sides and its points' moves.
+"""Join a detector's nine outputs into one, a row per anchor: its score, its box's sides and its points' offsets.
 
-One output is one copy off a GPU, and TensorRT for RTX orders several by their addresses, not twice the same
+One output is one copy from the GPU. TensorRT for RTX orders several outputs by their addresses, so each build differs
 (docs/adr/0004-rtx-batches.md).
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +24,7 @@ def join_outputs(model: onnx.ModelProto, joined: str) -> onnx.ModelProto:
         model: Not modified.
         joined: Name of the new output; its rows are those of the strides 8, 16 and 32.
     """
-    edited = onnx.ModelProto()
-    edited.CopyFrom(model)
+    edited = deepcopy(model)
     graph = edited.graph
     rows = 0
     for stride in STRIDES:
@@ -40,11 +40,11 @@ def join_outputs(model: onnx.ModelProto, joined: str) -> onnx.ModelProto:
 
 
 def part_outputs(array: npt.NDArray[np.generic], sizes: Mapping[str, int]) -> dict[str, npt.NDArray[np.generic]]:
-    """Return the nine outputs that were joined.
+    """Split a joined output into the nine that it was made of.
 
     Args:
         array: ``(N, all rows, 15)``.
-        sizes: How many numbers each of the nine holds, in all of the N.
+        sizes: The number of elements of each of the nine, for all N rows together.
     """
     parts, row = {}, 0
     for stride in STRIDES:

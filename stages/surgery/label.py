@@ -1,8 +1,8 @@
-"""How a refusal names a node, a value or an error: in one line, whatever a file puts into it."""
+"""Names of nodes and values, and texts of errors, for a refusal: always one line, whatever the file contains."""
 
 import onnx
 
-_LONGEST, _LONGEST_ERROR = 80, 400  # of a name and of an error, in characters: refusals stay readable
+_LONGEST, _LONGEST_ERROR = 80, 400  # characters of a name and of an error, so that refusals stay readable
 
 
 def label_of(node: onnx.NodeProto, index: int) -> str:
@@ -11,12 +11,12 @@ def label_of(node: onnx.NodeProto, index: int) -> str:
 
 
 def one_line(name: str) -> str:
-    """Return a name as it is, or quoted where it has characters that break a line; cut where it is long."""
+    """Return a name, quoted if it has unprintable characters, and shortened if it is long."""
     text = name if name.isprintable() else repr(name)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-def words_of(error: Exception) -> str:
-    """Return a library's error in one line: what it says, and of which node."""
+def error_line(error: Exception) -> str:
+    """Return a library's error message in one line."""
     text = " ".join(str(error).replace("[ShapeInferenceError]", "").split()) or "an unreadable file"
     return "".join(character if character.isprintable() else "?" for character in text)[:_LONGEST_ERROR]

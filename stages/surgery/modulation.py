@@ -1,13 +1,14 @@
-"""Scale features instead of weights, where a model makes a convolution's weights from its input.
+"""Scale features instead of weights, where a model computes a convolution's weights from its input.
 
-A convolution with weights of its own for every row isn't one node: only for one row is it exported as such. With
-weights ``kernel * a * b``, where `a` is a number an input channel and `b` one an output channel,
-``conv(x, kernel * a * b) == b * conv(a * x, kernel)``.
+A Conv node has one set of weights for all rows, so such a model is exported for one row only. With weights
+``kernel * a * b``, where `a` has a number per input channel and `b` one per output channel, the scales can move to the
+features, which differ by row: ``conv(x, kernel * a * b) == b * conv(a * x, kernel)``.
 
 Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, section 2.2.
 """
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import islice
 
@@ -18,13 +19,13 @@ from onnx import helper, numpy_helper
 from stages.surgery.label import label_of
 from stages.surgery.trace import Shape, Trace, follow, start
 
-_FACTORS = 100  # more of them than any weights have; a chain of squares has two to its length
+_FACTORS = 100  # more than any weights have; a chain of n squares has 2**n
 _Makers = Mapping[str, onnx.NodeProto]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Factors:
-    """What a convolution's weights are the product of: a constant, and scales by input and by output channel."""
+    """The factors of a convolution's weights: a constant kernel, and scales by input and by output channel."""
 
     kernel: str
     inputs: list[str]
@@ -32,13 +33,13 @@ class _Factors:
 
 
 def scale_features(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with modulated weights as constant ones, between features that are scaled.
+    """Return the model with constant weights and scaled features in place of modulated weights.
 
     Args:
-        model: Not modified; returned as it is where no weights are modulated.
+        model: Not modified; returned itself if no Conv node computes its weights.
 
     Raises:
-        ModelError: The shapes of its values don't fit; names the node.
+        ModelError: The shapes of its values don't fit; the message names the node.
     """
     makers = {name: node for node in model.graph.node for name in node.output}
     if not any(node.op_type == "Conv" and node.input[1] in makers for node in model.graph.node):
@@ -47,8 +48,7 @@ def scale_features(model: onnx.ModelProto) -> onnx.ModelProto:
     for index, node in enumerate(model.graph.node):
         follow(trace, node, label_of(node, index))
     constants = {tensor.name for tensor in model.graph.initializer}
-    edited = onnx.ModelProto()
-    edited.CopyFrom(model)
+    edited = deepcopy(model)
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
         factors = _factors(trace, makers, constants, node) if node.op_type == "Conv" else None
@@ -59,7 +59,7 @@ def scale_features(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _factors(trace: Trace, makers: _Makers, constants: set[str], node: onnx.NodeProto) -> _Factors | None:
-    """Return what a convolution's weights are the product of; None where they are no such product."""
+    """Return the factors of a convolution's weights; None if the weights are no such product."""
     groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
     weights = trace.shape(node.input[1])
     kernels, inputs, outputs = [], [], []
@@ -81,7 +81,7 @@ def _factors(trace: Trace, makers: _Makers, constants: set[str], node: onnx.Node
 
 
 def _product(trace: Trace, makers: _Makers, name: str) -> Iterator[str]:
-    """Yield the values whose product a value is, through what only adds or removes axes of 1 in front."""
+    """Yield the factors of a value, looking through nodes that only add or remove leading axes of 1."""
     node = makers.get(name)
     if node is None:
         yield name
@@ -100,14 +100,14 @@ def _same(trace: Trace, one: str, other: str) -> bool:
 
 
 def _aligned(shape: Shape, rank: int) -> Shape:
-    """Return a shape with axes of 1 in front added, or removed, as far as that leads to a rank."""
+    """Return a shape at a rank: add or remove leading axes of 1 as far as that is possible."""
     while len(shape) > rank and shape[0] == 1:
         shape = shape[1:]
     return (*[1] * (rank - len(shape)), *shape)
 
 
 def _scaled(graph: onnx.GraphProto, trace: Trace, node: onnx.NodeProto, factors: _Factors) -> Iterator[onnx.NodeProto]:
-    """Yield the convolution with its constant kernel, the features before and after it scaled."""
+    """Yield the convolution with its constant kernel, and the nodes that scale the features before and after it."""
     output, weights = node.output[0], trace.shape(node.input[1])
     ones = [1] * (len(weights) - 2)
 
@@ -122,8 +122,7 @@ def _scaled(graph: onnx.GraphProto, trace: Trace, node: onnx.NodeProto, factors:
         yield helper.make_node("Mul", [value, f"{output}_in{i}"], [f"{output}_x{i}"], f"{output}_x{i}")
         value = f"{output}_x{i}"
     yield reshape(factors.kernel, list(weights), "kernel")
-    convolution = onnx.NodeProto()
-    convolution.CopyFrom(node)
+    convolution = deepcopy(node)
     steps = [("Mul", name) for name in factors.outputs] + [("Add", name) for name in node.input[2:] if name]
     names = [f"{output}_y{i}" for i in range(len(steps))] + [output]
     convolution.input[:], convolution.output[:] = [value, f"{output}_kernel"], names[:1]

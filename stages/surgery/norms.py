@@ -1,6 +1,6 @@
-"""Find what must not be calculated in half precision: normalisation, of features and of pixels.
+"""Find the nodes that must not be computed in half precision: normalisation of features and of pixels.
 
-Squares overflow half precision from 256 on, and a small variance loses its digits.
+In half precision the squares of numbers from 256 on overflow, and a small variance loses its digits.
 """
 
 from collections import defaultdict
@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-OPERATORS = [  # that normalise, or sum for it
+OPERATORS = [  # normalisations, and sums that they are made of
     *("BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization", "LpNormalization"),
     *("MeanVarianceNormalization", "RMSNormalization", "LogSoftmax", "Softmax"),
     *("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMean", "ReduceSum", "ReduceSumSquare"),
@@ -23,90 +23,90 @@ _TO_PIXELS = {"Add", "Cast", "Div", "Gather", "Mul", "Sub", "Transpose"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Web:
-    """A graph's nodes by the values they make and read, and its scalars."""
+class _Index:
+    """A graph's nodes, indexed by the values that they make and read, and its scalars."""
 
     nodes: list[onnx.NodeProto]
     makers: dict[str, int]
     readers: dict[str, list[int]]
-    constants: dict[str, float]  # a scalar's number; of others, not a number
+    constants: dict[str, float]  # the number of a scalar; NaN for other constants
 
-    def made(self, node: int) -> list[int]:
+    def makers_of(self, node: int) -> list[int]:
         """Return the nodes that make a node's inputs."""
         return [self.makers[name] for name in self.nodes[node].input if name in self.makers]
 
-    def read(self, node: int) -> list[int]:
+    def readers_of(self, node: int) -> list[int]:
         """Return the nodes that read a node's outputs."""
         return [reader for name in self.nodes[node].output for reader in self.readers[name]]
 
 
 def normalisations(graph: onnx.GraphProto) -> set[int]:
-    """Return the indices of the nodes that make up decomposed normalisations, and of those in front, of pixels."""
-    web = _web_of(graph)
+    """Return the indices of nodes that form decomposed normalisations, and of those that normalise the pixels."""
+    index = _index_of(graph)
     found: set[int] = set()
-    for i, node in enumerate(web.nodes):
-        if node.op_type == "Sqrt" or (node.op_type == "Pow" and abs(_exponent(web, node)) == 0.5):
-            found |= _around(web, i)
+    for i, node in enumerate(index.nodes):
+        if node.op_type == "Sqrt" or (node.op_type == "Pow" and abs(_exponent(index, node)) == 0.5):
+            found |= _around(index, i)
     pixels = {value.name for value in graph.input if value.type.tensor_type.elem_type == TensorProto.UINT8}
-    pending = [reader for name in pixels for reader in web.readers[name]]
+    pending = [reader for name in pixels for reader in index.readers[name]]
     while pending:
         i = pending.pop()
-        node = web.nodes[i]
-        others = [name for name in node.input if name not in web.constants]
+        node = index.nodes[i]
+        others = [name for name in node.input if name not in index.constants]
         if node.op_type in _TO_PIXELS and len(others) == 1:
             found.add(i)
-            pending += web.read(i)
+            pending += index.readers_of(i)
     return found
 
 
-def _around(web: _Web, root: int) -> set[int]:
-    """Return the normalisation whose square root a node takes; nothing where it is no normalisation's."""
-    found, pending = {root}, web.made(root)
+def _around(index: _Index, root: int) -> set[int]:
+    """Return the nodes of the normalisation around a square root; none if the root belongs to no normalisation."""
+    found, pending = {root}, index.makers_of(root)
     squares: set[int] = set()
     while pending:
         i = pending.pop()
         if i in found:
             continue
-        if _is_square(web, web.nodes[i]):
+        if _is_square(index, index.nodes[i]):
             squares.add(i)
-        elif web.nodes[i].op_type in _TO_ROOT:
-            pending += web.made(i)
+        elif index.nodes[i].op_type in _TO_ROOT:
+            pending += index.makers_of(i)
         else:
             continue
         found.add(i)
-    if not squares or not any(web.nodes[i].op_type in _SUMS for i in found):
+    if not squares or not any(index.nodes[i].op_type in _SUMS for i in found):
         return set()
-    return found | _distances(web, squares) | _quotients(web, root)
+    return found | _distances(index, squares) | _quotients(index, root)
 
 
-def _distances(web: _Web, squares: set[int]) -> set[int]:
-    """Return what gives the distance from a mean, which is squared."""
-    found = {i for square in squares for i in web.made(square) if web.nodes[i].op_type in {"Sub", *_SUMS}}
-    return found | {i for distance in found for i in web.made(distance) if web.nodes[i].op_type in _SUMS}
+def _distances(index: _Index, squares: set[int]) -> set[int]:
+    """Return the nodes that compute the distance from a mean, before it is squared."""
+    found = {i for square in squares for i in index.makers_of(square) if index.nodes[i].op_type in {"Sub", *_SUMS}}
+    return found | {i for distance in found for i in index.makers_of(distance) if index.nodes[i].op_type in _SUMS}
 
 
-def _quotients(web: _Web, root: int) -> set[int]:
-    """Return what divides by a root, or multiplies by its reciprocal."""
+def _quotients(index: _Index, root: int) -> set[int]:
+    """Return the nodes that divide by a root or multiply by its reciprocal."""
     found: set[int] = set()
-    pending = web.read(root)
+    pending = index.readers_of(root)
     while pending:
         i = pending.pop()
-        if web.nodes[i].op_type in _FROM_ROOT and i not in found:
+        if index.nodes[i].op_type in _FROM_ROOT and i not in found:
             found.add(i)
-            pending += web.read(i) if web.nodes[i].op_type not in ("Div", "Mul") else []
+            pending += index.readers_of(i) if index.nodes[i].op_type not in ("Div", "Mul") else []
     return found
 
 
-def _is_square(web: _Web, node: onnx.NodeProto) -> bool:
+def _is_square(index: _Index, node: onnx.NodeProto) -> bool:
     is_product = node.op_type == "Mul" and node.input[0] == node.input[1]
-    return is_product or node.op_type == "ReduceSumSquare" or (node.op_type == "Pow" and _exponent(web, node) == 2)
+    return is_product or node.op_type == "ReduceSumSquare" or (node.op_type == "Pow" and _exponent(index, node) == 2)
 
 
-def _exponent(web: _Web, node: onnx.NodeProto) -> float:
-    return web.constants.get(node.input[1], np.nan)
+def _exponent(index: _Index, node: onnx.NodeProto) -> float:
+    return index.constants.get(node.input[1], np.nan)
 
 
-def _web_of(graph: onnx.GraphProto) -> _Web:
+def _index_of(graph: onnx.GraphProto) -> _Index:
     nodes = list(graph.node)
     readers: dict[str, list[int]] = defaultdict(list)
     for i, node in enumerate(nodes):
@@ -116,7 +116,7 @@ def _web_of(graph: onnx.GraphProto) -> _Web:
     for node in nodes:
         if node.op_type == "Constant":
             constants[node.output[0]] = next((_number(a.t) for a in node.attribute if a.HasField("t")), np.nan)
-    return _Web(nodes, {name: i for i, node in enumerate(nodes) for name in node.output}, readers, constants)
+    return _Index(nodes, {name: i for i, node in enumerate(nodes) for name in node.output}, readers, constants)
 
 
 def _number(tensor: TensorProto) -> float:

@@ -1,4 +1,4 @@
-"""What a prepared model takes and gives, by role: what surgery writes into the graph and `check` does on the host."""
+"""How each role's models are prepared: surgery applies the plan to the graph, and `check` applies it on the host."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from stages.params import Model
 from stages.surgery.contract import detector_outputs, main_output, promised_outputs, sized_outputs
 from stages.surgery.crop_input import Normalisation
 
-# What the models' owners do to pixels. Source: InsightFace, FaceFusion, face-parsing, Ultralytics.
+# How the models' authors normalise pixels. Source: InsightFace, FaceFusion, face-parsing, Ultralytics.
 _UNIT = Normalisation(mean=[0.0], std=[255.0])
 _SYMMETRIC = Normalisation(mean=[127.5], std=[127.5])
 _SCRFD = Normalisation(mean=[127.5], std=[128.0])
@@ -23,11 +23,11 @@ class Output:
     """One output of a prepared model.
 
     Attributes:
-        source: The original's output it is made from.
-        form: ``numbers`` as they are, a uint8 ``crop``, or uint8 ``labels``.
-        scale: Of a crop: ``round(clip(source * scale + shift, 0, 255))``.
+        source: The original's output that it is made from.
+        form: ``numbers``, unchanged; a uint8 ``crop``; or uint8 ``labels``.
+        scale: For a crop: ``round(clip(source * scale + shift, 0, 255))``.
         shift: The same.
-        mask: Of a crop: the original's output that becomes its fourth channel, if any.
+        mask: For a crop: the original's output that becomes its fourth channel, if any.
     """
 
     source: str
@@ -42,11 +42,11 @@ class Plan:
     """How a model is prepared.
 
     Attributes:
-        pixels: The original's input that takes pixels.
-        crop: Its name in the prepared model, which takes uint8 NHWC BGR.
-        normalisation: What lies between them; None for a model that takes no pixels.
-        outputs: What the prepared model gives, by name.
-        joined: The one output that these are joined into, if they are.
+        pixels: The original's input for pixels.
+        crop: Its name in the prepared model, where it is uint8 NHWC BGR.
+        normalisation: The conversion from `crop` to `pixels`; None for a model without pixels.
+        outputs: The outputs of the prepared model, by name.
+        joined: Name of the one output that they are joined into, if any.
     """
 
     pixels: str
@@ -58,39 +58,31 @@ class Plan:
 
 def plan_of(original: onnx.ModelProto, model: Model) -> Plan:
     """Return how a model that keeps its contract is prepared."""
-    pixels = next(iter(model.inputs))
+    pixels = max(model.inputs, key=lambda name: len(model.inputs[name]))
     if model.role == "detector":
         outputs = {new: Output(source=old) for new, old in detector_outputs(sized_outputs(original, model)).items()}
         return Plan(pixels=pixels, crop="frame", normalisation=_SCRFD, outputs=outputs, joined="anchors")
-    main = main_output(original, model)
+    source = main_output(original, model)
     match model.role:
         case "person_detector":
-            return _numbers(pixels, "frame", _UNIT, {"persons": main})
+            return _plan(pixels, _UNIT, "persons", Output(source=source), crop="frame")
         case "embedder":
-            return _numbers(pixels, "crop", _SYMMETRIC, {"embedding": main})
+            return _plan(pixels, _SYMMETRIC, "embedding", Output(source=source))
         case "occluder":
-            return _numbers(pixels, "crop", _XSEG, {"mask": main})
-        case "landmarker" if len(model.inputs[pixels]) == 3:
-            return _numbers(pixels, pixels, None, {"points68": main})
+            return _plan(pixels, _XSEG, "mask", Output(source=source))
+        case "landmarker" if len(model.inputs[pixels]) == 3:  # points in place of pixels
+            return _plan(pixels, None, "points68", Output(source=source), crop=pixels)
         case "landmarker":
-            return _numbers(pixels, "crop", _UNIT, {"points68": main})
+            return _plan(pixels, _UNIT, "points68", Output(source=source))
         case "parser":
-            labels = Output(source=main, form="labels")
-            return Plan(pixels=pixels, crop="crop", normalisation=_IMAGENET, outputs={"labels": labels})
+            return _plan(pixels, _IMAGENET, "labels", Output(source=source, form="labels"))
         case "swapper" if "mask" not in promised_outputs(model):  # inswapper
-            swapped = Output(source=main, form="crop", scale=255.0)
-            return Plan(pixels="target", crop="crop", normalisation=_UNIT, outputs={"swapped": swapped})
+            return _plan(pixels, _UNIT, "swapped", Output(source=source, form="crop", scale=255.0))
         case "swapper" | "restorer":
-            is_masked = model.role == "swapper"
-            swapped = Output(source=main, form="crop", scale=127.5, shift=127.5, mask="mask" if is_masked else None)
-            return Plan(
-                pixels="target" if is_masked else pixels,
-                crop="crop",
-                normalisation=_SYMMETRIC,
-                outputs={"swapped": swapped},
-            )
+            mask = "mask" if model.role == "swapper" else None
+            swapped = Output(source=source, form="crop", scale=127.5, shift=127.5, mask=mask)
+            return _plan(pixels, _SYMMETRIC, "swapped", swapped)
 
 
-def _numbers(pixels: str, crop: str, normalisation: Normalisation | None, outputs: Mapping[str, str]) -> Plan:
-    named = {new: Output(source=old) for new, old in outputs.items()}
-    return Plan(pixels=pixels, crop=crop, normalisation=normalisation, outputs=named)
+def _plan(pixels: str, normalisation: Normalisation | None, name: str, output: Output, *, crop: str = "crop") -> Plan:
+    return Plan(pixels=pixels, crop=crop, normalisation=normalisation, outputs={name: output})

@@ -1,4 +1,4 @@
-"""Read an ONNX file from anywhere: whole, sound and bounded, or refused in a line that names the fault."""
+"""Read an untrusted ONNX file: complete, valid and bounded in size, or refused in one line that names the fault."""
 
 import hashlib
 from pathlib import Path
@@ -8,25 +8,25 @@ from google.protobuf.message import DecodeError
 
 from morphstream.artifact.digest import Digest, digest_of_file
 from morphstream.artifact.errors import ModelError
-from stages.surgery.external import external_files, take_in
-from stages.surgery.label import words_of
-from stages.surgery.order import put_in_order
+from stages.surgery.external import external_files, read_external
+from stages.surgery.label import error_line
+from stages.surgery.order import sort_nodes
 from stages.surgery.sound import check_sound
 from stages.surgery.tensors import MODEL_BYTES
 from stages.surgery.wire import check_wire
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """Read a model with the weights that lie beside it.
+    """Read a model with its external weights.
 
     Raises:
-        ModelError: It isn't a sound one; names the node or the tensor.
-        OSError: It can't be read.
+        ModelError: The model isn't valid; the message names the node or the tensor.
+        OSError: A file can't be read.
     """
     try:
         model = _parsed(path)
-        take_in(model, path.parent)
-        put_in_order(model.graph)
+        read_external(model, path.parent)
+        sort_nodes(model.graph)
         check_sound(model)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
@@ -34,10 +34,10 @@ def read_model(path: Path) -> onnx.ModelProto:
 
 
 def digest_of_model(path: Path) -> Digest:
-    """Return the digest of a model: its file's, or with external weights one of every file's name and digest.
+    """Return the digest of a model: its file's, or with external weights one over every file's name and digest.
 
     Raises:
-        ModelError: It isn't an ONNX file, or its weights aren't beside it.
+        ModelError: It isn't an ONNX file, or its external weights are missing.
         OSError: A file can't be read.
     """
     try:
@@ -63,4 +63,4 @@ def _parsed(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load_model_from_string(data)
     except DecodeError as error:
-        raise ModelError(f"expected a valid ONNX model, seen {words_of(error)}; fetch it again") from None
+        raise ModelError(f"expected a valid ONNX model, seen {error_line(error)}; fetch it again") from None

@@ -1,25 +1,26 @@
-"""Single precision throughout, for a file whose weights, inputs or arithmetic are half precision."""
+"""Convert a file with weights, inputs or arithmetic in half precision to single precision throughout."""
+
+from copy import deepcopy
 
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper, shape_inference
 
-from stages.surgery.tensors import graphs_of, tensors_of
+from stages.surgery.tensors import captured_names, graphs_of, tensors_of
 from stages.surgery.weights import as_inputs
 
 _HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
 def to_single(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with float32 where it had float16, and without the casts that are left with nothing to do.
+    """Return the model with float32 in place of half precision, and without the casts that become idle.
 
     Args:
-        model: Not modified; returned as it is where nothing in it is half precision.
+        model: Not modified; returned itself if nothing in it is half precision.
     """
     if not _has_half(model.graph):
         return model
-    edited = onnx.ModelProto()
-    edited.CopyFrom(model)
+    edited = deepcopy(model)
     for tensor in tensors_of(edited.graph):
         if tensor.data_type in _HALVES:
             values = numpy_helper.to_array(tensor).astype(np.float32)
@@ -47,18 +48,15 @@ def _has_half(graph: onnx.GraphProto) -> bool:
 
 
 def _without_idle_casts(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take out casts to the type that a value has already; modifies the model, and returns it.
+    """Remove casts to the type that a value has already; modifies the model, and returns it.
 
-    One whose output the graph gives, or a graph inside reads, becomes an Identity: its name must stay.
+    A cast becomes an Identity where its output's name must stay: an output of the graph, or read by a graph inside.
     """
     inferred = shape_inference.infer_shapes(as_inputs(model)).graph
     types = {value.name: value.type.tensor_type.elem_type for value in (*inferred.input, *inferred.value_info)}
     types |= {tensor.name: tensor.data_type for tensor in inferred.initializer}
     graph = model.graph
-    named = {value.name for value in graph.output}
-    for inner in list(graphs_of(graph))[1:]:
-        named.update(name for node in inner.node for name in node.input)
-        named.update(value.name for value in inner.output)
+    named = {value.name for value in graph.output}.union(*map(captured_names, graph.node))
     sources: dict[str, str] = {}
     kept = []
     for node in graph.node:

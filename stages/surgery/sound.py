@@ -1,28 +1,29 @@
-"""Whether a model is one that surgery and builders can take: its nodes, their order, their operators, its sizes."""
+"""Check that surgery and builders can process a model: its nodes, their order, their operators, its sizes."""
 
 import math
+from collections import Counter
 from collections.abc import Collection
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from morphstream.artifact.errors import ModelError
-from stages.surgery.label import label_of, one_line, words_of
-from stages.surgery.tensors import KINDS, RANK, check_tensor, subgraphs_of, tensors_of
+from stages.surgery.label import error_line, label_of, one_line
+from stages.surgery.tensors import KINDS, RANK, check_tensor, graphs_in, tensors_of
 from stages.surgery.weights import as_inputs
 
-_NODES = 100_000  # no real model has a tenth of it
-_RANGE = 1 << 20  # numbers of a Range of constants
+_NODES = 100_000  # ten times more than any real model
+_RANGE = 1 << 20  # numbers of a Range with constant inputs
 _DEPTH = 4  # of graphs within graphs
 VALUE_BYTES = 1 << 31  # at batch 1
 _STANDARD = ("", "ai.onnx")
 
 
 def check_sound(model: onnx.ModelProto) -> None:
-    """Check a model whose external weights have been taken in.
+    """Check a model whose external weights have been read.
 
     Raises:
-        ModelError: It isn't sound; names the node or the tensor.
+        ModelError: It isn't valid; the message names the node or the tensor.
     """
     if model.functions:
         raise ModelError(f"function {one_line(model.functions[0].name)}: expected none, seen one; export it inlined")
@@ -39,7 +40,7 @@ def check_sound(model: onnx.ModelProto) -> None:
     try:
         onnx.checker.check_model(light)
     except onnx.checker.ValidationError as error:
-        raise ModelError(f"expected a valid ONNX model, seen {words_of(error)}; fetch it again") from None
+        raise ModelError(f"expected a valid ONNX model, seen {error_line(error)}; fetch it again") from None
     _check_sizes(light)
 
 
@@ -59,11 +60,10 @@ def _check_graph(graph: onnx.GraphProto, opset: int, outer: Collection[str], dep
                     f"{label}: expected inputs that earlier nodes make, seen {one_line(name)}, which {seen}; "
                     "fetch the model again"
                 )
-        for attribute in node.attribute:
-            for inner in subgraphs_of(attribute):
-                if depth == _DEPTH:
-                    raise ModelError(f"{label}: expected at most {_DEPTH} graphs within each other, seen more")
-                _check_graph(inner, opset, known, depth + 1)
+        for inner in graphs_in(node):
+            if depth == _DEPTH:
+                raise ModelError(f"{label}: expected at most {_DEPTH} graphs within each other, seen more")
+            _check_graph(inner, opset, known, depth + 1)
         for name in filter(None, node.output):
             if name in known:
                 raise ModelError(f"{label}: expected a new output, seen {one_line(name)} again; fetch the model again")
@@ -81,16 +81,13 @@ def _check_operator(node: onnx.NodeProto, label: str, opset: int) -> None:
 
 
 def _check_names(graph: onnx.GraphProto) -> None:
-    names: set[str] = set()
-    for tensor in graph.initializer:
-        if tensor.name in names:
-            seen = "expected one of that name, seen several; fetch the model again"
-            raise ModelError(f"tensor {one_line(tensor.name)}: {seen}")
-        names.add(tensor.name)
+    for name, count in Counter(tensor.name for tensor in graph.initializer).items():
+        if count > 1:
+            raise ModelError(f"tensor {one_line(name)}: expected one of that name, seen {count}; fetch the model again")
 
 
 def _check_ranges(graph: onnx.GraphProto) -> None:
-    """Refuse a Range that shape inference would write out, number by number."""
+    """Refuse a large Range of constants, which shape inference would compute number by number."""
     constants = {tensor.name: tensor for tensor in graph.initializer if math.prod(tensor.dims) == 1}
     for index, node in enumerate(graph.node):
         if node.op_type == "Constant":
@@ -109,14 +106,14 @@ def _check_ranges(graph: onnx.GraphProto) -> None:
 
 
 def _check_sizes(light: onnx.ModelProto) -> None:
-    """Refuse a value larger than any real one, before a runtime reserves the memory for it; modifies the model."""
+    """Refuse a value larger than any real one, before a runtime allocates its memory; modifies the model."""
     del light.graph.value_info[:]
-    for value in light.graph.output:  # what is declared would stand instead of what is inferred
+    for value in light.graph.output:  # inference would keep a declared shape
         value.type.tensor_type.ClearField("shape")
     try:
         inferred = shape_inference.infer_shapes(light, data_prop=True)
     except (shape_inference.InferenceError, RuntimeError) as error:
-        raise ModelError(f"expected shapes that fit together, seen {words_of(error)}; fetch it again") from None
+        raise ModelError(f"expected shapes that fit together, seen {error_line(error)}; fetch it again") from None
     makers = {name: label_of(node, i) for i, node in enumerate(inferred.graph.node) for name in node.output}
     for value in (*inferred.graph.value_info, *inferred.graph.output, *inferred.graph.input):
         check_size(value.type, makers.get(value.name, f"input {one_line(value.name)}"))

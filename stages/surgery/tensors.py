@@ -1,4 +1,4 @@
-"""Constants of a graph: where they are, and how many bytes each says that it has."""
+"""The graphs inside a graph, and its constants with the bytes that each declares."""
 
 import math
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from onnx import TensorProto, helper
 from morphstream.artifact.errors import ModelError
 from stages.surgery.label import one_line
 
-RANK = 16  # twice what builders take
+RANK = 16  # twice the rank that builders accept
 MODEL_BYTES = (1 << 31) - 1  # of a model, as of every message of Protocol Buffers
-_NARROW = {"UINT4", "INT4", "FLOAT4E2M1", "UINT2", "INT2"}  # several numbers a byte: no prepared model has them
+_NARROW = {"UINT4", "INT4", "FLOAT4E2M1", "UINT2", "INT2"}  # several numbers in a byte: no prepared model has them
 KINDS = {number: name for name, number in TensorProto.DataType.items() if name not in _NARROW | {"UNDEFINED", "STRING"}}
 
 
@@ -19,9 +19,24 @@ def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
     """Yield a graph, then the graphs inside it."""
     yield graph
     for node in graph.node:
-        for attribute in node.attribute:
-            for inner in subgraphs_of(attribute):
-                yield from graphs_of(inner)
+        for inner in graphs_in(node):
+            yield from graphs_of(inner)
+
+
+def graphs_in(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """Return the graphs that are attributes of a node."""
+    return [
+        graph
+        for attribute in node.attribute
+        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else []))
+    ]
+
+
+def captured_names(node: onnx.NodeProto) -> set[str]:
+    """Return every name that the graphs inside a node read."""
+    inside = [inner for graph in graphs_in(node) for inner in graphs_of(graph)]
+    names = {name for graph in inside for other in graph.node for name in other.input}
+    return names | {value.name for graph in inside for value in graph.output}
 
 
 def tensors_of(graph: onnx.GraphProto) -> Iterator[TensorProto]:
@@ -35,16 +50,11 @@ def tensors_of(graph: onnx.GraphProto) -> Iterator[TensorProto]:
                     yield attribute.t
 
 
-def subgraphs_of(attribute: onnx.AttributeProto) -> list[onnx.GraphProto]:
-    """Return the graphs inside an attribute."""
-    return [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
-
-
 def bytes_of(tensor: TensorProto) -> int:
-    """Return how many bytes a tensor's type and dims say that it has.
+    """Return the size in bytes that a tensor's type and dims declare.
 
     Raises:
-        ModelError: It has another type than numbers of whole bytes, or impossible dims.
+        ModelError: Its numbers aren't whole bytes, or its dims are impossible.
     """
     if tensor.data_type not in KINDS:
         raise _refused(tensor, "numbers of whole bytes", f"type {tensor.data_type}")
@@ -56,7 +66,7 @@ def bytes_of(tensor: TensorProto) -> int:
 
 
 def check_tensor(tensor: TensorProto) -> None:
-    """Check that a tensor with its data inside holds as many numbers as its dims say.
+    """Check that a tensor without external data holds as many numbers as its dims declare.
 
     Raises:
         ModelError: It holds more or fewer.

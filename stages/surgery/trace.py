@@ -1,6 +1,7 @@
-"""Follow the shapes of a graph's values node by node, for one batch size, through what nodes calculate from shapes."""
+"""Infer the shapes of a graph's values node by node for one batch size, with the values computed from shapes."""
 
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,17 +11,17 @@ from onnx import TensorProto, TypeProto, helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
 from morphstream.artifact.errors import ModelError
-from stages.surgery.label import one_line, words_of
+from stages.surgery.label import error_line, one_line
 from stages.surgery.weights import is_weight
 
 Shape = tuple[int, ...]
-_ARITHMETIC = {  # what exporters make shapes of
+_ARITHMETIC = {  # operators that exporters compute shapes with
     *("Add", "Ceil", "Div", "Equal", "Floor", "Less", "Max", "Min", "Mod", "Mul", "Neg", "Not", "ReduceProd", "Sub"),
     *("Cast", "Constant", "ConstantOfShape", "Expand", "Identity", "Range", "Reshape", "Tile", "Transpose", "Where"),
     *("Concat", "Gather", "Slice", "Split", "Squeeze", "Unsqueeze"),
 }
 
-SAME = {"GroupNormalization", "MeanVarianceNormalization"}  # whose output has the first input's type and shape
+SAME = {"GroupNormalization", "MeanVarianceNormalization"}  # the output has the first input's type and shape
 
 
 @dataclass(slots=True)
@@ -29,8 +30,8 @@ class Trace:
 
     Attributes:
         opset: Of the model.
-        types: Of each value, its type and its shape without an open axis.
-        values: Of each small constant, and of what nodes calculate from constants and shapes alone.
+        types: The type of each value, with a shape that has no open axis.
+        values: The numbers of each small constant, and of every value computed from constants and shapes alone.
     """
 
     opset: int
@@ -46,7 +47,7 @@ def start(model: onnx.ModelProto, batch: int) -> Trace:
     """Return what is known before the first node, with a batch size for axis 0 of every input.
 
     Raises:
-        ModelError: An input has a batch of its own, or axes without a size.
+        ModelError: An input has a fixed batch above 1, or axes without a size.
     """
     trace = Trace(next((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), 1))
     for tensor in model.graph.initializer:
@@ -57,8 +58,7 @@ def start(model: onnx.ModelProto, batch: int) -> Trace:
             if not dims or dims[0].dim_value > 1 or not all(dim.dim_value > 0 for dim in dims[1:]):
                 seen = [dim.dim_value or dim.dim_param for dim in dims]
                 raise _refused(f"input {one_line(value.name)}", "a batch of 1 or N, then sizes", str(seen))
-            trace.types[value.name] = TypeProto()
-            trace.types[value.name].CopyFrom(value.type)
+            trace.types[value.name] = deepcopy(value.type)
             trace.types[value.name].tensor_type.shape.dim[0].dim_value = batch
     return trace
 
@@ -74,7 +74,7 @@ def follow(trace: Trace, node: onnx.NodeProto, label: str) -> None:
     """Add a node's outputs to what is known.
 
     Raises:
-        ModelError: Its shapes don't fit, or don't follow from those of the inputs.
+        ModelError: Its shapes don't fit, or can't be inferred from those of the inputs.
     """
     inputs = [name for name in node.input if name]
     if any(attribute.HasField("g") for attribute in node.attribute):
@@ -92,8 +92,8 @@ def follow(trace: Trace, node: onnx.NodeProto, label: str) -> None:
             opset_imports=[helper.make_opsetid("", trace.opset)],
         )
     except (shape_inference.InferenceError, onnx.checker.ValidationError, ValueError) as error:
-        raise _refused(label, "shapes and types that fit", f"{_shapes(trace, inputs)}: {words_of(error)}") from None
-    if node.op_type in SAME:  # ONNX has a function for it, and infers nothing
+        raise _refused(label, "shapes and types that fit", f"{_shapes(trace, inputs)}: {error_line(error)}") from None
+    if node.op_type in SAME:  # ONNX defines these as functions, and infers nothing
         found = {**found, node.output[0]: trace.types[node.input[0]]}
     for name in filter(None, node.output):
         kind = found.get(name, TypeProto()).tensor_type
@@ -114,8 +114,8 @@ def _calculated(
         graph = helper.make_graph([node], "node", inputs, outputs)
         alone = helper.make_model(graph, opset_imports=[helper.make_opsetid("", trace.opset)])
         values = list(ReferenceEvaluator(alone).run(None, known))
-    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # what NumPy raises
-        raise _refused(label, "a shape that can be calculated", words_of(error)) from None
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # NumPy raises these
+        raise _refused(label, "a shape that can be calculated", error_line(error)) from None
     return values
 
 

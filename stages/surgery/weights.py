@@ -1,20 +1,22 @@
 """Copy a model without its weights, so that an edit of a graph doesn't copy half a gigabyte.
 
-A weight is an initializer too large to be a shape, an axis or a scalar that edits and inference read.
+A weight is an initializer too large to be a shape, an axis or a scalar, which edits and inference read.
 """
 
+import math
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 
 import onnx
 from onnx import TensorProto, helper
 
-_SMALL = 512  # numbers an initializer may hold and still be copied
+_SMALL = 512  # numbers; a larger initializer is a weight
 
 Weights = Mapping[str, TensorProto]
 
 
 def set_aside(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Weights]:
-    """Return a copy whose weights have a name, a type and dims alone, and the weights, which are the model's own.
+    """Return a copy whose weights have a name, a type and dims but no data, and the model's own weights by name.
 
     Args:
         model: Not modified.
@@ -32,22 +34,21 @@ def set_aside(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Weights]:
 
 
 def put_back(light: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
-    """Return the model with the data of the weights that it still has.
+    """Return the model with the data of those weights that it still has.
 
     Args:
         light: Not modified.
-        weights: What was set aside.
+        weights: As `set_aside` returned them.
     """
-    whole = onnx.ModelProto()
-    whole.CopyFrom(light)
+    whole = deepcopy(light)
     for tensor in whole.graph.initializer:
-        if tensor.name in weights:  # one that an edit made has its data
+        if tensor.name in weights:  # an initializer that an edit added has its data
             tensor.CopyFrom(weights[tensor.name])
     return whole
 
 
 def as_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a model that takes its weights as inputs: what checks and shape inference need, without the data."""
+    """Return a copy whose weights are inputs: checks and shape inference need no more, and copy no data."""
     light, weights = set_aside(model)
     kept = [tensor for tensor in light.graph.initializer if tensor.name not in weights]
     del light.graph.initializer[:]
@@ -62,15 +63,12 @@ def as_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def is_weight(tensor: TensorProto) -> bool:
-    """Say whether an initializer holds more numbers than any shape."""
-    size = 1
-    for dim in tensor.dims:
-        size *= dim
-    return size > _SMALL
+    """Return whether an initializer holds more numbers than any shape."""
+    return bool(math.prod(tensor.dims) > _SMALL)
 
 
 def pieces_of(model: onnx.ModelProto) -> Iterator[bytes]:
-    """Yield a model's file in pieces, initializer by initializer: a third of the time and half the memory.
+    """Yield a model's file in pieces, initializer by initializer: a third of the time and half the memory of one piece.
 
     Source: Protocol Buffers, "Encoding": fields may come in any order.
     """
@@ -98,7 +96,7 @@ def _apart(model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.GraphProto]:
 
 
 def _tag(field: int, size: int) -> bytes:
-    """Return what stands before a message of some size inside another."""
+    """Return the tag and the length that precede a message inside another."""
     encoded = bytes([field << 3 | 2])
     while size > 127:
         encoded += bytes([size & 127 | 128])

@@ -1,4 +1,4 @@
-"""Look through an ONNX file's bytes before they are parsed, so that a small file can't fill the memory.
+"""Scan an ONNX file's bytes before they are parsed, so that a small file can't fill the memory.
 
 Source: Protocol Buffers, "Encoding".
 """
@@ -9,16 +9,16 @@ from morphstream.artifact.errors import ModelError
 
 _FIELDS = 1_000_000  # in a file; a real model of 1 000 nodes has about 30 000
 _PACKED_BYTES = 1 << 26  # of packed variable-length integers, which grow eightfold in memory
-_WIDTHS = {1: 8, 5: 4}  # of the wire types with a fixed width, in bytes
+_WIDTHS = {1: 8, 5: 4}  # bytes of the wire types with a fixed width
 _VARINT, _LENGTH = 0, 2  # the other wire types
-_DEPTH = 60  # of messages within messages, three a graph within a graph
+_DEPTH = 60  # messages within messages; each graph within a graph adds three
 
 
 def check_wire(data: bytes, message: Descriptor) -> None:
-    """Check that a file is made of its message's fields, and not of too many to be a model's.
+    """Check that a file has the structure of a message, and no more fields than a real model.
 
     Raises:
-        ModelError: It isn't.
+        ModelError: The structure is broken, or a limit is exceeded.
     """
     pending: list[tuple[int, int, Descriptor, int]] = [(0, len(data), message, 0)]
     fields = packed = 0
@@ -64,7 +64,7 @@ def _check_text(text: bytes, at: int) -> None:
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """Return a variable-length integer and where it ends."""
+    """Return a variable-length integer and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
         if at >= end:

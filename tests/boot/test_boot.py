@@ -19,6 +19,7 @@ from morphstream.artifact.errors import (
     MorphstreamError,
     NoEngineError,
 )
+from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.boot.boot import BootReport, boot
 from morphstream.source.folder import FolderSource
@@ -48,6 +49,18 @@ def test_an_empty_store_boots(store: Store, layout: Path) -> None:
     store.verify()
 
 
+def test_a_first_boot_parses_the_manifest_once(store: Store, layout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed, parse = list[str | bytes](), EngineManifest.from_json
+
+    def counted(text: str | bytes) -> EngineManifest:
+        parsed.append(text)
+        return parse(text)
+
+    monkeypatch.setattr(EngineManifest, "from_json", counted)
+    boot(store, source=layout, machine=MACHINE)
+    assert parsed == [(layout / "trt_cache" / CPU / "manifest.json").read_bytes()]
+
+
 def test_booting_again_touches_nothing(store: Store, layout: Path) -> None:
     boot(store, source=layout, machine=MACHINE)
     before = marks_of(store.path)
@@ -61,6 +74,12 @@ def test_booting_again_touches_nothing(store: Store, layout: Path) -> None:
 def test_a_target_that_this_machine_cannot_run_is_booted_when_it_is_named(store: Store, layout: Path) -> None:
     report = boot(store, target="rtx-sm89", source=layout, machine=MACHINE)
     assert str(report.cache_key) == "sm89/rtx1.7_ort1.31"
+
+
+def test_a_target_of_another_form_is_refused_before_anything_is_read(store: Store) -> None:
+    with pytest.raises(ValueError, match=r"^target: expected auto, .* seen 'banana'; name one of these$"):
+        boot(store, target="banana", source=[], machine=MACHINE)
+    assert not store.path.exists()
 
 
 def test_the_source_is_the_environments_or_the_folder_build(

@@ -185,7 +185,7 @@ def _no_digests(cache: Path) -> None:
     [
         pytest.param(_alter, DigestMismatchError, r"^det_10g\.bin: expected sha256 .* seen sha256", id="other bytes"),
         pytest.param(_longer, DigestMismatchError, r"^det_10g\.bin: expected sha256 .* seen sha256", id="more bytes"),
-        pytest.param(_other_key, ManifestError, f"expected {CPU}, as in its path, seen {RTX}", id="another key"),
+        pytest.param(_other_key, ManifestError, f"expected {CPU}, as published, seen {RTX}", id="another key"),
         pytest.param(_no_digests, ManifestError, "expected sha256 and bytes, seen none", id="no digests"),
     ],
 )

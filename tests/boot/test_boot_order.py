@@ -92,7 +92,7 @@ def test_offline_asks_nothing_elsewhere(store: Store, layout: Path, monkeypatch:
 def test_an_altered_byte_is_found_by_verify_and_mended(store: Store, layout: Path) -> None:
     boot(store, source=layout, machine=MACHINE)
     installed = store.current()
-    engine = installed.folder / next(iter(installed.digests))
+    engine = installed.folder / next(iter(installed.manifest.digests))
     engine.write_bytes(bytes([engine.read_bytes()[0] ^ 1]) + engine.read_bytes()[1:])
     assert boot(store, source=layout, machine=MACHINE).was_good  # by sizes
     with pytest.raises(DigestMismatchError):

@@ -1,4 +1,4 @@
-"""The doctor tells what is there and what is missing, and says yes only to a store that swaps faces here."""
+"""The doctor shows what is there and what is missing, and accepts only a store that swaps faces here."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -55,7 +55,7 @@ def test_commands_name_the_store_only_where_they_would_take_another(monkeypatch:
     assert last_of(Store("/my store"), MACHINE).endswith("; run: morphstream boot")
 
 
-def test_gpus_are_told_with_their_driver_and_what_is_best_for_them(store: Store) -> None:
+def test_gpus_are_shown_with_their_driver_and_what_is_best_for_them(store: Store) -> None:
     lines = diagnose(store, replace(WORKSTATION, gpu_archs=("sm120", "sm89"))).lines
     assert "gpus       sm120, sm89, driver 575.57" in lines
     assert "cuda       up to 12.9 by the driver, libraries for 12.0" in lines
@@ -63,7 +63,7 @@ def test_gpus_are_told_with_their_driver_and_what_is_best_for_them(store: Store)
     assert f"would use  nothing from {store.path}; the best for this machine: {best}" in lines
 
 
-def test_a_machine_with_nothing_hears_of_the_cpu(store: Store) -> None:
+def test_a_machine_with_nothing_is_shown_the_cpu(store: Store) -> None:
     lines = diagnose(store, replace(MACHINE, libraries={})).lines
     assert "libraries  none" in lines
     assert f"would use  nothing from {store.path}; the best for this machine: none" in lines
@@ -78,7 +78,7 @@ def test_engines_for_a_gpu_are_used_on_it_and_the_cpu_is_second_best(store: Stor
     assert diagnosis.lines[-2:] == (f"would use  {best}", "usable     yes")
 
 
-def test_engines_for_a_cpu_are_used_beside_a_gpu_and_better_ones_told(store: Store, layout: Path) -> None:
+def test_engines_for_a_cpu_are_used_beside_a_gpu_and_better_ones_are_shown(store: Store, layout: Path) -> None:
     booted(store, layout, MACHINE)
     diagnosis = diagnose(store, WORKSTATION)
     assert diagnosis.is_usable
@@ -90,7 +90,7 @@ def test_engines_for_a_cpu_are_used_beside_a_gpu_and_better_ones_told(store: Sto
 
 
 @pytest.mark.parametrize(
-    ("machine", "told"),
+    ("machine", "shown"),
     [
         pytest.param(replace(WORKSTATION, driver_cuda="11.8"), "driver: expected 525.60.13", id="an old driver"),
         pytest.param(replace(WORKSTATION, gpu_archs=("sm61",)), "GPU: expected sm75 or newer", id="an old GPU"),
@@ -99,15 +99,15 @@ def test_engines_for_a_cpu_are_used_beside_a_gpu_and_better_ones_told(store: Sto
         ),
     ],
 )
-def test_what_keeps_a_gpu_from_use_is_told_where_the_cpu_is_used(
-    store: Store, layout: Path, machine: Machine, told: str
+def test_what_keeps_a_gpu_from_use_is_shown_where_the_cpu_is_used(
+    store: Store, layout: Path, machine: Machine, shown: str
 ) -> None:
     booted(store, layout, MACHINE)
     diagnosis = diagnose(store, machine)
     assert diagnosis.is_usable
     would_use, note, usable = diagnosis.lines[-3:]
     assert would_use == f"would use  {CPU} from {store.path} on the CPU; second best: none"
-    assert note.startswith(f"note       {told}")
+    assert note.startswith(f"note       {shown}")
     assert usable == "usable     yes, on the CPU"
 
 
@@ -125,7 +125,7 @@ def test_two_runtimes_are_a_warning(store: Store, tmp_path: Path) -> None:
     assert diagnosis.lines[-2].startswith("note       ONNX Runtime: expected one package of it")
 
 
-def test_what_only_a_builder_lacks_that_is_not_used_is_not_told(store: Store, tmp_path: Path) -> None:
+def test_what_only_a_builder_lacks_that_is_not_used_is_not_shown(store: Store, tmp_path: Path) -> None:
     booted(store, publish(tmp_path / "layout", RTX), WORKSTATION)
     machine = replace(WORKSTATION, libraries={**WORKSTATION.libraries, "tensorrt": "10.14.1"})
     assert not any(line.startswith("note ") for line in diagnose(store, machine).lines)
@@ -156,7 +156,7 @@ def _damage_record(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told", "mend"),
+    ("spoil", "shown", "remedy"),
     [
         pytest.param(_empty, "expected engines, seen none; run: ", "boot", id="empty"),
         pytest.param(
@@ -166,16 +166,16 @@ def _damage_record(store: Store) -> None:
         pytest.param(_damage_record, "is damaged: ", "boot --verify", id="a damaged record"),
     ],
 )
-def test_a_bad_store_is_not_usable_until_the_command_that_is_told_has_run(
-    store: Store, layout: Path, spoil: Callable[[Store], None], told: str, mend: str
+def test_a_bad_store_is_not_usable_until_the_command_that_is_shown_has_run(
+    store: Store, layout: Path, spoil: Callable[[Store], None], shown: str, remedy: str
 ) -> None:
     booted(store, layout, MACHINE)
     spoil(store)
     line = last_of(store, MACHINE)
     assert line.startswith(f"store {store.path}")
-    assert told in line
-    assert line.endswith(f"; run: morphstream {mend} --store {store.path}")
-    boot(store, source=layout, machine=MACHINE, verify="--verify" in mend)
+    assert shown in line
+    assert line.endswith(f"; run: morphstream {remedy} --store {store.path}")
+    boot(store, source=layout, machine=MACHINE, verify="--verify" in remedy)
     assert diagnose(store, MACHINE).is_usable
 
 

@@ -42,7 +42,7 @@ def test_a_model_is_added_and_nothing_else_is_fetched(booted: Store, hub: Elsewh
     assert str(added) == f"{A} fetched"
     assert hub.asked == [f"trt_cache/{CPU}/manifest.json", f"trt_cache/{CPU}/{A}.xml"]
     assert models_of(booted) == ["det_10g", A]
-    assert booted.current().base == before.base
+    assert booted.current().publication == before.publication
     booted.verify()
     assert str(add_model(booted, A, FolderSource(Path("nowhere")))) == f"{A} was there already"
 

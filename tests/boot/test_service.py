@@ -15,7 +15,7 @@ from morphstream.boot.boot import boot
 from morphstream.boot.service import ModelDownloadService
 from morphstream.source.folder import FolderSource
 from morphstream.store.store import Store
-from morphstream.store.volume import alone
+from morphstream.store.volume import exclusive_lock
 from tests.layouts import CPU, FILES, MACHINE, ON_DEMAND, publish
 
 A, B = "hyperswap_1a_256", "hyperswap_1b_256"
@@ -142,7 +142,7 @@ def test_what_waits_in_line_is_cancelled_without_a_request(service: ModelDownloa
 
 
 def test_what_waits_for_another_process_is_cancelled(service: ModelDownloadService, store: Store, slow: Slow) -> None:
-    with alone(store.path / ".lock", 60):
+    with exclusive_lock(store.path / ".lock", 60):
         download = service.request(A)
         assert download.cancel()
         service.close()  # waits until it has ended
@@ -171,7 +171,7 @@ def test_nobody_waits_for_a_source_that_does_not_answer(store: Store, slow: Slow
         download = service.request(A)
         assert silent.asked.wait(60)
     assert download.cancelled()
-    with alone(store.path / ".lock", 0):
+    with exclusive_lock(store.path / ".lock", 0):
         silent.may_go.set()
 
 

@@ -64,7 +64,7 @@ def test_the_command_is_the_same_process_with_the_code_first_on_its_path(contain
 def test_without_a_tag_no_code_is_deployed(container: Container) -> None:
     done = container.run("sh", "-c", "echo ${PYTHONPATH-none}")
     assert done.stdout == "none\n"
-    assert steps_of(done.stderr)[1] == "deploy: no DEPLOY_TAG, no code is deployed"
+    assert steps_of(done.stderr)[1] == "deploy: DEPLOY_TAG is not set, no code is deployed"
     assert not container.app.exists()
 
 
@@ -75,7 +75,7 @@ def test_a_token_comes_from_a_file_and_is_not_said(container: Container) -> None
     assert "hf_from_a_file" not in done.stderr
     done = container.with_(HF_TOKEN_FILE=str(container.folder / "none")).run("true")
     assert done.returncode == 1
-    assert done.stderr.startswith(f"entrypoint: token: {container.folder}/none: expected a file that this user may")
+    assert done.stderr.startswith(f"entrypoint: token: {container.folder}/none: expected a readable file")
 
 
 def test_the_exit_code_of_the_command_is_kept(container: Container) -> None:
@@ -86,13 +86,14 @@ def test_without_engines_the_command_does_not_run(container: Container) -> None:
     done = container.with_(MORPHSTREAM_SOURCE="/nowhere").run("echo", "it runs")
     assert (done.returncode, done.stdout) == (1, "")
     assert "morphstream boot: /nowhere: expected manifests/archives.json" in done.stderr
-    assert steps_of(done.stderr) == ["boot: refused for target cpu, exit 1"]
+    assert steps_of(done.stderr) == ["boot: failed for target cpu, exit 1"]
 
 
 def test_an_unknown_tag_is_wrong_usage_and_the_command_runs(container: Container) -> None:
     done = container.with_(DEPLOY_TAG="../latest").run("echo", "it runs")
     assert done.stdout == "it runs\n"
-    assert steps_of(done.stderr)[1] == "deploy: refused with exit 2, there is no release before, going on without"
+    (_, deployed, _) = steps_of(done.stderr)
+    assert deployed == "deploy: failed with exit 2, there is no previous release, continuing without one"
 
 
 @pytest.mark.parametrize("fault", ["a digest", "a check"])
@@ -106,7 +107,7 @@ def test_bad_code_leaves_the_release_before(container: Container, code: Path, fa
         container.with_(DEPLOY_CHECK="python -c 'import app; raise SystemExit(app.no_such_thing)'")
     done = container.run()
     assert (done.returncode, done.stdout) == (0, "one\n")
-    said = f"deploy: refused with exit 1, going on with the release before, {before}"
+    said = f"deploy: failed with exit 1, continuing with the previous release {before}"
     assert steps_of(done.stderr)[1] == said
     assert sum(line.startswith("morphstream deploy: ") for line in done.stderr.splitlines()) == 1
     assert [release.name for release in (container.app / "releases").iterdir()] == [before]
@@ -142,7 +143,7 @@ def test_a_signal_ends_a_boot(container: Container, number: signal.Signals, code
     said, errors = process.communicate(timeout=30)
     assert (process.returncode, said) == (code_of, "")
     assert (container.folder / "told").exists()
-    assert steps_of(errors) == [f"boot: ended by a signal, exit {code_of}"]
+    assert steps_of(errors) == [f"boot: stopped by a signal, exit {code_of}"]
 
 
 def test_a_signal_ends_a_check_and_leaves_nothing(container: Container) -> None:
@@ -185,7 +186,7 @@ def test_it_writes_to_its_volume_alone_and_to_nothing_when_that_is_read_only(con
     again = run_with("ro")
     assert (again.returncode, again.stdout) == (0, "one\n"), again.stderr
     assert "refused" not in again.stderr
-    assert "boot.json: expected a file to write, seen Read-only file system; going on without" in again.stderr
+    assert "boot.json: expected a writable file, seen Read-only file system; continuing without it" in again.stderr
     publish_code(code, "two")
     newer = run_with("ro")
     assert (newer.returncode, newer.stdout) == (0, "one\n"), newer.stderr

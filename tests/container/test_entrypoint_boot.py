@@ -28,7 +28,7 @@ def test_without_a_file_to_write_it_goes_on_and_the_command_is_told_of_none(cont
     done = container.run("sh", "-c", "echo ${MORPHSTREAM_BOOT_REPORT-none}")
     assert (done.returncode, done.stdout) == (0, "none\n")
     assert steps_of(done.stderr)[:2] == [
-        "report: /nowhere/boot.json: expected a file to write, seen No such file or directory; going on without",
+        "report: /nowhere/boot.json: expected a writable file, seen No such file or directory; continuing without it",
         f"boot: {container.state}/store is good",
     ]
     assert f"{CPU} from " in done.stderr  # boot's own words
@@ -41,7 +41,7 @@ def test_a_source_that_fails_leaves_the_store_and_is_said(container: Container, 
     assert (done.returncode, done.stdout) == (0, "it runs\n")
     fallbacks = ", ".join(fallbacks_of(container))
     assert "store kept" in fallbacks
-    said = f"boot: {container.state}/store is good, but by the second best ({fallbacks}); see the warnings above"
+    said = f"boot: {container.state}/store is good, with fallbacks ({fallbacks}); see the warnings above"
     assert steps_of(done.stderr)[0] == said
 
 

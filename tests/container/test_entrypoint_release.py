@@ -79,5 +79,5 @@ def test_a_release_that_cannot_be_held_runs_with_a_line(container: Container, co
     done = container.run()
     release = (container.app / "current").resolve()
     assert (done.returncode, done.stdout) == (0, "one\n")
-    said = f"hold: expected a lock on {release}/held, seen none to be had; a deployment may remove that release"
+    said = f"hold: expected a lock on {release}/held, seen it unavailable; a deployment may remove that release"
     assert said in steps_of(done.stderr)

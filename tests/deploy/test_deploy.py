@@ -11,17 +11,17 @@ import pytest
 from bench.kill_deploy import kill_deploys
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import DigestMismatchError, FetchError
-from morphstream.deploy.deploy import DeployError, deploy
+from morphstream.deploy.deploy import Check, DeployError, deploy
 from morphstream.deploy.releases import HELD
 from morphstream.source.folder import FolderSource
-from morphstream.store.volume import alone, shared
+from morphstream.store.volume import exclusive_lock, shared_lock
 from tests.layouts import CODE, publish_code, release_of, replace_entry
 
 ONE, TWO, THREE = (f"print('{text}')\n" for text in ("one", "two", "three"))
 
 
 def put(app: Path, root: Path, check: str = "", timeout_s: float = 60.0) -> bool:
-    return deploy("develop", app, [FolderSource(root)], check=check, timeout_s=timeout_s).is_new
+    return deploy("develop", app, [FolderSource(root)], check=Check.parse(check, timeout_s)).is_new
 
 
 def releases_of(app: Path) -> set[str]:
@@ -54,7 +54,7 @@ def test_the_release_before_is_kept_and_older_ones_are_removed(code: Path, app: 
 def test_the_same_code_again_touches_nothing_on_a_volume_that_another_has_locked(code: Path, app: Path) -> None:
     put(app, code)
     before = sorted((path, path.lstat().st_mtime_ns) for path in app.rglob("*") if path.name != ".lock")
-    with alone(app / ".lock", 0):
+    with exclusive_lock(app / ".lock", 0):
         assert not put(app, code)
     assert sorted((path, path.lstat().st_mtime_ns) for path in app.rglob("*") if path.name != ".lock") == before
 
@@ -64,7 +64,7 @@ def test_a_release_that_a_process_uses_stays_until_the_next_deployment_after_it(
 ) -> None:
     put(app, code)
     used = (app / "current").resolve()
-    with shared(used / HELD):
+    with shared_lock(used / HELD):
         for text in ("two", "three"):
             publish_code(code, text)
             put(app, code)
@@ -126,13 +126,13 @@ def test_a_check_runs_in_the_new_release_while_the_one_before_is_current(code: P
     put(app, code)
     publish_code(code, "two")
     script = "import app, os; open('{}', 'w').write(app.__file__ + ' ' + os.readlink('{}'))"
-    said, before = app.parent / "said", (app / "current").readlink()
-    put(app, code, check=f'python -c "{script.format(said, app / "current")}"')
-    assert said.read_text() == f"{(app / 'current').resolve()}/code/app/__init__.py {before}"
+    message, before = app.parent / "message", (app / "current").readlink()
+    put(app, code, check=f'python -c "{script.format(message, app / "current")}"')
+    assert message.read_text() == f"{(app / 'current').resolve()}/code/app/__init__.py {before}"
 
 
 @pytest.mark.parametrize(
-    ("check", "said"),
+    ("check", "message"),
     [
         ("sh -c 'exit 3'", "expected exit 0, seen exit 3"),
         ("sh -c 'kill -9 $$'", "expected exit 0, seen signal 9"),
@@ -141,10 +141,10 @@ def test_a_check_runs_in_the_new_release_while_the_one_before_is_current(code: P
     ],
     ids=["it fails", "it is killed", "it takes too long", "it isn't there"],
 )
-def test_a_release_that_fails_its_check_is_rolled_back(code: Path, app: Path, check: str, said: str) -> None:
+def test_a_release_that_fails_its_check_is_rolled_back(code: Path, app: Path, check: str, message: str) -> None:
     put(app, code)
     publish_code(code, "two")
-    with pytest.raises(DeployError, match=said):
+    with pytest.raises(DeployError, match=message):
         put(app, code, check=check, timeout_s=0.2 if check == "sleep 60" else 60)
     assert release_of(app) == ONE
     assert len(releases_of(app)) == 1
@@ -197,9 +197,15 @@ def test_the_callers_mistakes_are_value_errors(app: Path, tag: str, sources: Seq
         deploy(tag, app, [FolderSource(Path(source)) for source in sources])
 
 
+def test_a_check_that_is_no_command_is_refused_before_a_deployment() -> None:
+    assert Check.parse("sh -c 'exit 3'", 5.0) == Check(("sh", "-c", "exit 3"), 5.0)
+    with pytest.raises(ValueError, match=r"^check: expected a command in a shell's words, seen \"sh 'x\": No closing"):
+        Check.parse("sh 'x")
+
+
 def test_of_two_deployments_one_waits_for_the_other(code: Path, app: Path) -> None:
     app.mkdir()
-    with alone(app / ".lock", 0), pytest.raises(TimeoutError, match=r"expected its lock within 0\.1 s"):
+    with exclusive_lock(app / ".lock", 0), pytest.raises(TimeoutError, match=r"expected its lock within 0\.1 s"):
         deploy("develop", app, [FolderSource(code)], lock_timeout_s=0.1)
     assert not (app / "current").is_symlink()
 

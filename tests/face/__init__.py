@@ -1,19 +1,25 @@
-"""Tests of the face code, a session that is played, and the photos."""
+"""Tests of the face code, a session without an engine, and the photos."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from morphstream.face.detect import STRIDES
-from morphstream.face.types import Face, Identity
+from morphstream.face.geometry import align
+from morphstream.face.swap import TEMPLATE
+from morphstream.face.types import Face, FoundFaces, Identity
 from morphstream.frame import Frame
 from morphstream.session.session import Array
+from stages.kit.mean_face import outline, place
 from tests.kit import POINTS5, astronaut
 
 CANVAS = 64  # side of what a played detector sees
 ASTRONAUT = Face(box_xyxy=np.array([180.8, 55.7, 271.0, 178.4]), points5=POINTS5, score=0.821)
+UPRIGHT = Face(box_xyxy=ASTRONAUT.box_xyxy, points5=TEMPLATE * 128 + [50, 60], score=1)  # its crop is unscaled
+SWAP_SHAPES = {"crop": (1, 128, 128, 3), "source": (1, 512)}
+MASK_SHAPES = {"crop": (1, 128, 128, 3)}
 
 Detection = tuple[int, int, float, list[float]]  # stride, number of the anchor, score, four sides
 Answer = Callable[[Mapping[str, Array]], Mapping[str, Array]]
@@ -61,6 +67,36 @@ def identity_of(numbers: npt.ArrayLike) -> Identity:
     embedding = np.zeros(512, np.float32)
     embedding[: np.size(numbers)] = numbers
     return Identity(embedding=embedding / np.linalg.norm(embedding))
+
+
+def found(frame: Frame, identity: Identity, *faces: Face) -> FoundFaces:
+    """Return a frame whose given faces all become one identity."""
+    return FoundFaces(frame=frame, faces=faces, assignment=dict.fromkeys(range(len(faces)), identity))
+
+
+def changed(first: Frame, second: Frame) -> npt.NDArray[np.bool_]:
+    """Return where two frames differ."""
+    return np.asarray((first != second).any(axis=2))
+
+
+def around(faces: Sequence[Face], frame: Frame) -> npt.NDArray[np.bool_]:
+    """Return where the mean faces are, a quarter larger than they are, so that what is left is hair and all else."""
+    canvas = np.zeros(frame.shape[:2], np.uint8)
+    wider = outline().mean(0) + 1.25 * (outline() - outline().mean(0))
+    for face in faces:
+        inverse = np.asarray(cv2.invertAffineTransform(align(face.points5, TEMPLATE, 1)), np.float64)
+        cv2.fillConvexPoly(canvas, np.rint(place(wider, inverse)).astype(np.int32), 1)
+    return canvas > 0
+
+
+def echo(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Answer as a swap model that inverts colours."""
+    return {"swapped": 255 - inputs["crop"]}
+
+
+def visible(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Answer as an occluder that sees nothing before a face."""
+    return {"mask": np.ones((len(inputs["crop"]), 128, 128, 1), np.float32)}
 
 
 def near(face: Face, found: list[Face]) -> Face:

@@ -9,9 +9,9 @@ import pytest
 
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.embed import DirectArcFace
-from morphstream.face.swapper import FaceSwapper
-from morphstream.face.types import Face
+from morphstream.face.types import Face, Identity
 from morphstream.frame import Frame
+from morphstream.pipeline import SwapPipeline
 from morphstream.session.load import open_session
 from morphstream.session.onnxruntime import OnnxRuntimeSession
 from morphstream.session.session import Session
@@ -77,7 +77,13 @@ def group_faces(detector: DirectSCRFD, group: Frame) -> list[Face]:
 
 
 @pytest.fixture(scope="session")
-def swapper(booted: Store) -> Iterator[FaceSwapper]:
-    """A swapper with the default swap model."""
-    with FaceSwapper.open(booted, threads=1) as swapper:
-        yield swapper
+def swap(booted: Store) -> Iterator[SwapPipeline]:
+    """A pipeline with the default swap model."""
+    with SwapPipeline(booted, threads=1) as swap:
+        yield swap
+
+
+@pytest.fixture(scope="session")
+def source(swap: SwapPipeline, astronaut: Frame) -> Identity:
+    """Who the astronaut is."""
+    return swap.identify(astronaut)

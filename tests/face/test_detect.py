@@ -240,7 +240,7 @@ def test_the_export_that_the_kit_is_made_of_finds_what_the_prepared_one_does(
 
 def test_a_model_that_takes_no_frames_is_no_detector() -> None:
     for shape in ((-1, 512), (1, 68, 2), (1, 640, 640, 4)):
-        with pytest.raises(SessionError, match="expected a detector, which takes frames, seen one that takes x"):
+        with pytest.raises(SessionError, match="expected a detector with frames as input, seen x"):
             DirectSCRFD(PlayedSession({"x": shape}, lambda _: {}))
 
 

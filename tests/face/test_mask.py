@@ -1,7 +1,6 @@
 """A mask covers the visible face, fades out before the crop's border, and leaves out what is in front of it."""
 
 from collections.abc import Callable
-from typing import Any
 
 import cv2
 import numpy as np
@@ -9,7 +8,8 @@ import numpy.typing as npt
 import pytest
 
 from morphstream.face.geometry import ARCFACE_128, align, cut_crop
-from morphstream.face.mask import FACE_REGIONS, REGIONS, Masks, Occluder, Parser, box_mask, select_regions, soften
+from morphstream.face.look import FACE_REGIONS, REGIONS
+from morphstream.face.mask import Occluder, Parser, box_mask, select_regions, soften
 from morphstream.face.types import Crop, Mask
 from morphstream.frame import Frame
 from morphstream.session.load import open_session
@@ -26,7 +26,7 @@ def player(mask: npt.NDArray[np.float32]) -> PlayedSession:
 
 
 def mask_of(occluder: Occluder, crop: Crop) -> Mask:
-    return soften(occluder.look(crop[None])[0], len(crop))
+    return soften(occluder.find_visible(crop[None])[0], len(crop))
 
 
 def full(value: float) -> npt.NDArray[np.float32]:
@@ -112,13 +112,13 @@ def test_a_hand_before_the_mouth_is_left_out(occluder: Occluder, astronaut: Fram
 def test_several_occluders_see_what_all_of_them_see() -> None:
     left, top = full(0.2), full(0.3)
     left[:, : SIDE // 2], top[: SIDE // 2] = 0.9, 0.8
-    seen = Occluder(player(left), player(top), player(full(0.85))).look(noise(SIDE, SIDE)[None])
+    seen = Occluder(player(left), player(top), player(full(0.85))).find_visible(noise(SIDE, SIDE)[None])
     np.testing.assert_array_equal(seen[0], np.minimum(np.minimum(left, top), 0.85))
 
 
 def test_several_crops_are_one_call() -> None:
     session = PlayedSession({"crop": (-1, SIDE, SIDE, 3)}, lambda _: {"mask": np.ones((3, SIDE, SIDE, 1), np.float32)})
-    assert Occluder(session).look(np.stack([noise(64, 64)] * 3)).shape == (3, SIDE, SIDE)
+    assert Occluder(session).find_visible(np.stack([noise(64, 64)] * 3)).shape == (3, SIDE, SIDE)
     assert [given["crop"].shape for given in session.given] == [(3, SIDE, SIDE, 3)]
 
 
@@ -161,35 +161,3 @@ def test_the_parser_knows_the_astronauts_face_from_her_hair(
 def test_a_box_mask_may_fade_nowhere() -> None:
     assert np.all(box_mask(64, 0) == 1)
     assert box_mask(64, 0.5)[0].max() < 0.05
-
-
-@pytest.mark.parametrize(
-    ("values", "seen"),
-    [
-        ({"feather": -0.1}, "feather of 0..0.5 of the crop's side, seen -0.1"),
-        ({"feather": float("nan")}, "seen nan"),
-        ({"feather": 0.6}, "seen 0.6"),
-        ({"occluder": "xseg_4"}, "seen 'xseg_4'"),
-        ({"parser": "bisenet"}, "seen 'bisenet'"),
-        ({"regions": frozenset()}, "seen none"),
-        ({"regions": frozenset({"skin", "toe", "arm"})}, "seen arm, toe"),
-    ],
-)
-def test_masks_that_there_are_not_are_refused(values: dict[str, Any], seen: str) -> None:
-    with pytest.raises(ValueError, match=f"^masks: expected .*{seen}$"):
-        Masks(**values)
-
-
-@pytest.mark.parametrize(
-    ("masks", "models"),
-    [
-        (Masks(), ("xseg_1",)),
-        (Masks(occluder="many"), ("xseg_1", "xseg_2", "xseg_3")),
-        (Masks(occluder=None, regions=FACE_REGIONS), ("bisenet_resnet_34",)),
-        (Masks(occluder="xseg_3", regions=FACE_REGIONS, parser="bisenet_resnet_18"), ("xseg_3", "bisenet_resnet_18")),
-        (Masks(occluder=None), ()),
-    ],
-    ids=["by default", "many", "regions", "both", "none"],
-)
-def test_masks_name_the_models_that_they_need(masks: Masks, models: tuple[str, ...]) -> None:
-    assert masks.models == models

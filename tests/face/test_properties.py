@@ -1,5 +1,8 @@
 """Whatever the affine, the frame and the mask: a paste is near its form in floats, and stays in the crop's place."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
@@ -7,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morphstream.face.geometry import cut_crop, paste_back
+from morphstream.face.swap import Swapper
 from morphstream.face.swapper import FaceSwapper
 from morphstream.face.types import Affine, Crop, Face, Mask
 from morphstream.frame import Frame
-from tests.face import CANVAS, PlayedSession, identity_of, noise, scrfd_outputs
+from tests.face import PlayedSession, changed, found, identity_of, noise
 
 LEVELS = 3
 FEW = settings(max_examples=40, derandomize=True)
@@ -88,19 +92,16 @@ def test_a_crop_is_the_one_of_the_whole_frame_with_its_edge_going_on(
     assert np.abs(crop.astype(int) - whole).max() <= 1
 
 
-def swapper_of_anything() -> FaceSwapper:
-    """Return a swapper whose model turns colours around and whose masks cover everything."""
-    answers = {
-        "det_10g": PlayedSession({"frame": (-1, CANVAS, CANVAS, 3)}, lambda _: scrfd_outputs()),
-        "w600k_r50": PlayedSession({"crop": (-1, 112, 112, 3)}, lambda _: {}),
-        "inswapper_128": PlayedSession(
-            {"crop": (-1, 32, 32, 3), "source": (-1, 512)}, lambda inputs: {"swapped": 255 - inputs["crop"]}
-        ),
-        "xseg_1": PlayedSession(
-            {"crop": (-1, 16, 16, 3)}, lambda inputs: {"mask": np.ones((len(inputs["crop"]), 16, 16, 1), np.float32)}
-        ),
-    }
-    return FaceSwapper(answers.__getitem__, "inswapper_128", None, threads=2)
+@pytest.fixture(scope="module")
+def swapper() -> Iterator[FaceSwapper]:
+    """Return a swapper whose model inverts colours and whose masks cover everything."""
+    shapes = {"crop": (-1, 32, 32, 3), "source": (-1, 512)}
+    swap = Swapper(PlayedSession(shapes, lambda inputs: {"swapped": 255 - inputs["crop"]}), None)
+    occluder = PlayedSession(
+        {"crop": (-1, 16, 16, 3)}, lambda inputs: {"mask": np.ones((len(inputs["crop"]), 16, 16, 1), np.float32)}
+    )
+    with ThreadPoolExecutor(2) as pool:
+        yield FaceSwapper({"xseg_1": occluder}.__getitem__, swap, pool=pool)
 
 
 def face_at(points: list[tuple[float, float]]) -> Face:
@@ -113,12 +114,12 @@ POINTS = st.lists(st.tuples(st.floats(-50, 150), st.floats(-50, 150)), min_size=
 @FEW
 @given(SHAPES, VIEWS, st.lists(POINTS, max_size=4))
 def test_any_faces_of_any_frame_are_swapped_into_a_new_one(
-    shape: tuple[int, int], view: str, points: list[list[tuple[float, float]]]
+    swapper: FaceSwapper, shape: tuple[int, int], view: str, points: list[list[tuple[float, float]]]
 ) -> None:
     frame = seen_as(view, *shape)
     before = frame.copy()
     faces = [face_at(five) for five in points if np.ptp(np.array(five), axis=0).max() > 1]
-    swapped = swapper_of_anything().swap(frame, identity_of([1]), faces)
+    swapped = swapper.swap(found(frame, identity_of([1]), *faces))
     assert swapped.shape == frame.shape
     assert swapped.dtype == np.uint8
     assert not np.shares_memory(swapped, frame)
@@ -127,13 +128,12 @@ def test_any_faces_of_any_frame_are_swapped_into_a_new_one(
         np.testing.assert_array_equal(swapped, before)
 
 
-def test_a_face_in_a_frame_of_8k_is_swapped_there_and_nowhere_else() -> None:
+def test_a_face_in_a_frame_of_8k_is_swapped_there_and_nowhere_else(swapper: FaceSwapper) -> None:
     frame = np.full((4320, 7680, 3), 90, np.uint8)
     corner = np.array([7500.0, 4200.0])
     points = [tuple(corner + offset) for offset in ([0, 0], [30, 0], [15, 20], [3, 35], [27, 35])]
-    swapped = swapper_of_anything().swap(frame, identity_of([1]), [face_at(points)])
-    changed = (swapped != frame).any(axis=2)
-    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    is_new = changed(swapper.swap(found(frame, identity_of([1]), face_at(points))), frame)
+    rows, columns = np.flatnonzero(is_new.any(axis=1)), np.flatnonzero(is_new.any(axis=0))
     assert 4100 < rows.min() < rows.max() < 4320
     assert 7400 < columns.min() < columns.max() < 7680
 
@@ -141,13 +141,13 @@ def test_a_face_in_a_frame_of_8k_is_swapped_there_and_nowhere_else() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint16, np.int8, bool])
 def test_a_frame_of_other_numbers_is_refused(dtype: type) -> None:
     with pytest.raises(TypeError, match=f"expected a frame of uint8, seen {np.dtype(dtype)}; scale it"):
-        swapper_of_anything().swap(np.zeros((9, 9, 3), dtype), identity_of([1]))
+        found(np.zeros((9, 9, 3), dtype), identity_of([1]))
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (9, 9, 1), (9, 9, 4), (0, 9, 3), (9, 0, 3), (1, 9, 9, 3), ()])
 def test_a_frame_of_another_form_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"expected a BGR frame .* convert it first"):
-        swapper_of_anything().swap(np.zeros(shape, np.uint8), identity_of([1]))
+        found(np.zeros(shape, np.uint8), identity_of([1]))
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,6 @@ def test_a_real_swap_changes_the_face_and_keeps_the_border(
 @pytest.mark.parametrize("model", ["det_10g", "w600k_r50", "xseg_1"])
 def test_a_model_that_does_not_swap_is_refused(booted: Store, model: str) -> None:
     session = open_session(booted.current(), model, threads=1)
-    with pytest.raises(SessionError, match="expected a swap model, which takes crop and source, seen one that takes"):
+    with pytest.raises(SessionError, match="expected a swap model with inputs crop and source, seen"):
         Swapper(session, None)
     session.close()

@@ -4,15 +4,14 @@ import re
 from dataclasses import dataclass, field
 
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
-_SAMPLE = re.compile(
-    rf'({_NAME})(?:\{{([a-zA-Z_]\w*)="((?:[^"\\\n]|\\["\\n])*)"\}})? (\+Inf|-?\d+(?:\.\d+)?(?:e-?\d+)?)'
-)
+_LABEL = r'([a-zA-Z_]\w*)="((?:[^"\\\n]|\\["\\n])*)"'
+_SAMPLE = re.compile(rf"({_NAME})(?:\{{({_LABEL}(?:,{_LABEL})*)\}})? (\+Inf|-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
 _ESCAPES = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 
 
 @dataclass
 class Family:
-    """One metric: its kind, and its samples by name, label and value of the label."""
+    """One metric: its kind, and its samples by name, labels and their values, with commas between several."""
 
     kind: str
     samples: dict[tuple[str, str, str], float] = field(default_factory=dict)
@@ -38,10 +37,11 @@ def read_text(text: str) -> dict[str, Family]:
             assert families[name].kind, f"no TYPE before {line!r}"
             endings = ("_bucket", "_sum", "_count") if families[name].kind == "histogram" else ("",)
             assert found[1] in {name + ending for ending in endings}, f"{line!r} among those of {name}"
-            value = re.sub(r"\\.", lambda escape: _ESCAPES[escape[0]], found[3] or "")
-            place = (found[1], found[2] or "", value)
+            labels = re.findall(_LABEL, found[2] or "")
+            value = re.sub(r"\\.", lambda escape: _ESCAPES[escape[0]], ",".join(value for _, value in labels))
+            place = (found[1], ",".join(label for label, _ in labels), value)
             assert place not in families[name].samples, f"{line!r} twice"
-            families[name].samples[place] = float(found[4])
+            families[name].samples[place] = float(found[found.re.groups])
     for name, family in families.items():
         assert family.kind != "counter" or name.endswith("_total")
         if family.kind == "histogram":

@@ -1,24 +1,27 @@
-"""What happened is what Prometheus reads, whatever it is called and however many threads tell it."""
+"""What happened is what Prometheus reads, whatever it is called and however many threads count it."""
 
 import math
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 
 from morphstream.artifact.target import CacheKey
-from morphstream.boot.boot import BootReport, BootStep
+from morphstream.boot.report import BootReport, BootStep
 from morphstream.health.metrics import BUCKETS, MOST_VALUES, OTHER, Metrics
 from tests.health import number, read_text
 
 
 def report(*steps: tuple[str, float], was_good: bool, fallbacks: tuple[str, ...] = ()) -> BootReport:
     key = CacheKey.parse("sm89/rtx1.7_ort1.31")
-    told = tuple(BootStep(name=name, seconds=seconds, reason="so it was") for name, seconds in steps)
-    return BootReport(cache_key=key, archive="rtx.tar.zst", was_good=was_good, steps=told, fallbacks=fallbacks)
+    done = tuple(BootStep(name=name, seconds=seconds, reason="so it was") for name, seconds in steps)
+    return BootReport(cache_key=key, archive="rtx.tar.zst", was_good=was_good, steps=done, fallbacks=fallbacks)
 
 
 def test_a_new_process_has_done_nothing_and_is_not_ready() -> None:
-    families = read_text(Metrics().text())
+    families = read_text(Metrics(CollectorRegistry()).text())
     assert {name: family.kind for name, family in families.items()} == {
         "morphstream_boot_seconds": "gauge",
         "morphstream_frames_total": "counter",
@@ -33,33 +36,33 @@ def test_a_new_process_has_done_nothing_and_is_not_ready() -> None:
 
 
 def test_the_text_is_what_the_format_says() -> None:
-    metrics = Metrics()
+    metrics = Metrics(CollectorRegistry())
     metrics.count_frame(0.25, faces=2)
     metrics.count_fallback('a "b" \\ c')
     lines = metrics.text().splitlines()
     assert lines[lines.index("# TYPE morphstream_frames_total counter") :][:2] == [
         "# TYPE morphstream_frames_total counter",
-        "morphstream_frames_total 1",
+        "morphstream_frames_total 1.0",
     ]
-    assert 'morphstream_fallbacks_total{reason="a \\"b\\" \\\\ c"} 1' in lines
+    assert 'morphstream_fallbacks_total{reason="a \\"b\\" \\\\ c"} 1.0' in lines
     assert lines[-5:] == [
-        'morphstream_frame_seconds_bucket{le="0.5"} 1',
-        'morphstream_frame_seconds_bucket{le="1.0"} 1',
-        'morphstream_frame_seconds_bucket{le="+Inf"} 1',
+        'morphstream_frame_seconds_bucket{le="0.5"} 1.0',
+        'morphstream_frame_seconds_bucket{le="1.0"} 1.0',
+        'morphstream_frame_seconds_bucket{le="+Inf"} 1.0',
+        "morphstream_frame_seconds_count 1.0",
         "morphstream_frame_seconds_sum 0.25",
-        "morphstream_frame_seconds_count 1",
     ]
 
 
-def test_a_boot_is_told_by_its_steps_and_the_next_takes_its_place() -> None:
-    metrics = Metrics()
-    metrics.boot(report(("probe", 0.5), ("fetch", 1.0), ("fetch", 2.0), was_good=False))
-    metrics.set_opened(0.75)
+def test_a_boot_is_recorded_by_its_steps_and_the_next_replaces_it() -> None:
+    metrics = Metrics(CollectorRegistry())
+    metrics.record_boot(report(("probe", 0.5), ("fetch", 1.0), ("fetch", 2.0), was_good=False))
+    metrics.set_boot_step("open", 0.75)
     text = metrics.text()
     steps = {"probe": 0.5, "fetch": 3.0, "open": 0.75}
     assert {step: number(text, "boot_seconds", "step", step) for step in steps} == steps
     assert (number(text, "cache_hits_total"), number(text, "cache_misses_total")) == (0, 1)
-    metrics.boot(report(("probe", 0.25), was_good=True))
+    metrics.record_boot(report(("probe", 0.25), was_good=True))
     text = metrics.text()
     assert read_text(text)["morphstream_boot_seconds"].samples == {
         ("morphstream_boot_seconds", "step", "probe"): 0.25,
@@ -67,10 +70,10 @@ def test_a_boot_is_told_by_its_steps_and_the_next_takes_its_place() -> None:
     assert (number(text, "cache_hits_total"), number(text, "cache_misses_total")) == (1, 1)
 
 
-def test_what_boots_took_the_second_best_for_is_counted() -> None:
-    metrics = Metrics()
-    metrics.boot(report(was_good=True, fallbacks=("store kept", "source  passed over")))
-    metrics.boot(report(was_good=False, fallbacks=("store kept",)))
+def test_each_fallback_of_a_boot_is_counted() -> None:
+    metrics = Metrics(CollectorRegistry())
+    metrics.record_boot(report(was_good=True, fallbacks=("store kept", "source  passed over")))
+    metrics.record_boot(report(was_good=False, fallbacks=("store kept",)))
     text = metrics.text()
     reasons = {"store kept": 2, "source passed over": 1}
     assert {reason: number(text, "fallbacks_total", "reason", reason) for reason in reasons} == reasons
@@ -78,15 +81,15 @@ def test_what_boots_took_the_second_best_for_is_counted() -> None:
 
 @pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf], ids=["before it began", "no number", "for ever"])
 def test_a_boot_that_cannot_be_is_refused_and_not_counted(seconds: float) -> None:
-    metrics = Metrics()
+    metrics = Metrics(CollectorRegistry())
     before = metrics.text()
     with pytest.raises(ValueError, match="expected names, and seconds of 0 or more"):
-        metrics.boot(report(("probe", 1.0), ("fetch", seconds), was_good=True, fallbacks=("store kept",)))
+        metrics.record_boot(report(("probe", 1.0), ("fetch", seconds), was_good=True, fallbacks=("store kept",)))
     assert metrics.text() == before
 
 
 def test_a_frame_falls_into_the_bucket_that_holds_it() -> None:
-    metrics = Metrics()
+    metrics = Metrics(CollectorRegistry())
     for seconds in (0.0, 0.001, 0.0011, 0.0334, 1.0, 7.0):
         metrics.count_frame(seconds, faces=1)
     text = metrics.text()
@@ -101,7 +104,7 @@ def test_a_frame_falls_into_the_bucket_that_holds_it() -> None:
     ids=["before it began", "no number", "for ever", "less than no face"],
 )
 def test_a_frame_that_cannot_be_is_refused_and_not_counted(seconds: float, faces: int) -> None:
-    metrics = Metrics()
+    metrics = Metrics(CollectorRegistry())
     before = metrics.text()
     with pytest.raises(ValueError, match="expected seconds and faces of 0 or more"):
         metrics.count_frame(seconds, faces=faces)
@@ -110,19 +113,19 @@ def test_a_frame_that_cannot_be_is_refused_and_not_counted(seconds: float, faces
 
 @pytest.mark.parametrize("reason", ['"', "\\", "\\n", 'x\\"y', "", "Größe", "{}=,# "])
 def test_any_reason_is_read_back(reason: str) -> None:
-    metrics = Metrics()
+    metrics = Metrics(CollectorRegistry())
     metrics.count_fallback(reason)
     assert number(metrics.text(), "fallbacks_total", "reason", reason.strip()) == 1
 
 
 def test_any_step_is_read_back() -> None:
-    metrics = Metrics()
-    metrics.boot(report(('a\n"b"\\n', 1.0), was_good=True))
+    metrics = Metrics(CollectorRegistry())
+    metrics.record_boot(report(('a\n"b"\\n', 1.0), was_good=True))
     assert number(metrics.text(), "boot_seconds", "step", 'a\n"b"\\n') == 1
 
 
 def test_reasons_without_end_take_no_more_room() -> None:
-    metrics = Metrics()
+    metrics = Metrics(CollectorRegistry())
     for place in range(10 * MOST_VALUES):
         metrics.count_fallback(f"reason {place} " + "long" * 1000)
     text = metrics.text()
@@ -131,8 +134,52 @@ def test_reasons_without_end_take_no_more_room() -> None:
     assert len(text) < 16_000
 
 
+def test_steps_without_end_take_no_more_room() -> None:
+    metrics = Metrics(CollectorRegistry())
+    metrics.record_boot(report(*((f"step {place}", 1.0) for place in range(10 * MOST_VALUES)), was_good=True))
+    text = metrics.text()
+    assert len(read_text(text)["morphstream_boot_seconds"].samples) == MOST_VALUES
+    assert number(text, "boot_seconds", "step", OTHER) == 9 * MOST_VALUES + 1
+
+
+def test_the_workers_own_metrics_are_served_too() -> None:
+    worker = CollectorRegistry()
+    Counter("swaps_refused", "Swaps that somebody refused.", registry=worker).inc(3)
+    metrics = Metrics(worker)
+    metrics.count_frame(0.25, faces=1)
+    families = read_text(metrics.text())
+    assert len(families) == 10
+    assert families["swaps_refused_total"].samples == {("swaps_refused_total", "", ""): 3}
+    assert families["morphstream_frames_total"].samples == {("morphstream_frames_total", "", ""): 1}
+    assert "swaps_refused_created" in families  # of the worker's metrics nothing is left out
+
+
+def test_by_default_they_are_those_of_prometheus_client() -> None:
+    ours = Gauge("morphstream_tests_gauge", "A number of these tests.")
+    try:
+        ours.set(7)
+        assert number(Metrics().text(), "tests_gauge") == 7
+    finally:
+        REGISTRY.unregister(ours)
+
+
+def test_without_the_package_only_the_metrics_are_refused_in_one_line() -> None:
+    code = """
+import sys
+sys.modules["prometheus_client"] = None
+import morphstream, morphstream.health.metered, morphstream.health.probe
+from morphstream.__main__ import main
+sys.exit(main(["serve-health"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert line.startswith("morphstream serve-health: metrics: expected prometheus_client, seen none (")
+    assert line.endswith("); run: pip install 'morphstream[health]'")
+
+
 def test_a_reason_is_one_line() -> None:
-    metrics = Metrics()
+    metrics = Metrics(CollectorRegistry())
     metrics.set_unready("  no\n good ")
     assert metrics.unready == "no good"
     metrics.set_unready(" ")
@@ -143,7 +190,7 @@ def test_a_reason_is_one_line() -> None:
 
 
 def test_threads_lose_no_frame_and_a_text_never_contradicts_itself() -> None:
-    metrics = Metrics()
+    metrics = Metrics(CollectorRegistry())
 
     def count(_: int) -> None:
         for _ in range(500):

@@ -1,4 +1,4 @@
-"""`morphstream serve-health` lives at once, is ready when the engines are open, and ends when it is told to."""
+"""`morphstream serve-health` is alive at once, ready when a frame was swapped, and ends at a signal."""
 
 import os
 import re
@@ -11,6 +11,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from morphstream.__main__ import main
 from morphstream.artifact.target import CacheKey
@@ -18,7 +19,7 @@ from morphstream.boot.report import BootReport, BootStep
 from morphstream.health.metrics import Metrics
 from morphstream.health.server import HealthServer
 from morphstream.store.store import Store
-from tests.health import number
+from tests.health import number, read_text
 
 COMMAND = [sys.executable, "-m", "morphstream", "serve-health"]
 
@@ -73,6 +74,9 @@ def test_it_is_ready_when_the_engines_are_open_and_sigterm_ends_it(
         text = ask(f"{url}/metrics")[1]
         assert number(text, "ready") == 1
         assert number(text, "boot_seconds", "step", "open") > 0
+        assert number(text, "boot_seconds", "step", "warm_up") > 0
+        assert number(text, "frames_total") == 0  # no user's frame was swapped
+        assert "process_resident_memory_bytes" in read_text(text)
         assert number(text, "boot_seconds", "step", "probe") == 0.25
         assert number(text, "cache_hits_total") == 1
         assert [number(text, "fallbacks_total", "reason", reason) for reason in REPORT.fallbacks] == [1, 1]
@@ -98,12 +102,11 @@ def test_a_signal_ends_it_while_it_opens(booted: Store, number: signal.Signals) 
 
 def test_an_engine_that_opens_for_ever_does_not_keep_it() -> None:
     code = """
-import pathlib, sys, time, types
+import pathlib, time
 import morphstream.health.serve as serve
 serve.GRACE_S = 0.1
-engines = types.SimpleNamespace(open=lambda store, **options: time.sleep(600))
-sys.modules["morphstream.face.swapper"] = types.SimpleNamespace(FaceSwapper=engines)
-serve.serve(pathlib.Path("store"), swap_model="x", host="127.0.0.1", port=0)
+def sleep(store, swap_model): time.sleep(600)
+serve.serve(pathlib.Path("store"), swap_model="x", host="127.0.0.1", port=0, open_pipeline=sleep)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -154,17 +157,17 @@ def test_a_report_that_cannot_be_read_is_a_line(tmp_path: Path, text: str | None
 
 def test_a_port_that_is_taken_ends_it_with_a_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    with HealthServer(Metrics(), port=0) as server:
+    with HealthServer(Metrics(CollectorRegistry()), port=0) as server:
         assert main(["serve-health", "--store", str(tmp_path), "--port", str(server.port)]) == 1
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
     done = capfd.readouterr()
     assert done.out == ""
-    seen = "expected a port to listen on, seen Address already in use; take another"
+    seen = "expected a port to listen on, seen Address already in use; use another"
     assert done.err == f"morphstream serve-health: {server.url}: {seen}\n"
 
 
 def test_a_probe_of_a_process_that_is_not_ready_says_why_in_a_line(capfd: pytest.CaptureFixture[str]) -> None:
-    with HealthServer(Metrics(), port=0) as server:
+    with HealthServer(Metrics(CollectorRegistry()), port=0) as server:
         assert main(["serve-health", "--probe", "--port", str(server.port)]) == 1
     done = capfd.readouterr()
     assert done.out == ""

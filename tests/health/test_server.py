@@ -1,4 +1,4 @@
-"""Real clients are told the truth over real HTTP, and no client keeps another from it."""
+"""Real clients get true answers over real HTTP, and no client keeps another from them."""
 
 import contextlib
 import socket
@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
 
 from morphstream.health.metrics import Metrics
 from morphstream.health.probe import NotReadyError, probe
@@ -17,7 +19,7 @@ from tests.health import number, read_text
 
 @pytest.fixture
 def metrics() -> Metrics:
-    return Metrics()
+    return Metrics(CollectorRegistry())
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def ask(server: HealthServer, path: str, method: str = "GET", body: bytes | None
         connection.close()
 
 
-def tell(server: HealthServer, request: bytes) -> bytes:
+def answer_to(server: HealthServer, request: bytes) -> bytes:
     """Return all that the server answers to bytes."""
     with connect(server) as client:
         client.sendall(request)
@@ -72,7 +74,7 @@ def test_metrics_say_which_format_they_have(server: HealthServer) -> None:
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/none"])
 def test_head_says_what_get_would_and_sends_no_body(server: HealthServer, path: str) -> None:
     got, text = ask(server, path)
-    answer = tell(server, f"HEAD {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
+    answer = answer_to(server, f"HEAD {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
     assert answer.endswith(b"\r\n\r\n")
     assert answer.startswith(f"HTTP/1.1 {got.status} ".encode())
     assert f"\r\nContent-Length: {len(text)}\r\n".encode() in answer
@@ -109,8 +111,8 @@ def test_nothing_else_is_served(server: HealthServer, method: str, path: str, ex
         pytest.param(b"GET /livez HTTP/1.0\r\n\r\n", b"200", id="an old client"),
     ],
 )
-def test_what_is_no_request_is_told_so(server: HealthServer, request_: bytes, expected: bytes) -> None:
-    answer = tell(server, request_)
+def test_what_is_no_request_is_refused(server: HealthServer, request_: bytes, expected: bytes) -> None:
+    answer = answer_to(server, request_)
     assert answer.startswith(b"HTTP/1.1 " + expected + b" ")
     assert ask(server, "/livez")[0].status == 200
 
@@ -157,7 +159,7 @@ def test_slow_clients_keep_nobody_waiting_and_the_oldest_makes_room(server: Heal
             client.close()
 
 
-def test_a_client_that_dawdles_is_sent_away_however_busy_it_looks(metrics: Metrics) -> None:
+def test_a_slow_client_is_disconnected_however_busy_it_looks(metrics: Metrics) -> None:
     with HealthServer(metrics, port=0, timeout_s=0.3) as server:
         with connect(server) as silent, connect(server) as answered, connect(server) as dripping:
             answered.sendall(b"GET /livez HTTP/1.1\r\n\r\n")  # and never closes
@@ -179,24 +181,26 @@ def assert_closed(client: socket.socket) -> None:
         assert client.recv(1) == b""
 
 
-def test_clients_that_reset_their_connections_are_not_worth_a_word(
-    server: HealthServer, caplog: pytest.LogCaptureFixture
+def test_clients_that_reset_their_connections_are_not_reported(
+    server: HealthServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(100):
         with connect(server) as client:
             client.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
             client.recv(1)  # closed with an answer that isn't read, it is reset
     assert ask(server, "/livez")[0].status == 200
-    assert caplog.text == ""
+    assert capfd.readouterr() == ("", "")
 
 
-def test_closing_cuts_whoever_is_there_and_frees_the_port(metrics: Metrics) -> None:
+def test_closing_disconnects_everybody_ends_all_threads_and_frees_the_port(metrics: Metrics) -> None:
+    before = set(threading.enumerate())
     with HealthServer(metrics, port=0, timeout_s=60) as server:
         client = connect(server)
         client.sendall(b"GET /live")
         assert ask(server, "/livez")[0].status == 200
         assert server.is_serving
     assert not server.is_serving
+    assert set(threading.enumerate()) == before
     with client:
         assert_closed(client)
     server.close()  # once more does nothing
@@ -205,7 +209,7 @@ def test_closing_cuts_whoever_is_there_and_frees_the_port(metrics: Metrics) -> N
 
 
 def test_a_port_that_is_taken_is_refused_in_a_line(server: HealthServer, metrics: Metrics) -> None:
-    expected = f"{server.url}: expected a port to listen on, seen Address already in use; take another"
+    expected = f"{server.url}: expected a port to listen on, seen Address already in use; use another"
     with pytest.raises(OSError, match=expected), HealthServer(metrics, port=server.port):
         pass
     assert ask(server, "/livez")[0].status == 200
@@ -224,6 +228,21 @@ def test_a_probe_returns_when_it_is_ready_and_else_says_why_not(server: HealthSe
     server.close()
     with pytest.raises(NotReadyError, match=r"expected an answer, seen Connection refused$"):
         probe("127.0.0.1", server.port)
+
+
+def test_a_collector_that_fails_keeps_its_traceback_and_the_process_stays_alive(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    class Failing:
+        def collect(self) -> list[Metric]:
+            raise ZeroDivisionError("of a worker")
+
+    worker = CollectorRegistry()
+    worker.register(Failing())
+    with HealthServer(Metrics(worker), port=0) as server:
+        assert answer_to(server, b"GET /metrics HTTP/1.1\r\n\r\n") == b""
+        assert ask(server, "/livez")[0].status == 200
+    assert "ZeroDivisionError: of a worker" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -254,7 +273,7 @@ def test_a_probe_of_something_else_refuses_in_a_line(answer: bytes | None, expec
         with pytest.raises(NotReadyError) as caught:
             probe("127.0.0.1", listener.getsockname()[1], timeout_s=0.3)
         answering.join()
-    said = str(caught.value)
-    assert expected in said
-    assert said.isprintable()
-    assert len(said) < 1200
+    message = str(caught.value)
+    assert expected in message
+    assert message.isprintable()
+    assert len(message) < 1200

@@ -1,4 +1,4 @@
-"""Whatever of a machine stands in the way is told with what was expected, what was seen and the step that mends it."""
+"""Whatever keeps a machine from using its GPUs or CPU is found: what was expected, what was seen, and the remedy."""
 
 from dataclasses import replace
 
@@ -35,12 +35,12 @@ def unseen(reason: str, *files: str, packages: tuple[str, ...] = ()) -> Machine:
 
 
 @pytest.mark.parametrize("machine", [MACHINE, WORKSTATION, SERVER], ids=["a CPU", "a workstation", "a server"])
-def test_of_a_machine_that_lacks_nothing_nothing_is_told(machine: Machine) -> None:
+def test_of_a_machine_that_lacks_nothing_nothing_is_found(machine: Machine) -> None:
     assert findings_of(machine) == []
 
 
 @pytest.mark.parametrize(
-    ("machine", "stops", "told"),
+    ("machine", "stops", "words_of_it"),
     [
         pytest.param(
             unseen("nvidia-ml-py is not installed", *DEVICES),
@@ -160,16 +160,16 @@ def test_of_a_machine_that_lacks_nothing_nothing_is_told(machine: Machine) -> No
         ),
     ],
 )
-def test_what_stands_in_the_way_is_told_with_its_remedy(
-    machine: Machine, stops: tuple[str, ...], told: list[str]
+def test_what_is_in_the_way_is_found_with_its_remedy(
+    machine: Machine, stops: tuple[str, ...], words_of_it: list[str]
 ) -> None:
     (finding,) = findings_of(machine)
     assert finding.stops == stops
-    for words in (": expected ", ", seen ", "; ", *told):
+    for words in (": expected ", ", seen ", "; ", *words_of_it):
         assert words in finding.text
 
 
-def test_a_gpu_without_libraries_is_told_before_a_cpu_without() -> None:
+def test_a_gpu_without_libraries_is_found_before_a_cpu_without() -> None:
     gpu, cpu = findings_of(BARE)
     assert gpu.text.startswith("GPU: expected TensorRT for RTX or TensorRT to run engines on it, seen none; run: ")
     assert "pip install 'morphstream[rtx]'; or, for engines of TensorRT: pip install 'morphstream[gpu]' && " in gpu.text
@@ -183,7 +183,7 @@ def test_a_gpu_without_libraries_is_told_before_a_cpu_without() -> None:
         pytest.param(replace(SERVER, driver_cuda="13.0"), id="a newer major version"),
         pytest.param(replace(SERVER, driver="535.1", driver_cuda="13.0", cuda="13.0"), id="forward compatibility"),
         pytest.param(replace(SERVER, driver="525.60.13", driver_cuda=None), id="the oldest driver"),
-        pytest.param(replace(SERVER, cuda=None), id="nothing that tells what it needs"),
+        pytest.param(replace(SERVER, cuda=None), id="nothing that shows what it needs"),
     ],
 )
 def test_a_driver_runs_the_cuda_of_its_major_version_and_all_before(machine: Machine) -> None:

@@ -1,4 +1,4 @@
-"""A system's libraries are told by the names of the files that the loader would open, and none is opened."""
+"""A system's libraries are known by the names of the files that the loader would open, and none is opened."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def test_the_search_path_is_the_environments(tmp_path: Path, monkeypatch: pytest
     assert find_libraries(["cuda"], cache=never) == {"cuda": "13.0.96"}
 
 
-def test_of_several_the_newest_is_told(tmp_path: Path) -> None:
+def test_of_several_the_newest_is_found(tmp_path: Path) -> None:
     put(tmp_path, "libnvinfer.so.10.9.0", "libnvinfer.so.10")
     put(tmp_path, "libnvinfer.so.10.14.1")
     assert find_libraries(ALL, search_path=str(tmp_path), cache=str) == {"tensorrt": "10.14.1"}
@@ -68,7 +68,7 @@ def test_of_several_the_newest_is_told(tmp_path: Path) -> None:
         pytest.param("readme", "libnvinfer.so.10", id="a link to something else"),
     ],
 )
-def test_what_no_name_tells_is_not_there(tmp_path: Path, file: str, link: str) -> None:
+def test_what_no_name_shows_is_not_there(tmp_path: Path, file: str, link: str) -> None:
     put(tmp_path, file, link)
     (tmp_path / "libnvinfer.so.11").symlink_to("gone")
     cache = cached(tmp_path / link, tmp_path / "libnvinfer.so.11")

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TypeVar
 
 import pytest
 
@@ -21,10 +22,18 @@ from morphstream.machine.probe import (
 )
 
 Installer = Callable[..., None]
+T = TypeVar("T")
 
 
 class NvmlError(Exception):
     """As pynvml's."""
+
+
+def ask(value: T, fault: str = "") -> T:
+    """Return a value, or fail as the driver does."""
+    if fault:
+        raise NvmlError(fault)
+    return value
 
 
 def nvml_of(
@@ -39,38 +48,21 @@ def nvml_of(
         capabilities: Of each GPU.
         fault: Why the driver can't be asked at all.
         late_fault: Why GPUs can't be asked.
-        cuda: What the library that programs load says of CUDA, and the driver; None where that can't be asked.
+        cuda: The CUDA of the library that programs load, and of the driver; None where that can't be asked.
     """
     opened: list[str] = []
-
-    def fail(fault: str) -> None:
-        if fault:
-            raise NvmlError(fault)
-
-    def init() -> None:
-        fail(fault)
-        opened.append("nvml")
-
-    def capability_of(index: int) -> tuple[int, int]:
-        fail(late_fault)
-        return capabilities[index]
-
-    def version_of(number: int | None) -> int:
-        if number is None:
-            raise NvmlError("Not Found")
-        return number
-
+    library, driver = ((number, "" if number else "Not Found") for number in cuda)
     return SimpleNamespace(
         opened=opened,
         NVMLError=NvmlError,
-        nvmlInit=init,
+        nvmlInit=lambda: opened.append(ask("nvml", fault)),
         nvmlShutdown=opened.clear,
         nvmlDeviceGetCount=lambda: len(capabilities),
         nvmlDeviceGetHandleByIndex=lambda index: index,
-        nvmlDeviceGetCudaComputeCapability=capability_of,
+        nvmlDeviceGetCudaComputeCapability=lambda index: ask(capabilities[index], late_fault),
         nvmlSystemGetDriverVersion=lambda: "575.57",
-        nvmlSystemGetCudaDriverVersion_v2=lambda: version_of(cuda[0]),
-        nvmlSystemGetCudaDriverVersion=lambda: version_of(cuda[1]),
+        nvmlSystemGetCudaDriverVersion_v2=lambda: ask(*library),
+        nvmlSystemGetCudaDriverVersion=lambda: ask(*driver),
     )
 
 
@@ -85,10 +77,10 @@ def test_gpus_give_their_archs_once_and_in_order() -> None:
     [
         pytest.param((13000, 12080), "13.0", id="of a package for forward compatibility"),
         pytest.param((None, 12080), "12.8", id="of a driver without the library that programs load"),
-        pytest.param((None, None), None, id="that nothing tells"),
+        pytest.param((None, None), None, id="that nothing reports"),
     ],
 )
-def test_a_driver_tells_the_cuda_that_it_runs(cuda: tuple[int | None, int | None], expected: str | None) -> None:
+def test_a_driver_reports_the_cuda_that_it_runs(cuda: tuple[int | None, int | None], expected: str | None) -> None:
     assert probe_gpus(nvml_of((8, 9), cuda=cuda)).cuda == expected
 
 
@@ -132,13 +124,13 @@ def test_a_version_is_cut_to_its_digits(install: Installer) -> None:
     assert probe_libraries()["onnxruntime"] == "1.32.0"
 
 
-def test_the_provider_for_rtx_tells_the_version_of_the_library_it_carries(install: Installer) -> None:
+def test_the_provider_for_rtx_gives_the_version_of_the_library_it_carries(install: Installer) -> None:
     library = "onnxruntime_ep_nv_tensorrt_rtx/libtensorrt_rtx.so.1.8.2"
     install("onnxruntime-ep-nv-tensorrt-rtx-cu12", "0.6.0", "a/libother.so.3.0", library)
     assert probe_libraries()["tensorrt_rtx"] == "1.8.2"
 
 
-def test_a_library_is_told_with_the_packages_that_bring_it(install: Installer) -> None:
+def test_a_library_comes_with_the_packages_that_bring_it(install: Installer) -> None:
     install("onnxruntime-gpu", "1.24.4")
     install("onnxruntime-ep-nv-tensorrt-rtx-cu12", "0.6.0")
     assert {"onnxruntime-gpu", "onnxruntime-ep-nv-tensorrt-rtx-cu12"} <= set(probe_machine().packages)
@@ -154,7 +146,7 @@ def test_a_library_is_told_with_the_packages_that_bring_it(install: Installer) -
         pytest.param(None, ["onnxruntime", "tensorrt"], None, id="nothing"),
     ],
 )
-def test_packages_tell_the_cuda_that_they_need(
+def test_packages_decide_the_cuda_that_they_need(
     install: Installer, runtime: tuple[str, str] | None, packages: list[str], expected: str | None
 ) -> None:
     if runtime:
@@ -162,7 +154,7 @@ def test_packages_tell_the_cuda_that_they_need(
     assert probe_cuda(packages) == expected
 
 
-def test_files_of_a_driver_are_told_where_they_are(tmp_path: Path) -> None:
+def test_files_of_a_driver_are_found_where_they_are(tmp_path: Path) -> None:
     assert probe_driver_files(tmp_path) == ()
     for name in ("dev/nvidia0", "proc/driver/nvidia/version"):
         (tmp_path / name).parent.mkdir(parents=True)
@@ -193,7 +185,7 @@ def test_a_cpu_has_bfloat16_where_linux_lists_instructions_for_it(
     assert probe_bfloat16(tmp_path / "cpuinfo") is has_bfloat16
 
 
-def test_where_linux_says_nothing_there_is_no_bfloat16(tmp_path: Path) -> None:
+def test_where_linux_lists_nothing_there_is_no_bfloat16(tmp_path: Path) -> None:
     assert probe_bfloat16(tmp_path / "cpuinfo") is False
 
 

@@ -1,4 +1,4 @@
-"""A machine gets the best engines that it can run, or hears which fact differs."""
+"""A machine gets the best engines that it can run, or is refused with the fact that differs."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from morphstream.artifact.errors import NoEngineError
 from morphstream.artifact.target import CacheKey
 from morphstream.machine.probe import Machine
-from morphstream.machine.select import candidates, check_usable, select
+from morphstream.machine.select import candidates, check_target, check_usable, select
 from tests.layouts import MACHINE
 
 LIBRARIES = {
@@ -173,6 +173,13 @@ def test_a_refusal_names_the_closest_key_and_what_differs(
 def test_what_is_no_target_is_the_callers_mistake(target: str) -> None:
     with pytest.raises(ValueError, match="expected auto, cpu, cpu-bf16, rtx-smNN, trt-smNN or a cache key, seen"):
         select(MACHINE, [], target)
+    with pytest.raises(ValueError, match="expected auto, cpu, cpu-bf16, rtx-smNN, trt-smNN or a cache key, seen"):
+        check_target(target)
+
+
+@pytest.mark.parametrize("target", ["auto", "cpu", "cpu-bf16", "rtx-sm89", "trt-sm86", "sm89/trt10.14_ort1.24"])
+def test_a_targets_name_is_checked_without_a_machine(target: str) -> None:
+    check_target(target)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -9,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from morphstream.artifact.errors import ImageError
+from morphstream.artifact.errors import FrameError, ImageError
 from morphstream.frame import Frame, check_frame
-from morphstream.media.image import FORMATS, check_output, read_image, write_image
+from morphstream.media.image import FORMATS, ImageSink, ImageSource, check_output, read_image, write_image
+from morphstream.stream.run import StreamReport, run
 from tests.face import noise, waves
+from tests.stream import PlayedSource
 
 PHOTO = waves(80, 120)
 
@@ -181,3 +184,33 @@ def test_a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it(tmp_
         write_image(path, PHOTO)
     assert list(tmp_path.iterdir()) == [path]
     assert list(path.iterdir()) == []
+
+
+def test_a_picture_is_a_stream_of_one_frame(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", PHOTO)
+    report = run(ImageSource(tmp_path / "a.png"), (np.flipud,), ImageSink(tmp_path / "b.png"))
+    assert report == StreamReport(read=1, written=1, dropped=0)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.png"), PHOTO[::-1])
+    source = ImageSource(tmp_path / "b.png")
+    frame = source.read()
+    assert frame
+    assert (frame.index, frame.time) == (0, Fraction(0))
+    assert source.read() is None
+
+
+def test_a_stream_from_no_picture_is_refused_as_the_picture_is(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=f"^{tmp_path}/none.png: expected a picture, seen No such file"):
+        run(ImageSource(tmp_path / "none.png"), (), ImageSink(tmp_path / "b.png"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_no_picture_can_have_is_refused_before_a_frame_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="expected a name that ends in one of"):
+        ImageSink(tmp_path / "b.gif")
+
+
+def test_a_picture_holds_one_frame(tmp_path: Path) -> None:
+    expected = r"^frame 1 \(0\.040 s\): .*b\.png: expected one frame for a picture, seen a second; "
+    with pytest.raises(FrameError, match=expected):
+        run(PlayedSource(3), (), ImageSink(tmp_path / "b.png"))
+    np.testing.assert_array_equal(read_image(tmp_path / "b.png"), np.zeros((1, 1, 3)))

@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +17,13 @@ from morphstream.artifact.errors import NoEngineError, SessionError
 from morphstream.artifact.manifest import EngineFile
 from morphstream.artifact.target import CacheKey
 from morphstream.session import onnxruntime, openvino
-from morphstream.session.load import load_emap, open_session
+from morphstream.session.load import Engines, load_emap, open_session
 from morphstream.session.openvino import OpenVINOSession
 from morphstream.session.provider import RTX, TENSORRT
+from morphstream.session.session import Array, Session
 from morphstream.store.store import Installed, Store
 from stages.kit.swapper import emap
+from tests.layouts import MACHINE
 
 
 def test_an_engine_of_openvino_is_opened(booted: Store) -> None:
@@ -28,9 +33,26 @@ def test_an_engine_of_openvino_is_opened(booted: Store) -> None:
     session.close()
 
 
-def test_a_folder_for_blobs_is_handed_on(booted: Store, tmp_path: Path) -> None:
-    open_session(booted.current(), "xseg_1", threads=1, blobs=tmp_path / "blobs").close()
-    assert list((tmp_path / "blobs").iterdir())
+def test_engines_that_threads_open_at_once_give_what_they_give_alone(booted: Store) -> None:
+    crops = {"w600k_r50": (1, 112, 112, 3), "xseg_1": (1, 256, 256, 3), "det_10g": (1, 640, 640, 3)}
+
+    def ran(open_model: Callable[[str], Session], model: str) -> dict[str, Array]:
+        session = open_model(model)
+        crop = np.random.default_rng(0).integers(0, 256, crops[model], np.uint8)
+        outputs = session.run(dict.fromkeys(session.input_shapes, crop))
+        return {name: array.copy() for name, array in outputs.items()}
+
+    alone = {model: ran(partial(open_session, booted.current(), threads=1), model) for model in crops}
+    with Engines(booted, MACHINE, threads=1, cuda_graph=False) as engines, ThreadPoolExecutor(4) as pool:
+        assert engines.installed == booted.current()
+        for model, outputs in zip(crops, pool.map(partial(ran, engines), crops), strict=True):
+            for name, array in outputs.items():
+                np.testing.assert_array_equal(array, alone[model][name])
+
+
+def test_engines_for_another_machine_are_refused_when_the_store_is_opened(booted: Store) -> None:
+    with pytest.raises(NoEngineError, match=r"^x86_64/ov2026\.4: expected .+aarch64"):
+        Engines(booted, replace(MACHINE, arch="aarch64"), threads=1, cuda_graph=False)
 
 
 def with_context(installed: Installed, cache_key: str = "sm89/rtx1.7_ort1.31") -> Installed:

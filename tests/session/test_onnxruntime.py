@@ -1,4 +1,7 @@
-"""A model of ONNX Runtime gives each row what it gets alone, however many there are, and never runs elsewhere."""
+"""A model of ONNX Runtime gives each row what it gets alone, however many there are, and never runs elsewhere.
+
+No test here has a GPU: a fake one shows what ONNX Runtime is asked, and runs that on the CPU.
+"""
 
 import logging
 from collections.abc import Mapping
@@ -15,7 +18,7 @@ from morphstream.artifact.errors import SessionError
 from morphstream.session.onnxruntime import OnnxRuntimeSession
 from morphstream.session.provider import CPU, RTX, TENSORRT
 from morphstream.session.session import Array
-from tests.session.gpu import Gpu
+from tests.session.fake_gpu import FakeGpu
 from tests.stages import Dims, model_of
 
 ROWS = np.arange(27, dtype=np.float32).reshape(9, 3)
@@ -44,9 +47,9 @@ def opened(path: Path, **choices: Any) -> OnnxRuntimeSession:
 
 
 @pytest.mark.parametrize("batches", ["", "1", "4", "1,2,4", "2"], ids=lambda text: text or "any")
-@pytest.mark.parametrize("gpu", [None, RTX, TENSORRT], ids=["CPU", "RTX", "TensorRT"])
+@pytest.mark.parametrize("gpu", [None, RTX, TENSORRT], ids=["CPU", "fake RTX", "fake TensorRT"])
 def test_each_row_gets_what_it_gets_alone(tmp_path: Path, batches: str, gpu: str | None) -> None:
-    choices = {"provider": gpu, "runtime": Gpu(gpu)} if gpu else {}
+    choices = {"provider": gpu, "runtime": FakeGpu(gpu)} if gpu else {}
     session = opened(small(tmp_path, "Neg", "Exp", batches=batches), **choices)
     assert session.batches == tuple(int(size) for size in batches.split(",") if size)
     assert session.input_shapes == {"x": (-1, 3)}
@@ -65,15 +68,15 @@ def test_a_fixed_batch_takes_rows_in_parts_of_it(tmp_path: Path) -> None:
         np.testing.assert_array_equal(session.run({"x": ROWS[:count]})["y0"], -ROWS[:count])
 
 
-def test_no_rows_give_none_and_run_nothing(tmp_path: Path) -> None:
-    gpu = Gpu(RTX)
+def test_no_rows_give_none_and_ask_for_no_run(tmp_path: Path) -> None:
+    gpu = FakeGpu(RTX)
     session = opened(small(tmp_path, "Neg"), provider=RTX, runtime=gpu)
     outputs = session.run({"x": np.empty((0, 3), np.float32)})
     assert {name: (array.shape, array.dtype.name) for name, array in outputs.items()} == {"y0": ((0, 3), "float32")}
     assert gpu.runs == []
 
 
-def test_other_dynamic_axes_are_taken_as_they_come(tmp_path: Path) -> None:
+def test_other_dynamic_axes_run_as_they_come(tmp_path: Path) -> None:
     session = opened(small(tmp_path, "Neg", dims=("N", "H", "W"), batches="1,2"))
     for shape in [(1, 2, 3), (3, 4, 5), (1, 2, 3), *((2, size, 1) for size in range(1, 12))]:
         pixels = np.random.default_rng(0).random(shape, np.float32)
@@ -81,11 +84,11 @@ def test_other_dynamic_axes_are_taken_as_they_come(tmp_path: Path) -> None:
     assert session.run({"x": np.empty((0, 7, 7), np.float32)})["y0"].shape[0] == 0
 
 
-@pytest.mark.parametrize("gpu", [None, RTX], ids=["CPU", "RTX"])
-def test_an_output_of_a_shape_that_only_a_run_tells_is_given(tmp_path: Path, gpu: str | None) -> None:
+@pytest.mark.parametrize("gpu", [None, RTX], ids=["CPU", "fake RTX"])
+def test_an_output_whose_shape_is_known_after_a_run_is_returned(tmp_path: Path, gpu: str | None) -> None:
     nodes = [helper.make_node("Reshape", ["x", "shape"], ["y"])]
     model = model_of(nodes, {"x": ["N", 4]}, {"y": ["all", "rest"]}, {"shape": np.array([-1, 2])})
-    session = opened(saved(tmp_path, model), **({"provider": gpu, "runtime": Gpu(gpu)} if gpu else {}))
+    session = opened(saved(tmp_path, model), **({"provider": gpu, "runtime": FakeGpu(gpu)} if gpu else {}))
     for value in (1, 2):
         rows = np.full((3, 4), value, np.float32)
         np.testing.assert_array_equal(session.run({"x": rows})["y"], rows.reshape(6, 2))
@@ -121,14 +124,14 @@ def test_inputs_need_not_be_contiguous(tmp_path: Path) -> None:
     np.testing.assert_array_equal(session.run({"x": mirrored})["y0"], -mirrored)
 
 
-def test_half_precision_is_taken_and_given_as_it_is(tmp_path: Path) -> None:
+def test_half_precision_goes_in_and_comes_out_as_it_is(tmp_path: Path) -> None:
     session = opened(small(tmp_path, "Neg", kind=TensorProto.FLOAT16))
     output = session.run({"x": ROWS.astype(np.float16)})["y0"]
     assert output.dtype == np.float16
     np.testing.assert_array_equal(output, -ROWS)
 
 
-def test_an_output_that_is_no_number_is_refused_with_its_name(tmp_path: Path) -> None:
+def test_an_output_with_nan_or_infinity_is_refused_with_its_name(tmp_path: Path) -> None:
     session = opened(small(tmp_path, "Abs", "Log", batches="1,4"))
     with pytest.raises(SessionError, match=r"^small\.onnx: expected numbers in y1, seen NaN or infinity$"):
         session.run({"x": np.array([[1, 1, 1], [1, 0, 1]], np.float32)})
@@ -204,14 +207,14 @@ def test_a_broken_model_is_refused_in_one_line(tmp_path: Path, damage: Any, seen
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_with_words_is_refused(tmp_path: Path) -> None:
+def test_a_model_of_strings_is_refused(tmp_path: Path) -> None:
     path = small(tmp_path, "Identity", kind=TensorProto.STRING)
     with pytest.raises(SessionError, match=r"expected tensor\(float\), .*, seen x of tensor\(string\)"):
         opened(path)
 
 
 @pytest.mark.parametrize("provider", [RTX, TENSORRT])
-def test_a_provider_that_is_not_there_is_refused_in_one_line(tmp_path: Path, provider: str) -> None:
+def test_a_provider_that_is_not_installed_is_refused_in_one_line(tmp_path: Path, provider: str) -> None:
     if provider in onnxruntime.get_available_providers():
         pytest.skip(f"has {provider}")
     with pytest.raises(SessionError, match=f"^expected ONNX Runtime with {provider}, seen .+; install .+") as caught:
@@ -219,8 +222,8 @@ def test_a_provider_that_is_not_there_is_refused_in_one_line(tmp_path: Path, pro
     assert "\n" not in str(caught.value)
 
 
-def test_each_batch_is_run_once_on_zeros_and_no_number_is_asked_for(tmp_path: Path) -> None:
-    gpu = Gpu(RTX)
+def test_rtx_is_asked_to_run_each_batch_once_with_its_profile(tmp_path: Path) -> None:
+    gpu = FakeGpu(RTX)
     opened(small(tmp_path, "Log", batches="1,2,4"), provider=RTX, runtime=gpu)
     assert [(size, entries) for size, entries, _ in gpu.runs] == [
         (1, {"nv_profile_index": "0"}),
@@ -231,32 +234,34 @@ def test_each_batch_is_run_once_on_zeros_and_no_number_is_asked_for(tmp_path: Pa
     assert gpu.config == {"session.disable_cpu_ep_fallback": "1"}
 
 
-def test_a_profile_that_rtx_refuses_is_logged_and_its_rows_run_in_lesser_batches(
+def test_a_profile_that_a_fake_rtx_refuses_is_logged_and_its_rows_run_in_smaller_batches(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = small(tmp_path, "Neg", batches="1,2,4")
     with caplog.at_level(logging.WARNING):
-        session = opened(path, provider=RTX, runtime=Gpu(RTX, refused=(2, 4)))
+        session = opened(path, provider=RTX, runtime=FakeGpu(RTX, refused=(2, 4)))
     assert session.batches == (1,)
     assert [record.getMessage() for record in caplog.records] == [
-        f"small.onnx: expected it to run, seen failed to call setInputShape(); rows run in batches of less than {size}"
+        f"small.onnx: expected it to run, seen failed to call setInputShape(); rows run in batches smaller than {size}"
         for size in (2, 4)
     ]
     np.testing.assert_array_equal(session.run({"x": ROWS})["y0"], -ROWS)
 
 
 @pytest.mark.parametrize(
-    ("provider", "refused"), [(RTX, (1,)), (TENSORRT, (2,))], ids=["the least of RTX", "any of TensorRT"]
+    ("provider", "refused"),
+    [(RTX, (1,)), (TENSORRT, (2,))],
+    ids=["the smallest of a fake RTX", "any of a fake TensorRT"],
 )
-def test_an_engine_that_can_not_run_is_refused_when_it_is_opened(
+def test_an_engine_that_a_fake_gpu_can_not_run_is_refused_when_it_is_opened(
     tmp_path: Path, provider: str, refused: tuple[int, ...]
 ) -> None:
     with pytest.raises(SessionError, match=r"^small\.onnx: expected it to run, seen failed to call setInputShape\(\)$"):
-        opened(small(tmp_path, "Neg", batches="1,2"), provider=provider, runtime=Gpu(provider, refused=refused))
+        opened(small(tmp_path, "Neg", batches="1,2"), provider=provider, runtime=FakeGpu(provider, refused=refused))
 
 
-def test_a_cuda_graph_has_a_number_a_batch_and_addresses_that_stay(tmp_path: Path) -> None:
-    gpu = Gpu(RTX)
+def test_a_cuda_graph_is_asked_for_with_a_number_a_batch_and_addresses_that_stay(tmp_path: Path) -> None:
+    gpu = FakeGpu(RTX)
     session = opened(small(tmp_path, "Neg", batches="1,2"), provider=RTX, runtime=gpu, cuda_graph=True)
     assert gpu.providers == [(RTX, {"nv_multi_profile_enable": "1", "enable_cuda_graph": "1"})]
     for count in (3, 1, 2):
@@ -265,8 +270,8 @@ def test_a_cuda_graph_has_a_number_a_batch_and_addresses_that_stay(tmp_path: Pat
     assert sorted((size, number) for size, number, _ in graphs) == [(1, "1"), (2, "2")]
 
 
-def test_tensorrt_has_one_cuda_graph_so_that_rows_run_in_the_least_batch(tmp_path: Path) -> None:
-    gpu = Gpu(TENSORRT)
+def test_tensorrt_is_asked_for_one_cuda_graph_of_the_smallest_batch(tmp_path: Path) -> None:
+    gpu = FakeGpu(TENSORRT)
     session = opened(small(tmp_path, "Neg", batches="1,2"), provider=TENSORRT, runtime=gpu, cuda_graph=True)
     assert gpu.providers == [(TENSORRT, {"trt_cuda_graph_enable": "True"})]
     assert session.batches == (1,)
@@ -277,7 +282,7 @@ def test_tensorrt_has_one_cuda_graph_so_that_rows_run_in_the_least_batch(tmp_pat
 @pytest.mark.parametrize(("dims", "batches"), [(("N", 3), ""), (("N", "M"), "1")], ids=["any batch", "any width"])
 def test_a_cuda_graph_of_unknown_shapes_is_refused(tmp_path: Path, dims: Dims, batches: str) -> None:
     with pytest.raises(SessionError, match=r"^small\.onnx: expected known shapes for a CUDA graph, seen \(-1, "):
-        opened(small(tmp_path, "Neg", dims=dims, batches=batches), provider=RTX, runtime=Gpu(RTX), cuda_graph=True)
+        opened(small(tmp_path, "Neg", dims=dims, batches=batches), provider=RTX, runtime=FakeGpu(RTX), cuda_graph=True)
 
 
 def test_a_cuda_graph_on_the_cpu_is_the_callers_mistake(tmp_path: Path) -> None:

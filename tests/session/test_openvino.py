@@ -121,16 +121,6 @@ def test_inputs_need_not_be_contiguous(booted: Store) -> None:
     np.testing.assert_array_equal(seen, session.run({"crop": np.ascontiguousarray(mirrored)})["embedding"])
 
 
-def test_a_folder_for_blobs_is_filled_and_changes_nothing(booted: Store, tmp_path: Path) -> None:
-    path, inputs = booted.current().files_of("xseg_1")["ir"], inputs_of("xseg_1")
-    plain = OpenVINOSession(path, threads=1).run(inputs)["mask"].copy()
-    for _ in range(2):
-        session = OpenVINOSession(path, threads=1, blobs=tmp_path / "blobs")
-        assert session.input_shapes == {"crop": (1, 256, 256, 3)} | SHAPES["xseg_1"]
-        np.testing.assert_array_equal(session.run(inputs)["mask"], plain)
-        assert list((tmp_path / "blobs").iterdir())
-
-
 @pytest.mark.parametrize(
     ("value", "operator"), [(-1.0, "Sqrt"), (0.0, "Log"), (0.0, "Reciprocal")], ids=["NaN", "-infinity", "infinity"]
 )

@@ -12,8 +12,8 @@ from onnx import helper
 
 from morphstream.artifact.errors import ModelError
 from morphstream.face.geometry import ARCFACE_128, align
-from morphstream.face.swapper import FaceSwapper
 from morphstream.machine.probe import Machine
+from morphstream.pipeline import SwapPipeline
 from morphstream.session.provider import PROVIDERS
 from morphstream.store.store import Store
 from stages.files import ENGINES, PREPARED
@@ -171,8 +171,8 @@ def test_a_frame_is_the_whole_photo_and_keeps_its_shape() -> None:
 
 
 def test_the_stated_points_and_crop_are_those_of_the_detector_and_the_template(booted: Store) -> None:
-    with FaceSwapper.open(booted, swap_model="inswapper_128") as swapper:
-        (face,) = swapper.detect(astronaut())
+    with SwapPipeline(booted, swap_model="inswapper_128") as swap:
+        (face,) = swap.detect(astronaut())
     np.testing.assert_allclose(POINTS5, face.points5, atol=0.02)
     fitted = align(POINTS5, ARCFACE_128, 1)
     np.testing.assert_allclose(ALIGNED, fitted, rtol=1e-4)

@@ -1,4 +1,7 @@
-"""Builder `tensorrt` asks ONNX Runtime for exactly what the recipe says, and refuses where it can't be had."""
+"""Builder `tensorrt` asks ONNX Runtime for exactly what the recipe says, and refuses where it can't be had.
+
+TensorRT runs in the test of a real GPU alone; the others ask a fake ONNX Runtime.
+"""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -99,7 +102,7 @@ def test_half_precision_is_allowed_by_the_model_s_precision_alone(
     assert provider_options(replace(order, precision=precision))["trt_fp16_enable"] is is_half
 
 
-def test_engine_profile_and_timing_cache_are_the_result(order: Order) -> None:
+def test_the_files_that_a_fake_tensorrt_writes_are_the_result(order: Order) -> None:
     runtime = Runtime()
     kinds = build(order, machine=GPU, runtime=runtime)
     assert sorted(kinds.values()) == ["engine", "ep_context", "profile", "timing"]
@@ -107,7 +110,7 @@ def test_engine_profile_and_timing_cache_are_the_result(order: Order) -> None:
     assert runtime.opened[1] == {"session.disable_cpu_ep_fallback": "1"}
 
 
-def test_onnx_runtime_finds_the_engine_without_the_prepared_model(order: Order) -> None:
+def test_the_ep_context_model_names_the_engine_and_its_batches(order: Order) -> None:
     """What its TensorRT provider reads of the node, and what the runtime reads of the metadata."""
     kinds = build(order, machine=GPU, runtime=Runtime())
     (context,) = (name for name, kind in kinds.items() if kind == "ep_context")
@@ -130,7 +133,7 @@ def test_a_model_of_a_fixed_batch_names_none(order: Order) -> None:
     assert not onnx.load_model(order.folder / f"{order.stem}_ctx.onnx").metadata_props
 
 
-def test_the_timing_cache_of_one_model_helps_the_next(order: Order, tmp_path: Path) -> None:
+def test_the_timing_cache_of_one_model_is_handed_to_the_next(order: Order, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     for model in (order, replace(order, folder=tmp_path / "other")):
         build(model, machine=GPU, runtime=Runtime())
@@ -166,7 +169,9 @@ def test_the_installed_onnx_runtime_without_tensorrt_is_refused(order: Order) ->
         ),
     ],
 )
-def test_what_tensorrt_does_not_run_whole_is_refused(order: Order, runtime: Runtime, message: str) -> None:
+def test_a_fake_tensorrt_that_does_not_run_a_model_whole_is_refused(
+    order: Order, runtime: Runtime, message: str
+) -> None:
     with pytest.raises(ModelError) as refused:
         build(order, machine=GPU, runtime=runtime)
     assert message in str(refused.value)

@@ -86,7 +86,7 @@ def test_archs_differ_and_a_portable_engine_holds_several(order: Order) -> None:
     assert len(engines["sm86", "sm89", "sm120"]) > len(engines["sm86",])
 
 
-def test_onnx_runtime_finds_the_engine_through_a_node_that_names_it(order: Order) -> None:
+def test_the_ep_context_model_names_the_engine_and_its_batches(order: Order) -> None:
     kinds = build(order)
     assert kinds == {f"{order.stem}.engine": "engine", f"{order.stem}_ctx.onnx": "ep_context"}
     model = onnx.load_model(order.folder / f"{order.stem}_ctx.onnx")

@@ -13,24 +13,25 @@ from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import DigestMismatchError, FetchError, ManifestError, NoEngineError
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
+from morphstream.source.fetch import archive_delivery
 from morphstream.source.folder import FolderSource
-from morphstream.store.install import install_archive
+from morphstream.store.install import install
 from morphstream.store.store import Installed, Store
 from tests.layouts import CPU, FILES, archive_of, packed, publish, read_archives, write_manifest
 
 ARCHIVE = archive_of(CPU)
 
 
-def install(store: Store, layout: Path) -> Installed:
-    assert install_archive(store, ARCHIVE, read_archives(layout).archives[ARCHIVE], FolderSource(layout))
+def put(store: Store, layout: Path) -> Installed:
+    assert install(store, archive_delivery(ARCHIVE, read_archives(layout).archives[ARCHIVE], FolderSource(layout)))
     return store.current()
 
 
-def test_a_cache_lies_flat_under_the_identity_of_its_content(store: Store, layout: Path) -> None:
-    installed = install(store, layout)
+def test_a_cache_is_flat_and_named_by_the_identity_of_its_content(store: Store, layout: Path) -> None:
+    installed = put(store, layout)
     entry = read_archives(layout).archives[ARCHIVE]
     base = entry.files[f"trt_cache/{CPU}/manifest.json"]
-    assert (installed.archive, str(installed.cache_key), installed.base) == (ARCHIVE, CPU, base)
+    assert (installed.archive, str(installed.cache_key), installed.publication) == (ARCHIVE, CPU, base)
     assert installed.folder == store.path / "caches" / base.sha256[:16]
     assert {path.name for path in installed.folder.iterdir()} == {*FILES, "manifest.json"}
     for name in FILES:
@@ -39,7 +40,7 @@ def test_a_cache_lies_flat_under_the_identity_of_its_content(store: Store, layou
 
 
 def test_a_models_files_are_given_by_kind(store: Store, layout: Path) -> None:
-    installed = install(store, layout)
+    installed = put(store, layout)
     names = {"ir": "inswapper_128.xml", "ir_weights": "inswapper_128.bin", "emap": "inswapper_128.npy"}
     paths = {kind: installed.folder / name for kind, name in names.items()}
     assert installed.files_of("inswapper_128") == paths
@@ -49,12 +50,12 @@ def test_a_models_files_are_given_by_kind(store: Store, layout: Path) -> None:
 def test_a_model_that_is_not_held_is_refused_with_those_that_are(store: Store, layout: Path) -> None:
     expected = "gfpgan: expected an engine, seen those of det_10g, inswapper_128 only"
     with pytest.raises(NoEngineError, match=expected):
-        install(store, layout).files_of("gfpgan")
+        put(store, layout).files_of("gfpgan")
 
 
 @pytest.mark.parametrize("kind", ["ir", None], ids=["twice", "none"])
 def test_a_file_whose_kind_does_not_tell_it_apart_is_refused(store: Store, layout: Path, kind: str | None) -> None:
-    installed = install(store, layout)
+    installed = put(store, layout)
     files = dict(installed.manifest.engine_files)
     files["det_10g.bin"] = replace(files["det_10g.bin"], kind=kind)
     unclear = replace(installed, manifest=replace(installed.manifest, engine_files=files))
@@ -91,7 +92,7 @@ def _cut(path: Path) -> None:
     ],
 )
 def test_a_damaged_store_is_refused(store: Store, layout: Path, file: str, damage: Callable[[Path], object]) -> None:
-    install(store, layout)
+    put(store, layout)
     damage(next(store.path.glob(file)))
     for look in (store.current, store.verify):
         with pytest.raises(NoEngineError, match=r"^store .*; run: morphstream boot$"):
@@ -100,7 +101,7 @@ def test_a_damaged_store_is_refused(store: Store, layout: Path, file: str, damag
 
 @pytest.mark.parametrize("name", FILES)
 def test_an_altered_byte_is_found_by_its_digest(store: Store, layout: Path, name: str) -> None:
-    _alter(install(store, layout).folder / name)
+    _alter(put(store, layout).folder / name)
     store.current()
     with pytest.raises(DigestMismatchError, match=f"^{name}: expected sha256"):
         store.verify()
@@ -109,7 +110,7 @@ def test_an_altered_byte_is_found_by_its_digest(store: Store, layout: Path, name
 def test_an_archive_without_engines_is_refused(store: Store, layout: Path) -> None:
     name = "models.tar.zst"
     with pytest.raises(ManifestError, match="expected an engine cache"):
-        install_archive(store, name, read_archives(layout).archives[name], FolderSource(layout))
+        install(store, archive_delivery(name, read_archives(layout).archives[name], FolderSource(layout)))
 
 
 def _no_digest(manifest: EngineManifest) -> EngineManifest:
@@ -138,17 +139,17 @@ def _another_key(manifest: EngineManifest) -> EngineManifest:
         pytest.param(_no_digest, "expected sha256 and bytes, seen none", id="no digests"),
         pytest.param(_another_digest, r"det_10g\.bin'\]", id="another digest"),
         pytest.param(_one_file_less, r"det_10g\.bin'\]", id="a file that it doesn't name"),
-        pytest.param(_another_key, r"expected x86_64/ov2026\.3, as in it, seen x86_64/ov2026\.4", id="another key"),
+        pytest.param(_another_key, r"expected x86_64/ov2026\.4, as published, seen x86_64/ov2026\.3", id="another key"),
     ],
 )
 def test_a_manifest_that_contradicts_the_archives_entry_is_refused(
     store: Store, layout: Path, contradict: Callable[[EngineManifest], EngineManifest], expected: str
 ) -> None:
-    before = install(store, layout)
+    before = put(store, layout)
     write_manifest(layout / "trt_cache" / CPU, contradict(before.manifest))
     entry = packed(layout, ARCHIVE, CPU, [*FILES, "manifest.json"])
     with pytest.raises(ManifestError, match=expected):
-        install_archive(store, ARCHIVE, entry, FolderSource(layout))
+        install(store, archive_delivery(ARCHIVE, entry, FolderSource(layout)))
     assert store.current() == before
     store.verify()
 
@@ -172,14 +173,14 @@ class Witness:
 
 
 def test_the_old_cache_serves_until_the_new_one_is_complete(store: Store, layout: Path) -> None:
-    before = install(store, layout)
+    before = put(store, layout)
     publish(layout, CPU, build=1)
     witness = Witness(FolderSource(layout), store)
     entry = read_archives(layout).archives[ARCHIVE]
-    assert install_archive(store, ARCHIVE, entry, witness)
+    assert install(store, archive_delivery(ARCHIVE, entry, witness))
     assert witness.seen == before
     base = entry.files[f"trt_cache/{CPU}/manifest.json"]
-    assert store.current().base == base
+    assert store.current().publication == base
     assert [path.name for path in (store.path / "caches").iterdir()] == [base.sha256[:16]]
 
 
@@ -194,11 +195,11 @@ class Terminal(io.StringIO):
 def test_a_terminal_sees_how_far_it_is_and_others_see_nothing(
     store: Store, layout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    install(store, layout)
+    put(store, layout)
     assert capsys.readouterr().err == ""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     publish(layout, CPU, build=1)
-    install(store, layout)
+    put(store, layout)
     assert f"boot {ARCHIVE}: 100 %" in terminal.getvalue()
     assert terminal.getvalue().endswith("\r\033[K")

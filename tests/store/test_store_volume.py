@@ -14,8 +14,9 @@ from typing import BinaryIO
 import pytest
 
 from morphstream.artifact.errors import DigestMismatchError, FetchError, NoEngineError
+from morphstream.source.fetch import archive_delivery
 from morphstream.source.folder import FolderSource
-from morphstream.store.install import install_archive
+from morphstream.store.install import install
 from morphstream.store.store import Installed, Store
 from tests.layouts import CPU, archive_of, publish, read_archives
 
@@ -23,8 +24,8 @@ FORKS = multiprocessing.get_context("forkserver")
 ARCHIVE = archive_of(CPU)
 
 
-def install(store: Store, layout: Path) -> Installed:
-    assert install_archive(store, ARCHIVE, read_archives(layout).archives[ARCHIVE], FolderSource(layout))
+def put(store: Store, layout: Path) -> Installed:
+    assert install(store, archive_delivery(ARCHIVE, read_archives(layout).archives[ARCHIVE], FolderSource(layout)))
     return store.current()
 
 
@@ -33,7 +34,7 @@ def refusal_of(store: Store, layout: Path) -> OSError:
     before = store.current()
     publish(layout, CPU, build=1)
     with pytest.raises(OSError, match=f"store {store.path}: expected a folder to write to, seen ") as caught:
-        install(store, layout)
+        put(store, layout)
     assert len(str(caught.value).splitlines()) == 1
     assert store.current() == before
     store.verify()
@@ -66,18 +67,18 @@ def remount(volume: Path, options: str) -> None:
 
 def test_a_full_volume_says_so_and_serves_on(volume: Path, layout: Path) -> None:
     store = Store(volume / "store")
-    install(store, layout)
+    put(store, layout)
     (volume / "other").write_bytes(bytes((os.statvfs(volume).f_bavail - 4) * os.statvfs(volume).f_bsize))
     error = refusal_of(store, layout)
     assert error.errno == errno.ENOSPC
     assert str(error).endswith("; make room there, or name another store")
     (volume / "other").unlink()
-    install(store, layout)
+    put(store, layout)
 
 
 def test_a_read_only_volume_says_so_and_serves_on(volume: Path, layout: Path) -> None:
     store = Store(volume / "store")
-    install(store, layout)
+    put(store, layout)
     remount(volume, "ro")
     try:
         with store.hold() as installed:
@@ -95,10 +96,10 @@ def _install_as_nobody(path: Path, layout: Path) -> None:
     with store.hold():
         store.verify()
     try:
-        install(store, layout)
+        put(store, layout)
     except OSError as error:
         os.seteuid(0)
-        (path.parent / "said").write_text(str(error))
+        (path.parent / "message").write_text(str(error))
 
 
 def _verify_as_nobody(path: Path) -> None:
@@ -109,7 +110,7 @@ def _verify_as_nobody(path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_a_damage_that_verify_finds(volume: Path) -> None:
     store, layout = Store(volume / "store"), publish(volume / "layout", CPU)
-    (install(store, layout).folder / "det_10g.bin").chmod(0)
+    (put(store, layout).folder / "det_10g.bin").chmod(0)
     process = FORKS.Process(target=_verify_as_nobody, args=(store.path,))
     process.start()
     process.join()
@@ -117,7 +118,7 @@ def test_a_file_that_cannot_be_read_is_a_damage_that_verify_finds(volume: Path) 
 
 
 def test_what_is_no_generation_does_not_stay_among_them(store: Store, layout: Path, tmp_path: Path) -> None:
-    before = install(store, layout)
+    before = put(store, layout)
     (store.path / "caches/file").touch()
     (store.path / "caches/link").symlink_to(tmp_path)
     assert store.clean() == ()
@@ -127,14 +128,14 @@ def test_what_is_no_generation_does_not_stay_among_them(store: Store, layout: Pa
 
 def test_a_store_of_another_user_says_so_and_can_be_held(volume: Path) -> None:
     store, layout = Store(volume / "store"), publish(volume / "layout", CPU)
-    before = install(store, layout)
+    before = put(store, layout)
     publish(volume / "layout", CPU, build=1)
     process = FORKS.Process(target=_install_as_nobody, args=(store.path, layout))
     process.start()
     process.join()
     assert process.exitcode == 0
-    said = (volume / "said").read_text()
-    assert said.endswith(
+    message = (volume / "message").read_text()
+    assert message.endswith(
         "seen Permission denied of " + f"{store.path}/.lock; let this user write there, or name another store"
     )
     assert store.current() == before
@@ -143,20 +144,20 @@ def test_a_store_of_another_user_says_so_and_can_be_held(volume: Path) -> None:
 def _install_with_small_files(path: Path, layout: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
     try:
-        install(Store(path), layout)
+        put(Store(path), layout)
     except OSError as error:
-        (path.parent / "said").write_text(str(error))
+        (path.parent / "message").write_text(str(error))
 
 
 def test_a_limit_on_file_sizes_says_so_and_serves_on(store: Store, layout: Path, tmp_path: Path) -> None:
-    before = install(store, layout)
+    before = put(store, layout)
     publish(layout, CPU, build=1)
     process = FORKS.Process(target=_install_with_small_files, args=(store.path, layout))
     process.start()
     process.join()
     assert process.exitcode == 0
-    said = (tmp_path / "said").read_text()
-    assert said.endswith("seen File too large; raise the limit on file sizes (ulimit -f), or name another store")
+    message = (tmp_path / "message").read_text()
+    assert message.endswith("seen File too large; raise the limit on file sizes (ulimit -f), or name another store")
     assert store.current() == before
     assert list((store.path / "caches").iterdir()) == [before.folder]
 
@@ -165,17 +166,17 @@ def test_a_limit_on_file_sizes_says_so_and_serves_on(store: Store, layout: Path,
 @pytest.mark.parametrize(
     ("number", "remedy"),
     [
-        pytest.param(errno.EXDEV, "lay all of it on one volume", id="another volume"),
+        pytest.param(errno.EXDEV, "put all of it on one volume", id="another volume"),
         pytest.param(errno.ESTALE, "mount the volume again", id="a stale handle"),
         pytest.param(errno.EPERM, "let this user write there", id="not permitted"),
         pytest.param(errno.EACCES, "let this user write there", id="permission denied"),
-        pytest.param(errno.EIO, "mend that, and boot again", id="a broken disk"),
+        pytest.param(errno.EIO, "repair that, and boot again", id="a broken disk"),
     ],
 )
 def test_a_rename_that_fails_says_so_and_serves_on(
     store: Store, layout: Path, name: str, number: int, remedy: str
 ) -> None:
-    install(store, layout)
+    put(store, layout)
 
     def rename(source: Path, target: Path) -> None:
         if name in target.relative_to(store.path).parts:
@@ -185,12 +186,12 @@ def test_a_rename_that_fails_says_so_and_serves_on(
     error = refusal_of(Store(store.path, rename=rename), layout)
     assert error.errno == number
     assert f"; {remedy}" in str(error)
-    install(store, layout)
+    put(store, layout)
     store.verify()
 
 
-def test_a_rename_that_is_done_but_said_to_have_failed_leaves_a_good_store(store: Store, layout: Path) -> None:
-    before = install(store, layout)
+def test_a_rename_that_is_done_but_reported_as_failed_leaves_a_good_store(store: Store, layout: Path) -> None:
+    before = put(store, layout)
     publish(layout, CPU, build=1)
 
     def rename(source: Path, target: Path) -> None:
@@ -199,7 +200,7 @@ def test_a_rename_that_is_done_but_said_to_have_failed_leaves_a_good_store(store
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     with pytest.raises(OSError, match=r"seen Stale file handle; mount the volume again, and boot again$"):
-        install(Store(store.path, rename=rename), layout)
+        put(Store(store.path, rename=rename), layout)
     assert store.current().folder != before.folder
     assert list((store.path / "caches").iterdir()) == [store.current().folder]
     store.verify()
@@ -208,13 +209,13 @@ def test_a_rename_that_is_done_but_said_to_have_failed_leaves_a_good_store(store
 def test_a_store_that_cannot_be_made_says_so(tmp_path: Path, layout: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(
-        OSError, match=r"store .*/file/store: expected a folder to write to, seen Not a directory; mend"
+        OSError, match=r"store .*/file/store: expected a folder to write to, seen Not a directory; repair"
     ):
-        install(Store(tmp_path / "file/store"), layout)
+        put(Store(tmp_path / "file/store"), layout)
 
 
 def test_every_byte_of_a_store_is_checked(store: Store, layout: Path) -> None:
-    installed = install(store, layout)
+    installed = put(store, layout)
     for path in (store.path / "current.json", *sorted(installed.folder.iterdir())):
         data = path.read_bytes()
         for place in range(0, len(data), 1 if path.suffix == ".json" else 499):
@@ -229,12 +230,12 @@ def test_every_byte_of_a_store_is_checked(store: Store, layout: Path) -> None:
 def test_a_record_of_another_form_is_refused_and_mended_without_an_archive(
     store: Store, layout: Path, text: str
 ) -> None:
-    before = install(store, layout)
+    before = put(store, layout)
     (store.path / "current.json").write_text(text)
     with pytest.raises(NoEngineError, match=f"^store {store.path} is damaged: expected .*; run: morphstream boot$"):
         store.current()
     (layout / "archives" / ARCHIVE).unlink()
-    assert install(store, layout) == before
+    assert put(store, layout) == before
 
 
 def test_a_source_that_breaks_off_is_the_sources_fault(store: Store, layout: Path) -> None:
@@ -255,4 +256,4 @@ def test_a_source_that_breaks_off_is_the_sources_fault(store: Store, layout: Pat
     with pytest.raises(
         FetchError, match=rf"^{ARCHIVE}: expected its bytes, seen Input/output error, \d+; fetch it again$"
     ):
-        install_archive(store, ARCHIVE, read_archives(layout).archives[ARCHIVE], Breaking(layout))
+        install(store, archive_delivery(ARCHIVE, read_archives(layout).archives[ARCHIVE], Breaking(layout)))

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -101,9 +101,7 @@ def unpack(
     archive: Digest | None = None,
     is_synced: bool = False,
 ) -> None:
-    """Write exactly the expected files of an archive into a folder, each verified on its way.
-
-    On any error the folder is left empty.
+    """Write exactly the expected files of an archive into a folder, verified; on any error it is left empty.
 
     Args:
         stream: The compressed bytes, read once, to their end.
@@ -125,10 +123,9 @@ def unpack(
         raise ValueError(f"expected an empty folder, seen files in {folder}; give a new one")
     try:
         with ThreadPoolExecutor(1) as own, ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as syncing:
-            source, synced = Source(stream, own, archive), list[Future[None]]()
-            for path in _unpacked(Reader(source, "archive"), files, folder, pool):
-                if is_synced:
-                    synced.append(syncing.submit(_sync, path))
+            source = Source(stream, own, archive)
+            paths = _unpacked(Reader(source, "archive"), files, folder, pool)
+            synced = [syncing.submit(_sync, path) for path in paths if is_synced]
             source.verify()
             for future in synced:
                 future.result()

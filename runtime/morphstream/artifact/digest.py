@@ -47,12 +47,8 @@ def digest_of_file(path: Path) -> Digest:
     Raises:
         OSError: The file can't be read.
     """
-    sha256, size = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            sha256.update(chunk)
-            size += len(chunk)
-    return Digest(sha256.hexdigest(), size)
+        return Digest(hashlib.file_digest(file, "sha256").hexdigest(), file.tell())
 
 
 def verify_file(path: Path, expected: Digest) -> None:

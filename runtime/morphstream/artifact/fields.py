@@ -228,7 +228,7 @@ def check_choice(where: str, value: str, choices: Collection[str]) -> None:
 
 
 def shown(value: object) -> str:
-    """Return a value as it stands in JSON, on one line, cut when long."""
+    """Return a value as JSON spells it, on one line, cut when long."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"
     text = json.dumps(value)

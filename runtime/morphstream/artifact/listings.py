@@ -1,6 +1,6 @@
 """The two manifests that list what is published beside engines: the models, and the archives.
 
-``manifests/README.md`` specifies the formats; `morphstream.artifact.manifest` says how they are read and written.
+``manifests/README.md`` specifies the formats; `morphstream.artifact.manifest` how they are read and written.
 """
 
 from collections.abc import Mapping
@@ -51,16 +51,9 @@ class ModelEntry:
 
     @classmethod
     def _from_dict(cls, data: fields.Object) -> Self:
-        return cls(
-            file=fields.required(data, "file", str),
-            digest=fields.read_digest(data),
-            role=fields.required(data, "role", str),
-            worker=fields.nullable(data, "worker", str),
-            group=fields.required(data, "group", str),
-            delivery=fields.required(data, "delivery", str),
-            precision=fields.required(data, "precision", str),
-            licence=fields.required(data, "licence", str),
-        )
+        keys = ("file", "role", "group", "delivery", "precision", "licence")
+        texts = {key: fields.required(data, key, str) for key in keys}
+        return cls(digest=fields.read_digest(data), worker=fields.nullable(data, "worker", str), **texts)
 
     def _to_dict(self) -> fields.Object:
         keys = ("role", "worker", "group", "delivery", "precision", "licence")

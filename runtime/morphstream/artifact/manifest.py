@@ -4,7 +4,7 @@
 the others; ``to_json`` gives equal manifests the same bytes, in ASCII. Each class checks itself when made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -64,8 +64,8 @@ class EngineFile:
     def _to_dict(self) -> fields.Object:
         digest = fields.digest_keys(self.digest) if self.digest else {}
         rest = {"recipe": self.recipe, "kind": self.kind, "precision": self.precision}
-        said = {key: value for key, value in rest.items() if value is not None}
-        return {"group": self.group, "onnx_model": self.onnx_model, **digest, **said}
+        known = {key: value for key, value in rest.items() if value is not None}
+        return {"group": self.group, "onnx_model": self.onnx_model, **digest, **known}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,38 @@ class EngineManifest:
             _check_toolchain(self.toolchain, self.cache_key)
         for name, file in self.engine_files.items():
             _check_precision(name, file, self.cache_key)
+
+    @property
+    def digests(self) -> dict[str, Digest]:
+        """Digest of each file, by name.
+
+        Raises:
+            ManifestError: A file has none.
+        """
+        digests = {}
+        for name, file in self.engine_files.items():
+            if file.digest is None:
+                raise ManifestError(fields.path_of("engine_files", name), "expected sha256 and bytes, seen none")
+            digests[name] = file.digest
+        return digests
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Group of each model that has a file here, by model, in order."""
+        return dict(sorted((file.onnx_model, file.group) for file in self.engine_files.values() if file.onnx_model))
+
+    @property
+    def groups(self) -> set[str]:
+        """Groups that have a file here."""
+        return {file.group for file in self.engine_files.values()}
+
+    def files_of(self, model: str) -> dict[str, EngineFile]:
+        """Return the files of a model, by name."""
+        return self.files_where(lambda file: file.onnx_model == model)
+
+    def files_where(self, is_wanted: Callable[[EngineFile], bool]) -> dict[str, EngineFile]:
+        """Return the files that are wanted, by name."""
+        return {name: file for name, file in self.engine_files.items() if is_wanted(file)}
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

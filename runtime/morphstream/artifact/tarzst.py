@@ -1,7 +1,7 @@
 """The bytes of a tar.zst, written and read in one pass each, with hashing in threads beside.
 
 Convention: a tar is a function of its files. Names ascend, every member is a regular file, mtime, uid and gid
-are 0, owner names are empty, the mode is 0644, or 0755 where the owner may execute the file, long names stand in PAX
+are 0, owner names are empty, the mode is 0644, or 0755 where the owner may execute the file, long names are in PAX
 headers, a record has 10240 bytes.
 Source: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Header Block".
 """
@@ -21,6 +21,7 @@ import zstandard
 
 from morphstream.artifact.digest import CHUNK_BYTES, Digest
 from morphstream.artifact.errors import DigestMismatchError, UnsafeArchiveError
+from morphstream.artifact.vocabulary import SAFE_PATH
 
 FILE_BYTES_MAX = 8**11 - 1  # what a tar header holds without an extension, just under 8 GiB
 NAME_BYTES_MAX = 400  # so that a PAX header is one block
@@ -28,15 +29,14 @@ HASHING_THREADS = 3  # for the archive, its tar and the file at hand
 AHEAD = 4  # chunks to hash, where bytes are read: neither side waits for the other at each
 
 _BLOCK = tarfile.BLOCKSIZE
-_UNSAFE = r"\\\x00-\x1f\x7f-\x9f\ud800-\udfff"  # backslash, control characters, halves of characters
-_NAME = re.compile(rf"(?!.*(^|/)\.{{0,2}}(/|$))[^{_UNSAFE}]+")  # no segment is empty, . or ..
+_NAME = re.compile(SAFE_PATH.pattern)
 _LONG_NAME = re.compile(rb"[0-9]+ path=([^\n]+)\n")
 _MARK = b"\1"
 _MARK_FRAME = zstandard.ZstdCompressor().compress(_MARK)
 
 
 def check_names(files: Mapping[str, object]) -> None:
-    """Check that there are files, and that their names are safe and can lie in one folder.
+    """Check that there are files, and that their names are safe and fit in one folder.
 
     Raises:
         UnsafeArchiveError: They are not.
@@ -48,7 +48,7 @@ def check_names(files: Mapping[str, object]) -> None:
             rule = f"a relative path without .., backslash or control character, up to {NAME_BYTES_MAX} bytes"
             raise UnsafeArchiveError(f"archive: expected {rule}, seen {name!r}; rename the file")
         if above := [str(parent) for parent in PurePosixPath(name).parents if str(parent) in files]:
-            seen = f"a file that {name!r} would lie under"
+            seen = f"a file above {name!r}"
             raise UnsafeArchiveError(f"archive: expected {above[0]!r} to be a folder, seen {seen}; rename one")
 
 

@@ -34,6 +34,9 @@ DELIVERIES = ("baked", "stream", "on_request")
 MODEL_PRECISIONS = ("fp32", "fp16")
 DEPLOY_TAGS = ("develop", "latest")
 
+MANIFEST = "manifest.json"  # of an engine cache, beside its files
+ARCHIVES = "manifests/archives.json"  # of all archives, in the published repository
+
 _CONTROL = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"  # with halves of characters, which no file name can hold
 _FILE = rf"(?!\.)[^/\\{_CONTROL}]{{1,255}}"
 _PATH = rf"(?!.*(^|/)\.{{0,2}}(/|$))[^\\{_CONTROL}]+"  # no segment is empty, . or ..
@@ -54,10 +57,10 @@ LICENCE = Form(rf"(?=.*\S)[^{_CONTROL}]+", "a licence in words, on one line")
 
 
 def archive_path(name: str) -> str:
-    """Return where an archive that a manifest names lies in the published repository."""
+    """Return the path of an archive in the published repository, from its name in a manifest."""
     return name if "/" in name else f"archives/{name}"
 
 
 def cache_path(key: object) -> str:
-    """Return where the engine cache of a cache key lies in the published repository."""
+    """Return the path of the engine cache of a cache key in the published repository."""
     return f"trt_cache/{key}"

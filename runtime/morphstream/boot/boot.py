@@ -1,22 +1,22 @@
-"""Boot: a store that holds the engines of one target, from the nearest source that can give them, in one pass.
+"""Boot: fill a store with the engines of one target, from the nearest source that can give them, in one pass.
 
 The order: what the store holds already; the engines that suit the machine best, from each source in its order; for a
 GPU, portable ones; what the pipeline's builder makes here; on a machine with a GPU, its CPU's last. A source on this
-machine is asked whether it has other engines than the store; one that isn't, only when the store has nothing to run.
+machine is asked whether it has other engines than the store; one elsewhere only when the store has nothing to run.
 """
 
 import os
 from collections.abc import Collection, Sequence
 
-from morphstream.artifact.errors import DigestMismatchError, MorphstreamError, NoEngineError
+from morphstream.artifact.errors import MorphstreamError, NoEngineError
 from morphstream.boot.build import Builder
-from morphstream.boot.report import BootReport, BootStep, Steps
-from morphstream.boot.search import Place, Search
-from morphstream.machine.probe import Machine, probe_machine
-from morphstream.machine.select import select
-from morphstream.source.named import is_offline, sources_of
-from morphstream.source.source import Source
-from morphstream.store.store import Installed, Store
+from morphstream.boot.report import BootReport, BootStep
+from morphstream.boot.search import Search
+from morphstream.machine.probe import Machine
+from morphstream.machine.select import check_target
+from morphstream.source.named import Sources, is_offline, sources_of
+from morphstream.source.publication import Publication
+from morphstream.store.store import Store
 
 __all__ = ["BootReport", "BootStep", "boot"]
 
@@ -25,7 +25,7 @@ def boot(
     store: Store | str | os.PathLike[str],
     *,
     target: str = "auto",
-    source: Source | str | os.PathLike[str] | Sequence[Source | str | os.PathLike[str]] | None = None,
+    source: Sources = None,
     groups: Collection[str] | None = None,
     machine: Machine | None = None,
     verify: bool = False,
@@ -33,70 +33,49 @@ def boot(
     update: bool = False,
     builder: Builder | None = None,
 ) -> BootReport:
-    """Make a store hold the engines of a target; on any error it holds what it held before.
-
-    Where it holds engines to run, and a source on this machine has others that can't be had, it goes on with what it
-    holds; the report says so.
+    """Fill a store with the engines of a target; on any error it holds what it held before.
 
     Args:
-        store: Where to put them.
-        target: As `select` takes it.
-        source: Where to take them from, or several in their order; None for the environment's MORPHSTREAM_SOURCE, with
-            commas between several, else for ``build``.
-        groups: Which groups of models there must be; None for all that are published.
-        machine: What they should run on; None for this one.
-        verify: Compute every digest of what the store holds; it is booted anew where one differs.
-        offline: Ask no source that isn't on this machine, as with HF_HUB_OFFLINE in the environment.
-        update: Ask those also when the store has engines to run, and take no refusal.
-        builder: Builds engines here where nobody has published any; None for never.
+        store: The store, or its folder.
+        target: A target, as `select` takes it.
+        source: Where the engines come from: one source or several in their order, as `sources_of` takes them.
+        groups: The groups of models that there must be; None for all that are published.
+        machine: What the engines should run on; None for this machine.
+        verify: Compute every digest of what the store holds, and install it anew where one differs.
+        offline: Read nothing from another machine, as with HF_HUB_OFFLINE in the environment.
+        update: Ask every source even if the store has engines to run, and raise what goes wrong there.
+        builder: Builds engines that are published nowhere; None for no builds.
 
     Raises:
-        ValueError: The target is no name of one, or a source is none.
+        ValueError: The target or a source has no such form.
         NoEngineError: No engines are published that fit the machine, the target and the groups.
         BuildError: None are, and they can't be built here.
         FetchError: No source can give the manifest or the engines.
         ManifestError: A manifest breaks its format, or two contradict each other.
-        UnsafeArchiveError: The archive is broken, or holds other files than it should.
-        DigestMismatchError: The archive, or a file, holds other bytes than it should.
+        UnsafeArchiveError, DigestMismatchError: An archive, or a file, has other contents than it should.
         OSError: The archive can't be read, or the store can't be written.
     """
-    store, steps = store if isinstance(store, Store) else Store(store), Steps()
-    with steps.timed("probe") as said:
-        machine = machine or probe_machine()
-        said.append(", ".join((machine.arch, *machine.gpu_archs)))
-    with steps.timed("store") as said:
-        held = _held(store, machine, target, said, verify=verify)
-    is_good = held is not None and held.has(groups)
-    places = [Place(one, is_offline=offline or is_offline()) for one in sources_of(source)]
-    asked = [place for place in places if update or not (is_good and place.is_remote)]
-    search = Search(store, machine, target, groups, steps, held)
+    check_target(target)
+    publications = [Publication(one, is_offline=offline or is_offline()) for one in sources_of(source)]
+    search = Search(store if isinstance(store, Store) else Store(store), machine, target, groups)
+    return _run(search, publications, builder, verify=verify, update=update)
+
+
+def _run(
+    search: Search, publications: Sequence[Publication], builder: Builder | None, *, verify: bool, update: bool
+) -> BootReport:
+    """Search for engines; where the store has engines to run, it stays in use if a source fails, unless updated."""
+    current = search.check_store(verify=verify)
+    is_good = current is not None and current.has(search.groups)
+    asked = [one for one in publications if update or not (is_good and one.is_remote)]
     try:
         report = search.run(asked, None if is_good else builder)
     except (MorphstreamError, OSError) as error:
-        if held is None or update or not (is_good or groups is None):
+        if current is None or update or not (is_good or search.groups is None):
             raise
         if asked and not isinstance(error, NoEngineError):
             search.fall_back("store kept", error)
-        report = search.report(held.cache_key, held.archive, was_good=True)
+        report = search.report(current.cache_key, current.archive, was_good=True)
     if report.was_good:
-        store.tidy()
+        search.store.tidy()
     return report
-
-
-def _held(store: Store, machine: Machine, target: str, said: list[str], *, verify: bool) -> Installed | None:
-    """Return what the store holds if it serves for the target; say why it doesn't."""
-    try:
-        installed = store.current()
-        select(machine, [installed.cache_key], target)
-    except NoEngineError as error:
-        said.append(str(error))
-        return None
-    try:
-        if verify:
-            store.verify()
-    except (DigestMismatchError, NoEngineError) as error:
-        said.append(str(error))
-        store.condemn(installed)  # so that it is booted again
-        return None
-    said.append(f"{installed.cache_key} is good{', every digest' if verify else ', by sizes'}")
-    return installed

@@ -1,7 +1,7 @@
-"""What this machine and its store have, what would be used, what stands in the way, and the command that mends it.
+"""Diagnose a machine and its store: what they have, what would be used, what is wrong, and the command that repairs it.
 
-Labels of lines: ``note`` is a warning, or stands in the way of something better; each ``usable     no`` is a fact to
-mend. What is wrong with a machine is `finding`'s, what with a store is told here.
+Labels of lines: ``note`` is a warning, or keeps something better from use; each ``usable     no`` has to be repaired.
+Faults of the machine come from `morphstream.machine.findings`, those of the store from here.
 """
 
 import os
@@ -24,11 +24,11 @@ _SWAP_GROUPS = {group for group in GROUPS if group.startswith(("inswapper_", "hy
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What a doctor found.
+    """A diagnosis for people.
 
     Attributes:
-        lines: To be read by a person, one after the other.
-        is_usable: Faces can be swapped here and now, be it on the CPU of a machine with GPUs.
+        lines: Its lines, in order.
+        is_usable: Faces can be swapped here and now, if only on the CPU of a machine with GPUs.
     """
 
     lines: tuple[str, ...]
@@ -39,7 +39,7 @@ class Diagnosis:
 
 
 def diagnose(store: Store, machine: Machine) -> Diagnosis:
-    """Look at a machine and a store, every digest computed again; changes nothing."""
+    """Diagnose a machine and a store, every digest computed again; nothing is changed."""
     findings = findings_of(machine)
     stopped = {builder for finding in findings for builder in finding.stops}
     best = candidates(machine)
@@ -51,10 +51,10 @@ def diagnose(store: Store, machine: Machine) -> Diagnosis:
         store.verify()
         faults += _faults(store, installed, machine)
     except (MorphstreamError, OSError) as error:
-        faults.append(_explained(error, store))
+        faults.append(_explain(error, store))
     key = installed.cache_key if installed else None
     faults += [finding.text for finding in findings if key and key.builder in finding.stops]
-    notes = [finding.text for finding in findings if finding.text not in faults and _is_told(finding, best)]
+    notes = [finding.text for finding in findings if finding.text not in faults and _concerns(finding, best)]
     if not faults and key and able and _device(key) == "the CPU" != _device(able[0]):
         remedy = f"if such an archive is published, run: {_command(store, 'boot --update')}"
         notes.append(f"store: expected {able[0]}, the best for this machine, seen {key}; {remedy}")
@@ -80,20 +80,20 @@ def _lines_of_machine(machine: Machine) -> list[str]:
 
 
 def _lines_of_store(store: Store, installed: Installed) -> list[str]:
-    sizes = [digest.bytes for digest in installed.digests.values()]
+    sizes = [digest.bytes for digest in installed.manifest.digests.values()]
     total = f"{len(sizes)} files, {sum(sizes) / 2**20:.1f} MiB"
     lines = [f"store      {store.path}: {installed.cache_key} from {installed.archive}, {total}"]
-    held: dict[str, list[str]] = {group: [] for group in GROUPS}
+    models: dict[str, list[str]] = {group: [] for group in GROUPS}
     for model, group in installed.models.items():
-        held[group].append(model)
-    lines += [f"  {group}: {', '.join(models)}" for group, models in held.items() if models]
-    missing = [group for group, models in held.items() if not models and group not in _ON_REQUEST]
+        models[group].append(model)
+    lines += [f"  {group}: {', '.join(names)}" for group, names in models.items() if names]
+    missing = [group for group, names in models.items() if not names and group not in _ON_REQUEST]
     remedy = f"; for these run: {_completing(store, installed, missing)}" if missing else ""
     return [*lines, f"missing    {', '.join(missing) or 'nothing'}{remedy}"]
 
 
 def _choice(store: Store, used: CacheKey | None, able: Sequence[CacheKey]) -> str:
-    """Say which engines are used, from where and on what, and which would be next."""
+    """Return which engines are used, from where and on what, and which would be next."""
     others = [f"{key} on {_device(key)}" for key in able if key != used]
     if used:
         return f"{used} from {store.path} on {_device(used)}; second best: {next(iter(others), 'none')}"
@@ -107,29 +107,29 @@ def _device(key: CacheKey) -> str:
     return "the GPU" if key.arch == "portable" else f"the GPU {key.arch}"
 
 
-def _is_told(finding: Finding, best: Sequence[CacheKey]) -> bool:
-    """Tell whether a finding is a warning, or about the builder that the machine would use first."""
+def _concerns(finding: Finding, best: Sequence[CacheKey]) -> bool:
+    """Return whether a finding is a warning, or about the builder that the machine would use first."""
     return not finding.stops or (bool(best) and best[0].builder in finding.stops)
 
 
 def _faults(store: Store, installed: Installed, machine: Machine) -> Iterator[str]:
-    """Return why a whole store can't be used here."""
+    """Yield why a store can't be used here though it is whole."""
     try:
         check_usable(installed.cache_key, machine)
     except NoEngineError as error:
         fault, boot = str(error).partition("; ")[0], _command(store, "boot")
         installing = command_for(installed.cache_key, machine)
         yield f"{fault}; run: {installing}; or boot for this machine: {boot}" if installing else f"{error}: {boot}"
-    held = set(installed.models.values())
-    if "core" not in held or not held & _SWAP_GROUPS:
-        seen = ", ".join(sorted(held)) or "none"
-        missing = [SWAP_MODEL] if "core" in held else ["core"]
+    groups = set(installed.models.values())
+    if "core" not in groups or not groups & _SWAP_GROUPS:
+        seen = ", ".join(sorted(groups)) or "none"
+        missing = [SWAP_MODEL] if "core" in groups else ["core"]
         remedy = _completing(store, installed, missing)
         yield f"store: expected the group core and a swap model, seen {seen}; run: {remedy}"
 
 
-def _explained(error: MorphstreamError | OSError, store: Store) -> str:
-    """Return what is wrong with a store that can't be read or isn't whole, and what mends it."""
+def _explain(error: MorphstreamError | OSError, store: Store) -> str:
+    """Return what is wrong with a store that can't be read or isn't whole, and the remedy."""
     cause = error if isinstance(error, DigestMismatchError | OSError) else error.__cause__
     match cause:
         case FileNotFoundError() if Path(cause.filename or "").name == CURRENT:
@@ -138,7 +138,7 @@ def _explained(error: MorphstreamError | OSError, store: Store) -> str:
             seen = f"{Path(cause.filename or '').name}: expected a file, seen none"
         case DigestMismatchError() | ManifestError():
             seen = str(cause).removesuffix("; fetch or build it again")
-        case OSError(strerror=str(text)) if text.startswith("store "):  # as the store explains it
+        case OSError(strerror=str(text)) if text.startswith("store "):  # the store's own explanation
             return text
         case OSError(strerror=str()):
             at = f" of {cause.filename}" if cause.filename else ""
@@ -150,14 +150,14 @@ def _explained(error: MorphstreamError | OSError, store: Store) -> str:
 
 
 def _command(store: Store, words: str) -> str:
-    """Return a command for a store, which is named where the command wouldn't take it of itself."""
+    """Return a command for a store, which is named unless it is the command's default."""
     is_default = store.path == Path(os.environ.get("MORPHSTREAM_STORE") or "store")
     return f"morphstream {words}" if is_default else f"morphstream {words} --store {shlex.quote(str(store.path))}"
 
 
 def _completing(store: Store, installed: Installed, missing: Sequence[str]) -> str:
-    """Return the command that brings groups into a store: they are published, unless all that is was taken."""
-    if installed.is_whole and not installed.added:  # what is added may have evicted some
+    """Return the command that brings groups into a store; if it holds the whole publication, they must be built."""
+    if installed.is_whole and not installed.added:  # else groups may have been evicted
         return f"dvc repro && {_command(store, 'boot --update')}"
     is_swap = _SWAP_GROUPS.issuperset(missing)  # a group is named as its swap model is
     return _command(store, f"download {' '.join(missing)}" if is_swap else "boot --update")

@@ -1,4 +1,4 @@
-"""What a boot did, step by step, for people, for other programs and for metrics."""
+"""The report of a boot, step by step, for people, for other programs and for metrics."""
 
 import json
 import logging
@@ -16,12 +16,12 @@ _log = logging.getLogger("morphstream.boot")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootStep:
-    """One thing that a boot did.
+    """A step of a boot.
 
     Attributes:
-        name: Such as ``install``.
+        name: Its name, such as ``install``.
         seconds: How long it took.
-        reason: What came of it, in one line.
+        reason: Its result, in one line.
     """
 
     name: str
@@ -34,11 +34,11 @@ class BootReport:
     """What a boot did.
 
     Attributes:
-        cache_key: Of the engines that the store holds now.
+        cache_key: Cache key of the engines that the store holds now.
         archive: Where they came from: the name of an archive, or ``trt_cache/CACHE_KEY``.
         was_good: They were there already, and nothing was touched.
-        steps: In their order.
-        fallbacks: What the second best was taken for, in a few words each; empty where all went as it should.
+        steps: The steps in their order.
+        fallbacks: Why something other than the best was taken, in a few words each; empty where nothing went wrong.
     """
 
     cache_key: CacheKey
@@ -59,10 +59,10 @@ class BootReport:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read a report as `to_json` gives it.
+        """Read a report that `to_json` has written.
 
         Raises:
-            MorphstreamError: It is none.
+            MorphstreamError: The text is no such report.
         """
         try:
             data = json.loads(text)
@@ -81,17 +81,15 @@ class Steps(list[BootStep]):
 
     @contextmanager
     def timed(self, name: str) -> Iterator[list[str]]:
-        """Time a step, and note what it says of itself, or the error that ended it."""
-        said, start = list[str](), time.perf_counter()
-        level = logging.INFO
+        """Time and log a step; yields a list for notes on its result, to which an error that ends it is added."""
+        notes, start, level = list[str](), time.perf_counter(), logging.INFO
         try:
-            yield said
+            yield notes
         except Exception as error:
-            said.append(str(error))
+            notes.append(str(error))
             level = logging.INFO if isinstance(error, NoEngineError) else logging.WARNING
             raise
         finally:
-            self.append(
-                BootStep(name=name, seconds=time.perf_counter() - start, reason=" ".join("; ".join(said).split()))
-            )
-            _log.log(level, "%s %.2f s: %s", name, self[-1].seconds, self[-1].reason)
+            step = BootStep(name=name, seconds=time.perf_counter() - start, reason=" ".join("; ".join(notes).split()))
+            self.append(step)
+            _log.log(level, "%s %.2f s: %s", name, step.seconds, step.reason)

@@ -1,7 +1,7 @@
-"""The way to a store's engines: from the nearest source that has the best ones down to the second best."""
+"""The search for a store's engines: the best from the nearest source that has them, or else the second best."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,102 +15,71 @@ from morphstream.artifact.errors import (
     NoEngineError,
     UnsafeArchiveError,
 )
-from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import cache_path
-from morphstream.boot.build import Builder, BuildError
+from morphstream.boot.build import Builder, BuildError, build_delivery
 from morphstream.boot.report import BootReport, Steps
 from morphstream.machine.findings import findings_of
-from morphstream.machine.probe import Machine
+from morphstream.machine.probe import Machine, probe_machine
 from morphstream.machine.select import PORTABLE, candidates, exact, select
-from morphstream.source.source import Source
-from morphstream.store.install import install_archive, install_built, install_engines
-from morphstream.store.store import Installed, Store
+from morphstream.source.fetch import Delivery, archive_delivery, engine_delivery
+from morphstream.source.publication import Publication, read_manifest
+from morphstream.store.install import install
+from morphstream.store.installed import Installed
+from morphstream.store.store import Store
 
-ARCHIVES = "archives.json"
-
-_ELSEWHERE = (
-    FetchError,
-    NoEngineError,
-    DigestMismatchError,
-    UnsafeArchiveError,
-    ManifestError,
-    BuildError,
-)  # another may be right
+_TRY_NEXT = (FetchError, NoEngineError, DigestMismatchError, UnsafeArchiveError, ManifestError, BuildError)
 _log = logging.getLogger("morphstream.boot")
 
 
-class Place:
-    """A source, whose manifest of archives is read once.
+class Search:
+    """The steps and the fallbacks of one boot.
 
     Attributes:
-        absent: That it has no such manifest, once that is known.
+        store: The store to fill.
+        groups: The groups that there must be; None for all that are published.
     """
 
-    def __init__(self, source: Source, *, is_offline: bool) -> None:
-        self.source, self.is_remote = source, bool(getattr(source, "is_remote", False))
-        self._is_offline = is_offline
-        self.absent: AbsentError | None = None
-        self._archives: Mapping[str, ArchiveEntry] | None = None
-        self._error: MorphstreamError | None = None
+    def __init__(self, store: Store, machine: Machine | None, target: str, groups: Collection[str] | None) -> None:
+        """Begin a boot; a machine that isn't given is probed."""
+        self.store, self.groups = store, groups
+        self._target, self._steps, self._fallbacks = target, Steps(), list[str]()
+        self._current_key: CacheKey | None = None
+        with self._steps.timed("probe") as notes:
+            self._machine = machine or probe_machine()
+            notes.append(", ".join((self._machine.arch, *self._machine.gpu_archs)))
 
-    def archives(self) -> Mapping[str, ArchiveEntry]:
-        """Return the archives that it has; none where it has engines alone.
-
-        Raises:
-            FetchError: It can't be asked.
-            ManifestError: What it says breaks the format.
-        """
-        if self._error:
-            raise self._error
-        if self._archives is None:
+    def check_store(self, *, verify: bool) -> Installed | None:
+        """Return what the store holds if it suits the target, or None; with `verify` every digest is computed."""
+        with self._steps.timed("store") as notes:
             try:
-                self._archives = self._read()
-            except (FetchError, ManifestError) as error:
-                self._error = error
-                raise
-        return self._archives
+                installed = self.store.current()
+                select(self._machine, [installed.cache_key], self._target)
+            except NoEngineError as error:
+                notes.append(str(error))
+                return None
+            try:
+                if verify:
+                    self.store.verify()
+            except (DigestMismatchError, NoEngineError) as error:
+                notes.append(str(error))
+                self.store.invalidate(installed)  # so that it is installed anew
+                return None
+            notes.append(f"{installed.cache_key} is good{', every digest' if verify else ', by sizes'}")
+        self._current_key = installed.cache_key
+        return installed
 
-    def _read(self) -> Mapping[str, ArchiveEntry]:
-        if self.is_remote and self._is_offline:
-            expected = f"{self.source}: expected a source on this machine, seen one elsewhere"
-            raise FetchError(f"{expected}; boot without offline")
-        try:
-            return ArchivesManifest.from_json(self.source.read(f"manifests/{ARCHIVES}")).archives
-        except AbsentError as error:  # there may be engines
-            self.absent = error
-            return {}
-        except ManifestError as error:
-            raise ManifestError(error.where, f"{self.source}, {ARCHIVES}: {error.message}") from error
-
-
-class Search:
-    """The way from the nearest source to the second best."""
-
-    def __init__(
-        self,
-        store: Store,
-        machine: Machine,
-        target: str,
-        groups: Collection[str] | None,
-        steps: Steps,
-        held: Installed | None,
-    ) -> None:
-        self._store, self._machine, self._target, self._groups = store, machine, target, groups
-        self._steps, self._held_key = steps, held and held.cache_key
-        self._fallbacks = list[str]()
-
-    def run(self, places: Sequence[Place], builder: Builder | None) -> BootReport:
-        """Return what the first attempt did that came to something; raises as `boot`."""
+    def run(self, publications: Sequence[Publication], builder: Builder | None) -> BootReport:
+        """Return the report of the first attempt that succeeds; raises as `boot`."""
         failure: MorphstreamError = NoEngineError("boot: expected a source to boot from, seen none; name one")
-        for attempt in self._attempts(places, builder):
+        for attempt in self._attempts(publications, builder):
             try:
                 return attempt()
-            except _ELSEWHERE as error:
+            except _TRY_NEXT as error:
                 failure = error
                 if not isinstance(error, NoEngineError):
                     self.fall_back("source passed over")
-        raise self._refusal(places, failure)
+        raise self._refusal(publications, failure)
 
     def fall_back(self, reason: str, seen: object = "") -> None:
         """Note that the second best is taken, and log what was seen, if anything."""
@@ -120,99 +89,100 @@ class Search:
             _log.warning("%s: %s", reason, text)
 
     def report(self, key: CacheKey, archive: str, *, was_good: bool) -> BootReport:
-        """Return what was done."""
-        fallbacks = tuple(self._fallbacks)
-        return BootReport(
-            cache_key=key, archive=archive, was_good=was_good, steps=tuple(self._steps), fallbacks=fallbacks
-        )
+        """Return the report of this boot."""
+        steps, fallbacks = tuple(self._steps), tuple(self._fallbacks)
+        return BootReport(cache_key=key, archive=archive, was_good=was_good, steps=steps, fallbacks=fallbacks)
 
-    def _attempts(self, places: Sequence[Place], builder: Builder | None) -> Iterator[Callable[[], BootReport]]:
-        """Yield what to try, the nearest first."""
+    def _attempts(
+        self, publications: Sequence[Publication], builder: Builder | None
+    ) -> Iterator[Callable[[], BootReport]]:
+        """Yield what to try, the best first."""
         if self._target != "auto":
-            yield from (partial(self._take_named, place) for place in places)
+            yield from (partial(self._install_target, one) for one in publications)
             if builder and (key := exact(self._machine, self._target)):
                 yield partial(self._build, key, builder)
             return
+        keys = self._usable_keys()
+        is_last_resort = {key: key.builder == "openvino" and bool(self._machine.gpu_archs) for key in keys}
+        first = [key for key in keys if not is_last_resort[key]]
+        yield from (partial(self._install_key, key, one) for key in first for one in publications)
+        if builder and first:
+            yield partial(self._build, first[0], builder)
+        last = [key for key in keys if is_last_resort[key]]
+        yield from (partial(self._install_key, key, one) for key in last for one in publications)
+
+    def _usable_keys(self) -> list[CacheKey]:
+        """Return the cache keys whose engines this machine can run, best first, and none worse than the current one."""
         findings = [finding for finding in findings_of(self._machine) if finding.stops]
-        stopped = {builder for finding in findings for builder in finding.stops}
-        keys = [key for key in candidates(self._machine) if key.builder not in stopped or key == self._held_key]
-        if self._held_key:  # and nothing worse
-            keys = keys[: keys.index(self._held_key) + 1]
         for finding in findings:
             self.fall_back("GPU out of use", finding.text)
-        is_own = [key.builder != "openvino" or not self._machine.gpu_archs for key in keys]
-        own, other = (
-            [key for key, is_so in zip(keys, is_own, strict=True) if is_so == wanted] for wanted in (True, False)
-        )
-        yield from (partial(self._take, key, place) for key in own for place in places)
-        if builder and own:
-            yield partial(self._build, own[0], builder)
-        yield from (partial(self._take, key, place) for key in other for place in places)
+        stopped = {builder for finding in findings for builder in finding.stops}
+        current = self._current_key
+        keys = [key for key in candidates(self._machine) if key.builder not in stopped or key == current]
+        return keys[: keys.index(current) + 1] if current else keys
 
-    def _take(self, key: CacheKey, place: Place) -> BootReport:
-        """Take the engines of a cache key from a place: its archive, or single ones."""
-        with self._steps.timed("select") as said:
-            archives = place.archives()
-            name = next((name for name, entry in archives.items() if entry.cache_key == key), None)
-            said.append(f"{name if name and self._groups is None else cache_path(key)} of {place.source}")
-        with self._steps.timed("install") as said:
-            archive, is_new = self._install(key, place, name)
-            said.append("unpacked and verified" if is_new else "the store has it already")
+    def _install_key(self, key: CacheKey, publication: Publication) -> BootReport:
+        """Install the engines of a cache key from a source: its archive, or single files."""
+        with self._steps.timed("select") as notes:
+            name = publication.cache_keys().get(key)
+            notes.append(f"{name if name and self.groups is None else cache_path(key)} of {publication.source}")
+        with self._steps.timed("install") as notes:
+            delivery = self._delivery(key, publication, name)
+            is_new = install(self.store, delivery, groups=self.groups)
+            notes.append("unpacked and verified" if is_new else "the store has it already")
         if key.arch == PORTABLE:
             self.fall_back("portable engine")
         if self._machine.gpu_archs and key.builder == "openvino" and self._target == "auto":
             self.fall_back("engine of the CPU")
-        return self.report(key, archive, was_good=not is_new)
+        return self.report(key, delivery.archive, was_good=not is_new)
 
-    def _install(self, key: CacheKey, place: Place, name: str | None) -> tuple[str, bool]:
-        """Install an archive, or single engines where there is none or groups were asked for; return where from."""
-        source, groups = place.source, self._groups
-        if name and groups is None:
-            return name, install_archive(self._store, name, place.archives()[name], source)
-        try:
-            return cache_path(key), install_engines(self._store, key, source, groups=groups)
-        except AbsentError:
-            if name:
-                return name, install_archive(self._store, name, place.archives()[name], source, groups=groups)
-            neither = NoEngineError(f"{source}: expected an archive or engines for {key}, seen neither; name another")
-            raise place.absent or neither from None
-
-    def _take_named(self, place: Place) -> BootReport:
-        """Take what the target names from a place."""
-        with self._steps.timed("find") as said:
-            keys = [entry.cache_key for entry in place.archives().values() if entry.cache_key]
+    def _delivery(self, key: CacheKey, publication: Publication, name: str | None) -> Delivery:
+        """Return an archive, or single files where there is none or where groups are wanted and files published."""
+        source = publication.source
+        if name is None or self.groups is not None:
             try:
-                key = select(self._machine, keys, self._target)
+                return engine_delivery(read_manifest(source, key), source)
+            except AbsentError:
+                if name is None:
+                    expected = f"{source}: expected an archive or engines for {key}"
+                    neither = NoEngineError(f"{expected}, seen neither; name another")
+                    raise publication.absent or neither from None
+        return archive_delivery(name, publication.archives()[name], source)
+
+    def _install_target(self, publication: Publication) -> BootReport:
+        """Install the engines that the target names from a source."""
+        with self._steps.timed("find") as notes:
+            try:
+                key = select(self._machine, publication.cache_keys(), self._target)
             except NoEngineError as error:
                 if (found := exact(self._machine, self._target)) is None:
-                    raise place.absent or error from None
+                    raise publication.absent or error from None
                 key = found
-            said.append(str(key))
-        return self._take(key, place)
+            notes.append(str(key))
+        return self._install_key(key, publication)
 
     def _build(self, key: CacheKey, builder: Builder) -> BootReport:
-        """Build the engines of a cache key."""
+        """Build the engines of a cache key, and install them."""
 
-        def build(folder: Path) -> Source:
-            source, is_contributed = builder.build(key, self._groups, folder)
-            if not is_contributed:
+        def build(folder: Path) -> None:
+            if not builder.build(key, self.groups, folder):
                 self.fall_back("not contributed")
-            return source
 
-        with self._steps.timed("build") as said:
-            is_new = install_built(self._store, key, build, groups=self._groups)
-            said.append("built here" if is_new else "another process has built them")
+        with self._steps.timed("build") as notes:
+            delivery = build_delivery(key, build)
+            is_new = install(self.store, delivery, groups=self.groups)
+            notes.append("built here" if is_new else "another process has built them")
         self.fall_back("built here")
-        return self.report(key, cache_path(key), was_good=not is_new)
+        return self.report(key, delivery.archive, was_good=not is_new)
 
-    def _refusal(self, places: Sequence[Place], failure: MorphstreamError) -> MorphstreamError:
-        """Return why nothing was found, by what comes closest to it."""
-        if self._target != "auto" or not isinstance(failure, NoEngineError) or not places:
+    def _refusal(self, publications: Sequence[Publication], failure: MorphstreamError) -> MorphstreamError:
+        """Return why no engines were found, by those that come closest to what is needed."""
+        if self._target != "auto" or not isinstance(failure, NoEngineError) or not publications:
             return failure
         keys = list[CacheKey]()
-        for place in places:
+        for publication in publications:
             with suppress(FetchError, ManifestError):
-                keys += [entry.cache_key for entry in place.archives().values() if entry.cache_key]
+                keys += publication.cache_keys()
         try:
             select(self._machine, keys, self._target)
         except NoEngineError as error:

@@ -1,17 +1,15 @@
-"""Swap models on demand, in the background: de-duplicated, cancellable, with progress and a disk budget."""
+"""Download swap models on demand, in the background: once for all callers, cancellable, with progress and a budget."""
 
 import logging
 import threading
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from os import PathLike
-from types import TracebackType
 from typing import Self
 
 from morphstream.artifact.errors import MorphstreamError, NoEngineError
 from morphstream.boot.ondemand import Added, add_model
-from morphstream.source.named import sources_of
-from morphstream.source.source import Source
+from morphstream.source.named import Sources, sources_of
 from morphstream.source.transfer import Transfer
 from morphstream.store.store import Store
 
@@ -21,25 +19,21 @@ _log = logging.getLogger("morphstream.download")
 class ModelDownloadService:
     """Fetches the engines of models into a store, one after the other; a context manager, for any thread.
 
-    Processes may have one each for the same store: its lock lets one fetch, and the others find the model there.
+    Several processes may have one each for a store: its lock lets one fetch, and the others find the model there.
     """
 
     def __init__(
-        self,
-        store: Store | str | PathLike[str],
-        source: Source | str | PathLike[str] | Sequence[Source | str | PathLike[str]] | None = None,
-        *,
-        budget_bytes: int | None = None,
+        self, store: Store | str | PathLike[str], source: Sources = None, *, budget_bytes: int | None = None
     ) -> None:
-        """Name a store and where models come from; nothing is asked yet.
+        """Name a store and its sources; nothing is read yet.
 
         Args:
             store: A booted one.
-            source: As `boot` takes it; the first one that has the model gives it.
-            budget_bytes: Of all engines in the store; see `add_model`. None for as much as the volume has.
+            source: As `boot` takes it; the first one that has a model gives it.
+            budget_bytes: Limit for all engines in the store, as `add_model` takes it.
 
         Raises:
-            ValueError: A source is none.
+            ValueError: A source has no such form.
         """
         self._store = store if isinstance(store, Store) else Store(store)
         self._sources, self._budget_bytes = sources_of(source), budget_bytes
@@ -49,29 +43,25 @@ class ModelDownloadService:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def request(self, model: str) -> "ModelDownload":
-        """Ask for a model, and note that it is used; returns at once.
+        """Request a model, which counts as a use of it; returns at once.
 
-        What is there already is done at once, and what is coming comes once for all who ask.
+        A model that is in the store is done at once. All requests for a model share one download.
 
         Raises:
             RuntimeError: The service is closed.
         """
         if self._is_closed:
             raise RuntimeError("models: expected an open service to ask, seen a closed one")
-        try:
+        with suppress(NoEngineError):  # which the download raises
             if model in self._store.current().models:
                 self._store.usage.touch(model)
-                there = ModelDownload(model, _Job(model), self)
-                there.set_result(Added(model=model, is_new=False))
-                return there
-        except NoEngineError:
-            pass  # which is said by what is returned
+                done = ModelDownload(model, _Job(model), self)
+                done.set_result(Added(model=model, is_new=False))
+                return done
         with self._lock:
             job = self._jobs.get(model)
             if job is None:
@@ -79,54 +69,54 @@ class ModelDownloadService:
                 self._pool.submit(self._run, job)
                 self._jobs[model] = job
             download = ModelDownload(model, job, self)
-            job.waiting.append(download)
+            job.downloads.append(download)
             return download
 
     def close(self) -> None:
-        """Cancel what is coming, and wait until it has ended; nobody waits for a source that doesn't answer."""
+        """Cancel all downloads, and wait until they have ended; a source that doesn't answer isn't waited for."""
         self._is_closed = True
-        self._pool.shutdown(wait=False)  # first, so that nothing more is asked for
+        self._pool.shutdown(wait=False)  # first, so that nothing more is submitted
         with self._lock:
-            downloads = [download for job in self._jobs.values() for download in job.waiting]
+            downloads = [download for job in self._jobs.values() for download in job.downloads]
         for download in downloads:
             download.cancel()
         self._pool.shutdown()
 
-    def _leave(self, download: "ModelDownload", job: "_Job") -> None:
-        """Go on without one that was cancelled, or not at all where it was the last."""
+    def _unsubscribe(self, download: "ModelDownload", job: "_Job") -> None:
+        """Remove a cancelled download from its job, and cancel the job if that was its last one."""
         with self._lock:
-            if download in job.waiting:
-                job.waiting.remove(download)
+            if download in job.downloads:
+                job.downloads.remove(download)
                 download.set_running_or_notify_cancel()  # else `wait` and `as_completed` wait on
-            is_last = not job.waiting
+            is_last = not job.downloads
             if is_last and self._jobs.get(job.model) is job:
                 del self._jobs[job.model]
         if is_last:
             job.transfer.cancel()
 
     def _run(self, job: "_Job") -> None:
-        outcome: Added | BaseException
+        result, failure = None, None
         try:
-            outcome = self._add(job)
-        except BaseException as error:  # noqa: BLE001 # it is raised where the result is asked for
-            outcome = error
+            result = self._add(job)
+        except BaseException as error:  # noqa: BLE001 # it is raised where the result is waited for
+            failure = error
         with self._lock:
             if self._jobs.get(job.model) is job:
                 del self._jobs[job.model]
-            waiting, job.waiting = job.waiting, []
-        for download in waiting:
+            downloads, job.downloads = job.downloads, []
+        for download in downloads:
             if download.set_running_or_notify_cancel():
-                if isinstance(outcome, Added):
-                    download.set_result(outcome)
+                if result:
+                    download.set_result(result)
                 else:
-                    download.set_exception(outcome)
+                    download.set_exception(failure)
 
     def _add(self, job: "_Job") -> Added:
+        """Add a model from the first source that can give it; raises as `add_model`."""
         failure: MorphstreamError = NoEngineError(
             f"{job.model}: expected a source to fetch it from, seen none; name one"
         )
         for source in self._sources:
-            job.transfer.restart()
             try:
                 return add_model(self._store, job.model, source, budget_bytes=self._budget_bytes, transfer=job.transfer)
             except MorphstreamError as error:
@@ -137,9 +127,9 @@ class ModelDownloadService:
 
 
 class ModelDownload(Future[Added]):
-    """A model that somebody asked for: a future, which `asyncio.wrap_future` takes, too.
+    """A requested model: a future, which `asyncio.wrap_future` takes, too.
 
-    `cancel` takes back one request; the model comes on while others wait for it.
+    `cancel` cancels one request; the download continues while there are others.
 
     Attributes:
         model: Its name.
@@ -161,15 +151,15 @@ class ModelDownload(Future[Added]):
         return self._job.transfer.total_bytes
 
     def cancel(self) -> bool:
-        """Take the request back; return whether it was still open."""
+        """Cancel the request; return whether it was still open."""
         is_cancelled = super().cancel()
         if is_cancelled:
-            self._service._leave(self, self._job)
+            self._service._unsubscribe(self, self._job)
         return is_cancelled
 
 
 class _Job:
-    """A model that is coming, and who waits for it."""
+    """The download of a model, and all requests for it."""
 
     def __init__(self, model: str) -> None:
-        self.model, self.transfer, self.waiting = model, Transfer(), list[ModelDownload]()
+        self.model, self.transfer, self.downloads = model, Transfer(), list[ModelDownload]()

@@ -1,6 +1,6 @@
-"""Hot deployment: the code of a tag, verified, unpacked beside, checked, and switched to in one step.
+"""Hot deployment: the code of a tag is verified, unpacked beside the release in use, checked, and switched to.
 
-Where releases lie, and what is kept of them, says `morphstream.deploy.releases`.
+What a folder of releases holds, and what is kept of it, is described in `morphstream.deploy.releases`.
 """
 
 import logging
@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from morphstream.artifact.errors import (
     DigestMismatchError,
@@ -18,31 +19,78 @@ from morphstream.artifact.errors import (
     MorphstreamError,
     UnsafeArchiveError,
 )
-from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest
+from morphstream.artifact.listings import ArchiveEntry
 from morphstream.artifact.vocabulary import DEPLOY_TAGS
-from morphstream.deploy.releases import (
-    CODE,
-    CURRENT,
-    PREVIOUS,
-    Change,
-    changing,
-    current_of,
-    is_of,
-    linked,
-    lying,
-    tidy,
-)
+from morphstream.deploy.releases import CODE, CURRENT_LINK, PREVIOUS_LINK, Releases
 from morphstream.program import ending_of, run_program
+from morphstream.source.publication import Publication
 from morphstream.source.source import Source
 
-CHECK_TIMEOUT_S = 60.0  # for an application that opens its sessions before it says that it is well
+CHECK_TIMEOUT_S = 60.0  # for an application that opens its sessions before it reports that it works
 LOCK_TIMEOUT_S = 600.0  # as a store's
+_TIDY_S = 1.0  # a process that was killed between fork and exec may leave its lock to a child for a moment
 
 _log = logging.getLogger("morphstream.deploy")
 
 
 class DeployError(MorphstreamError):
-    """A tag has no code, or its code fails its check; what was deployed before stays."""
+    """A tag has no code, or its code fails its check; the release before stays current."""
+
+
+class _NoCodeError(DeployError):
+    """A source has no code of a tag; another may."""
+
+
+_TRY_NEXT = (FetchError, ManifestError, UnsafeArchiveError, DigestMismatchError, _NoCodeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A command that a release must pass before it becomes current.
+
+    Attributes:
+        command: Its words, run by no shell; none where there is nothing to check.
+        timeout_s: Seconds in which it must end.
+    """
+
+    command: tuple[str, ...] = ()
+    timeout_s: float = CHECK_TIMEOUT_S
+
+    @classmethod
+    def parse(cls, text: str, timeout_s: float = CHECK_TIMEOUT_S) -> Self:
+        """Read a command as a shell would split it into words.
+
+        Raises:
+            ValueError: A quotation isn't closed.
+        """
+        try:
+            return cls(tuple(shlex.split(text)), timeout_s)
+        except ValueError as error:
+            raise ValueError(f"check: expected a command in a shell's words, seen {text!r}: {error}") from error
+
+    def run(self, release: Path) -> None:
+        """Run the command in a release's code, which is first on its PYTHONPATH; its output goes to stderr.
+
+        Raises:
+            DeployError: It exits with another code than 0, or not in time, or can't be started.
+        """
+        if not self.command:
+            return
+        code = release / CODE
+        path = {"PYTHONPATH": os.pathsep.join(filter(None, (str(code), os.environ.get("PYTHONPATH"))))}
+        what, start = f"release {release.name}: its check `{shlex.join(self.command)}`", time.monotonic()
+        try:
+            ending = run_program(self.command, folder=code, environment=path, timeout_s=self.timeout_s)
+        except TimeoutError:
+            raise DeployError(
+                f"{what}: expected its end within {self.timeout_s:g} s, seen none; fix the code"
+            ) from None
+        except OSError as error:
+            raise DeployError(f"{what}: expected a program, seen {error.strerror}; fix the check") from error
+        if ending:
+            seen = f"{ending_of(ending)}; fix the code, the release before stays"
+            raise DeployError(f"{what}: expected exit 0, seen {seen}")
+        _log.info("%s passed in %.2f s", what, time.monotonic() - start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +119,7 @@ def deploy(
     into: Path,
     sources: Sequence[Source],
     *,
-    check: str = "",
-    timeout_s: float = CHECK_TIMEOUT_S,
+    check: Check | None = None,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
 ) -> Deployed:
     """Make the code of a tag the current release; on any error the one before stays.
@@ -80,90 +127,65 @@ def deploy(
     Args:
         tag: One of ``DEPLOY_TAGS``.
         into: The folder with the releases; made where there is none.
-        sources: Where to take the code from, in their order.
-        check: A command that ends with 0 where a release works, in a shell's words but run by none; its folder is the
-            release's code, which is first on its PYTHONPATH. Empty for none.
-        timeout_s: In which it must end.
+        sources: Where to get the code from; the first one that can give it does.
+        check: What the release must pass before it becomes current; None for nothing.
         lock_timeout_s: How long to wait for another deployment.
 
     Raises:
-        ValueError: There is no such tag, the check can't be split into words, or there is no source.
+        ValueError: There is no such tag, or no source.
         DeployError: The last source has no code of that tag, or the check failed.
         FetchError: It can't give the manifest or the archive.
         ManifestError: Its manifest breaks the format.
         UnsafeArchiveError: Its archive is broken, or holds other files than it should.
-        DigestMismatchError: Its archive, or a file in it, holds other bytes than it should.
+        DigestMismatchError: Its archive, or a file in it, has other bytes than it should.
         TimeoutError: Another deployment takes longer than `lock_timeout_s`.
-        OSError: The folder can't be written; says why, and what to do.
+        OSError: The folder can't be written; the message says why, and what to do.
     """
     if tag not in DEPLOY_TAGS or not sources:
         raise ValueError(f"deploy: expected a tag of {', '.join(DEPLOY_TAGS)} and a source, seen {tag!r} and {sources}")
-    name, command = f"deploy/{tag}/app_code.tar.zst", shlex.split(check)
-    for source in sources:
+    archive, releases = f"deploy/{tag}/app_code.tar.zst", Releases(into)
+    for source in sources[:-1]:
         try:
-            entry = _entry_of(name, source)
-            if current := current_of(into, entry):  # also on a volume that can't be written to
-                tidy(into)
-                return Deployed(archive=name, source=str(source), release=current, is_new=False)
-            with changing(into, lock_timeout_s) as change:
-                return _deployed(name, entry, source, change, command, timeout_s)
-        except (FetchError, ManifestError, UnsafeArchiveError, DigestMismatchError, _NoCodeError) as error:
-            if source is sources[-1]:
-                raise
+            return _deploy_from(source, archive, releases, check, lock_timeout_s)
+        except _TRY_NEXT as error:
             _log.warning("%s", error)
-    raise AssertionError("there is a source")
+    return _deploy_from(sources[-1], archive, releases, check, lock_timeout_s)
 
 
-class _NoCodeError(DeployError):
-    """A source has no code of a tag; another may."""
-
-
-def _entry_of(name: str, source: Source) -> ArchiveEntry:
-    try:
-        archives = ArchivesManifest.from_json(source.read("manifests/archives.json")).archives
-    except ManifestError as error:
-        raise ManifestError(error.where, f"{source}, archives.json: {error.message}") from error
-    if name not in archives:
-        raise _NoCodeError(f"{source}: expected {name} in archives.json, seen no such archive; deploy code there first")
-    return archives[name]
-
-
-def _deployed(
-    name: str, entry: ArchiveEntry, source: Source, change: Change, command: Sequence[str], timeout_s: float
+def _deploy_from(
+    source: Source, archive: str, releases: Releases, check: Check | None, lock_timeout_s: float
 ) -> Deployed:
-    change.sweep()  # of what a killed one left
-    if current := current_of(change.root, entry):  # another was faster
-        return Deployed(archive=name, source=str(source), release=current, is_new=False)
-    current, release = linked(change.root, CURRENT), lying(change.root, entry)
-    try:
-        if release is None:
-            with source.open(name) as stream:
-                release = change.add(entry, stream)
-        if command:
-            _check(release, command, timeout_s)
-        if current and not is_of(current, entry):  # else it is damaged, and what was before it is better
-            change.link(PREVIOUS, current)
-        change.link(CURRENT, release)
-    finally:
-        change.sweep()
-    return Deployed(archive=name, source=str(source), release=release, is_new=True)
+    """Deploy an archive of one source; raises as `deploy`."""
+    entry, is_new = _entry_of(archive, source), False
+    if release := releases.find_current(entry):  # also on a volume that can't be written
+        releases.tidy(_TIDY_S)
+    else:
+        with releases.transaction(lock_timeout_s) as staging:
+            release = releases.find_current(entry)  # another deployment was faster
+            if release is None:
+                release, is_new = _switch(source, archive, entry, releases, check, staging), True
+    return Deployed(archive=archive, source=str(source), release=release, is_new=is_new)
 
 
-def _check(release: Path, command: Sequence[str], timeout_s: float) -> None:
-    """Run a release's check; what it writes goes to stderr.
+def _entry_of(archive: str, source: Source) -> ArchiveEntry:
+    publication = Publication(source)
+    if entry := publication.archives().get(archive):
+        return entry
+    expected = f"{source}: expected {archive} in archives.json"
+    raise publication.absent or _NoCodeError(f"{expected}, seen no such archive; deploy code there first")
 
-    Raises:
-        DeployError: It ends with another code than 0, or not in time, or can't be started.
-    """
-    folder = release / CODE
-    path = {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))}
-    what, start = f"release {release.name}: its check `{shlex.join(command)}`", time.monotonic()
-    try:
-        code = run_program(command, folder=folder, environment=path, timeout_s=timeout_s)
-    except TimeoutError:
-        raise DeployError(f"{what}: expected its end within {timeout_s:g} s, seen none; mend the code") from None
-    except OSError as error:
-        raise DeployError(f"{what}: expected a program, seen {error.strerror}; mend the check") from error
-    if code:
-        raise DeployError(f"{what}: expected exit 0, seen {ending_of(code)}; mend the code, the release before stays")
-    _log.info("%s passed in %.2f s", what, time.monotonic() - start)
+
+def _switch(
+    source: Source, archive: str, entry: ArchiveEntry, releases: Releases, check: Check | None, staging: Path
+) -> Path:
+    """Unpack an archive unless its release is there, check the release, and make it current."""
+    before, release = releases.linked(CURRENT_LINK), releases.find_release(entry)
+    if release is None:
+        with source.open(archive) as stream:
+            release = releases.unpack(entry, stream, staging)
+    if check:
+        check.run(release)
+    if before and before not in releases.find(entry.tar_digest):  # else it is damaged, and the one before it is better
+        releases.link(PREVIOUS_LINK, before, staging)
+    releases.link(CURRENT_LINK, release, staging)
+    return release

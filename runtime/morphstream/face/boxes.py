@@ -1,15 +1,15 @@
-"""Boxes that detectors find: of several around one thing, the surest."""
+"""Suppress boxes that overlap one with a higher score."""
 
 import numpy as np
 import numpy.typing as npt
 
 
 def not_covered(boxes_xyxy: npt.NDArray[np.float64], overlap: float, *, extent: int) -> list[int]:
-    """Return the indices of the boxes that no surer box covers (non-maximum suppression).
+    """Return the indices of the boxes that no box with a higher score overlaps (non-maximum suppression).
 
     Args:
-        boxes_xyxy: ``(N, 4)``, the surest first.
-        overlap: Least intersection over union of two boxes of one thing, 0..1.
+        boxes_xyxy: ``(N, 4)``, by falling score.
+        overlap: Maximum intersection over union of two boxes that are kept, 0..1.
         extent: 1 where the last pixel is part of a box, as InsightFace counts; else 0.
     """
     low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:] + extent

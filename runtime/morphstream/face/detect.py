@@ -14,14 +14,14 @@ from morphstream.frame import Frame, check_frame
 from morphstream.session.session import Array, Session
 
 STRIDES = (8, 16, 32)
-_ANCHORS = 2  # at each place
+_ANCHORS = 2  # at each position
 _OVERLAP = 0.4  # of two boxes of one face. Source: InsightFace
-_MEAN, _DEVIATION = 127.5, 128.0  # of pixels, for an export that takes them normalised. Source: InsightFace
+_MEAN, _DEVIATION = 127.5, 128.0  # of pixels, for an export with normalised inputs. Source: InsightFace
 _WIDTHS = (1, 4, 10)  # score, sides of the box, moves of the points
 
 
 class DirectSCRFD:
-    """SCRFD with five points: a prepared engine, or a session of any export as its owners make them.
+    """SCRFD with five points: a prepared engine, or a session of an export as its owners make them.
 
     Source: Guo et al., "Sample and Computation Redistribution for Efficient Face Detection"; InsightFace's decoding.
     """
@@ -30,21 +30,21 @@ class DirectSCRFD:
         """Wrap an opened detector.
 
         Args:
-            session: Its engine: takes a frame, ``(N, H, W, 3)`` uint8 BGR, and gives ``anchors``; or an export's, takes
-                ``(N, 3, H, W)`` float32 RGB and gives nine arrays, each for one role and one stride.
-            threshold: Least certainty of a face, 0..1.
-            side: Of the canvas that frames are fitted into, pixels, such as 320, where the engine leaves it open.
+            session: An engine, from frames ``(N, H, W, 3)`` uint8 BGR to ``anchors``; or an export, from
+                ``(N, 3, H, W)`` float32 RGB to nine arrays, each for one role and one stride.
+            threshold: Minimum score of a face, 0..1.
+            side: Of the canvas that frames are fitted into, pixels, such as 320, where the engine has no fixed one.
 
         Raises:
-            SessionError: It takes something else.
-            ValueError: The side is no multiple of the greatest stride.
+            SessionError: Its input is another.
+            ValueError: The side is no multiple of the largest stride.
         """
         self._session = session
         self._threshold = threshold
         self._input, shape = next(iter(session.input_shapes.items()))
         self._is_export = len(shape) == 4 and shape[1] == 3
         if len(shape) != 4 or 3 not in (shape[1], shape[3]):
-            raise SessionError(f"expected a detector, which takes frames, seen one that takes {self._input} of {shape}")
+            raise SessionError(f"expected a detector with frames as input, seen {self._input} of {shape}")
         height, width = shape[2:] if self._is_export else shape[1:3]
         self._height, self._width = (side if length < 0 else length for length in (height, width))
         if self._height % STRIDES[-1] or self._width % STRIDES[-1]:
@@ -53,7 +53,7 @@ class DirectSCRFD:
         self._anchors = _anchors_of(self._height, self._width)
 
     def detect(self, frame: Frame) -> list[Face]:
-        """Return the faces of a frame, the surest first.
+        """Return the faces of a frame, by falling score.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR.
@@ -61,7 +61,7 @@ class DirectSCRFD:
         Raises:
             TypeError: The frame isn't uint8.
             ValueError: It isn't ``(H, W, 3)``.
-            SessionError: The engine failed, or gives something other than a detector with points.
+            SessionError: The engine failed, or its outputs are not those of a detector with points.
         """
         check_frame(frame)
         scale = self._letterbox(frame)
@@ -78,7 +78,7 @@ class DirectSCRFD:
     def _letterbox(self, frame: Frame) -> float:
         """Fit the frame into the top left of the canvas, the rest black; return the scale.
 
-        Whole pixels make x and y differ a little; as InsightFace does, that of y is taken for both.
+        Rounding to whole pixels makes the scales of x and y differ; the scale of y is used for both, as in InsightFace.
         """
         height, width = frame.shape[:2]
         if height * self._width > width * self._height:
@@ -93,7 +93,7 @@ class DirectSCRFD:
         return float(new_height / height)
 
     def _run(self) -> npt.NDArray[np.float32]:
-        """Return what the engine says of the canvas, ``(anchors, 15)``."""
+        """Run the engine on the canvas; return ``(anchors, 15)``."""
         if not self._is_export:
             return np.asarray(self._session.run({self._input: self._canvas})["anchors"][0], np.float32)
         mean = (_MEAN,) * 3
@@ -102,7 +102,7 @@ class DirectSCRFD:
 
 
 def join_outputs(outputs: Mapping[str, Array], counts: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Join what an export of SCRFD gives by role and stride, which its arrays' shapes tell: names and order differ.
+    """Join the arrays of an SCRFD export by role and stride, read from their shapes, as names and order differ.
 
     Args:
         outputs: Arrays ``(rows, width)`` or ``(1, rows, width)``; 1 wide is a score, 4 a box, 10 are points.
@@ -112,7 +112,7 @@ def join_outputs(outputs: Mapping[str, Array], counts: tuple[int, ...]) -> npt.N
         ``(anchors, 15)`` float32: score, box, points; the finest stride first.
 
     Raises:
-        SessionError: There is not one array for each.
+        SessionError: There is not exactly one array for each role and stride.
     """
     found = {array.shape[-2:]: array.reshape(array.shape[-2:]) for array in outputs.values() if array.ndim in (2, 3)}
     wanted = [(rows, width) for rows in counts for width in _WIDTHS]
@@ -125,7 +125,7 @@ def join_outputs(outputs: Mapping[str, Array], counts: tuple[int, ...]) -> npt.N
 
 
 class _Anchors(NamedTuple):
-    """Where a detector looks: place ``(N, 2)`` and stride ``(N,)`` of each anchor, and how many each stride has."""
+    """A detector's anchors: position ``(N, 2)`` and stride ``(N,)`` of each, and the count of each stride."""
 
     at: npt.NDArray[np.float64]
     stride: npt.NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Tell who faces are."""
+"""Embed faces: who they are, in numbers."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ class DirectArcFace:
         self._session = session
 
     def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:
-        """Return the identities of faces, in their order, from one call of the model.
+        """Return the identities of faces, in their order, by one run of the model.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR.
@@ -28,8 +28,8 @@ class DirectArcFace:
 
         Raises:
             TypeError: The frame isn't uint8.
-            ValueError: It isn't ``(H, W, 3)``, or a face's points are none.
-            SessionError: The engine failed, or sees nothing.
+            ValueError: It isn't ``(H, W, 3)``, or a face's points are all one point.
+            SessionError: The engine failed, or returned zeros.
         """
         check_frame(frame)
         if not faces:

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -11,7 +11,16 @@ import numpy as np
 from morphstream.face.types import Affine, Crop, Layer, Mask, Points
 from morphstream.frame import Frame
 
-Each = Callable[[Callable[[int], object], Iterable[int]], Iterable[object]]
+T = TypeVar("T")
+
+
+class Each(Protocol):
+    """Applies a function to each index: ``map``, or one that shares the work among threads."""
+
+    def __call__(self, work: Callable[[int], T], indices: Iterable[int], /) -> Iterable[T]:
+        """Return the results in the order of the indices."""
+        ...
+
 
 # Left eye, right eye, nose, left and right mouth corner, in fractions of the crop's side. Source: InsightFace;
 # FaceFusion for FFHQ_512.
@@ -42,8 +51,8 @@ FFHQ_512: Points = np.array(
         [0.61150205, 0.72490465],
     ]
 )
-_LEAST_SPREAD = 1e-6  # pixels, above what rounding makes of five equal points
-_REPLACED = 8  # pixels read for one written, above which
+_LEAST_SPREAD = 1e-6  # pixels; more than rounding adds to five equal points
+_CONVERTED = 8  # pixels of the frame for one of the crop, at most
 
 
 def align(points5: Points, template: Points, side: int) -> Affine:
@@ -78,12 +87,12 @@ def _complex(points: Points) -> list[complex]:
 
 
 def transform(points: Points, affine: Affine) -> Points:
-    """Map points ``(..., 2)`` by an affine; `cv2.invertAffineTransform` gives the way back."""
+    """Map points ``(..., 2)`` by an affine; `cv2.invertAffineTransform` returns the inverse."""
     return points @ affine[:, :2].T + affine[:, 2]
 
 
 def cut_crop(frame: Frame, affine: Affine, side: int, *, into: Crop | None = None) -> Crop:
-    """Warp a square crop out of a frame; beyond the frame its edge goes on, so that no dark padding bleeds in.
+    """Warp a square crop out of a frame; outside the frame its edge is repeated, as black padding would show.
 
     Args:
         frame: ``(H, W, 3)`` uint8.
@@ -100,7 +109,7 @@ def cut_crop(frame: Frame, affine: Affine, side: int, *, into: Crop | None = Non
     crop = np.empty((side, side, 3), np.uint8) if into is None else into
     left, top, right, bottom = rectangle_of(frame, affine, side)
     if (
-        0 < (right - left) * (bottom - top) <= _REPLACED * side * side
+        0 < (right - left) * (bottom - top) <= _CONVERTED * side * side
     ):  # four channels are warped twice as fast as three
         part = np.asarray(cv2.cvtColor(frame[top:bottom, left:right], cv2.COLOR_BGR2BGRA), np.uint8)
         cv2.cvtColor(_warp_out(part, _moved(affine, left, top), side), cv2.COLOR_BGRA2BGR, dst=crop)
@@ -117,9 +126,9 @@ def cut_crops(
     Args:
         frame: ``(H, W, 3)`` uint8.
         points5: ``(5, 2)`` of each face, pixels of the frame.
-        template: As `align` takes it.
+        template: As in `align`.
         side: Side of the crops, pixels.
-        each: Calls a function with each number, as ``map`` does, perhaps side by side.
+        each: Applies a function to each index.
 
     Returns:
         ``(N, side, side, 3)`` uint8, and frame to crop for each.
@@ -151,21 +160,21 @@ def paste_back(frame: Frame, crop: Crop, mask: Mask, affine: Affine) -> None:
 
 
 def layer_of(crop: Crop, mask: Mask) -> Layer:
-    """Return colour times alpha, and alpha, ``(side, side, 4)`` uint8; arguments as `paste_back` takes them."""
+    """Return colour times alpha, and alpha, ``(side, side, 4)`` uint8; arguments as in `paste_back`."""
     layer = cv2.cvtColor(crop, cv2.COLOR_BGR2BGRA) if crop.shape[2] == 3 else crop.copy()
     cv2.insertChannel(cv2.convertScaleAbs(mask, alpha=255), layer, 3)
     return cv2.cvtColor(layer, cv2.COLOR_RGBA2mRGBA)  # type: ignore[return-value]
 
 
 class Warped(NamedTuple):
-    """A layer as it lies in the frame: its pixels, ``(h, w, 4)`` uint8, and where they begin, ``(left, top)``."""
+    """A layer warped to its position in a frame: ``(h, w, 4)`` uint8, and its top left pixel there, ``(left, top)``."""
 
     layer: Layer
     corner: tuple[int, int]
 
 
 def warp_in(frame: Frame, layer: Layer, affine: Affine) -> Warped:
-    """Warp a layer to where it lies in a frame, colour and alpha together; what lies outside is cut off.
+    """Warp a layer to its position in a frame, colour and alpha together, cut off at the frame's edge.
 
     Args:
         frame: ``(H, W, 3)``; its size counts, nothing else.
@@ -183,7 +192,7 @@ def warp_in(frame: Frame, layer: Layer, affine: Affine) -> Warped:
 
 
 def put(frame: Frame, warped: Warped) -> None:
-    """Lay a warped layer over a frame, in place: the layer, and the frame times what alpha leaves.
+    """Blend a warped layer over a frame, in place: the layer plus the frame times one minus alpha.
 
     Source: Porter and Duff, "Compositing Digital Images", over with premultiplied alpha.
     """
@@ -194,7 +203,9 @@ def put(frame: Frame, warped: Warped) -> None:
     under = cv2.cvtColor(region, cv2.COLOR_BGR2BGRA)
     cv2.insertChannel(cv2.bitwise_not(cv2.extractChannel(warped.layer, 3)), under, 3)
     under = cv2.cvtColor(under, cv2.COLOR_RGBA2mRGBA)
-    region[:] = cv2.cvtColor(cv2.add(under, warped.layer), cv2.COLOR_BGRA2BGR)  # not by dst: a frame may be mirrored
+    region[:] = cv2.cvtColor(
+        cv2.add(under, warped.layer), cv2.COLOR_BGRA2BGR
+    )  # not by dst, as a mirrored frame has negative strides
 
 
 def _warp_out(pixels: Frame, affine: Affine, side: int) -> Frame:
@@ -207,7 +218,7 @@ def _moved(affine: Affine, left: int, top: int) -> Affine:
 
 
 def rectangle_of(frame: Frame, affine: Affine, side: int) -> tuple[int, int, int, int]:
-    """Return left, top, right, bottom of the frame's pixels that a crop touches; empty where it lies outside.
+    """Return left, top, right, bottom of the frame's pixels that a crop touches; empty if it is outside.
 
     Args:
         frame: ``(H, W, 3)``; its size counts, nothing else.

@@ -1,4 +1,4 @@
-"""Find the 68 points of faces, and by them the five points more exactly."""
+"""Find the 68 points of faces, and from them more exact five points."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,13 +12,13 @@ from morphstream.face.types import Affine, Crop, Face, Points
 from morphstream.frame import Frame, check_frame
 from morphstream.session.session import Session
 
-_GRID = 64  # what 2dfan4 counts in
-_BOX = 195  # pixels of its crop that a box's longer side takes. Source: Bulat and Tzimiropoulos, face-alignment
+_GRID = 64  # side of the heatmaps whose cells 2dfan4's points are counted in
+_BOX = 195  # of 256 pixels of its crop, the box's longer side. Source: Bulat and Tzimiropoulos, face-alignment
 _DARK, _CLIP = 30, 2.0  # mean lightness of 255, and limit of the equalisation. Source: FaceFusion
 
 
 class DirectFan685:
-    """fan_68_5: where 68 points are, by where five are. Source: FaceFusion."""
+    """fan_68_5: 68 points estimated from five. Source: FaceFusion."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -41,7 +41,7 @@ class DirectFan685:
         return _back(found, affines)
 
     def refine(self, faces: Sequence[Face]) -> list[Face]:
-        """Return faces with their 68 points; the five stay, as they tell nothing new.
+        """Return faces with their 68 points; the five stay, as the 68 come from them alone.
 
         Raises:
             ValueError: Five points are one point.
@@ -52,7 +52,7 @@ class DirectFan685:
 
 
 class Landmark68Detector:
-    """2dfan4: 68 points in the pixels, and those of fan_68_5 where it is not sure.
+    """2dfan4: 68 points found in the pixels; those of fan_68_5 for faces with a low score.
 
     Source: Bulat and Tzimiropoulos, "How far are we from solving the 2D & 3D Face Alignment problem?"; FaceFusion.
     """
@@ -62,8 +62,8 @@ class Landmark68Detector:
 
         Args:
             session: The engine of 2dfan4.
-            fallback: What is asked where it is not sure.
-            threshold: Score that it is sure above.
+            fallback: Used for faces whose score is not above the threshold.
+            threshold: Score above which the points are used.
         """
         self._session = session
         self._fallback = fallback
@@ -71,7 +71,7 @@ class Landmark68Detector:
         self._side = session.input_shapes["crop"][1]
 
     def locate(self, frame: Frame, faces: Sequence[Face]) -> tuple[Points, npt.NDArray[np.float64]]:
-        """Return the 68 points of faces and how sure they are, from one call of the model.
+        """Return the 68 points of faces and their scores, by one run of the model.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR.
@@ -82,7 +82,7 @@ class Landmark68Detector:
 
         Raises:
             TypeError: The frame isn't uint8.
-            ValueError: It isn't ``(H, W, 3)``, or a face's box or points are none.
+            ValueError: It isn't ``(H, W, 3)``, or a face's points are all one point.
             SessionError: An engine failed.
         """
         check_frame(frame)
@@ -97,16 +97,16 @@ class Landmark68Detector:
         return points, scores
 
     def refine(self, frame: Frame, faces: Sequence[Face]) -> list[Face]:
-        """Return faces with their 68 points, and with five points made of those where they are sure.
+        """Return faces with their 68 points, and with five points made of those where the score is above the threshold.
 
         Args:
-            frame: As `locate` takes it.
-            faces: The same.
+            frame: As in `locate`.
+            faces: As in `locate`.
 
         Raises:
-            TypeError: As `locate`.
-            ValueError: The same.
-            SessionError: The same.
+            TypeError: As in `locate`.
+            ValueError: As in `locate`.
+            SessionError: As in `locate`.
         """
         points, scores = self.locate(frame, faces)
         return [
@@ -133,7 +133,7 @@ def _affine_of(box_xyxy: npt.NDArray[np.float64], side: int) -> Affine:
 
 
 def _lightened(crop: Crop) -> Crop:
-    """Return a crop that can be seen: a dark one with its lightness equalised."""
+    """Return a crop, a dark one with its lightness equalised."""
     lab = cv2.cvtColor(crop, cv2.COLOR_BGR2LAB)
     if lab[..., 0].mean() >= _DARK:
         return crop

@@ -15,14 +15,14 @@ _MOST = 300  # people
 
 
 class PersonDetector:
-    """YOLOv8, of which people are kept. Source: Ultralytics."""
+    """YOLOv8, limited to people. Source: Ultralytics."""
 
     def __init__(self, session: Session, *, threshold: float = 0.25) -> None:
         """Wrap an opened person detector.
 
         Args:
             session: Its engine.
-            threshold: Least certainty of a person, 0..1.
+            threshold: Minimum score of a person, 0..1.
         """
         self._session = session
         self._threshold = threshold
@@ -30,7 +30,7 @@ class PersonDetector:
         self._canvas = np.empty((1, self._height, self._width, 3), np.uint8)
 
     def detect(self, frame: Frame) -> list[Person]:
-        """Return the people of a frame, the surest first.
+        """Return the people of a frame, by falling score.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR.
@@ -54,7 +54,7 @@ class PersonDetector:
         return [Person(box_xyxy=inside[place], score=float(rows[4, place])) for place in kept]
 
     def _letterbox(self, frame: Frame) -> tuple[float, int, int]:
-        """Fit the frame into the middle of the canvas; return the scale, and what lies left and above."""
+        """Fit the frame into the middle of the canvas; return the scale, and the margins left and above."""
         height, width = frame.shape[:2]
         scale = min(self._height / height, self._width / width)
         new_height, new_width = max(1, round(height * scale)), max(1, round(width * scale))

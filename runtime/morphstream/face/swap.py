@@ -1,4 +1,4 @@
-"""Give faces another identity."""
+"""Swap the identity of face crops."""
 
 from collections.abc import Sequence
 
@@ -26,21 +26,21 @@ class Swapper:
 
         Args:
             session: Its engine.
-            emap: ``(512, 512)`` float32, inswapper's map from embedding to latent; None for a model that takes
-                embeddings.
+            emap: ``(512, 512)`` float32, inswapper's map from embedding to latent; None for a model whose
+                latent is the embedding.
 
         Raises:
             SessionError: It is the engine of another kind of model.
         """
         if not {"crop", "source"} <= session.input_shapes.keys():
             seen = ", ".join(session.input_shapes)
-            raise SessionError(f"expected a swap model, which takes crop and source, seen one that takes {seen}")
+            raise SessionError(f"expected a swap model with inputs crop and source, seen {seen}")
         self._session = session
         self._emap = emap
         self.side = session.input_shapes["crop"][1]
 
     def latent(self, identity: Identity) -> npt.NDArray[np.float32]:
-        """Return what the model takes of an identity, ``(512,)`` float32 of length 1; once a source, not a frame.
+        """Return the model's input for an identity, ``(512,)`` float32 of length 1; the same for every frame.
 
         Source: InsightFace's INSwapper.
         """
@@ -48,25 +48,26 @@ class Swapper:
         return (latent / np.linalg.norm(latent)).astype(np.float32)
 
     def swap(self, crops: Crop, latents: Sequence[npt.NDArray[np.float32]]) -> Crop:
-        """Return crops with other identities, in one call of the model.
+        """Return crops with other identities, by one run of the model.
 
         Args:
             crops: ``(N, S, S, 3)`` uint8 BGR, aligned to `TEMPLATE`. Where S is k times the model's side, each is
                 swapped as k * k crops of every k-th pixel ("pixel boost").
-            latents: As `latent` returns, one a crop.
+            latents: Of `latent`, one for each crop.
 
         Returns:
             ``(N, S, S, 3)`` uint8 BGR, or ``(N, S, S, 4)`` with the model's own mask, 0..255, as fourth channel.
 
         Raises:
             ValueError: S is no multiple of the model's side.
-            SessionError: The engine failed, or gave no picture.
+            SessionError: The engine failed, or returned one colour everywhere.
 
         Source: FaceFusion, pixel boost.
         """
         times, rest = divmod(crops.shape[1], self.side)
         if rest or not times:
-            raise ValueError(f"expected crops of a multiple of {self.side} pixels, seen {crops.shape[1]}")
+            expected = f"swap model: expected crops of a multiple of {self.side} pixels"
+            raise ValueError(f"{expected}, seen {crops.shape[1]}; use a pixel boost of {2 * self.side}, or none")
         phases = crops if times == 1 else split_phases(crops, times)
         sources = np.repeat(np.stack(latents), times * times, axis=0)
         swapped = self._session.run({"crop": phases, "source": sources})["swapped"]
@@ -78,11 +79,11 @@ class Swapper:
 
 
 def _is_flat(crop: Crop) -> bool:
-    return not np.ptp(crop[::16, ::16]) and not np.ptp(crop)  # a few pixels first, as they nearly always tell
+    return not np.ptp(crop[::16, ::16]) and not np.ptp(crop)  # a few pixels first, as they nearly always differ
 
 
 def split_phases(crops: Crop, times: int) -> Crop:
-    """Return every k-th pixel of crops from each of the k * k places to begin.
+    """Split crops into k * k smaller ones of every k-th pixel.
 
     Args:
         crops: ``(N, S, S, C)``.
@@ -101,7 +102,7 @@ def split_phases(crops: Crop, times: int) -> Crop:
 
 
 def join_phases(phases: Crop, times: int) -> Crop:
-    """Put together what `split_phases` took apart."""
+    """Join the crops of `split_phases`: its inverse."""
     small, channels = phases.shape[1], phases.shape[3]
     phases = phases.reshape(-1, times, times, small, small, channels)
     crops = np.empty((len(phases), small, times, small, times * channels), np.uint8)
@@ -111,5 +112,5 @@ def join_phases(phases: Crop, times: int) -> Crop:
 
 
 def _channels(count: int) -> list[int]:
-    """Return that channels keep their order, as OpenCV takes it."""
+    """Return OpenCV's list of channel pairs, each channel to itself."""
     return [number for number in range(count) for _ in range(2)]

@@ -1,9 +1,12 @@
 """The values that face code passes around."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from morphstream.frame import Frame, check_frame
 
 Crop = npt.NDArray[np.uint8]
 Layer = npt.NDArray[np.uint8]
@@ -18,9 +21,9 @@ class Face:
 
     Attributes:
         box_xyxy: ``(4,)`` float64, pixels.
-        points5: ``(5, 2)`` float64, pixels: left eye, right eye, nose, left and right mouth corner, as seen.
-        score: Certainty of the detector, 0..1.
-        points68: ``(68, 2)`` float64, pixels, in the order of iBUG 300-W; None where no landmarker looked.
+        points5: ``(5, 2)`` float64, pixels: left eye, right eye, nose, left and right mouth corner, to the viewer.
+        score: Of the detector, 0..1.
+        points68: ``(68, 2)`` float64, pixels, in the order of iBUG 300-W; None without a landmarker.
     """
 
     box_xyxy: npt.NDArray[np.float64]
@@ -41,7 +44,7 @@ class Person:
 
     Attributes:
         box_xyxy: ``(4,)`` float64, pixels, inside the frame.
-        score: Certainty of the detector, 0..1.
+        score: Of the detector, 0..1.
     """
 
     box_xyxy: npt.NDArray[np.float64]
@@ -50,10 +53,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Identity:
-    """Who someone is, to the embedder.
+    """Who someone is, to the embedder; compares and hashes by its numbers.
 
     Attributes:
-        embedding: ``(512,)`` float32 of length 1.
+        embedding: ``(512,)`` float32 of length 1; read-only, a copy of the given one.
 
     Raises:
         ValueError: It has another shape, or isn't finite.
@@ -62,9 +65,41 @@ class Identity:
     embedding: npt.NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        if self.embedding.shape != (512,) or not np.isfinite(self.embedding).all():
-            raise ValueError(f"expected 512 finite numbers, seen shape {self.embedding.shape}")
+        own = np.array(self.embedding, np.float32)
+        if own.shape != (512,) or not np.isfinite(own).all():
+            raise ValueError(f"identity: expected 512 finite numbers, seen shape {own.shape}")
+        own.setflags(write=False)
+        object.__setattr__(self, "embedding", own)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and self.embedding.tobytes() == other.embedding.tobytes()
+
+    def __hash__(self) -> int:
+        return hash(self.embedding.tobytes())
 
     def similarity(self, other: "Identity") -> float:
-        """Return the cosine of two identities; above 0.4 they are taken for one person. Source: FaceFusion."""
+        """Return the cosine of two identities, -1..1; above 0.4 both are one person. Source: FaceFusion."""
         return float(self.embedding @ other.embedding)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FoundFaces:
+    """A frame, its faces and who they become: made by `FaceAnalyser.analyse`, the input of `FaceSwapper.swap`.
+
+    Attributes:
+        frame: ``(H, W, 3)`` uint8 BGR.
+        faces: Of that frame.
+        assignment: The new identity of faces, by index in `faces`; the other faces stay as they are.
+
+    Raises:
+        ValueError: The assignment names a face that isn't there.
+    """
+
+    frame: Frame
+    faces: Sequence[Face]
+    assignment: Mapping[int, Identity]
+
+    def __post_init__(self) -> None:
+        check_frame(self.frame)
+        if odd := [index for index in self.assignment if index not in range(len(self.faces))]:
+            raise ValueError(f"assignment: expected indices of {len(self.faces)} faces, seen {odd}")

@@ -1,70 +1,55 @@
-"""A swapper whose frames are counted and timed."""
+"""Steps of a stream whose frames are counted and timed."""
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Protocol
-
-from morphstream.face.mask import Masks
-from morphstream.face.types import Face, Identity
-from morphstream.frame import Frame
-from morphstream.health.metrics import Metrics
+from collections.abc import Callable, Sized
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 
-class Swaps(Protocol):
-    """What finds and swaps faces, as `FaceSwapper` does."""
+class Assigned(Protocol):
+    """Found faces, as `FoundFaces` is."""
 
-    def detect(self, frame: Frame) -> list[Face]:
-        """Return the faces of a frame, the surest first."""
-        ...
-
-    def swap(
-        self,
-        frame: Frame,
-        identity: Identity | Mapping[int, Identity],
-        faces: Sequence[Face] | None = None,
-        *,
-        masks: Masks | None = None,
-        pixel_boost: int | None = None,
-    ) -> Frame:
-        """Return a new frame with faces swapped."""
+    @property
+    def assignment(self) -> Sized:
+        """The faces that will be swapped."""
         ...
 
 
-class Metered:
-    """Swaps as a swapper does, and counts; the swapper stays its owner's, to use beside it and to close."""
+A = TypeVar("A")
+Found = TypeVar("Found", bound=Assigned)
+B = TypeVar("B")
 
-    def __init__(self, swapper: Swaps, metrics: Metrics) -> None:
-        self._swapper, self._metrics = swapper, metrics
 
-    def swap(
-        self,
-        frame: Frame,
-        identity: Identity | Mapping[int, Identity],
-        faces: Sequence[Face] | None = None,
-        *,
-        masks: Masks | None = None,
-        pixel_boost: int | None = None,
-    ) -> Frame:
-        """Return a new frame with faces swapped, counted with the time it took; what fails isn't counted.
+@dataclass(frozen=True, slots=True)
+class _Measured(Generic[Found]):
+    """Found faces, and the seconds that finding them took."""
 
-        Args:
-            frame: As `FaceSwapper.swap` takes it.
-            identity: So, too.
-            faces: So, too; None to detect them, within the time that is counted.
-            masks: So, too.
-            pixel_boost: So, too.
+    found: Found
+    seconds: float
 
-        Raises:
-            TypeError: As `FaceSwapper.swap`.
-            ValueError: So, too.
-            NoEngineError: So, too.
-            SessionError: So, too.
-        """
+
+def metered(
+    steps: tuple[Callable[[A], Found], Callable[[Found], B]], count_frame: Callable[[float, int], object]
+) -> tuple[Callable[[A], _Measured[Found]], Callable[[_Measured[Found]], B]]:
+    """Return two steps that do as those given, and count each frame that went through both.
+
+    Args:
+        steps: One finds the faces of a frame, the other swaps them, as those of a `SwapPipeline`.
+        count_frame: Called after both, in the second's thread, with the seconds that the two took together, without
+            the time between them, and the number of faces to swap; such as `Metrics.count_frame`. A frame on which a
+            step fails isn't counted.
+    """
+    find, swap = steps
+
+    def timed_find(value: A) -> _Measured[Found]:
         start = time.perf_counter()
-        faces = self._swapper.detect(frame) if faces is None else faces
-        swapped = self._swapper.swap(frame, identity, faces, masks=masks, pixel_boost=pixel_boost)
-        seconds = time.perf_counter() - start
-        places = range(len(faces))
-        count = sum(place in places for place in identity) if isinstance(identity, Mapping) else len(faces)
-        self._metrics.count_frame(seconds, faces=count)
+        found = find(value)
+        return _Measured(found, time.perf_counter() - start)
+
+    def timed_swap(measured: _Measured[Found]) -> B:
+        start = time.perf_counter()
+        swapped = swap(measured.found)
+        count_frame(measured.seconds + time.perf_counter() - start, len(measured.found.assignment))
         return swapped
+
+    return timed_find, timed_swap

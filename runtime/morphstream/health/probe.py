@@ -3,7 +3,6 @@
 from http.client import HTTPConnection, HTTPException
 
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.health.server import url_of
 
 _MOST_BYTES = 1024  # of a reason
 
@@ -17,8 +16,8 @@ def probe(host: str, port: int, *, timeout_s: float = 3.0) -> None:
 
     Args:
         host: Where its health server listens.
-        port: So, too.
-        timeout_s: For each step of the talk.
+        port: That it listens on.
+        timeout_s: For connecting, and for each read.
 
     Raises:
         NotReadyError: It isn't, and why; or nothing answers.
@@ -27,14 +26,19 @@ def probe(host: str, port: int, *, timeout_s: float = 3.0) -> None:
     try:
         connection.request("GET", "/readyz")
         with connection.getresponse() as response:
-            status, said = response.status, response.read(_MOST_BYTES).decode("utf-8", "replace")
+            status, text = response.status, response.read(_MOST_BYTES).decode("utf-8", "replace")
     except (OSError, HTTPException) as error:
         seen = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise NotReadyError(f"{url_of(host, port)}/readyz: expected an answer, seen {_printable(seen)}") from None
     finally:
         connection.close()
     if status != 200:
-        raise NotReadyError(f"{url_of(host, port)}/readyz: expected 200, seen {status}: {_printable(said)}")
+        raise NotReadyError(f"{url_of(host, port)}/readyz: expected 200, seen {status}: {_printable(text)}")
+
+
+def url_of(host: str, port: int) -> str:
+    """Return the address of a server."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _printable(text: str) -> str:

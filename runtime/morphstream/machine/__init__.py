@@ -1,1 +1,1 @@
-"""What this machine is, which engines it can run, and what stands in their way."""
+"""What this machine is, which engines it can run, and what keeps it from running others."""

@@ -1,4 +1,4 @@
-"""What of a machine stands in the way of its GPUs and its CPU, each in one line with the step that mends it.
+"""Find what keeps a machine from using its GPUs or its CPU, each finding one line with its remedy.
 
 Source:
     * docs.nvidia.com, "CUDA Compatibility", "Minor Version Compatibility", table 1: CUDA 12.x runs on drivers from 525
@@ -31,8 +31,8 @@ _PIP_PACKAGES: Mapping[str, Mapping[str, str]] = {
     "tensorrt": {"tensorrt": "tensorrt-cu12", "onnxruntime": "onnxruntime-gpu"},
 }
 
-# What a GPU driver says when it shows no GPU though its files are there, and what to do.
-_SILENCES: Mapping[str, str] = {
+# What a GPU driver reports when it shows no GPU though its files are there, and what to do.
+_REMEDIES: Mapping[str, str] = {
     "library not found": "start the container with: docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=all",
     "permission": 'let this user open /dev/nvidia*: sudo usermod -aG video "$USER", and log in again',
     "unknown error": "the container has lost its GPUs: start it anew with: docker run --gpus all",
@@ -42,11 +42,11 @@ _SILENCES: Mapping[str, str] = {
 
 
 class Finding(NamedTuple):
-    """A fact that stands in the way.
+    """A fact that keeps a machine from running engines, or a warning.
 
     Attributes:
         text: What, what was expected, what was seen, and what to do.
-        stops: The builders whose engines it keeps from running; none where it is a warning.
+        stops: The builders whose engines can't run because of it; none where it is a warning.
     """
 
     text: str
@@ -54,7 +54,7 @@ class Finding(NamedTuple):
 
 
 def findings_of(machine: Machine) -> list[Finding]:
-    """Return what of a machine stands in the way of its GPUs and its CPU, what to mend first in front."""
+    """Return what keeps a machine from using its GPUs or its CPU, in the order in which to repair it."""
     checks = (_unseen_gpus, _old_driver, _old_gpus, _two_runtimes, _no_provider, _no_gpu_library, _no_cpu_library)
     return [finding for check in checks for finding in check(machine)]
 
@@ -62,13 +62,12 @@ def findings_of(machine: Machine) -> list[Finding]:
 def command_for(key: CacheKey, machine: Machine) -> str:
     """Return the command that installs the versions that a cache key names.
 
-    Returns:
-        The command; empty where the machine has them, pip has none of that version, or the arch is another.
+    It is empty where the machine has them, pip has none of that version, or the arch is another.
     """
     packages = _PIP_PACKAGES[key.builder]
     other = [(library, version) for library, version in key.versions if not _has(machine, library, version)]
-    is_there = key.arch in (machine.arch, *machine.gpu_archs, "portable")
-    if not is_there or any(library not in packages for library, _ in other):
+    is_same_arch = key.arch in (machine.arch, *machine.gpu_archs, "portable")
+    if not is_same_arch or any(library not in packages for library, _ in other):
         return ""
     pinned = " ".join(f"'{packages[library]}=={version}.*'" for library, version in other)
     index = f"{_NVIDIA_INDEX} " if "tensorrt-cu12" in pinned else ""
@@ -76,7 +75,7 @@ def command_for(key: CacheKey, machine: Machine) -> str:
 
 
 def _unseen_gpus(machine: Machine) -> Iterator[Finding]:
-    """Tell of GPUs that the driver hides, where something else shows that there is one."""
+    """Find GPUs that the driver hides, where something else shows that there is one."""
     if machine.gpu_archs:
         return
     reason, files = machine.no_gpu.lower(), ", ".join(machine.driver_files)
@@ -94,15 +93,14 @@ def _unseen_gpus(machine: Machine) -> Iterator[Finding]:
             "start the container with: docker run --gpus all; on the host itself run: sudo nvidia-modprobe -u -c=0"
         )
     elif files:
-        remedy = next((mend for words, mend in _SILENCES.items() if words in reason), "see what says: nvidia-smi")
+        remedy = next((text for words, text in _REMEDIES.items() if words in reason), "see the output of: nvidia-smi")
         yield Finding(f"GPU: expected its driver to answer, seen {machine.no_gpu!r} beside {files}; {remedy}")
 
 
 def _old_driver(machine: Machine) -> Iterator[Finding]:
-    """Tell of a driver that is older than the libraries' major version of CUDA; minor ones may differ.
+    """Find a driver that is older than the libraries' major version of CUDA; minor ones may differ.
 
-    What the driver says of CUDA counts before its own version: with NVIDIA's package for forward compatibility it is
-    newer.
+    The CUDA that the driver reports counts before its version: NVIDIA's package for forward compatibility raises it.
     """
     if not (machine.gpu_archs and machine.driver and machine.cuda):
         return
@@ -120,7 +118,7 @@ def _old_driver(machine: Machine) -> Iterator[Finding]:
 
 
 def _old_gpus(machine: Machine) -> Iterator[Finding]:
-    """Tell of GPUs that are all too old for a library."""
+    """Find GPUs that are all too old for a library."""
     newest, seen = _newest_sm(machine), ", ".join(machine.gpu_archs)
     if 0 < newest < _OLDEST_SM:
         is_able = "openvino" in machine.libraries
@@ -133,7 +131,7 @@ def _old_gpus(machine: Machine) -> Iterator[Finding]:
 
 
 def _two_runtimes(machine: Machine) -> Iterator[Finding]:
-    """Tell of ONNX Runtimes that overwrite each other's files: which of them runs is chance."""
+    """Find ONNX Runtimes that overwrite each other's files: which of them runs is chance."""
     if set(_RUNTIMES.values()) <= set(machine.packages):
         seen = "onnxruntime and onnxruntime-gpu, which overwrite each other's files"
         remedy = _installing(_extra_of(machine), machine)
@@ -141,7 +139,7 @@ def _two_runtimes(machine: Machine) -> Iterator[Finding]:
 
 
 def _no_provider(machine: Machine) -> Iterator[Finding]:
-    """Tell of a library that the installed ONNX Runtime can't use; nothing where packages aren't known."""
+    """Find a library that the installed ONNX Runtime can't use; nothing where packages aren't known."""
     if not (machine.gpu_archs and machine.packages):
         return
     seen = next((package for package in _RUNTIMES.values() if package in machine.packages), "none")
@@ -154,7 +152,7 @@ def _no_provider(machine: Machine) -> Iterator[Finding]:
 
 
 def _no_gpu_library(machine: Machine) -> Iterator[Finding]:
-    """Tell of GPUs that no library runs engines on."""
+    """Find GPUs that no library runs engines on."""
     newest = _newest_sm(machine)
     if newest < _OLDEST_SM or any(builder in machine.libraries for builder in _GPU_BUILDERS):
         return
@@ -167,7 +165,7 @@ def _no_gpu_library(machine: Machine) -> Iterator[Finding]:
 
 
 def _no_cpu_library(machine: Machine) -> Iterator[Finding]:
-    """Tell of a machine that has nothing at all to run engines with."""
+    """Find a machine without any library that runs engines."""
     if not candidates(machine):
         seen = ", ".join(machine.packages or machine.libraries) or "none"
         is_known = machine.arch in ("x86_64", "aarch64")
@@ -177,8 +175,8 @@ def _no_cpu_library(machine: Machine) -> Iterator[Finding]:
 
 def _installing(extra: str, machine: Machine) -> str:
     """Return the command that installs an extra, and first removes an ONNX Runtime that would be in its way."""
-    there = [package for package in _RUNTIMES.values() if package in machine.packages]
-    removed = f"pip uninstall -y {' '.join(there)} && " if there and there != [_RUNTIMES[extra]] else ""
+    installed = [package for package in _RUNTIMES.values() if package in machine.packages]
+    removed = f"pip uninstall -y {' '.join(installed)} && " if installed and installed != [_RUNTIMES[extra]] else ""
     return f"{removed}pip install 'morphstream[{extra}]'"
 
 

@@ -1,4 +1,4 @@
-"""Which GPU libraries a system has outside Python's packages, told by the names of their files; none is loaded.
+"""Find GPU libraries outside Python's packages by the names of their files; none is loaded.
 
 As in NVIDIA's base images: the loader looks for a library under its soname, such as ``libnvinfer.so.10``, in the
 folders of LD_LIBRARY_PATH and then in its cache; that is a link to the file that is named after the whole version,
@@ -15,12 +15,12 @@ from pathlib import Path
 
 _STEMS: Mapping[str, str] = {"tensorrt": "libnvinfer", "tensorrt_rtx": "libtensorrt_rtx", "cuda": "libcudart"}
 _CACHED = re.compile(r"\s*(\S+) \(.*\) => (.+)")  # a line of `ldconfig -p`
-_SBIN = "/sbin:/usr/sbin"  # where ldconfig lies, and what users have in no PATH
+_SBIN = "/sbin:/usr/sbin"  # the folders of ldconfig, which users don't have in their PATH
 _TIMEOUT_S = 5.0  # reading the cache takes milliseconds
 
 
 def loader_cache() -> str:
-    """Return what the loader's cache lists, as ``ldconfig -p`` prints it; nothing where there is no such program."""
+    """Return the list in the loader's cache, as ``ldconfig -p`` prints it; empty where there is no such program."""
     import subprocess  # here, so that machines without GPUs don't load it
 
     program = shutil.which("ldconfig", path=f"{os.environ.get('PATH', '')}:{_SBIN}")
@@ -39,9 +39,9 @@ def find_libraries(
     """Return the version of each library that the loader would find, in digits and dots.
 
     Args:
-        wanted: Of ``tensorrt``, ``tensorrt_rtx`` and ``cuda``; others are not there.
+        wanted: Some of ``tensorrt``, ``tensorrt_rtx`` and ``cuda``; others are ignored.
         search_path: Folders that come before the cache, with colons between; None for LD_LIBRARY_PATH.
-        cache: Gives what the loader's cache lists; asked once, and only for what no folder has.
+        cache: Returns the list in the loader's cache; called once, and only for what no folder has.
     """
     if search_path is None:
         search_path = os.environ.get("LD_LIBRARY_PATH", "")
@@ -62,7 +62,7 @@ def find_libraries(
 
 
 def _newest(stem: str, paths: Iterable[Path]) -> str | None:
-    """Return the highest version among the files that paths lead to; None where no name tells one."""
+    """Return the highest version in the names of the files that paths lead to, or None."""
     named = re.compile(rf"{stem}\.so\.([0-9]+(?:\.[0-9]+)+)")
     real = (path.resolve() for path in paths if path.exists())
     versions = [match[1] for path in real if (match := named.fullmatch(path.name))]

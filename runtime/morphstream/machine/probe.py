@@ -1,4 +1,4 @@
-"""What this machine is and has; which engines follow from it is `select`'s, and what stands in their way `finding`'s.
+"""Probe this machine; `select` chooses engines by the result, and `findings` explains what keeps them from running.
 
 No library that runs engines is loaded: versions are those of packages, or in the names of files. A machine whose driver
 shows no GPU isn't searched for libraries that only GPUs need.
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from morphstream.machine.libraries import find_libraries
 
-NO_BINDING = "nvidia-ml-py is not installed"  # why no GPUs are seen, where the driver wasn't asked
-_ARCHS = {"amd64": "x86_64", "arm64": "aarch64"}  # as Windows and macOS say it
+NO_BINDING = "nvidia-ml-py is not installed"  # the reason for no GPUs where the driver wasn't asked
+_ARCHS = {"amd64": "x86_64", "arm64": "aarch64"}  # as Windows and macOS name them
 _CPUINFO = Path("/proc/cpuinfo")
 _BFLOAT16 = {"avx512_bf16", "amx_bf16"}  # the kernel's names of the instructions, of which one is enough
 _RELEASE = re.compile(r"[0-9]+(\.[0-9]+)+")  # of a version such as 1.24.4.dev1+cu12
@@ -42,16 +42,16 @@ class Machine:
     """What decides which engines a machine can run.
 
     Attributes:
-        arch: Of its CPU: ``x86_64``, ``aarch64``, or what else the system calls it.
-        gpu_archs: Of its GPUs, such as ``sm89``, each once, in the driver's order.
+        arch: Arch of its CPU: ``x86_64``, ``aarch64``, or the system's own name for it.
+        gpu_archs: Archs of its GPUs, such as ``sm89``, each once, in the driver's order.
         libraries: Version of each library that runs engines, in digits and dots, by library.
         driver: Version of the GPU driver; None where it can't be asked.
         no_gpu: Why there are no GPUs, in a few words; empty where there are.
-        has_bfloat16: The CPU calculates in bfloat16, with instructions for it.
+        has_bfloat16: The CPU has instructions for bfloat16.
         driver_cuda: Highest CUDA that the driver runs, such as ``12.9``; None where it can't be asked.
         cuda: CUDA that the libraries here bring or need, ``12.0`` where only ``12`` is known; None where nothing is.
-        packages: Those that bring the libraries, by the names that pip takes; empty where none is known.
-        driver_files: Paths that a GPU driver makes, where no GPU is seen; in a container they may be the host's.
+        packages: Packages that bring the libraries, by pip's names; empty where none is known.
+        driver_files: Paths that a GPU driver makes, if no GPU is seen; in a container they may be the host's.
 
     Raises:
         ValueError: A version is not of that form.
@@ -99,9 +99,9 @@ def probe_machine() -> Machine:
 
 
 def probe_bfloat16(cpuinfo: Path = _CPUINFO) -> bool:
-    """Return whether the CPU has instructions for bfloat16, as Linux says it; False where it says nothing.
+    """Return whether the CPU has instructions for bfloat16 by Linux's list of them; False where there is none.
 
-    OpenVINO takes CPUs with AVX-512 alone too, and only simulates there what the others calculate.
+    OpenVINO also accepts CPUs with AVX-512 alone, where it only simulates bfloat16.
 
     Source: docs.openvino.ai, 2021.4, "Bfloat16 Inference".
     """
@@ -119,7 +119,7 @@ def probe_driver_files(root: Path = Path("/")) -> tuple[str, ...]:
 
 
 class Gpus(NamedTuple):
-    """What the GPU driver says, in the words of `Machine`."""
+    """What the GPU driver reports, in the terms of `Machine`."""
 
     archs: tuple[str, ...]
     driver: str | None
@@ -157,11 +157,11 @@ def probe_libraries() -> dict[str, str]:
 
 
 def probe_cuda(packages: Iterable[str]) -> str | None:
-    """Return the CUDA that packages bring or need, in digits and dots; None where they say nothing.
+    """Return the CUDA that packages bring or need, in digits and dots; None where neither is known.
 
     Args:
-        packages: Those that bring the libraries. Built for ``cu12``, they need ``12.0``: any CUDA of a major version
-            runs what was built for another.
+        packages: The packages that bring the libraries. Built for ``cu12`` they need ``12.0``: any CUDA of a major
+            version runs what was built for another.
 
     Source: docs.nvidia.com, "CUDA Compatibility", "Minor Version Compatibility".
     """
@@ -171,7 +171,7 @@ def probe_cuda(packages: Iterable[str]) -> str | None:
 
 
 def _driver_cuda(nvml: Any) -> str | None:
-    """Ask for the highest CUDA that the driver runs: of the library that programs load first, then of the driver.
+    """Return the highest CUDA that runs here: the one of the library that programs load, or else of the driver.
 
     Source: docs.nvidia.com, "NVML API Reference Guide", "System Queries"; a number is 1000 * major + 10 * minor.
     """
@@ -215,7 +215,7 @@ def _version_of(package: str) -> str | None:
 
 
 def _bundled_rtx_version() -> str | None:
-    """Read the version off the provider's file list: its own version says nothing about it."""
+    """Return the version of the bundled library from the provider's file list; the provider's own is unrelated."""
     for distribution in metadata.distributions(name=RTX_PROVIDER):
         for file in distribution.files or ():
             if found := _RTX_LIBRARY.fullmatch(file.name):

@@ -1,6 +1,6 @@
-"""Which engine cache a machine uses: pure choosing, from a `Machine` and the published cache keys."""
+"""Choose the engine cache for a machine, purely: from a `Machine` and the published cache keys."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
@@ -29,9 +29,9 @@ class _Obstacle(NamedTuple):
 
 
 def candidates(machine: Machine) -> tuple[CacheKey, ...]:
-    """Return the cache keys whose engines the machine can run, best first; none in bfloat16, which is asked for.
+    """Return the cache keys whose engines the machine can run, best first; none in bfloat16, which must be named.
 
-    An engine for a GPU's own arch comes before a portable one, which may lack it: opening it tells.
+    An engine for a GPU's own arch comes before a portable one, which may lack that arch; only opening it shows.
     """
     pairs = [(arch, builder) for arch in machine.gpu_archs for builder in _GPU_BUILDERS.values()]
     pairs += [(PORTABLE, "tensorrt_rtx")] if machine.gpu_archs else []
@@ -42,19 +42,28 @@ def candidates(machine: Machine) -> tuple[CacheKey, ...]:
     )
 
 
+def check_target(target: str) -> None:
+    """Check that a text names a target: ``auto``, ``cpu``, ``cpu-bf16``, ``rtx-smNN``, ``trt-smNN`` or a cache key.
+
+    Raises:
+        ValueError: It names none.
+    """
+    if target != "auto":
+        _matcher(target, "x86_64")
+
+
 def select(machine: Machine, published: Iterable[CacheKey], target: str) -> CacheKey:
     """Choose one of the published cache keys.
 
     Args:
         machine: What the engines should run on.
         published: What there is to choose from.
-        target: ``auto`` for the best that the machine can run, never in bfloat16; ``cpu``, ``cpu-bf16``, ``rtx-sm89``,
-            ``trt-sm89`` or a cache key for that one, whether the machine can run it or not: images are prepared
-            elsewhere.
+        target: ``auto`` for the best that the machine can run, never in bfloat16; another target, as `check_target`
+            takes it, for that one, whether the machine can run it or not: images are prepared elsewhere.
 
     Raises:
         ValueError: The target is none of these.
-        NoEngineError: None is published that fits; names the fact in which the closest differs.
+        NoEngineError: No fitting key is published; names the fact in which the closest one differs.
     """
     keys = sorted(published, key=str)
     if target == "auto":
@@ -62,7 +71,7 @@ def select(machine: Machine, published: Iterable[CacheKey], target: str) -> Cach
         if not found:
             raise _refusal(machine, keys)
         return found[0]
-    found = _named(machine, keys, target)
+    found = list(filter(_matcher(target, machine.arch), keys))
     if not found:
         seen = ", ".join(map(str, keys)) or "none with engines"
         raise NoEngineError(f"expected an archive for {target}, seen {seen}; build it or name another")
@@ -70,11 +79,11 @@ def select(machine: Machine, published: Iterable[CacheKey], target: str) -> Cach
 
 
 def exact(machine: Machine, target: str) -> CacheKey | None:
-    """Return the cache key that a target means on a machine, with its libraries; None where that has them not.
+    """Return the cache key that a target means with a machine's libraries; None where the machine lacks them.
 
     Args:
         machine: What the engines should run on.
-        target: As `select` takes it, but ``auto``.
+        target: A target, as `check_target` takes it, other than ``auto``.
 
     Raises:
         ValueError: The target is none of these.
@@ -83,7 +92,7 @@ def exact(machine: Machine, target: str) -> CacheKey | None:
     own += tuple(replace(key, precision="bf16") for key in own if key.builder == "openvino")
     with suppress(ValueError):
         own += (CacheKey.parse(target),)
-    return next(iter(_named(machine, own, target)), None)
+    return next(filter(_matcher(target, machine.arch), own), None)
 
 
 def check_usable(key: CacheKey, machine: Machine) -> None:
@@ -97,24 +106,24 @@ def check_usable(key: CacheKey, machine: Machine) -> None:
         raise NoEngineError(f"{key}: expected {needed}, seen {seen}; {remedy}, or boot for this machine")
 
 
-def _named(machine: Machine, keys: Sequence[CacheKey], target: str) -> list[CacheKey]:
-    """Return the keys that a target's name means; several where they differ in versions."""
+def _matcher(target: str, own_arch: str) -> Callable[[CacheKey], bool]:
+    """Return whether a key is one that a target means; the target of a CPU is that of the machine's own arch."""
     if target in _CPU_PRECISIONS:
-        wanted = (machine.arch, "openvino", _CPU_PRECISIONS[target])
-        return [key for key in keys if (key.arch, key.builder, key.precision) == wanted]
+        wanted = (own_arch, "openvino", _CPU_PRECISIONS[target])
+        return lambda key: (key.arch, key.builder, key.precision) == wanted
     prefix, _, arch = target.partition("-")
     if (builder := _GPU_BUILDERS.get(prefix)) and ARCH.fullmatch(arch):
-        return [key for key in keys if (key.arch, key.builder) == (arch, builder)]
+        return lambda key: (key.arch, key.builder) == (arch, builder)
     try:
         named = CacheKey.parse(target)
     except ValueError as error:
         rule = "auto, cpu, cpu-bf16, rtx-smNN, trt-smNN or a cache key"
         raise ValueError(f"target: expected {rule}, seen {target!r}; name one of these") from error
-    return [key for key in keys if key == named]
+    return lambda key: key == named
 
 
 def _version_numbers(key: CacheKey) -> list[tuple[int, str]]:
-    """Return what sorts as the numbers of its versions do, of however many digits."""
+    """Return a sort key for the versions in a cache key, whose numbers may have any number of digits."""
     numbers = [number.lstrip("0") for _, version in key.versions for number in version.split(".")]
     return [(len(number), number) for number in numbers]
 
@@ -126,7 +135,7 @@ def _has_arch(key: CacheKey, machine: Machine) -> bool:
 
 
 def _obstacles(key: CacheKey, machine: Machine) -> list[_Obstacle]:
-    """Return what keeps the machine from running a key: its arch, which nothing mends, its libraries or its CPU."""
+    """Return what keeps the machine from running a key: its arch, its libraries or its CPU."""
     if not _has_arch(key, machine):
         seen = ", ".join((machine.arch, *machine.gpu_archs))
         return [_Obstacle(f"arch {key.arch}", seen, f"use a machine with {key.arch}")]

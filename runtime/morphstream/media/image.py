@@ -1,13 +1,14 @@
 """Read and write pictures; what is written says that it is synthetic."""
 
 import secrets
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from morphstream.artifact.errors import ImageError
-from morphstream.frame import Frame
+from morphstream.frame import Frame, Timed
 from morphstream.media.provenance import xmp
 
 FORMATS = (".png", ".jpg", ".jpeg", ".webp")
@@ -63,3 +64,42 @@ def check_output(path: Path) -> None:
         raise ImageError(f"{path}: expected a folder to write to, seen no {path.parent}; make it or name another")
     if path.suffix.lower() not in FORMATS:
         raise ImageError(f"{path}: expected a name that ends in one of {', '.join(FORMATS)}, seen {path.suffix!r}")
+
+
+class ImageSource:
+    """A picture as a stream of one frame, at time 0."""
+
+    def __init__(self, path: Path) -> None:
+        self._unread = [path]
+
+    def read(self) -> Timed[Frame] | None:
+        """Return the picture, then None.
+
+        Raises:
+            ImageError: The file is no picture, or can't be read.
+        """
+        return Timed(value=read_image(self._unread.pop()), index=0, time=Fraction(0)) if self._unread else None
+
+
+class ImageSink:
+    """A picture to write, of a stream of one frame.
+
+    Raises:
+        ImageError: The name's suffix is of no format, or there is no such folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        check_output(path)
+        self._path, self._is_written = path, False
+
+    def write(self, frame: Timed[Frame]) -> None:
+        """Write the frame, as `write_image` does.
+
+        Raises:
+            ImageError: As `write_image`, or a frame was written before.
+            OSError: It can't be written.
+        """
+        if self._is_written:
+            raise ImageError(f"{self._path}: expected one frame for a picture, seen a second; read from a picture")
+        write_image(self._path, frame.value)
+        self._is_written = True

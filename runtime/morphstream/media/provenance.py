@@ -27,6 +27,6 @@ _XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 
 def xmp(suffix: str) -> npt.NDArray[np.uint8]:
-    """Return the mark as an XMP packet, UTF-8 bytes, as OpenCV takes it for the format of a suffix."""
+    """Return the mark as an XMP packet, UTF-8 bytes, as OpenCV expects it for a file name's suffix."""
     before, after = _AROUND[suffix.lower()]
     return np.frombuffer(before + _XMP.encode() + after, np.uint8)

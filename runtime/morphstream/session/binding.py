@@ -1,4 +1,4 @@
-"""Arrays that a model of ONNX Runtime reads and writes, at addresses that stay from run to run.
+"""Arrays that a model of ONNX Runtime reads and writes, at addresses that stay the same from run to run.
 
 Source: onnxruntime.ai, "I/O Binding" and "CUDA Execution Provider", its section on CUDA graphs.
 """
@@ -12,10 +12,10 @@ from morphstream.session.session import Array
 
 
 class Binding:
-    """The inputs and outputs of one shape of the inputs.
+    """The arrays of a model's inputs and outputs, for one shape of the inputs.
 
     Attributes:
-        inputs: This machine's side of each; written before a run.
+        inputs: The inputs in this machine's memory; the caller writes them before a run.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Binding:
         device: str,
         entries: Mapping[str, str],
     ) -> None:
-        """Bind arrays.
+        """Bind arrays to a model.
 
         Args:
             runtime: The module ``onnxruntime`` or one like it.
@@ -37,10 +37,10 @@ class Binding:
             inputs: C-contiguous; kept, and read by each run.
             outputs: In the model's order, C-contiguous; kept, and on the CPU written by each run. None where the shape
                 is not known before the first run.
-            declared: Shapes of the outputs in the model, -1 where an axis is dynamic. ONNX Runtime takes no array of
-                another shape, so that outputs which turn out otherwise get new arrays in each run.
+            declared: Shapes of the outputs in the model, -1 where an axis is dynamic. ONNX Runtime binds no array of
+                another shape: outputs that have another one get new arrays in each run.
             device: ``cpu`` or ``cuda``.
-            entries: Configuration of each run.
+            entries: Configuration of every run.
         """
         self.inputs = inputs
         self._runtime, self._session, self._device = runtime, session, device
@@ -65,7 +65,7 @@ class Binding:
                 self._values[name].update_inplace(array)
         for name in self._names:
             if name not in self._outputs:
-                self._io.bind_output(name, self._device, 0)  # again each time, as ONNX Runtime keeps what it made
+                self._io.bind_output(name, self._device, 0)  # each time, as ONNX Runtime keeps the array that it made
         self._session.run_with_iobinding(self._io, self._options)
         if self._device == "cpu" and len(self._outputs) == len(self._names):
             return dict(self._outputs)
@@ -73,7 +73,7 @@ class Binding:
         for name in self._names:
             if name not in self._outputs:
                 copies[name] = np.array(copies[name], order="C")  # ours, and of a shape that is known now
-                if _is_as(copies[name].shape, self._declared[name]):
+                if _fits(copies[name].shape, self._declared[name]):
                     self._bind_output(name, copies[name])
         return copies
 
@@ -82,10 +82,10 @@ class Binding:
         self._io.bind_ortvalue_output(name, self._output_values[name])
 
     def _value(self, array: Array) -> Any:
-        """Return a value that is an array on the CPU, or has room for it on the GPU."""
+        """Return a value that shares an array's memory on the CPU, or has memory of its size on the GPU."""
         return self._runtime.OrtValue.ortvalue_from_numpy(array, self._device, 0)
 
 
-def _is_as(shape: tuple[int, ...], declared: tuple[int, ...]) -> bool:
-    dims = zip(shape, declared, strict=False)
-    return len(shape) == len(declared) and all(said in (-1, seen) for seen, said in dims)
+def _fits(shape: tuple[int, ...], declared: tuple[int, ...]) -> bool:
+    pairs = zip(shape, declared, strict=False)
+    return len(shape) == len(declared) and all(expected in (-1, seen) for seen, expected in pairs)

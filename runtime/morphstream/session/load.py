@@ -1,9 +1,10 @@
-"""Open the engine of a model from a store."""
+"""Open the engines of a store's models, and read the emaps of its swap models."""
 
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self, cast
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,66 +16,80 @@ from morphstream.session.session import Session
 from morphstream.store.store import Installed, Store
 
 
-class Engines(ExitStack):
-    """What a store holds, kept until this is closed, and the engines that are opened of it; a context manager.
+class Engines:
+    """Opens models of a booted store, whose files stay until this is closed; a context manager.
+
+    Several threads may open models at once; one closes it, after they are done.
 
     Attributes:
         store: The store.
-        installed: What it holds.
+        installed: The generation that models are opened from.
     """
 
     def __init__(self, store: Store, machine: Machine, *, threads: int, cuda_graph: bool) -> None:
-        """Name a store; it is held from the beginning of the block.
+        """Hold the store's current generation.
 
         Args:
             store: A booted one.
-            machine: What to run on.
-            threads: As `open_session` takes it.
-            cuda_graph: So, too.
-        """
-        super().__init__()
-        self.store, self.installed = store, cast("Installed", None)
-        self._machine, self._threads, self._cuda_graph = machine, threads, cuda_graph
+            machine: The machine to run on.
+            threads: Threads of a run on the CPU; 0 for every core that this process may use.
+            cuda_graph: Whether a GPU replays runs as a CUDA graph; a CPU has none.
 
-    def __enter__(self) -> Self:
-        try:
-            self.installed = self.enter_context(self.store.hold())
-            check_usable(self.installed.cache_key, self._machine)
-        except BaseException:
-            self.close()
-            raise
-        return self
+        Raises:
+            NoEngineError: The store is empty or damaged, or its engines are for another machine.
+            OSError: The store's volume has no locks.
+        """
+        self.store, self._threads, self._cuda_graph = store, threads, cuda_graph
+        with ExitStack() as opened:
+            self.installed = opened.enter_context(store.hold())
+            check_usable(self.installed.cache_key, machine)
+            self._opened = opened.pop_all()
 
     def __call__(self, model: str) -> Session:
         """Open a model's engine, until this is closed; raises as `open_session`."""
-        session = open_session(self.installed, model, threads=self._threads, cuda_graph=self._cuda_graph)
-        self.callback(session.close)
+        graphs = self.store.path / "graphs"
+        session = open_session(self.installed, model, threads=self._threads, cuda_graph=self._cuda_graph, graphs=graphs)
+        self._opened.callback(session.close)
         return session
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every engine, the last first, then release the generation."""
+        self._opened.close()
 
 
 def open_session(
-    installed: Installed, model: str, *, threads: int = 0, blobs: Path | None = None, cuda_graph: bool = False
+    installed: Installed, model: str, *, threads: int = 0, cuda_graph: bool = False, graphs: Path | None = None
 ) -> Session:
     """Open a model's engine.
 
     Args:
-        installed: What a store holds.
+        installed: A generation of a store.
         model: Its name, such as ``det_10g``.
-        threads: Threads to run on; 0 for every core that this process may use.
-        blobs: Folder for what OpenVINO compiles for this machine.
+        threads: Threads of a run on the CPU; 0 for every core that this process may use.
         cuda_graph: Whether a GPU replays runs as a CUDA graph; a CPU has none.
+        graphs: Folder where OpenVINO's compiled graphs are saved for the next process; None to save none.
 
     Raises:
-        NoEngineError: The store has no engine of that model.
-        SessionError: It can't be opened, or this version has no session for its kind.
+        NoEngineError: The generation has no engine of that model.
+        SessionError: The engine can't be opened, or this version has no session for its kind.
     """
     files, builder = installed.files_of(model), installed.cache_key.builder
     threads = threads or usable_cores()
     if "ir" in files:
-        from morphstream.session.openvino import OpenVINOSession  # here, as it takes long to load
+        from morphstream.session.graphs import SavedGraphs  # here, as OpenVINO takes long to load
+        from morphstream.session.openvino import OpenVINOSession
 
+        saved = SavedGraphs(graphs, installed.manifest.digests) if graphs else None
         precision = installed.cache_key.precision or "fp32"
-        return OpenVINOSession(files["ir"], threads=threads, precision=precision, blobs=blobs)
+        return OpenVINOSession(files["ir"], threads=threads, precision=precision, graphs=saved)
     if "ep_context" not in files:
         seen = f"{' and '.join(sorted(files))} of {builder}"
         remedy = "adopted ones have none: build it here or run: morphstream boot --target cpu"
@@ -99,7 +114,7 @@ def load_emap(installed: Installed, model: str) -> npt.NDArray[np.float32] | Non
     """Return a swap model's emap, ``(512, 512)``, or None where it has none.
 
     Raises:
-        NoEngineError: The store has no engine of that model.
+        NoEngineError: The generation has no engine of that model.
         SessionError: The file holds something else.
         OSError: It can't be read.
     """

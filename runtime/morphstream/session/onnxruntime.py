@@ -1,10 +1,12 @@
-"""Models and engines that ONNX Runtime runs: on the CPU, or on a GPU by the provider that was asked for alone.
+"""A session of ONNX Runtime: a model on the CPU, or an engine on a GPU with the provider that was asked for alone.
 
 Conventions:
 
 * The first axis of every input is the batch. An EPContext model names in its metadata, as ``batches``, the sizes that
   its engine is for; without them rows run as they come, or in parts of the model's fixed batch.
-* Each shape of the inputs has arrays of its own, whose addresses stay.
+* Each shape of the inputs has arrays of its own, whose addresses stay the same.
+
+No GPU has run this yet: what it says of the providers for GPUs is read in their sources, and tests ask a fake GPU.
 
 Source: onnxruntime.ai, "TensorRT Execution Provider"; NVIDIA, TensorRT-RTX-EP-ABI, "Provider options" and its
 ``tensorrt_rtx_execution_provider.cc``.
@@ -42,21 +44,21 @@ class _Value:
     def shape(self) -> tuple[int, ...]:
         return tuple(dim if isinstance(dim, int) else -1 for dim in self.dims)
 
-    def takes(self, array: Array) -> bool:
-        """Return whether an array may be given for it, with any number of rows."""
+    def accepts(self, array: Array) -> bool:
+        """Return whether an array has its type and shape, with any number of rows."""
         is_fit = array.ndim == len(self.dims) and array.dtype == self.dtype
         return is_fit and all(dim in (-1, seen) for dim, seen in zip(self.shape[1:], array.shape[1:], strict=True))
 
-    def nothing(self) -> Array:
-        """Return what it is for no rows."""
+    def empty(self) -> Array:
+        """Return an array of it without rows."""
         return np.empty((0, *(max(dim, 0) for dim in self.shape[1:])), self.dtype)
 
 
 class OnnxRuntimeSession:
-    """A model on the CPU, or an engine on a GPU, that has run each batch it is for once.
+    """A model on the CPU, or an engine on a GPU, opened and run once in each of its batches.
 
     Attributes:
-        batches: The sizes that rows run in; empty where they run as they come.
+        batches: The numbers of rows that run at once; empty where any number does.
     """
 
     def __init__(
@@ -64,18 +66,18 @@ class OnnxRuntimeSession:
     ) -> None:
         """Open a model, and run each of its batches on zeros, unless it has other dynamic axes.
 
-        The provider of TensorRT for RTX may stay with an engine's first profile: a batch that it refuses is logged,
-        and its rows run in lesser ones. TensorRT's holds one CUDA graph a session, of the least batch.
+        The provider for TensorRT for RTX may keep to an engine's first profile: a batch that it refuses is logged, and
+        its rows run in smaller ones. TensorRT's provider holds one CUDA graph a session, of the smallest batch.
 
         Args:
             path: The ONNX file; for a GPU the EPContext model beside the engine.
-            provider: ONNX Runtime's name of what runs it.
+            provider: ONNX Runtime's name of the provider that runs it.
             threads: Threads of one run on the CPU.
             cuda_graph: Whether a GPU replays runs as a CUDA graph.
             runtime: The module ``onnxruntime`` or one like it.
 
         Raises:
-            SessionError: The provider is not there, can't run the file, or has no CUDA graph of its shapes.
+            SessionError: ONNX Runtime lacks the provider, or it can't run the file, or not as a CUDA graph.
             ValueError: A CUDA graph is asked for on the CPU.
         """
         if cuda_graph and provider not in _GRAPHS:
@@ -106,12 +108,12 @@ class OnnxRuntimeSession:
             inputs: Each ``(N, ...)``, of the model's types; not modified.
 
         Raises:
-            SessionError: The inputs are not the model's, it failed, or an output has a number that is none.
+            SessionError: The inputs are not the model's, it failed, or an output has NaN or infinity.
         """
         rows = self._rows_of(inputs)
         split = parts(rows, self.batches)
         if not split:
-            return {name: value.nothing() for name, value in self._outputs.items()}
+            return {name: value.empty() for name, value in self._outputs.items()}
         outputs = self._run_part(inputs, split[0])
         if split[0].size != rows:
             outputs = self._joined(outputs, inputs, split)
@@ -119,7 +121,7 @@ class OnnxRuntimeSession:
         return outputs
 
     def close(self) -> None:
-        """Give back the model and its arrays."""
+        """Release the model and its arrays."""
         self._bindings.clear()
         del self._opened
 
@@ -151,12 +153,14 @@ class OnnxRuntimeSession:
         except SessionError as error:
             if self._provider != RTX or size == self._profiles[0]:
                 raise
-            _log.warning("%s; rows run in batches of less than %d", error, size)
+            _log.warning("%s; rows run in batches smaller than %d", error, size)
             return False
         return True
 
     def _rows_of(self, inputs: Mapping[str, Array]) -> int:
-        is_fit = inputs.keys() == self._inputs.keys() and all(self._inputs[name].takes(inputs[name]) for name in inputs)
+        is_fit = inputs.keys() == self._inputs.keys() and all(
+            self._inputs[name].accepts(inputs[name]) for name in inputs
+        )
         if is_fit and len(rows := {len(array) for array in inputs.values()}) == 1:
             return rows.pop()
         expected = ", ".join(f"{name} {value.shape} {value.dtype}" for name, value in self._inputs.items())
@@ -195,7 +199,7 @@ class OnnxRuntimeSession:
             raise SessionError(f"{self._path.name}: expected it to run, seen {reason_of(error)}") from None
 
     def _binding(self, shapes: Mapping[str, tuple[int, ...]]) -> Binding:
-        """Return the arrays for inputs of these shapes, made where they are not there yet."""
+        """Return the arrays bound for inputs of these shapes; make them the first time."""
         key = tuple(shapes.values())
         if key not in self._bindings:
             if len(self._bindings) >= max(_KEPT, len(self.batches)):
@@ -208,27 +212,27 @@ class OnnxRuntimeSession:
                 self._runtime,
                 self._opened,
                 inputs={name: np.zeros(shape, self._inputs[name].dtype) for name, shape in shapes.items()},
-                outputs=self._room_for(shapes),
+                outputs=self._output_arrays(shapes),
                 declared={name: value.shape for name, value in self._outputs.items()},
                 device="cpu" if self._provider == CPU else "cuda",
                 entries=entries,
             )
         return self._bindings[key]
 
-    def _room_for(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array | None]:
-        """Return an array for each output; None where only a run tells its shape.
+    def _output_arrays(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array | None]:
+        """Return an array for each output; None where its shape is known only after a run.
 
-        On the CPU that is all of them: models that nobody prepared declare shapes that they don't keep.
+        On the CPU that is every output: models that nobody prepared declare other shapes than their outputs have.
         """
         if self._provider == CPU:
             return dict.fromkeys(self._outputs)
         pairs = [pair for name in shapes for pair in zip(self._inputs[name].dims, shapes[name], strict=True)]
         axes = {dim: seen for dim, seen in pairs if isinstance(dim, str)}
-        room: dict[str, Array | None] = {}
+        arrays: dict[str, Array | None] = {}
         for name, value in self._outputs.items():
             dims = [dim if isinstance(dim, int) else axes.get(dim or "", -1) for dim in value.dims]
-            room[name] = None if -1 in dims or not dims else np.empty(dims, value.dtype)
-        if self._has_graph and (unknown := [name for name, array in room.items() if array is None]):
+            arrays[name] = None if -1 in dims or not dims else np.empty(dims, value.dtype)
+        if self._has_graph and (unknown := [name for name, array in arrays.items() if array is None]):
             expected = f"{self._path.name}: expected known shapes for a CUDA graph"
             raise SessionError(f"{expected}, seen none of {', '.join(unknown)}; open it without one")
-        return room
+        return arrays

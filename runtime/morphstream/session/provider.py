@@ -1,13 +1,17 @@
-"""Open a model in ONNX Runtime by the provider that was asked for, never by another.
+"""Open a model in ONNX Runtime with the provider that was asked for, never with another.
+
+No GPU has run this yet: tests have a fake ONNX Runtime; the plug-in was loaded by hand until it asked for a driver.
 
 Source: onnxruntime.ai, "EP Context Cache Feature Design", "TensorRT Execution Provider" and "Using a Plugin Execution
 Provider Library"; NVIDIA, TensorRT-RTX-EP-ABI, "Installation".
 """
 
-from collections.abc import Mapping
+import ctypes
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -29,24 +33,25 @@ TYPES: Mapping[str, npt.DTypeLike] = {
     "tensor(int64)": np.int64,
     "tensor(bool)": np.bool_,
 }
-_REGISTERING: tuple[type[Exception], ...] = (*ERRORS, OSError)
 _PLUGINS = {RTX: "onnxruntime_ep_nv_tensorrt_rtx"}  # packages that bring a provider
+_PLUGIN_ERRORS: tuple[type[Exception], ...] = (*ERRORS, OSError)
+_registering = Lock()  # ONNX Runtime refuses a second registration of a provider
 
 
 def open_model(
     path: Path, *, provider: str, threads: int, options: Mapping[str, str] | None = None, runtime: Any = onnxruntime
 ) -> Any:
-    """Return an ``InferenceSession``, all of whose nodes the provider runs.
+    """Return an ``InferenceSession`` in which one provider runs every node.
 
     Args:
         path: The ONNX file; for a GPU the EPContext model beside the engine.
         provider: ONNX Runtime's name of it.
         threads: Threads of one run on the CPU.
-        options: Of the provider.
+        options: The provider's own.
         runtime: The module ``onnxruntime`` or one like it.
 
     Raises:
-        SessionError: ONNX Runtime has no such provider, or it can't run the whole file.
+        SessionError: ONNX Runtime lacks the provider, or the provider can't run the whole file.
     """
     settings = runtime.SessionOptions()
     settings.log_severity_level = 4  # errors are raised
@@ -69,20 +74,29 @@ def open_model(
     return session
 
 
-def prepare_provider(provider: str, *, runtime: Any = onnxruntime) -> list[Any]:
-    """Make a provider known to ONNX Runtime; return its devices, none for one that is built in.
+def prepare_provider(
+    provider: str, *, runtime: Any = onnxruntime, load_library: Callable[..., object] = ctypes.CDLL
+) -> list[Any]:
+    """Register a provider with ONNX Runtime, if a package brings it; return its devices, none for a built-in one.
+
+    Args:
+        provider: ONNX Runtime's name of it.
+        runtime: The module ``onnxruntime`` or one like it.
+        load_library: Loads a shared library, as `ctypes.CDLL` does.
 
     Raises:
-        SessionError: ONNX Runtime has no such provider, or it finds no GPU.
+        SessionError: ONNX Runtime lacks the provider, or the provider finds no GPU.
     """
-    seen = ", ".join(runtime.get_available_providers())
-    if provider in runtime.get_available_providers():
+    available = runtime.get_available_providers()
+    if provider in available:
         return []
+    seen = ", ".join(available)
     if (name := _PLUGINS.get(provider)) and find_spec(name):
         try:
-            if not _devices(provider, runtime):
-                runtime.register_execution_provider_library(provider, import_module(name).get_library_path())
-        except _REGISTERING as error:
+            with _registering:
+                if not _devices(provider, runtime):
+                    _register(provider, Path(import_module(name).get_library_path()), runtime, load_library)
+        except _PLUGIN_ERRORS as error:
             seen = reason_of(error)
         if devices := _devices(provider, runtime):
             return devices
@@ -90,8 +104,15 @@ def prepare_provider(provider: str, *, runtime: Any = onnxruntime) -> list[Any]:
     raise SessionError(f"expected ONNX Runtime with {provider}, seen {seen}; {remedy}")
 
 
+def _register(provider: str, library: Path, runtime: Any, load_library: Callable[..., object]) -> None:
+    """Register a provider's library, after the CUDA runtime that its package brings and doesn't find by itself."""
+    for cudart in sorted(library.parent.glob("libcudart.so.*")):
+        load_library(str(cudart), mode=ctypes.RTLD_GLOBAL)
+    runtime.register_execution_provider_library(provider, str(library))
+
+
 def reason_of(error: Exception) -> str:
-    """Return what an error of ONNX Runtime says, in one line."""
+    """Return the message of an error of ONNX Runtime, in one line."""
     return " ".join(str(error).split()) or "no reason"
 
 

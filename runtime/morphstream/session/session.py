@@ -1,4 +1,4 @@
-"""What an opened engine is to the code that runs it."""
+"""The protocol of an opened engine, the batches that a request is split into, and the check of its numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -12,7 +12,7 @@ Array = npt.NDArray[Any]  # the engine decides
 
 
 class Session(Protocol):
-    """An opened engine of one model; not to be shared between threads."""
+    """An opened engine of one model, for one thread at a time."""
 
     @property
     def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -23,17 +23,17 @@ class Session(Protocol):
         """Return every output by name; the arrays may be overwritten by the next run.
 
         Raises:
-            SessionError: The engine failed, or an output has a number that is none.
+            SessionError: The engine failed, or an output has NaN or infinity.
         """
         ...
 
     def close(self) -> None:
-        """Give back what the engine holds."""
+        """Release the engine."""
         ...
 
 
 class Part(NamedTuple):
-    """Rows of a request that run at once, filled up to a batch of ``size``."""
+    """Rows of a request that run at once, padded to a batch of ``size``."""
 
     start: int
     stop: int
@@ -41,11 +41,11 @@ class Part(NamedTuple):
 
 
 def parts(rows: int, batches: Sequence[int]) -> list[Part]:
-    """Split a request into batches that an engine is for: the greatest, and for the rest the least that holds it.
+    """Split a request into batches of an engine: the largest ones, and for the rest the smallest that holds it.
 
     Args:
-        rows: Of the request, 0 or more.
-        batches: Their sizes, in any order; empty where any is, and all rows run at once.
+        rows: Rows of the request, 0 or more.
+        batches: Sizes of the engine's batches, in any order; empty where it runs any number of rows at once.
 
     Raises:
         ValueError: A number is below 0, or a size below 1.
@@ -62,10 +62,14 @@ def parts(rows: int, batches: Sequence[int]) -> list[Part]:
 
 
 def check_numbers(name_of_engine: str, outputs: Mapping[str, Array]) -> None:
-    """Check that outputs hold numbers, by their least and greatest: NaN is both.
+    """Check that outputs have neither NaN nor infinity, by their minimum and maximum: one NaN makes both NaN.
+
+    Args:
+        name_of_engine: Begins the refusal.
+        outputs: By name; not modified.
 
     Raises:
-        SessionError: One has NaN or infinity; names it.
+        SessionError: An output has one; names it.
     """
     for name, array in outputs.items():
         if array.dtype.kind == "f" and array.size and not np.isfinite([array.min(), array.max()]).all():

@@ -1,74 +1,106 @@
-"""Fetch from a source into a folder, in one pass: every digest computed on the way, and no byte more than was said."""
+"""Fetch an engine cache from a source, in one pass: an archive, or single files.
 
-from collections.abc import Iterator, Mapping
+Digests are computed on the way, and no more bytes are read than the manifests name.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import BinaryIO, cast
 
+from morphstream.artifact import fields
 from morphstream.artifact.archive import unpack
-from morphstream.artifact.digest import CHUNK_BYTES, Digest, digest_of
+from morphstream.artifact.digest import CHUNK_BYTES, Digest
 from morphstream.artifact.errors import AbsentError, DigestMismatchError, FetchError, ManifestError
 from morphstream.artifact.listings import ArchiveEntry
-from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.tarzst import Hasher
-from morphstream.artifact.vocabulary import archive_path, cache_path
-from morphstream.source.progress import Counted, progress
+from morphstream.artifact.vocabulary import MANIFEST, archive_path, cache_path
+from morphstream.source.progress import progress
+from morphstream.source.publication import PublishedManifest, files_in_archive
 from morphstream.source.source import Source
 from morphstream.source.transfer import Transfer
-from morphstream.store.generation import MANIFEST, check_cache, digests_of
 
-LARGE_BYTES = 16 << 20  # of a file that comes alone, over as many lines as its source has
-_AT_ONCE = 8  # small ones, as asking takes longer than their bytes
+DELIVERED = "engines"  # folder of files that came with a manifest
+LARGE_BYTES = 16 << 20  # size of a file that is fetched alone, over all the connections of its source
+_AT_ONCE = 8  # small files, as a request takes longer than their bytes
+Fetch = Callable[[Mapping[str, Digest], Path], None]
 
 
-def read_published(key: CacheKey, source: Source) -> tuple[EngineManifest, Digest]:
-    """Return the manifest of an engine cache in a published layout, and its digest.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """An engine cache that can be installed.
+
+    Attributes:
+        archive: What it comes from: the name of an archive, or ``trt_cache/CACHE_KEY``.
+        cache_key: The published name of the cache.
+        where: Names it in a refusal.
+        open: Returns the published manifest; files that come with it go to a new folder DELIVERED in a given one.
+        fetch: Brings files, by name and digest, into a given folder, be it open or not.
+        files: Digest of each published file, the manifest among them; empty where they are known only after `open`.
+    """
+
+    archive: str
+    cache_key: CacheKey
+    where: str
+    open: Callable[[Path], PublishedManifest]
+    fetch: Fetch
+    files: Mapping[str, Digest] = field(default_factory=dict)
+
+
+def archive_delivery(name: str, entry: ArchiveEntry, source: Source) -> Delivery:
+    """Return the delivery of an archive, which is read in one pass.
+
+    Besides a FetchError, opening it raises UnsafeArchiveError where it is broken or holds other files than its entry
+    says, DigestMismatchError where it or a file has other bytes, and ManifestError where its manifest contradicts it.
 
     Raises:
-        ManifestError: It breaks the format, is of another key, or names a file without its digest.
-        FetchError: The source can't give it.
+        ManifestError: The archive holds no engine cache.
     """
-    path = f"{cache_path(key)}/{MANIFEST}"
-    text = source.read(path)
-    try:
-        manifest = EngineManifest.from_json(text)
-        digests_of(manifest)
-    except ManifestError as error:
-        raise ManifestError(error.where, f"{source}, {path}: {error.message}") from error
-    if manifest.cache_key != key:
-        seen = f"as in its path, seen {manifest.cache_key}"
-        raise ManifestError("cache_key", f"{source}, {path}: expected {key}, {seen}")
-    return manifest, digest_of(text)
+    key, files = files_in_archive(name, entry)
+
+    def unpack_to(staging: Path) -> Path:
+        folder = staging / "archive"
+        with (
+            progress(f"boot {name}", entry.digest.bytes) as show,
+            _opened(source, archive_path(name), name, entry.digest, Transfer(), show) as stream,
+        ):
+            unpack(stream, entry.files, folder, archive=entry.digest, is_synced=True)
+        return folder / cache_path(key)
+
+    def open_archive(staging: Path) -> PublishedManifest:
+        cache = unpack_to(staging).rename(staging / DELIVERED)
+        published = PublishedManifest.parse((cache / MANIFEST).read_bytes(), key, f"{name}, {MANIFEST}")
+        if odd := {file for file, _ in published.files.items() ^ files.items()}:
+            where = fields.path_of("archives", name, "files", f"{cache_path(key)}/{min(odd)}")
+            raise ManifestError(where, f"expected the digest that its {MANIFEST} says, seen another or none")
+        return published
+
+    def fetch(wanted: Mapping[str, Digest], folder: Path) -> None:
+        cache = unpack_to(folder.parent)
+        for file in wanted:
+            (cache / file).rename(folder / file)
+
+    where = f"{source}, {name}"
+    return Delivery(archive=name, cache_key=key, where=where, open=open_archive, fetch=fetch, files=files)
 
 
-def unpack_archive(name: str, entry: ArchiveEntry, source: Source, folder: Path) -> Path:
-    """Unpack the archive of an engine cache, and return the folder of that.
-
-    Args:
-        name: Of the archive.
-        entry: What it must be and hold.
-        source: Gives its bytes.
-        folder: Where to make that folder.
-
-    Raises:
-        ManifestError: Its manifest contradicts the entry.
-        FetchError: The source can't give it.
-        UnsafeArchiveError: It is broken, or holds other files than its entry says.
-        DigestMismatchError: It, or a file in it, holds other bytes than its entry says.
-        OSError: The folder can't be written.
-    """
-    with (
-        _opened(source, archive_path(name), name, entry.digest, Transfer()) as stream,
-        progress(f"boot {name}", entry.digest.bytes) as add,
-    ):
-        counted = cast("BinaryIO", Counted(stream, add))  # read alone is called
-        unpack(counted, entry.files, folder / "archive", archive=entry.digest, is_synced=True)
-    cache = folder / "archive" / cache_path(entry.cache_key)
-    check_cache(name, entry, cache)
-    return cache
+def engine_delivery(published: PublishedManifest, source: Source) -> Delivery:
+    """Return the delivery of the single files that a manifest names."""
+    key = published.manifest.cache_key
+    fetch = partial(fetch_engines, source, key, transfer=Transfer())
+    return Delivery(
+        archive=cache_path(key),
+        cache_key=key,
+        where=f"{source}, {key}",
+        open=lambda _: published,
+        fetch=fetch,
+        files=published.files,
+    )
 
 
 def fetch_engines(
@@ -78,74 +110,81 @@ def fetch_engines(
 
     Args:
         source: Gives their bytes.
-        key: Of the cache in the published layout.
+        key: Cache key of the files in the published layout.
         files: Digest of each, by its name there.
         folder: Where to write them, under the same names.
-        transfer: Told how far it is; ends it where it is cancelled.
+        transfer: Counts the bytes that have come, and may be cancelled.
 
     Raises:
-        FetchError: The source can't give one.
-        DigestMismatchError: One holds other bytes than that.
+        FetchError: The source can't give a file.
+        DigestMismatchError: A file has other bytes than that.
         CancelledError: The transfer is cancelled.
         OSError: The folder can't be written.
     """
-    failed = Event()
-    transfer.total_bytes = sum(digest.bytes for digest in files.values())
+    has_failed = Event()
+    transfer.begin(sum(digest.bytes for digest in files.values()))
     large = {name: digest for name, digest in files.items() if digest.bytes > LARGE_BYTES}
     small = {name: digest for name, digest in files.items() if name not in large}
-    with progress(f"fetch {key}", transfer.total_bytes) as add, ThreadPoolExecutor() as hashing:
+    with progress(f"fetch {key}", transfer.total_bytes) as show, ThreadPoolExecutor() as hashing:
 
         def fetch(file: tuple[str, Digest]) -> None:
-            (name, digest), hasher = file, Hasher(hashing)
-            path = f"{cache_path(key)}/{name}"
-            with _opened(source, path, name, digest, transfer) as stream, (folder / name).open("xb") as out:
-                while not failed.is_set() and hasher.bytes <= digest.bytes:  # one byte more is read at most
-                    if not (data := stream.read(min(CHUNK_BYTES, digest.bytes + 1 - hasher.bytes))):
-                        break
-                    hasher.update(data)
-                    out.write(data)
-                    add(len(data))
-                    transfer.add(len(data))
-            if hasher.digest() != digest:
-                raise DigestMismatchError(name, digest, hasher.digest())
+            (name, digest), path = file, f"{cache_path(key)}/{file[0]}"
+            with _opened(source, path, name, digest, transfer, show) as stream, (folder / name).open("xb") as out:
+                _copy(stream, out, name, digest, Hasher(hashing), has_failed)
 
         for some, at_once in ((large, 1), (small, _AT_ONCE)):
-            with ThreadPoolExecutor(at_once) as lines:
+            with ThreadPoolExecutor(at_once) as pool:
                 try:
-                    for _ in lines.map(fetch, some.items()):
-                        pass
+                    list(pool.map(fetch, some.items()))
                 except BaseException:
-                    failed.set()
+                    has_failed.set()
                     raise
 
 
+def _copy(stream: BinaryIO, out: BinaryIO, name: str, digest: Digest, hasher: Hasher, has_failed: Event) -> None:
+    """Copy a file, one byte more than its size at most, and verify it; another file's failure ends it early."""
+    while not has_failed.is_set() and hasher.bytes <= digest.bytes:
+        if not (data := stream.read(min(CHUNK_BYTES, digest.bytes + 1 - hasher.bytes))):
+            break
+        hasher.update(data)
+        out.write(data)
+    if hasher.digest() != digest:
+        raise DigestMismatchError(name, digest, hasher.digest())
+
+
 @contextmanager
-def _opened(source: Source, path: str, name: str, digest: Digest, transfer: Transfer) -> Iterator[BinaryIO]:
-    """Open a file of a source, of the right size where that is said; faults of reading it are the source's."""
+def _opened(
+    source: Source, path: str, name: str, digest: Digest, transfer: Transfer, show: Callable[[int], None]
+) -> Iterator[BinaryIO]:
+    """Open a file of a source, whose size must be right where the source knows it."""
     try:
         opened = source.open(path)
-    except AbsentError as error:  # a manifest names it, so that more is amiss than that nobody has published any
+    except AbsentError as error:  # a manifest names it: this is more than a publication that doesn't exist
         raise FetchError(*error.args) from error
-    with transfer.reading(opened) as stream:
+    with opened as stream, transfer.on_cancel(stream.close):
         if (size := getattr(stream, "total_bytes", digest.bytes)) != digest.bytes:
             raise DigestMismatchError(name, f"{digest.bytes} bytes", f"{size} bytes")
-        yield cast("BinaryIO", _Fetched(stream, name))
+        yield cast("BinaryIO", _Fetched(stream, name, transfer, show))
 
 
 class _Fetched:
-    """A source's stream, whose faults are the source's and not the store's."""
+    """A source's stream, whose bytes are counted and whose errors are the source's and not the store's."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        self._stream, self._name = stream, name
+    def __init__(self, stream: BinaryIO, name: str, transfer: Transfer, show: Callable[[int], None]) -> None:
+        self._stream, self._name, self._transfer, self._show = stream, name, transfer, show
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to so many bytes, none at the end.
+        """Return up to that many bytes, none at the end.
 
         Raises:
             FetchError: They can't be read.
+            CancelledError: The transfer is cancelled.
         """
         try:
-            return self._stream.read(size)
+            data = self._stream.read(size)
         except OSError as error:
             seen = error.strerror or str(error)
             raise FetchError(f"{self._name}: expected its bytes, seen {seen}; fetch it again") from error
+        self._show(len(data))
+        self._transfer.add(len(data))
+        return data

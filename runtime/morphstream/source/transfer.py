@@ -1,9 +1,8 @@
-"""How far a transfer is, and whether anybody still waits for it."""
+"""A transfer: how many bytes have come, and whether it was cancelled."""
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError as AbandonedError
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import BinaryIO, TypeVar
@@ -13,40 +12,37 @@ from morphstream.source.source import Source
 T = TypeVar("T")
 
 
-class CancelledError(Exception):
-    """Nobody waits for a transfer any more."""
-
-
 class Transfer:
-    """A transfer that other threads watch, and may cancel.
+    """A transfer that other threads may watch and cancel.
 
     Attributes:
-        total_bytes: Of all that has to come; 0 until that is known.
-        done_bytes: That have come.
+        total_bytes: Size of everything that is transferred; 0 until it is known.
+        done_bytes: Size of what has come.
     """
 
     def __init__(self) -> None:
         self.total_bytes = self.done_bytes = 0
-        self._lock, self._stop, self._ends = threading.Lock(), threading.Event(), list[Callable[[], object]]()
+        self._lock, self._is_cancelled = threading.Lock(), threading.Event()
+        self._interrupts = list[Callable[[], object]]()
 
     def cancel(self) -> None:
-        """End it, from any thread: what is read is closed, so that waiting for bytes ends, too."""
-        self._stop.set()
+        """Cancel the transfer from any thread; streams are closed, so that a read that waits for bytes ends too."""
+        self._is_cancelled.set()
         with self._lock:
-            ends = tuple(self._ends)
-        for end in ends:
-            end()
+            interrupts = tuple(self._interrupts)
+        for interrupt in interrupts:
+            interrupt()
 
-    def restart(self) -> None:
-        """Begin anew, as with another source."""
+    def begin(self, total_bytes: int) -> None:
+        """Count from 0 to a total, again for another source."""
         with self._lock:
-            self.total_bytes = self.done_bytes = 0
+            self.total_bytes, self.done_bytes = total_bytes, 0
 
     def add(self, size: int) -> None:
-        """Note that so many bytes have come.
+        """Count bytes that have come.
 
         Raises:
-            CancelledError: It is cancelled.
+            CancelledError: The transfer is cancelled.
         """
         with self._lock:
             self.done_bytes += size
@@ -56,67 +52,58 @@ class Transfer:
         """Wait.
 
         Raises:
-            CancelledError: It is cancelled.
+            CancelledError: The transfer is cancelled.
         """
-        if self._stop.wait(seconds):
+        if self._is_cancelled.wait(seconds):
             raise CancelledError
 
     @contextmanager
-    def reading(self, stream: BinaryIO) -> Iterator[BinaryIO]:
-        """Have a stream closed when it is cancelled, or done.
+    def on_cancel(self, interrupt: Callable[[], object]) -> Iterator[None]:
+        """Call a function if the transfer is cancelled during the block, such as a stream's `close`.
 
         Raises:
-            CancelledError: It is cancelled.
+            CancelledError: The transfer is cancelled already.
         """
-        with stream, self._ending(stream.close):
-            yield stream
-
-    def ask(self, question: Callable[[], T], drop: Callable[[T], object] = lambda _: None) -> T:
-        """Return what a question gives, or raise what it raises; it is asked in a thread of its own.
-
-        Args:
-            question: May take long to answer, and can't be cut short, as connecting can't.
-            drop: Takes an answer that came too late.
-
-        Raises:
-            CancelledError: It is cancelled. The thread goes on until the question ends.
-        """
-        answer = Future[T]()
-
-        def run() -> None:
-            try:
-                given = question()
-            except BaseException as error:  # noqa: BLE001 # it is raised where the answer is waited for
-                with suppress(InvalidStateError):
-                    answer.set_exception(error)
-                return
-            try:
-                answer.set_result(given)
-            except InvalidStateError:
-                drop(given)
-
-        with self._ending(answer.cancel):
-            threading.Thread(target=run, name="morphstream-ask", daemon=True).start()
-            try:
-                return answer.result()
-            except AbandonedError:
-                raise CancelledError from None
-
-    @contextmanager
-    def _ending(self, end: Callable[[], object]) -> Iterator[None]:
-        """Have something ended when it is cancelled meanwhile."""
         with self._lock:
-            self._ends.append(end)
+            self._interrupts.append(interrupt)
         try:
             self.pause(0)
             yield
         finally:
             with self._lock:
-                self._ends.remove(end)
+                self._interrupts.remove(interrupt)
+
+    def call(self, function: Callable[[], T], discard: Callable[[T], object] = lambda _: None) -> T:
+        """Call a function in a thread of its own; return what it returns, or raise what it raises.
+
+        Args:
+            function: May take long, and can't be interrupted, as connecting can't.
+            discard: Called with a result that came too late.
+
+        Raises:
+            CancelledError: The transfer is cancelled. The thread continues until the function returns.
+        """
+        result = Future[T]()
+
+        def run() -> None:
+            try:
+                value = function()
+            except BaseException as error:  # noqa: BLE001 # it is raised where the result is waited for
+                with suppress(InvalidStateError):
+                    result.set_exception(error)
+                return
+            try:
+                result.set_result(value)
+            except InvalidStateError:
+                discard(value)
+
+        with self.on_cancel(result.cancel):
+            threading.Thread(target=run, name="morphstream-call", daemon=True).start()
+            return result.result()
 
 
 class Cancellable:
-    """A source that nobody waits for any more when a transfer is cancelled, whatever it is at."""
+    """A source whose calls end when a transfer is cancelled."""
 
     def __init__(self, source: Source, transfer: Transfer) -> None:
         self._source, self._transfer = source, transfer
@@ -126,8 +113,8 @@ class Cancellable:
 
     def read(self, path: str) -> bytes:
         """Return a small file; raises as `Source` says, or CancelledError."""
-        return self._transfer.ask(partial(self._source.read, path))
+        return self._transfer.call(partial(self._source.read, path))
 
     def open(self, path: str) -> BinaryIO:
         """Open a file; raises as `Source` says, or CancelledError."""
-        return self._transfer.ask(partial(self._source.open, path), drop=lambda stream: stream.close())
+        return self._transfer.call(partial(self._source.open, path), discard=lambda stream: stream.close())

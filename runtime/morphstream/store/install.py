@@ -1,133 +1,53 @@
-"""Put engines into a store: an archive's, single ones, or what was built here."""
+"""Install engines into a store, whatever way they come."""
 
-import tempfile
-from collections.abc import Callable, Collection
-from functools import partial
-from pathlib import Path
+from collections.abc import Collection
 
-from morphstream.artifact.listings import ArchiveEntry
-from morphstream.artifact.manifest import EngineManifest
-from morphstream.artifact.target import CacheKey
-from morphstream.artifact.vocabulary import cache_path
-from morphstream.source.fetch import fetch_engines, read_published, unpack_archive
-from morphstream.source.source import Source
-from morphstream.source.transfer import Transfer
-from morphstream.store.change import Change
-from morphstream.store.generation import MANIFEST, check_cache, files_of
+from morphstream.artifact.vocabulary import MANIFEST
+from morphstream.source.fetch import Delivery
+from morphstream.store.installed import Installed
 from morphstream.store.store import Store
+from morphstream.store.transaction import select_groups
 
 
-def install_archive(
-    store: Store, name: str, entry: ArchiveEntry, source: Source, *, groups: Collection[str] | None = None
-) -> bool:
-    """Put an archive's engine cache in the place of the one before; on any error that one stays.
+def install(store: Store, delivery: Delivery, *, groups: Collection[str] | None = None) -> bool:
+    """Install engines in the place of those before; on any error those stay.
 
-    It is opened under the lock, so that of several processes one reads it and the others find it there. Where its
-    files lie there already and every digest is right, as after a step back, it isn't opened. Models that were
-    added on demand, and aren't in it, stay. Older generations are removed, but those that are held.
+    The delivery is opened under the store's lock: of several processes one opens it, and the others find its files. It
+    isn't opened where the store has all of them in a generation, as after a step back. Models that were added on demand
+    and aren't in it stay. Older generations are removed, except those that are held.
 
     Args:
         store: The store.
-        name: Of the archive.
-        entry: What it must be and hold.
-        source: Gives its bytes, in one pass.
-        groups: Which of its groups to keep; None for all.
+        delivery: Where the files come from.
+        groups: The groups to install; None for all that are published.
 
     Returns:
-        Whether it was put there; False where it was there already, and nothing was touched.
+        Whether they were installed; False where they had been already, and nothing was touched.
 
     Raises:
-        ManifestError: The entry is of no engine cache, or contradicts the manifest in the archive.
-        NoEngineError: It has no engine of a group.
-        FetchError: The source can't give the archive.
-        UnsafeArchiveError: It is broken, or holds other files than its entry says.
-        DigestMismatchError: It, or a file in it, holds other bytes than its entry says.
-        TimeoutError: Another process changes the store for longer than `timeout_s`.
-        OSError: The store can't be written; says why, and what to do.
+        ManifestError: The published manifest breaks its format, or contradicts the archive's entry.
+        NoEngineError: The publication has no engine of a group.
+        FetchError: The source can't give a file.
+        UnsafeArchiveError: The archive is broken, or holds other files than its entry says.
+        DigestMismatchError: The archive, or a file, has other bytes than expected.
+        MorphstreamError: Whatever else opening the delivery raises.
+        TimeoutError: Another process changes the store for longer than its `timeout_s`.
+        OSError: The store can't be written; the message says why, and what to do.
     """
-    files = files_of(name, entry)
-    base = files[MANIFEST]
-    if store.holds(base, groups):
+    if _has(store.find(), delivery, groups):
         return False
-    with store.changing() as change:
-        if store.holds(base, groups):  # another process was faster
+    with store.transaction() as transaction:
+        if _has(transaction.current, delivery, groups):  # another process was faster
             return False
-        folder, added = None, tuple[str, ...]()
-        if groups is None and not (change.held and change.held.added):
-            folder = change.lying(base, files)
-        if folder:
-            check_cache(name, entry, folder)
-        else:
-            fresh = unpack_archive(name, entry, source, change.staging)
-            manifest = EngineManifest.from_json((fresh / MANIFEST).read_bytes())
-            manifest, added = change.taken(manifest, base, groups, name)
-            folder = change.assemble(manifest, fresh)
-        change.switch(folder, archive=name, base=base, is_whole=groups is None, added=added)
+        selection = select_groups(transaction.open(delivery), groups, transaction.current, delivery)
+        transaction.switch(transaction.assemble(selection, delivery.fetch), selection)
     return True
 
 
-def install_engines(store: Store, key: CacheKey, source: Source, *, groups: Collection[str] | None = None) -> bool:
-    """Put single engines in the place of the cache before, as `install_archive` puts an archive.
-
-    Files that lie in the store already aren't fetched again.
-
-    Args:
-        store: The store.
-        key: Of the engine cache in the published layout.
-        source: Gives its manifest and its files.
-        groups: Which of its groups to take; None for all.
-
-    Returns:
-        Whether they were put there; False where they were there already, and nothing was touched.
-
-    Raises:
-        ManifestError: The manifest breaks its format, names no digests or is of another key.
-        NoEngineError: It has no engine of a group.
-        FetchError: The source can't give the manifest, or a file.
-        DigestMismatchError: A file holds other bytes than the manifest says.
-        TimeoutError: Another process changes the store for longer than `timeout_s`.
-        OSError: The store can't be written; says why, and what to do.
-    """
-    _, base = read_published(key, source)
-    if store.holds(base, groups):
+def _has(installed: Installed | None, delivery: Delivery, groups: Collection[str] | None) -> bool:
+    """Return whether a store has some groups of a delivery, or all, by sizes."""
+    if installed is None or not installed.has(groups):
         return False
-    with store.changing() as change:
-        if store.holds(base, groups):
-            return False
-        _install_engines(change, key, source, groups)
-    return True
-
-
-def install_built(
-    store: Store, key: CacheKey, build: Callable[[Path], Source], *, groups: Collection[str] | None = None
-) -> bool:
-    """Have engines built here, by one process, and put them in the place of the cache before.
-
-    Args:
-        store: The store.
-        key: Of the engine cache.
-        build: Builds it into a folder, which is empty and goes afterwards, and returns what has its layout.
-        groups: Which of its groups to build; None for all.
-
-    Returns:
-        Whether they were put there; False where another process was faster.
-
-    Raises:
-        MorphstreamError: As `install_engines`, or what `build` raises.
-        TimeoutError: So, too.
-        OSError: So, too.
-    """
-    with store.changing() as change:
-        held = change.held
-        if held and held.cache_key == key and held.has(groups):
-            return False
-        folder = tempfile.mkdtemp(dir=change.staging)  # which the builder of a killed boot doesn't know
-        _install_engines(change, key, build(Path(folder)), groups)
-    return True
-
-
-def _install_engines(change: Change, key: CacheKey, source: Source, groups: Collection[str] | None) -> None:
-    published, base = read_published(key, source)
-    manifest, added = change.taken(published, base, groups, f"{source}, {key}")
-    folder = change.assemble(manifest, fetch=partial(fetch_engines, source, key, transfer=Transfer()))
-    change.switch(folder, archive=cache_path(key), base=base, is_whole=groups is None, added=added)
+    if delivery.files:
+        return installed.publication == delivery.files[MANIFEST]
+    return installed.cache_key == delivery.cache_key

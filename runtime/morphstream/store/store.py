@@ -1,38 +1,34 @@
-"""Where verified artifacts lie on this machine: whole or absent, whoever looks and whenever.
+"""The store of verified artifacts on this machine: good or absent, for every process at any moment.
 
 Conventions:
 
-* ``caches/NAME/`` is a generation: the files of one engine cache and their ``manifest.json``, never changed once they
-  are there. NAME begins its manifest's sha256; ``.1``, ``.2`` follow where that folder is still used, or damaged. Files
-  that two generations have in common are links to one.
-* ``current.json`` names the one in use, by its folder and the digest of its manifest; it is replaced last, in one step,
-  and means complete.
-* Who holds a generation shares the lock on its manifest. Only who has the lock on ``.lock`` puts generations there or
-  removes them, and removes none that is current or held (ADR 13).
-* ``.staging/`` belongs to the process with the lock on ``.lock``; what a killed one left there is removed.
+* ``caches/NAME/`` is a generation, as `morphstream.store.generations` keeps them: the files of one engine cache and its
+  ``manifest.json``, whose sha256 names it, and which a process locks to hold it. A publication that was installed whole
+  has the bytes of its manifest as they were published. Generations share equal files by links.
+* ``current.json`` names the current generation, by its folder and the digest of its manifest. It is replaced last, in
+  one step, so that whatever it names is complete.
 """
 
 import os
-import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
-from morphstream.artifact.digest import Digest, verify_file
+from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError
+from morphstream.artifact.vocabulary import MANIFEST
 from morphstream.source.progress import progress
-from morphstream.store.change import CURRENT, Change
-from morphstream.store.generation import MANIFEST, Installed, load
-from morphstream.store.record import Record
+from morphstream.store.generations import Generations, Rename
+from morphstream.store.installed import Installed, folder_named, read_record
+from morphstream.store.transaction import CURRENT, StoreTransaction
 from morphstream.store.usage import Usage
-from morphstream.store.volume import alone, explained, lacks_locks, shared, sync
+from morphstream.store.volume import explain, lacks_locks, sync
 
-__all__ = ["CURRENT", "LOCK_TIMEOUT_S", "MANIFEST", "Installed", "Store"]
+__all__ = ["CURRENT", "LOCK_TIMEOUT_S", "Installed", "Store"]
 
 LOCK_TIMEOUT_S = 600.0  # a download of the largest archive over a slow line
-STAGING = ".staging"
 
 
 class Store:
@@ -40,130 +36,134 @@ class Store:
 
     Attributes:
         path: The folder; it need not exist.
-        usage: When models were used last, as against others.
+        usage: The order in which models were used.
     """
 
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        timeout_s: float = LOCK_TIMEOUT_S,
-        rename: Callable[[Path, Path], object] = os.replace,
+        self, path: str | os.PathLike[str], *, timeout_s: float = LOCK_TIMEOUT_S, rename: Rename = os.replace
     ) -> None:
-        """Name a store.
+        """Name a store; nothing is read yet.
 
         Args:
             path: The folder.
             timeout_s: How long to wait for another process that changes it.
-            rename: Puts what is complete into its place, in one step.
+            rename: Replaces a path by another in one step.
         """
         self.path = Path(path)
         self.usage = Usage(self.path / "used")
-        self._timeout_s, self._rename = timeout_s, rename
+        self._timeout_s = timeout_s
+        self._generations = Generations(self.path, "caches", marker=MANIFEST, pointed=self._pointed, rename=rename)
 
     def current(self) -> Installed:
-        """Return the engine cache in use; its files are there and have the right sizes.
+        """Return the engine cache in use, whose files are there and have the right sizes.
 
-        The next update may remove them; who opens them holds them by `hold`.
+        The next update may remove them; whoever opens them holds them by `hold`.
 
         Raises:
-            NoEngineError: Nothing was booted, or it is damaged.
+            NoEngineError: The store is empty or damaged.
         """
-        return self._look(None)
+        return self._load(None)
+
+    def find(self) -> Installed | None:
+        """Return the engine cache in use, or None where the store is empty or damaged."""
+        with suppress(NoEngineError):
+            return self.current()
+        return None
 
     @contextmanager
     def hold(self) -> Iterator[Installed]:
         """Return the engine cache in use as `current` does, and keep its files until the block ends.
 
-        Updates go on beside it; the process may die in any way. A generation that is removed between the reading of
-        its name and the lock is never returned: under the lock its manifest still lies where it was opened and all
-        sizes are right, or the new name is read.
+        Updates continue meanwhile, and the process may be killed. A generation that is removed after its name was read
+        and before it was locked is never returned: under the lock its manifest is still the file that was opened and
+        all sizes are right, or else the new name is read.
 
         Raises:
-            NoEngineError: Nothing was booted, or it is damaged.
+            NoEngineError: The store is empty or damaged.
             OSError: The volume has no locks.
         """
         with ExitStack() as lock:
-            yield self._look(lock)
+            yield self._load(lock)
 
     def verify(self) -> None:
         """Compute every digest again.
 
         Raises:
-            NoEngineError: Nothing was booted, or sizes tell already that it is damaged.
-            DigestMismatchError: A file holds other bytes than the ones that were booted, or can't be read.
+            NoEngineError: The store is empty, or damaged as its sizes show.
+            DigestMismatchError: A file has other bytes than those that were installed, or can't be read.
             OSError: The volume has no locks.
         """
         with self.hold() as installed:
-            total_bytes = sum(digest.bytes for digest in installed.digests.values())
-            with progress(f"verify {self.path}", total_bytes) as add:
-                for name, digest in installed.digests.items():
+            digests = installed.manifest.digests
+            with progress(f"verify {self.path}", sum(digest.bytes for digest in digests.values())) as add:
+                for name, digest in digests.items():
                     try:
                         verify_file(installed.folder / name, digest)
                     except OSError as error:
                         raise DigestMismatchError(name, digest, error.strerror) from error
                     add(digest.bytes)
 
-    def holds(self, base: Digest, groups: Collection[str] | None) -> bool:
-        """Tell whether some groups of a publication are what the store holds already, by sizes; None for all."""
-        try:
-            installed = self.current()
-        except NoEngineError:
-            return False
-        return installed.base == base and installed.has(groups)
-
     def clean(self) -> tuple[Path, ...]:
-        """Remove what killed processes and updates left, but generations that are held.
+        """Remove what killed processes and updates left, except generations that are held.
 
         Returns:
-            The folders of those that are held and aren't current.
+            The folders of those that are held and not current.
 
         Raises:
             NoEngineError: The record of the current one is damaged; nothing was removed.
             TimeoutError: Another process changes the store for longer than `timeout_s`.
-            OSError: The store can't be written; says why, and what to do.
+            OSError: The store can't be written; the message says why, and what to do.
         """
         if not self.path.exists():
             return ()
-        with self._locked(time.sleep, self._timeout_s) as staging:
-            return self._change(staging).sweep(self._named())
+        with self._generations.transaction(self._timeout_s):
+            return self._generations.sweep(self._read_name())
 
     def tidy(self) -> None:
-        """Remove what killed processes left, as `clean` does, where there is any and no other process is at work."""
-        with suppress(NoEngineError, OSError):  # TimeoutError is one
-            named = self._named()
-            others = [path.name for path in self._folder_of("").iterdir() if path.name != named]
-            if others or (self.path / STAGING).exists():
-                with self._locked(time.sleep, 0) as staging:
-                    self._change(staging).sweep(self._named())
+        """Remove what killed processes left, if there is anything and no other process is at work."""
+        self._generations.tidy(0)
 
-    def condemn(self, installed: Installed) -> None:
-        """Have the next install put a damaged engine cache there anew; one that has replaced it stays.
+    def invalidate(self, installed: Installed) -> None:
+        """Make the next install replace a damaged engine cache; nothing changes where it was replaced already.
 
         Raises:
             TimeoutError: Another process changes the store for longer than `timeout_s`.
-            OSError: The store can't be written; says why, and what to do.
+            OSError: The store can't be written; the message says why, and what to do.
         """
-        with self._locked(time.sleep, self._timeout_s):
-            if self._named() == installed.folder.name:
+        with self._generations.transaction(self._timeout_s):
+            if self._read_name() == {installed.folder.name}:
                 (self.path / CURRENT).unlink()
                 sync(self.path)
 
-    def _look(self, lock: ExitStack | None) -> Installed:
-        """Return what the store holds, locked where a lock is to be taken."""
+    @contextmanager
+    def transaction(self, pause: Callable[[float], object] = time.sleep) -> Iterator[StoreTransaction]:
+        """Lock the store for one change, and remove generations out of use; on any error the current one stays.
+
+        Args:
+            pause: Waits that many seconds for another process; an exception of it ends the waiting.
+
+        Raises:
+            TimeoutError: Another process changes the store for longer than `timeout_s`.
+            OSError: The store can't be written; the message says why, and what to do.
+        """
+        with self._generations.transaction(self._timeout_s, pause) as staging:
+            yield StoreTransaction(self._generations, staging, self.find())
+
+    def _load(self, lock: ExitStack | None) -> Installed:
+        """Return the engine cache in use, held by a stack if one is given."""
         text = self._read_current()
         while True:
             try:
-                record = Record.from_json(text)
-                folder = self._folder_of(record.folder)
+                record = read_record(text)
+                name = folder_named(record)
                 if lock:
-                    lock.enter_context(shared(folder / MANIFEST))
-                return load(folder, record)
+                    lock.enter_context(self._generations.hold(name))
+                return Installed.load(record, self._generations.folder / name)
             except (MorphstreamError, OSError) as error:
                 if lock:
                     lock.close()
                 if lacks_locks(error):
-                    raise explained(cast("OSError", error), self.path) from error
+                    raise explain(cast("OSError", error), self.path) from error
                 before, text = text, self._read_current()
                 if text == before:  # else another process has just replaced it
                     raise NoEngineError(f"store {self.path} is damaged: {error}; run: morphstream boot") from error
@@ -175,58 +175,22 @@ class Store:
             seen = f"no {CURRENT} ({error.strerror}); run: morphstream boot"
             raise NoEngineError(f"store {self.path}: expected engines, seen {seen}") from error
 
-    def _named(self) -> str | None:
-        """Return the name of the current generation's folder, or None where there is no record.
+    def _read_name(self) -> set[str]:
+        """Return the name of the current generation's folder, or nothing where there is no record.
 
         Raises:
             NoEngineError: The record is damaged.
             OSError: It can't be read.
         """
         try:
-            return Record.from_json((self.path / CURRENT).read_bytes()).folder
+            return {folder_named(read_record((self.path / CURRENT).read_bytes()))}
         except FileNotFoundError:
-            return None
+            return set()
         except ManifestError as error:
             raise NoEngineError(f"store {self.path} is damaged: {error}; run: morphstream boot") from error
 
-    def _folder_of(self, name: str) -> Path:
-        return self.path / "caches" / name
-
-    @contextmanager
-    def changing(self, pause: Callable[[float], object] = time.sleep) -> Iterator[Change]:
-        """Lend the right to change the store, old generations removed; on any error it holds what it held."""
-        with self._locked(pause, self._timeout_s) as staging:
-            self._sweep()  # first, for room
-            try:
-                yield self._change(staging)
-            finally:  # a new one where it was put there, even if the volume says that it wasn't
-                self._sweep()
-
-    @contextmanager
-    def _locked(self, pause: Callable[[float], object], timeout_s: float) -> Iterator[Path]:
-        """Lend an empty folder, and the right to change the store, to one process at a time."""
-        folder = self.path / STAGING
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with alone(self.path / ".lock", timeout_s, pause):
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir()
-                try:
-                    yield folder
-                finally:
-                    shutil.rmtree(folder, ignore_errors=True)
-        except OSError as error:
-            raise explained(error, self.path) from error
-
-    def _change(self, staging: Path) -> Change:
-        held = named = None
-        with suppress(NoEngineError):
-            held = self.current()
-        with suppress(NoEngineError):  # a damaged record names nothing
-            named = self._named()
-        return Change(self.path, staging, held=held, named=named, rename=self._rename)
-
-    def _sweep(self) -> None:
+    def _pointed(self) -> set[str] | None:
+        """Return the name of the current generation's folder, or None: then an install may use the files of others."""
         with suppress(NoEngineError, OSError):
-            if named := self._named():
-                self._change(self.path / STAGING).sweep(named)
+            return self._read_name() or None
+        return None

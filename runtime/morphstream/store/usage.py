@@ -1,4 +1,4 @@
-"""When models were used last, as against others: by counting, as a clock may jump."""
+"""The order in which models were last used, by counting, as a clock may jump."""
 
 import re
 from collections.abc import Iterable
@@ -9,17 +9,17 @@ _NAME = re.compile(r"([0-9]{1,18})\.(.+)")
 
 
 class Usage:
-    """A folder with an empty file ``NUMBER.MODEL`` for each model, its number above those of all that were used before.
+    """A folder with an empty file ``NUMBER.MODEL`` for each model; the highest number was used last.
 
-    Processes share it without a lock: what gets lost between two of them is an order that nobody saw. A volume that
-    can't be written to will do; nothing is noted then.
+    Processes share it without a lock: of two uses at the same time either may count as the later one. On a volume that
+    can't be written nothing is recorded.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def touch(self, model: str) -> None:
-        """Note that a model is used now."""
+        """Record that a model is used now."""
         counts = self._counts()
         latest = max(counts.values(), default=0)
         if counts and counts.get(model) == latest:
@@ -30,23 +30,23 @@ class Usage:
             self._remove(model, latest)
 
     def forget(self, model: str) -> None:
-        """Note nothing of a model any more."""
+        """Remove the record of a model."""
         with suppress(OSError):
             self._remove(model, 10**18)
 
     def order(self, models: Iterable[str]) -> list[str]:
-        """Return models in the order of their last use; those that never were come first, by name."""
+        """Return models in the order of their last use, those never used first, by name."""
         counts = self._counts()
         return sorted(models, key=lambda model: (counts.get(model, 0), model))
 
     def _remove(self, model: str, most: int) -> None:
-        """Remove what is noted of a model, up to a number."""
+        """Remove the files of a model, up to a number."""
         for path in self._folder.iterdir():
             if (found := _NAME.fullmatch(path.name)) and found[2] == model and int(found[1]) <= most:
                 path.unlink(missing_ok=True)
 
     def _counts(self) -> dict[str, int]:
-        """Return the number of each model."""
+        """Return the highest number of each model."""
         counts = dict[str, int]()
         with suppress(OSError):
             for path in self._folder.iterdir():

@@ -66,13 +66,17 @@ class Binding:
 
 
 @dataclass
-class Gpu:
-    """The module, and what it was asked.
+class FakeGpu:
+    """The module ``onnxruntime``, its options and its sessions in one, and what each was asked.
 
     Attributes:
         provider: The only one it has.
-        used: The one that sessions run by.
+        used: The one that sessions run with, where it is another.
         refused: Batches that the provider can't run.
+        config: Entries of the session's options.
+        providers: What a session was opened with.
+        runs: Batch, entries and addresses of each run.
+        real: The session on the CPU.
     """
 
     provider: str
@@ -87,7 +91,7 @@ class Gpu:
     OrtValue = OrtValue
     ExecutionMode = onnxruntime.ExecutionMode
 
-    def SessionOptions(self) -> "Gpu":  # noqa: N802
+    def SessionOptions(self) -> "FakeGpu":  # noqa: N802
         """Return what remembers entries."""
         return self
 
@@ -99,7 +103,7 @@ class Gpu:
         """Return the provider and the CPU's."""
         return [self.provider, "CPUExecutionProvider"]
 
-    def InferenceSession(self, path: Path, settings: "Gpu", *, providers: Any, enable_fallback: int) -> "Gpu":  # noqa: N802
+    def InferenceSession(self, path: Path, settings: "FakeGpu", *, providers: Any, enable_fallback: int) -> "FakeGpu":  # noqa: N802
         """Open a model on the CPU."""
         assert settings is self
         assert enable_fallback == 0

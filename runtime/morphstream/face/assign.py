@@ -1,0 +1,125 @@
+"""Who becomes whom: rules that pick faces of a frame, and the new identity of each face; pure.
+
+A face is named by its index in the list of the frame's faces.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import nan
+from operator import index
+from typing import Literal, SupportsIndex
+
+from morphstream.face.types import Face, Identity
+
+
+class Rule:
+    """Picks faces of a frame."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Everyone(Rule):
+    """Picks every face."""
+
+
+@dataclass(frozen=True, slots=True)
+class Largest(Rule):
+    """Picks the face with the largest box; of equal ones the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class At(Rule):
+    """Picks one face by the order of the boxes' centres from left to right; no face where there are fewer.
+
+    Attributes:
+        position: ``left``, ``right``, or a number that counts from the left, 1 or more.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+
+    position: int | Literal["left", "right"]
+
+    def __post_init__(self) -> None:
+        if self.position not in ("left", "right") and not (isinstance(self.position, int) and self.position >= 1):
+            raise ValueError(f"at: expected left, right, or 1 or more from the left, seen {self.position!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Like(Rule):
+    """Picks every face of one person.
+
+    Attributes:
+        reference: Who it is, as another picture shows.
+        threshold: Minimum cosine of a face and the reference, -1..1. Source: FaceFusion, 0.4.
+
+    Raises:
+        ValueError: The threshold is no cosine.
+    """
+
+    reference: Identity
+    threshold: float = 0.4
+
+    def __post_init__(self) -> None:
+        if not -1 <= self.threshold <= 1:
+            raise ValueError(f"like: expected a cosine of -1..1 as threshold, seen {self.threshold}")
+
+
+Wanted = Identity | Mapping[int, Identity] | Mapping[Identity, Rule]
+everyone, largest, at, like = Everyone(), Largest(), At, Like
+
+
+def assign(faces: Sequence[Face], wanted: Wanted, identities: Callable[[], Sequence[Identity]]) -> dict[int, Identity]:
+    """Return the new identity of faces, by index; faces that nothing picks are left out.
+
+    A face that several rules pick gets the identity named first. But where that one's rule is a `like`, it gets the
+    identity of the `like` with the greatest cosine.
+
+    Args:
+        faces: Of one frame.
+        wanted: An identity for every face; or identities by index, of which those without a face are ignored; or a rule
+            for each identity.
+        identities: Returns the identities of the faces, in their order; called once at most, and only for a `like`.
+
+    Raises:
+        TypeError: Something is no rule or identity.
+    """
+    wishes: Mapping[int, Identity] | Mapping[Identity, Rule]
+    wishes = {wanted: everyone} if isinstance(wanted, Identity) else wanted
+    assignment, cosines, identities = dict[int, Identity](), dict[int, float](), cache(identities)
+    for key, value in wishes.items():
+        identity, rule = (key, value) if isinstance(key, Identity) else (value, key)
+        if not isinstance(identity, Identity):
+            raise TypeError(f"assign: expected an identity, seen {identity!r}")
+        for face, cosine in _pick(rule, faces, identities).items():
+            if face not in assignment or cosine > cosines[face]:
+                assignment[face], cosines[face] = identity, cosine
+    return assignment
+
+
+def _pick(rule: object, faces: Sequence[Face], identities: Callable[[], Sequence[Identity]]) -> Mapping[int, float]:
+    """Return the faces that a rule picks, each with its cosine; with NaN, which is never greater, if it isn't a `like`.
+
+    Raises:
+        TypeError: It is no rule.
+    """
+    from_left = sorted(range(len(faces)), key=lambda face: float(faces[face].box_xyxy[[0, 2]].sum()))
+    match rule:
+        case Everyone():
+            picked = from_left
+        case Largest():
+            picked = sorted(range(len(faces)), key=lambda face: -faces[face].area)[:1]
+        case At(position="left" | "right"):
+            picked = from_left[:1] if rule.position == "left" else from_left[-1:]
+        case At(position=int(number)):
+            picked = from_left[number - 1 : number]
+        case SupportsIndex():
+            picked = [index(rule)] if index(rule) in range(len(faces)) else []
+        case Like(reference=reference, threshold=threshold):
+            cosines = [identity.similarity(reference) for identity in identities()] if faces else []
+            return {face: cosine for face, cosine in enumerate(cosines) if cosine >= threshold}
+        case _:
+            raise TypeError(f"assign: expected a rule such as largest, at(2) or like(identity), seen {rule!r}")
+    return dict.fromkeys(picked, nan)

@@ -1,0 +1,178 @@
+"""Open the engines of a store, and build the `FaceAnalyser` and the `FaceSwapper` that run them."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import cache, partial
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from morphstream.artifact.vocabulary import SWAP_MODEL
+from morphstream.face.analyser import DETECTOR, EMBEDDER, FaceAnalyser
+from morphstream.face.assign import Wanted
+from morphstream.face.look import DEFAULT_LOOK, Look
+from morphstream.face.swap import Swapper
+from morphstream.face.swapper import FaceSwapper
+from morphstream.face.types import Face, FoundFaces, Identity
+from morphstream.frame import Frame
+from morphstream.machine.probe import Machine, probe_machine
+from morphstream.session.load import Engines, load_emap, usable_cores
+from morphstream.session.session import Session
+from morphstream.store.store import Store
+
+
+class SwapPipeline:
+    """Finds and swaps faces with the engines of a store, whose files stay until it is closed; a context manager.
+
+    Any thread may call it. Finding faces and swapping them have an engine each, so that two threads can be at two
+    frames: `steps` returns a function for each.
+
+    Attributes:
+        swap_model: Name of the swap model.
+        look: Used where a call has none.
+        analyser: Finds faces.
+        swapper: Swaps them.
+    """
+
+    def __init__(
+        self,
+        store: Store | str | Path,
+        *,
+        swap_model: str = SWAP_MODEL,
+        look: Look | None = None,
+        threshold: float = 0.5,
+        threads: int = 0,
+        cuda_graph: bool = False,
+        machine: Machine | None = None,
+    ) -> None:
+        """Open the engines of a booted store, each warmed up.
+
+        Args:
+            store: A store, or its folder.
+            swap_model: Such as ``hyperswap_1a_256``.
+            look: Used where a call has none, and its models opened now; None for `Look`'s defaults.
+            threshold: Minimum score of a face, 0..1.
+            threads: Threads to run on; 0 for every core that this process may use.
+            cuda_graph: Whether a GPU replays runs as CUDA graphs; a CPU has none.
+            machine: What to run on; None for this one.
+
+        Raises:
+            NoEngineError: The store is empty or damaged, is for another machine, or lacks a model.
+            SessionError: An engine can't be opened, or the model doesn't swap.
+            OSError: The store's volume has no locks.
+        """
+        store, threads = store if isinstance(store, Store) else Store(store), threads or usable_cores()
+        engines = partial(Engines, store, machine or probe_machine(), threads=threads, cuda_graph=cuda_graph)
+        self._engines: Callable[[], Engines] | None = engines
+        self._lock, self.swap_model, self.look = Lock(), swap_model, look or DEFAULT_LOOK
+        with ExitStack() as stack:
+            self._own, others = stack.enter_context(engines()), stack.enter_context(engines())
+            pool = ThreadPoolExecutor(threads)
+            stack.callback(pool.shutdown, cancel_futures=True)
+            self._build(others, pool, threshold=threshold, is_one_by_one=cuda_graph)
+            self._stack = stack.pop_all()
+        store.usage.touch(swap_model)
+
+    def _build(self, others: Engines, pool: Executor, *, threshold: float, is_one_by_one: bool) -> None:
+        """Open the models, one by one for CUDA graphs, whose capture needs the GPU alone, and build both objects."""
+
+        def begin(engines: Engines, name: str) -> Callable[[], Session]:
+            return partial(engines, name) if is_one_by_one else pool.submit(engines, name).result
+
+        swap = begin(self._own, self.swap_model)
+        begun = {name: begin(others, name) for name in (DETECTOR, EMBEDDER, *self.look.models)}
+
+        @cache
+        def open_model(name: str) -> Session:
+            return begun[name]() if name in begun else others(name)
+
+        self.analyser = FaceAnalyser(open_model, threshold=threshold)
+        swapper = Swapper(swap(), load_emap(self._own.installed, self.swap_model))
+        self.swapper = FaceSwapper(open_model, swapper, pool=pool)
+        for name in self.look.models:
+            open_model(name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every engine."""
+        with self._lock, self._stack:
+            self._engines = None
+            self._own.close()
+
+    def use(self, swap_model: str) -> None:
+        """Switch to another swap model; frames keep the old one until its engine is open, and if it can't be opened.
+
+        The model may be newer than this pipeline, as after a download by `ModelDownloadService`. Other threads may swap
+        meanwhile.
+
+        Args:
+            swap_model: Such as ``hyperswap_1b_256``.
+
+        Raises:
+            NoEngineError: The store lacks it.
+            SessionError: Its engine can't be opened, or doesn't swap.
+            RuntimeError: The pipeline is closed.
+        """
+        with self._lock, ExitStack() as on_error:
+            if self._engines is None:
+                raise RuntimeError("use: expected an open pipeline, seen a closed one; open another")
+            own = on_error.enter_context(self._engines())
+            self.swapper.use(Swapper(own(swap_model), load_emap(own.installed, swap_model)))
+            on_error.pop_all()
+            before, self._own, self.swap_model = self._own, own, swap_model
+            before.close()
+            own.store.usage.touch(swap_model)
+
+    def detect(self, frame: Frame, look: Look | None = None) -> list[Face]:
+        """Return the faces of a frame, by falling score; arguments and errors as in `FaceAnalyser.detect`."""
+        return self.analyser.detect(frame, look or self.look)
+
+    def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:
+        """Return the identities of faces, in their order; arguments and errors as in `FaceAnalyser.embed`."""
+        return self.analyser.embed(frame, faces)
+
+    def identify(self, frame: Frame, face: Face | None = None) -> Identity:
+        """Return the identity of a face, None for the largest; errors as in `FaceAnalyser.identify`."""
+        return self.analyser.identify(frame, face, self.look)
+
+    def __call__(
+        self, frame: Frame, wanted: Wanted, *, faces: Sequence[Face] | None = None, look: Look | None = None
+    ) -> Frame:
+        """Return a new frame with faces swapped.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8 BGR.
+            wanted: Who becomes whom: an `Identity` for every face, identities by index of the face, or a rule for each
+                identity, such as ``{alice: largest, bob: at("left")}``.
+            faces: The frame's faces; None to detect them.
+            look: How they are drawn; None for the look of the pipeline.
+
+        Raises:
+            TypeError: The frame isn't uint8, or `wanted` has something other than rules and identities.
+            ValueError: It isn't ``(H, W, 3)``, a face's points are all one point, or the pixel boost doesn't fit.
+            NoEngineError: The store lacks a model of the look.
+            SessionError: An engine failed.
+        """
+        look = look or self.look
+        return self.swapper.swap(self.analyser.analyse(frame, wanted, faces=faces, look=look), look)
+
+    swap = __call__
+
+    def steps(
+        self, wanted: Wanted, look: Look | None = None
+    ) -> tuple[Callable[[Frame], FoundFaces], Callable[[FoundFaces], Frame]]:
+        """Return the two steps of a call, for a stream: each may be at another frame in a thread of its own."""
+        look = look or self.look
+        return partial(self.analyser.analyse, wanted=wanted, look=look), partial(self.swapper.swap, look=look)
+
+
+open = SwapPipeline  # noqa: A001, as morphstream.open

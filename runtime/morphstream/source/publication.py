@@ -1,0 +1,139 @@
+"""Read what a source publishes, for every reader of it: manifests as bounded, checked bytes with their digest.
+
+A refusal names the source and the file.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from morphstream.artifact.digest import Digest, digest_of
+from morphstream.artifact.errors import AbsentError, FetchError, ManifestError, MorphstreamError
+from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest
+from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.target import CacheKey
+from morphstream.artifact.vocabulary import ARCHIVES, MANIFEST, cache_path
+from morphstream.source.source import SMALL_BYTES_MAX, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedManifest:
+    """The manifest of an engine cache, byte for byte as it was published.
+
+    Attributes:
+        text: Its bytes.
+        digest: Digest of these; it identifies the publication.
+        manifest: Their meaning; every file has a digest.
+
+    Raises:
+        ManifestError: A file has none.
+    """
+
+    text: bytes
+    digest: Digest
+    manifest: EngineManifest
+
+    @classmethod
+    def parse(cls, text: bytes, key: CacheKey, what: str) -> Self:
+        """Check the bytes of a manifest, which are to be of a cache key; a text names them in a refusal.
+
+        Raises:
+            ManifestError: They break the format, are of another key, or name a file without its digest.
+        """
+        with _naming(what):
+            manifest = EngineManifest.from_json(text)
+            if manifest.cache_key != key:
+                raise ManifestError("cache_key", f"expected {key}, as published, seen {manifest.cache_key}")
+            return cls(text=text, digest=digest_of(text), manifest=manifest)
+
+    def __post_init__(self) -> None:
+        _ = self.manifest.digests
+
+    @property
+    def files(self) -> dict[str, Digest]:
+        """Digest of each file of the engine cache, its manifest among them, by name."""
+        return {**self.manifest.digests, MANIFEST: self.digest}
+
+
+class Publication:
+    """The archives that a source lists; the list is read once, when it is first needed.
+
+    Attributes:
+        source: The source.
+        is_remote: The source isn't on this machine; offline, that is refused.
+        absent: Why there is no list, once that is known; the source may have single engines all the same.
+    """
+
+    def __init__(self, source: Source, *, is_offline: bool = False) -> None:
+        self.source, self.is_remote = source, bool(getattr(source, "is_remote", False))
+        self.absent: AbsentError | None = None
+        self._is_offline = is_offline
+        self._archives: Mapping[str, ArchiveEntry] | MorphstreamError | None = None
+
+    def archives(self) -> Mapping[str, ArchiveEntry]:
+        """Return the archives by name; none where the source has no list of them.
+
+        Raises:
+            FetchError: The list can't be read, which isn't tried again.
+            ManifestError: It breaks the format.
+        """
+        if self._archives is None:
+            try:
+                self._archives = self._read_archives()
+            except AbsentError as error:
+                self.absent, self._archives = error, {}
+            except (FetchError, ManifestError) as error:
+                self._archives = error
+        if isinstance(self._archives, MorphstreamError):
+            raise self._archives
+        return self._archives
+
+    def cache_keys(self) -> dict[CacheKey, str]:
+        """Return the name of the archive of each engine cache, by cache key; raises as `archives`."""
+        first = reversed(list(self.archives().items()))  # of several archives for one key the first is returned
+        return {entry.cache_key: name for name, entry in first if entry.cache_key}
+
+    def _read_archives(self) -> Mapping[str, ArchiveEntry]:
+        if self.is_remote and self._is_offline:
+            expected = f"{self.source}: expected a source on this machine, seen one elsewhere"
+            raise FetchError(f"{expected}; boot without offline")
+        text = self.source.read(ARCHIVES)
+        with _naming(f"{self.source}, {Path(ARCHIVES).name}"):
+            return ArchivesManifest.from_json(text).archives
+
+
+def read_manifest(source: Source, key: CacheKey) -> PublishedManifest:
+    """Read the manifest of an engine cache from a source.
+
+    Raises:
+        ManifestError: It breaks the format, is of another key, or names a file without its digest.
+        FetchError: The source can't give it; AbsentError where it has none.
+    """
+    path = f"{cache_path(key)}/{MANIFEST}"
+    return PublishedManifest.parse(source.read(path), key, f"{source}, {path}")
+
+
+def files_in_archive(name: str, entry: ArchiveEntry) -> tuple[CacheKey, dict[str, Digest]]:
+    """Return the cache key of an archive's engine cache, and the digest of each of its files by name, manifest too.
+
+    Raises:
+        ManifestError: The archive holds no engine cache, or one whose manifest is too large to be read.
+    """
+    key, prefix = entry.cache_key, f"{cache_path(entry.cache_key)}/"
+    if key is None or (digest := entry.files.get(f"{prefix}{MANIFEST}")) is None:
+        raise ManifestError("", f"{name}: expected an engine cache and its {MANIFEST}, seen none")
+    if digest.bytes > SMALL_BYTES_MAX:
+        seen = f"{digest.bytes} bytes"
+        raise ManifestError("", f"{name}: expected {MANIFEST} of {SMALL_BYTES_MAX} bytes at most, seen {seen}")
+    return key, {path.removeprefix(prefix): digest for path, digest in entry.files.items()}
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Name a document in every refusal of the block."""
+    try:
+        yield
+    except ManifestError as error:
+        raise ManifestError(error.where, f"{what}: {error.message}") from error

@@ -1,0 +1,157 @@
+"""What a store has installed: the record in ``current.json``, and the engine cache that it names."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from morphstream.artifact import fields
+from morphstream.artifact.digest import Digest, digest_of, verify_file
+from morphstream.artifact.errors import DigestMismatchError, ManifestError, NoEngineError
+from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.target import CacheKey
+from morphstream.artifact.vocabulary import MANIFEST
+
+FORMAT_VERSION = 3
+_FOLDER = fields.Form(r"[0-9a-f]{16}(\.[1-9][0-9]{0,8})?", "16 hexadecimal digits, and .NUMBER at most")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The part of a publication that is or will be installed.
+
+    Attributes:
+        archive: Where it comes from: the name of an archive, or ``trt_cache/CACHE_KEY``.
+        publication: Digest of ``manifest.json`` as published.
+        is_whole: All groups of the publication were selected.
+        added: Models that were added on demand.
+        manifest: The files.
+        text: The bytes of its ``manifest.json``: the published ones, if it is the whole publication.
+    """
+
+    archive: str
+    publication: Digest
+    is_whole: bool
+    added: tuple[str, ...]
+    manifest: EngineManifest
+    text: bytes
+
+    @property
+    def cache_key(self) -> CacheKey:
+        """The published name of the engine cache."""
+        return self.manifest.cache_key
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Group of each model that has an engine, by name."""
+        return self.manifest.models
+
+    def has(self, groups: Collection[str] | None) -> bool:
+        """Return whether there is an engine of every group; None asks for the whole publication."""
+        return self.is_whole if groups is None else self.manifest.groups.issuperset(groups)
+
+    def to_json(self, folder: str, serial: str) -> str:
+        """Return the record of an installed selection as JSON text, its own sha256 last.
+
+        Args:
+            folder: Name of its folder.
+            serial: A random string, so that a record that was replaced never comes back.
+        """
+        data: fields.Object = {
+            "format_version": FORMAT_VERSION,
+            "archive": self.archive,
+            **fields.digest_keys(self.publication, "base_"),
+            "is_whole": self.is_whole,
+            "added": list(self.added),
+            "cache_key": str(self.cache_key),
+            **fields.digest_keys(digest_of(self.text), "manifest_"),
+            "folder": folder,
+            "serial": serial,
+        }
+        return _signed(data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed(Selection):
+    """An engine cache in a store.
+
+    Attributes:
+        folder: The folder with its files; it is there while the engine cache is current or held.
+    """
+
+    folder: Path
+
+    @classmethod
+    def load(cls, record: fields.Object, folder: Path) -> Self:
+        """Read the engine cache that a record names, and check that every file has the right size.
+
+        Args:
+            record: As `read_record` returns it.
+            folder: The folder that it names.
+
+        Raises:
+            DigestMismatchError: The manifest has other bytes, or a file another size.
+            ManifestError: The manifest breaks its format, or contradicts the record.
+            OSError: A file is missing, or can't be read.
+        """
+        verify_file(folder / MANIFEST, fields.read_digest(record, "manifest_"))
+        text = (folder / MANIFEST).read_bytes()
+        manifest = EngineManifest.from_json(text)
+        fields.confirm(record, "cache_key", str(manifest.cache_key), why=f"as in {MANIFEST}")
+        for name, digest in manifest.digests.items():
+            size = (folder / name).stat().st_size
+            if size != digest.bytes:
+                raise DigestMismatchError(name, f"{digest.bytes} bytes", f"{size} bytes")
+        return cls(
+            archive=fields.required(record, "archive", str),
+            publication=fields.read_digest(record, "base_"),
+            is_whole=record.get("is_whole") is True,
+            added=tuple(map(str, fields.required(record, "added", list))),
+            manifest=manifest,
+            text=text,
+            folder=folder,
+        )
+
+    def files_of(self, model: str) -> dict[str, Path]:
+        """Return the files of a model's engine, by kind.
+
+        Raises:
+            NoEngineError: There is no engine for it, or the manifest gives two of its files one kind or none.
+        """
+        found: dict[str, Path] = {}
+        for name, file in self.manifest.files_of(model).items():
+            if file.kind is None or file.kind in found:
+                rule = f"{model}: expected every file to have a kind of its own"
+                raise NoEngineError(f"{rule}, seen {name} with {file.kind}; build the archive again")
+            found[file.kind] = self.folder / name
+        if not found:
+            seen, remedy = ", ".join(self.models), f"run: morphstream download {model}"
+            raise NoEngineError(f"{model}: expected an engine, seen those of {seen} only; {remedy}")
+        return found
+
+
+def read_record(text: bytes) -> fields.Object:
+    """Read ``current.json``; every byte of it is checked.
+
+    Raises:
+        ManifestError: It isn't what `Selection.to_json` returns.
+    """
+    record = fields.parse_object(text, format_version=FORMAT_VERSION)
+    if text != _signed({key: value for key, value in record.items() if key != "record_sha256"}).encode():
+        raise ManifestError("record_sha256", "expected the sha256 of this record, seen another")
+    return record
+
+
+def folder_named(record: fields.Object) -> str:
+    """Return the name of the folder that a record names.
+
+    Raises:
+        ManifestError: It names none.
+    """
+    name = fields.required(record, "folder", str)
+    fields.check_form("folder", name, _FOLDER)
+    return name
+
+
+def _signed(data: fields.Object) -> str:
+    return fields.dump({**data, "record_sha256": digest_of(fields.dump(data).encode()).sha256})

@@ -1,0 +1,126 @@
+"""An error anywhere in a run ends every thread and names its frame; the frames before that one were written."""
+
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+
+import pytest
+
+from morphstream.artifact.errors import FrameError, SessionError
+from morphstream.frame import Frame
+from morphstream.stream.run import Late, run
+from tests.stream import KeptFrames, PlayedSource, ignore
+
+PLACES = ["source", "first step", "second step", "sink"]
+
+
+def raises(error: BaseException, at: int) -> Callable[[int], None]:
+    """Return what raises an error at one index."""
+
+    def check(index: int) -> None:
+        if index == at:
+            raise error
+
+    return check
+
+
+def failed(
+    failures: dict[str, Callable[[int], object]], *, count: int = 20, late: Late = "wait"
+) -> tuple[BaseException, list[int]]:
+    """Return what a run raises that fails at some places, and the indices of the frames that were written."""
+
+    def step(place: str) -> Callable[[Frame], Frame]:
+        def checked(frame: Frame) -> Frame:
+            if place in failures:
+                failures[place](int(frame[0, 0, 0]))
+            return frame
+
+        return checked
+
+    source, sink = PlayedSource(count, failures.get("source", ignore)), KeptFrames(failures.get("sink", ignore))
+    with pytest.raises(BaseException) as caught:  # noqa: PT011  # each test says which
+        run(source, (step("first step"), step("second step")), sink, late=late)
+    return caught.value, sink.indices
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("at", [1, 7, 19])
+def test_a_refusal_names_its_frame_in_one_line_and_the_frames_before_are_written(place: str, at: int) -> None:
+    refusal = SessionError("engine: expected an answer, seen none; ask again")
+    error, written = failed({place: raises(refusal, at)})
+    which = f"after frame {at - 1} ({(at - 1) / 25:.3f} s)" if place == "source" else f"frame {at} ({at / 25:.3f} s)"
+    assert type(error) is FrameError
+    assert str(error) == f"{which}: {refusal}"
+    assert error.__cause__ is refusal
+    assert written == list(range(at))
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", [ZeroDivisionError, OSError, SystemExit])
+def test_any_other_error_stays_what_it_is_and_keeps_its_traceback(place: str, kind: type[BaseException]) -> None:
+    error = kind("a bug")
+    seen, written = failed({place: raises(error, 7)})
+    assert seen is error
+    assert "check" in [entry.name for entry in traceback.extract_tb(seen.__traceback__)]
+    where = "after frame 6 (0.240 s)" if place == "source" else "frame 7 (0.280 s)"
+    assert getattr(seen, "__notes__", []) == ([where] if isinstance(error, Exception) else [])
+    assert written == list(range(7))
+
+
+@pytest.mark.parametrize("kind", [SessionError, OSError])
+def test_an_error_before_the_first_frame_stays_as_it_is(kind: type[Exception]) -> None:
+    error = kind("no camera")
+    assert failed({"source": raises(error, 0)}) == (error, [])
+    assert not hasattr(error, "__notes__")
+
+
+def test_of_several_errors_the_earliest_frames_is_raised() -> None:
+    errors = {place: SessionError(place) for place in PLACES}
+    later = {"source": 9, "first step": 7, "second step": 5, "sink": 3}
+    for place in reversed(PLACES):
+        error, written = failed({place: raises(errors[place], at) for place, at in later.items()})
+        assert error.__cause__ is errors[place]
+        assert written == list(range(later.pop(place)))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_live_run_stops_at_an_error_too(place: str) -> None:
+    error, written = failed({place: raises(SessionError("no"), 9)}, count=10, late="drop")  # the last is never dropped
+    assert type(error) is FrameError
+    assert written == sorted(set(written) - {9})
+
+
+def test_ctrl_c_in_the_caller_ends_all_threads() -> None:
+    interrupted = threading.Event()
+
+    def interrupt(index: int) -> None:
+        if index == 3:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            interrupted.wait(0.2)
+
+    error, written = failed({"source": interrupt})
+    assert type(error) is KeyboardInterrupt
+    assert written == [0, 1, 2][: len(written)]
+
+
+def test_a_source_that_never_returns_cannot_keep_the_process_from_a_second_ctrl_c() -> None:
+    code = """
+import threading
+from morphstream.stream.run import run
+from tests.stream import KeptFrames, PlayedSource
+run(PlayedSource(1, lambda _: (print("reading", flush=True), threading.Event().wait())), (), KeptFrames())
+"""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "reading\n"
+            while process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                threading.Event().wait(0.1)
+            assert process.returncode == -signal.SIGINT
+        finally:
+            process.kill()
