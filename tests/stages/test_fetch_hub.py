@@ -170,14 +170,6 @@ def test_no_token_is_left_in_any_file_or_argument(hub: Hub, served: Served) -> N
         assert hub.token.encode() not in data, name
 
 
-def test_nothing_is_asked_for_where_the_environment_forbids_it(
-    hub: Hub, served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert "expected a Hub to ask, seen HF_HUB_OFFLINE; unset it" in refusal(hub, "xseg_1")
-    assert hub.requests == []
-
-
 def test_only_dvc_holds_a_fetch_to_what_was_declared(hub: Hub, served: Served) -> None:
     declared = Path("build/declared/fetch/xseg_1.json")
     declared.parent.mkdir(parents=True)

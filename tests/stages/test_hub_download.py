@@ -235,3 +235,12 @@ def test_a_download_that_is_told_to_stop_stops(hub: Hub, commit: str, target: Pa
         stop.set()
         assert isinstance(task.exception(timeout=20), InterruptedError)
     assert target.read_bytes() == b"another"
+
+
+def test_nothing_is_asked_for_where_the_environment_forbids_it(
+    hub: Hub, commit: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(FetchError, match="expected a Hub to ask, seen HF_HUB_OFFLINE; unset it"):
+        bring(hub, commit, target)
+    assert hub.requests == []
