@@ -211,9 +211,8 @@ class Repository:
         except FAULTS as error:
             is_late = isinstance(error, HfHubHTTPError) and error.response.status_code == _PRECONDITION_FAILED
             if is_late or isinstance(error, EntryNotFoundError):  # or a file to delete has been deleted
-                raise OutrunError(
-                    f"{self.name}: expected {parent[:7]} at its tip, seen another commit; run it again"
-                ) from None
+                seen = "seen another commit; run it again"
+                raise OutrunError(f"{self.name}: expected {parent[:7]} at its tip, {seen}") from None
             raise
         return done.oid
 

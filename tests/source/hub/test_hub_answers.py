@@ -2,7 +2,7 @@
 
 import pytest
 
-from morphstream.artifact.digest import digest_of_file
+from morphstream.artifact.digest import digest_of, digest_of_file
 from morphstream.artifact.errors import FetchError
 from morphstream.source.hub import HubSource
 from tests.loopback.repository import Repository
@@ -39,6 +39,36 @@ def test_an_archive_of_another_size_than_the_hub_says_is_refused(hub: Hub, serve
     digest = digest_of_file(next(path for path in served.path.rglob("*") if path.stat().st_size == len(DATA)))
     served.object_path(digest.sha256).write_bytes(DATA + b"more")
     assert "expected 1000003 bytes in all, as announced before, seen 1000007" in refusal(source_at(hub))
+
+
+def chunked(data: bytes) -> Answer:
+    """Answer with all of a file, whose size isn't announced."""
+    parts = [data[i : i + 40_000] for i in range(0, len(data), 40_000)]
+    body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in [*parts, b""])
+    return 200, {"Transfer-Encoding": "chunked"}, body
+
+
+@pytest.mark.parametrize("start", [0, 50_000])
+def test_a_pinned_file_may_come_without_its_size(start: int) -> None:
+    with (
+        answering(lambda *_: chunked(DATA)) as server,
+        at(server).open("a", start=start, digest=digest_of(DATA)) as file,
+    ):
+        assert file.read() == DATA[start:]
+
+
+@pytest.mark.parametrize(
+    ("data", "message", "asked"),
+    [
+        pytest.param(DATA + b"!", "expected 1000003 bytes, seen more", 1, id="more"),
+        pytest.param(DATA[:-1], "expected 1000003 bytes, seen 1000002", 6, id="less"),
+    ],
+)
+def test_another_size_than_pinned_is_refused_though_none_was_announced(data: bytes, message: str, asked: int) -> None:
+    with answering(lambda *_: chunked(data)) as server:
+        with at(server).open("a", digest=digest_of(DATA)) as file, pytest.raises(FetchError, match=message):
+            file.read()
+        assert len(server.asked) == asked
 
 
 @pytest.mark.parametrize(

@@ -119,13 +119,9 @@ class Download(io.RawIOBase):
         while begin < end:
             fault = None
             try:
-                response = response or self._ask(begin, end)
-                position = begin if response.status == _PARTIAL else 0
-                for data in self._file.stream(response):
-                    position += len(data)
-                    if position > begin:
-                        piece += data[begin - position :]
-                        begin = position
+                for data in self._received(begin, end, response):
+                    piece += data
+                    begin += len(data)
                     if len(piece) >= _PIECE_BYTES:
                         yield bytes(piece)
                         piece.clear()
@@ -141,11 +137,26 @@ class Download(io.RawIOBase):
                 retry.wait(fault)
             response = None
 
+    def _received(self, begin: int, end: int, response: BaseHTTPResponse | None) -> Iterator[bytes]:
+        """Yield what one answer has of a range."""
+        response = response or self._ask(begin, end)
+        position = begin if response.status == _PARTIAL else 0
+        for data in self._file.stream(response):
+            position += len(data)
+            if position > end:  # of an answer that didn't announce its size
+                raise self._request.inconsistent_answer(f"{end} bytes", "more")
+            if position > begin:
+                yield data[begin - position :]
+        if position <= begin:
+            raise AttemptError(f"{end} bytes", f"{position}", "see HF_ENDPOINT")
+
     def _ask(self, begin: int, end: int) -> BaseHTTPResponse:
         """Return an answer with a range, or with the whole file, that agrees with the answers before."""
         request, response = self._request, self._file.ask(f"bytes={begin}-{end - 1}")
-        total = length = response.length_remaining
-        if total is None or length is None:
+        length = response.length_remaining
+        if length is None and response.status != _PARTIAL and request.digest:
+            length = request.digest.bytes  # a mirror may send a file whose size it doesn't announce
+        if (total := length) is None:
             raise request.inconsistent_answer("the size of an answer", "none")
         if response.status == _PARTIAL:
             text = response.headers.get("Content-Range", "")

@@ -104,7 +104,7 @@ def unanswered(reason: str, token: str | None) -> AttemptError:
     """Return the error for an answer that didn't come, or ended too early."""
     seen = f"none ({shortened(reason, token)})"
     if "CERTIFICATE_VERIFY_FAILED" in reason:
-        return AttemptError("an answer", seen, "name a file with its issuer's certificate in SSL_CERT_FILE", None)
+        return AttemptError("an answer", seen, "set SSL_CERT_FILE to a file with its issuer's certificate", None)
     return AttemptError("an answer", seen, "see the network and HF_ENDPOINT")
 
 

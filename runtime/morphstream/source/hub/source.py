@@ -77,13 +77,7 @@ class HubSource:
             ValueError: One of them has no such form.
             OSError: The file with the token is there, and can't be read.
         """
-        if not _REPO.fullmatch(repo):
-            raise ValueError(f"hub: expected a repository as organisation/name, seen {repo!r}")
-        if not _REVISION.fullmatch(revision):
-            raise ValueError(f"hub {repo}: expected a branch, a tag or a commit, seen {revision!r}")
-        if connections < 1 or range_bytes < 1:
-            seen = f"{connections} and {range_bytes}"
-            raise ValueError(f"hub {repo}: expected 1 connection and 1 byte of a range or more, seen {seen}")
+        _check(repo, revision, connections, range_bytes)
         token = token if token is not None else _token_of_this_machine()
         if not _TOKEN.fullmatch(token):
             raise ValueError("hub: expected a token of visible characters, seen others in it; see HF_TOKEN")
@@ -108,7 +102,7 @@ class HubSource:
             path: Of the file.
             start: First byte to read.
             digest: Expected digest. The Hub's headers are compared with it before a large file is downloaded, and its
-                size with every answer; the bytes aren't.
+                size with every answer, or assumed where a mirror announces none; the bytes aren't verified.
 
         Raises:
             DigestMismatchError: The Hub has a file with another digest.
@@ -164,6 +158,16 @@ def _whole(request: Request, file: HubFile) -> bytes:
             return bytes(data)
         data += piece
     raise request.inconsistent_answer(f"{SMALL_BYTES_MAX} bytes at most", "more")
+
+
+def _check(repo: str, revision: str, connections: int, range_bytes: int) -> None:
+    if not _REPO.fullmatch(repo):
+        raise ValueError(f"hub: expected a repository as organisation/name, seen {repo!r}")
+    if not _REVISION.fullmatch(revision):
+        raise ValueError(f"hub {repo}: expected a branch, a tag or a commit, seen {revision!r}")
+    if connections < 1 or range_bytes < 1:
+        seen = f"{connections} and {range_bytes}"
+        raise ValueError(f"hub {repo}: expected 1 connection and 1 byte of a range or more, seen {seen}")
 
 
 def _checked_endpoint(text: str) -> str:
