@@ -73,13 +73,13 @@ def measure(folder: Path, mib: int, rounds: int) -> int:
         for side, command in (("plain", plain), ("ours", ours)):
             shutil.rmtree(folder / "plain", ignore_errors=True)
             shutil.rmtree(folder / "project/build", ignore_errors=True)
-            took, used = run(command, folder / "project", environment)
-            seconds[side].append(took)
+            elapsed_s, used = run(command, folder / "project", environment)
+            seconds[side].append(elapsed_s)
             memory[side] = max(memory[side], used)
     server.communicate()
-    for side, took_all in seconds.items():
-        took = median(took_all)
-        print(f"{side:5} {took:.2f} s, {mib * _MIB / took / 1e6:.0f} MB/s, {memory[side]:.0f} MB at most")
+    for side, all_s in seconds.items():
+        elapsed_s = median(all_s)
+        print(f"{side:5} {elapsed_s:.2f} s, {mib * _MIB / elapsed_s / 1e6:.0f} MB/s, {memory[side]:.0f} MB at most")
     speed = median(seconds["plain"]) / median(seconds["ours"])
     print(f"ours at {speed:.2f} of the plain client's speed (promised {SPEED}), within {MEMORY_MB} MB")
     return int(speed < SPEED or memory["ours"] > MEMORY_MB)
@@ -117,9 +117,9 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, env=environment)
     _, status, usage = os.wait4(process.pid, 0)
-    took = time.perf_counter() - start
+    elapsed_s = time.perf_counter() - start
     assert status == 0
-    return took, usage.ru_maxrss * 1024 / 1e6
+    return elapsed_s, usage.ru_maxrss * 1024 / 1e6
 
 
 if __name__ == "__main__":

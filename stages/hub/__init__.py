@@ -1,4 +1,4 @@
-"""The Hub: the only code that talks to it, by its own client.
+"""The Hub: listed and written by its own client, read through the runtime.
 
 The client reads its settings once, when it is imported: they are made here, before any module of this package runs.
 """

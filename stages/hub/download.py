@@ -1,27 +1,21 @@
-"""Download a file of the Hub: verified while it comes, continued after a cut, and in its place when it is right."""
+"""Download a file of the Hub: hashed meanwhile, continued after a cut, put in place once it is verified."""
 
 import errno
 import fcntl
 import os
-import re
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
-
-from huggingface_hub import get_hf_file_metadata
-from huggingface_hub.file_download import http_get
+from typing import BinaryIO
 
 from morphstream.artifact.digest import CHUNK_BYTES, Digest, digest_of_file
-from morphstream.artifact.errors import DigestMismatchError
+from morphstream.artifact.errors import DigestMismatchError, FetchError
 from morphstream.artifact.tarzst import Hasher
-from stages.hub.client import HubError, ask
-from stages.hub.repository import Repository, headers
-
-_WHOLE_DOWNLOADS = 2  # of a file whose bytes turn out wrong: the second from its start
-_SHA256 = re.compile("[0-9a-f]{64}")
+from morphstream.source.hub import HubSource
+from morphstream.source.hub.request import InconsistentAnswerError
+from stages.hub.repository import Repository
 
 
 def download(
@@ -34,41 +28,34 @@ def download(
     add: Callable[[int], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Bring a file of a commit to its place, byte for byte as expected, or leave what is there.
+    """Download a file of a commit, verify it, and put it in place; on any error the old file stays.
 
-    What came before a cut stays beside the target and is continued, by this process or a later one. Processes that
-    want the same file take turns, and those behind find it there.
+    What was downloaded before a cut stays beside the target and is continued, by this process or a later one.
+    Processes that want the same file wait for the first of them, and find it there.
 
     Args:
-        repository: Where it lies.
-        path: Its path there.
+        repository: Where to read.
+        path: Of the file in the repository.
         commit: 40 digits.
-        expected: Its digest; the client itself accepts altered bytes.
+        expected: Digest of the file.
         target: Where to put it.
-        add: Told the size of each part that is here; a part that is given up counts back.
+        add: Called with the size of each part that is here; with a negative one where parts are given up.
         stop: When set, the download ends.
 
     Raises:
-        HubError: The Hub refuses, or can't be reached.
+        FetchError: The Hub refuses, or can't be reached.
         DigestMismatchError: It holds or gives other bytes.
         InterruptedError: It was stopped.
         OSError: The file can't be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{expected.sha256[:16]}.part")
-    with _locked(part) as file, ThreadPoolExecutor(1) as pool:
+    with _locked(target.with_name(f".{target.name}.{expected.sha256[:16]}.part")) as file:
         if is_there(target, expected):  # another process was faster
-            part.unlink()
+            file.truncate(0)
             add(expected.bytes)
-            return
-        what = f"{repository.name}@{commit[:7]} {path}"
-        try:
-            _check_pin(repository, path, commit, expected, what)
-            _fill(repository, path, commit, _Part(file, expected, pool, add, stop or threading.Event()), what)
-            part.replace(target)
-        finally:
-            if part.exists() and part.stat().st_size == 0:
-                part.unlink()  # nothing to continue
+        else:
+            _complete(file, repository.source(commit), path, expected, add, stop or threading.Event())
+            Path(file.name).replace(target)
 
 
 def is_there(target: Path, expected: Digest) -> bool:
@@ -82,102 +69,59 @@ def is_there(target: Path, expected: Digest) -> bool:
 
 @contextmanager
 def _locked(part: Path) -> Iterator[BinaryIO]:
-    """Open a file for this process alone; whoever waited for one that was moved away opens another."""
+    """Open a file under an exclusive lock, again if it was moved away meanwhile; remove it where it ends empty."""
     while True:
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0) as file:
+        with part.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # ends with the process, however that ends
             if part.exists() and part.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                yield cast("BinaryIO", file)
+                try:
+                    yield file
+                finally:
+                    if os.fstat(file.fileno()).st_size == 0:
+                        part.unlink(missing_ok=True)  # nothing to continue
                 return
 
 
-def _check_pin(repository: Repository, path: str, commit: str, expected: Digest, what: str) -> None:
-    """Check what the Hub says of a file before all of it is downloaded."""
-    url = repository.url(path, commit)
-    said = ask(what, lambda: get_hf_file_metadata(url, headers=headers()), repository.pauses_s)
-    if said.commit_hash not in (None, commit):
-        raise HubError(f"{what}: expected a file of that commit, seen one of {said.commit_hash}; see HF_ENDPOINT")
-    if said.size not in (None, expected.bytes):
-        raise DigestMismatchError(what, f"{expected.bytes} bytes as pinned", f"{said.size} bytes")
-    if said.etag and _SHA256.fullmatch(said.etag) and said.etag != expected.sha256:
-        raise DigestMismatchError(what, f"sha256 {expected.sha256} as pinned", said.etag)
-
-
-def _fill(repository: Repository, path: str, commit: str, part: "_Part", what: str) -> None:
-    """Download until the part is whole and right."""
-
-    def more() -> None:
-        if part.tell() < part.expected.bytes:
-            file = cast("BinaryIO", part)  # the client calls write, tell, seek and truncate
-            http_get(repository.url(path, commit), file, resume_size=part.tell(), headers=headers())
-        if part.tell() < part.expected.bytes:
-            raise OSError(f"{part.tell()} of {part.expected.bytes} bytes")  # as the client says it of a cut
-
-    for _ in range(_WHOLE_DOWNLOADS):
-        held = -1
-        while held != part.tell():  # as long as something comes, the attempts begin anew
-            held = part.tell()
+def _complete(
+    file: BinaryIO, source: HubSource, path: str, expected: Digest, add: Callable[[int], None], stop: threading.Event
+) -> None:
+    """Download what a file lacks, from its start where it turns out wrong."""
+    for is_last in (False, True):
+        with ThreadPoolExecutor(1) as pool:
+            hasher = Hasher(pool)
             try:
-                ask(what, more, repository.pauses_s)
-                break
-            except HubError:
-                if held == part.tell():
-                    raise
-        if (observed := part.digest()) == part.expected:
-            return
-        part.restart()
-    raise DigestMismatchError(what, part.expected, observed)
+                _continue(file, hasher, source, path, expected, add, stop)
+                if (observed := hasher.digest()) == expected:
+                    return
+                file.truncate(0)
+                fault: FetchError | DigestMismatchError = DigestMismatchError(f"{source} {path}", expected, observed)
+            except InconsistentAnswerError as error:
+                fault = error  # and what came before it may be right
+            add(-hasher.bytes)
+        if is_last:
+            raise fault
 
 
-class _Part:
-    """A file that is being downloaded: hashed in a thread while it grows, and never longer than it should be."""
-
-    def __init__(
-        self, file: BinaryIO, expected: Digest, pool: Executor, add: Callable[[int], None], stop: threading.Event
-    ) -> None:
-        self.expected = expected
-        self._file, self._pool, self._add, self._stop = file, pool, add, stop
-        self._hasher = Hasher(pool)
-        while chunk := file.read(CHUNK_BYTES):
-            self._took(chunk)
-
-    def write(self, data: bytes) -> int:
-        """Append bytes."""
-        if self._stop.is_set():
-            raise InterruptedError(errno.EINTR, "stopped")
-        self._took(data)
-        if self._hasher.bytes > self.expected.bytes:
-            self.restart()
-            raise DigestMismatchError("download", f"{self.expected.bytes} bytes", "more")
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
-        return len(data)
-
-    def tell(self) -> int:
-        """Return how many bytes there are."""
-        return self._hasher.bytes
-
-    def seek(self, offset: int) -> None:
-        """Go back to the start, as the client does where the Hub won't continue."""
-        if offset:
-            raise ValueError(f"expected the start, seen {offset}")
-
-    def truncate(self) -> None:
-        """Give up what there is."""
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin anew."""
-        self._add(-self._hasher.bytes)
-        self._file.seek(0)
-        self._file.truncate()
-        self._hasher = Hasher(self._pool)
-
-    def digest(self) -> Digest:
-        """Return the digest of what there is."""
-        return self._hasher.digest()
-
-    def _took(self, data: bytes) -> None:
-        self._hasher.update(data)
-        self._add(len(data))
+def _continue(
+    file: BinaryIO,
+    hasher: Hasher,
+    source: HubSource,
+    path: str,
+    expected: Digest,
+    add: Callable[[int], None],
+    stop: threading.Event,
+) -> None:
+    """Hash what a file has, and append what it lacks, hashed in a thread meanwhile."""
+    file.seek(0)
+    while data := file.read(CHUNK_BYTES):
+        hasher.update(data)
+        add(len(data))
+    if hasher.bytes < expected.bytes:
+        with source.open(path, start=hasher.bytes, digest=expected) as stream:
+            while data := stream.read(CHUNK_BYTES):
+                if stop.is_set():
+                    raise InterruptedError(errno.EINTR, "stopped")
+                hasher.update(data)
+                file.write(data)
+                add(len(data))
+    file.flush()

@@ -1,23 +1,23 @@
 """A repository on the Hub: which commit is its tip, what a commit holds, and one commit on top of it."""
 
-import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, hf_hub_url
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
-from huggingface_hub.file_download import http_get
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import sha
 from huggingface_hub.utils._headers import build_hf_headers
 
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import DigestMismatchError
+from morphstream.source.hub import HubSource
+from morphstream.source.named import is_offline
 from stages.hub.client import FAULTS, PAUSES_S, HubError, OutrunError, ask
 
 _NOT_FOUND, _PRECONDITION_FAILED = 404, 412
-_IGNORED = "# nothing\n"  # instead of the repository's own list, by which the client would leave files out in silence
+_IGNORED = "# nothing\n"  # instead of the repository's own list, by which the client would skip files silently
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Held:
 
     Attributes:
         bytes: Size of the file.
-        sha256: Of the file, where it lies in large storage; None where Git holds it.
+        sha256: Of the file, if it is in large storage; None if Git holds it.
         blob: Git's sha1 of what Git holds: the file, or the pointer to large storage.
     """
 
@@ -57,11 +57,6 @@ class Held:
         return sha.git_hash(data) == self.blob
 
 
-def headers() -> dict[str, str]:
-    """Return the headers that the client would send, and that files come as they are, not compressed on their way."""
-    return {**build_hf_headers(), "Accept-Encoding": "identity"}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Info:
     """What a revision of a repository is.
@@ -69,7 +64,7 @@ class Info:
     Attributes:
         commit: 40 digits.
         is_private: Whether only some tokens may read it.
-        paths: Of its files; None where the Hub doesn't say.
+        paths: Of its files; None if the Hub doesn't list them.
     """
 
     commit: str
@@ -101,7 +96,7 @@ class Repository:
             try:
                 info = self._api.model_info(self.name, revision=revision)
             except RepositoryNotFoundError as error:
-                if error.response.status_code == _NOT_FOUND:  # to no token at all it says 401
+                if error.response.status_code == _NOT_FOUND:  # without any token it answers 401
                     return None
                 raise
             paths = frozenset(sibling.rfilename for sibling in info.siblings or ())
@@ -150,23 +145,32 @@ class Repository:
 
         return ask(f"{self.name}@{commit[:7]}", look, self.pauses_s)
 
-    def url(self, path: str, commit: str) -> str:
-        """Return the address of a file at a commit."""
-        return hf_hub_url(self.name, path, revision=commit, endpoint=self._endpoint)
+    def source(self, commit: str) -> HubSource:
+        """Return a source of the files of a commit, with the token that the client would send.
+
+        Raises:
+            HubError: The environment forbids to ask the Hub, or a name or the token isn't one.
+        """
+        if is_offline():
+            raise HubError(f"{self.name}: expected a Hub to ask, seen HF_HUB_OFFLINE; unset it")
+        token = build_hf_headers().get("authorization", "").removeprefix("Bearer ")
+        try:
+            return HubSource(self.name, commit, endpoint=self._endpoint, token=token, pauses_s=self.pauses_s)
+        except ValueError as error:
+            raise HubError(str(error)) from None
 
     def read(self, path: str, commit: str, held: Held) -> bytes:
         """Return a small file, verified.
 
         Raises:
-            HubError: The Hub can't be asked, or gives other bytes than its listing says.
+            FetchError: The Hub can't be asked.
+            HubError: It gives other bytes than its listing names.
         """
 
         def fetch() -> bytes:
-            out = io.BytesIO()
-            http_get(self.url(path, commit), out, headers=headers())
-            data = out.getvalue()
+            data = self.source(commit).read(path)
             if not held.is_same(Content(digest_of(data), data)):
-                raise OSError("other bytes than its listing says")  # as the client says it of a cut
+                raise OSError("other bytes than its listing names")  # so that it is asked again
             return data
 
         return ask(f"{self.name}@{commit[:7]} {path}", fetch, self.pauses_s)
@@ -176,8 +180,8 @@ class Repository:
     ) -> str:
         """Make one commit on top of the tip, or none.
 
-        All files are named to the Hub, those too that a listing has already: the Hub leaves out what its tip holds,
-        and a listing may be older than its tip.
+        All files are sent to the Hub, also those of the listing: the Hub skips what its tip holds already, and a
+        listing may be older than the tip.
 
         Args:
             parent: What the tip must be.
@@ -195,13 +199,7 @@ class Repository:
             DigestMismatchError: A file was altered since its digest was computed.
             OSError: A file can't be read.
         """
-        additions = [
-            CommitOperationAdd(path, content.source if isinstance(content.source, bytes) else str(content.source))
-            for path, content in files.items()
-        ]
-        for addition in additions:
-            if addition.path_in_repo in kept:
-                addition.upload_info.sha256 = bytes.fromhex(files[addition.path_in_repo].digest.sha256)
+        additions = _additions(files, kept)
         deletions = [CommitOperationDelete(path, is_folder=False) for path in deleted]
         try:
             self._api.preupload_lfs_files(self.name, additions, gitignore_content=_IGNORED)
@@ -212,12 +210,22 @@ class Repository:
             )
         except FAULTS as error:
             is_late = isinstance(error, HfHubHTTPError) and error.response.status_code == _PRECONDITION_FAILED
-            if is_late or isinstance(error, EntryNotFoundError):  # or what was to be deleted is gone
-                raise OutrunError(
-                    f"{self.name}: expected {parent[:7]} at its tip, seen another commit; run it again"
-                ) from None
+            if is_late or isinstance(error, EntryNotFoundError):  # or a file to delete has been deleted
+                seen = "seen another commit; run it again"
+                raise OutrunError(f"{self.name}: expected {parent[:7]} at its tip, {seen}") from None
             raise
         return done.oid
+
+
+def _additions(files: Mapping[str, Content], kept: Collection[str]) -> list[CommitOperationAdd]:
+    """Return the operations that add files; the digests of kept ones aren't computed again."""
+    additions = []
+    for path, content in files.items():
+        source = content.source if isinstance(content.source, bytes) else str(content.source)
+        additions.append(addition := CommitOperationAdd(path, source))
+        if path in kept:
+            addition.upload_info.sha256 = bytes.fromhex(content.digest.sha256)
+    return additions
 
 
 def _check_unaltered(addition: CommitOperationAdd, expected: Digest) -> None:

@@ -19,19 +19,19 @@ def error(status: int, message: str, code: str = "", *, retry_after: str = "") -
     """Return a refusal as the Hub words it: in headers, and in the body."""
     headers = {"X-Error-Message": message, "X-Error-Code": code, "Retry-After": retry_after}
     body = json.dumps({"error": message})
-    said = {key: value for key, value in headers.items() if value}
-    return web.Response(status=status, text=body, content_type="application/json", headers=said)
+    sent = {key: value for key, value in headers.items() if value}
+    return web.Response(status=status, text=body, content_type="application/json", headers=sent)
 
 
 def hang_up(request: web.Request) -> web.Response:
-    """End a request's connection, unless its client has; return what stands for the answer."""
+    """End a request's connection, unless its client has; return a placeholder for the answer."""
     if request.transport:
         request.transport.abort()
     return web.Response(status=499)
 
 
 class RefusedError(Exception):
-    """A request is refused; `answer` says how."""
+    """A request is refused; `answer` is the refusal."""
 
     def __init__(self, answer: web.Response) -> None:
         super().__init__(answer.status)

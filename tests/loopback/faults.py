@@ -17,7 +17,7 @@ class Fault:
     Attributes:
         kind: ``status``: the hub refuses. ``cut``: the connection ends after `at` bytes of the body, of the request
             where that has one, else of the answer. ``lost``: the hub does what it was asked for, and the connection
-            ends before it says so. ``corrupt``: a byte of the answer is another. ``short``: it says and gives `at`
+            ends before it answers. ``corrupt``: a byte of the answer is another. ``short``: it announces and sends `at`
             bytes. ``drip``: it comes in parts of `at` bytes, `pause_s` apart. ``stale``: it is as of the commit
             before the tip.
         method: Of the requests, as a regular expression.

@@ -193,8 +193,8 @@ async def _give(request: web.Request, content: bytes | Path, headers: dict[str, 
         if start >= len(data):
             return web.Response(status=416, headers={**headers, "Content-Range": f"bytes */{len(data)}"})
         headers = {**headers, "Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(data)}"}
-    said = {"Accept-Ranges": "bytes", "Content-Length": str(len(part))}  # of an empty file too, to a HEAD
-    return web.Response(status=status, body=part, headers={**headers, **said})
+    sent = {"Accept-Ranges": "bytes", "Content-Length": str(len(part))}  # of an empty file too, to a HEAD
+    return web.Response(status=status, body=part, headers={**headers, **sent})
 
 
 _MODEL = "/api/models/{org}/{name}"

@@ -1,4 +1,4 @@
-"""A repository of the loopback hub: Git holds the commits, large files lie beside them as git-lfs has it.
+"""A repository of the loopback hub: Git holds the commits, large files are stored beside them as by git-lfs.
 
 Convention: ROOT/models/ORGANISATION/NAME/.git, with ``lfs/objects/AA/BB/SHA256`` in it. Any tool of Git's can read it.
 """
@@ -121,7 +121,7 @@ class Repository:
         return self.object_path(entry.sha256).read_bytes() if entry.sha256 else self._blob(ObjectID(entry.oid.encode()))
 
     def object_path(self, sha256: str) -> Path:
-        """Return where a large file lies, or would."""
+        """Return the path of a large file, which need not exist."""
         return self.path / ".git" / "lfs" / "objects" / sha256[:2] / sha256[2:4] / sha256
 
     def commit(
@@ -193,12 +193,12 @@ class Repository:
 
 
 def _without(tree: Mapping[str, ObjectID], deleted: Collection[str], folders: Collection[str]) -> dict[str, ObjectID]:
-    gone = set(deleted)
+    removed = set(deleted)
     for folder in folders:
         inside = {path for path in tree if path.startswith(f"{folder.rstrip('/')}/")}
         if not inside:
             raise MissingError(folder)
-        gone |= inside
-    if missing := sorted(gone - set(tree)):
+        removed |= inside
+    if missing := sorted(removed - set(tree)):
         raise MissingError(missing[0])
-    return {path: oid for path, oid in tree.items() if path not in gone}
+    return {path: oid for path, oid in tree.items() if path not in removed}

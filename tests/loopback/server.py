@@ -95,11 +95,11 @@ class Hub:
         await _turns()  # what was accepted becomes a connection that can be closed, as long as the server is open
         await self._runner.cleanup()
         for transport in tuple(self._transports):
-            transport.abort()  # a closed one waits for a client to take what was written
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
+            transport.abort()  # a closed one waits until the client has read all
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._loop.shutdown_default_executor()
         await _turns()
 
@@ -195,7 +195,7 @@ class Hub:
 
 
 async def _turns() -> None:
-    """Let the loop do what it was told to do next, and what that leads to."""
+    """Let the loop run what is scheduled, and what that schedules."""
     for _ in range(5):  # from an accepted socket to its reader, asyncio takes four
         await asyncio.sleep(0)
 

@@ -63,7 +63,7 @@ def mirror(olah: Path, root: Path, work: Path) -> Iterator[str]:
 
 
 def wait_for(port: int, server: subprocess.Popen[bytes], output: Path) -> None:
-    """Wait until a server takes connections."""
+    """Wait until a server accepts connections."""
     end = time.monotonic() + STARTUP_S
     while time.monotonic() < end and server.poll() is None:
         with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
@@ -78,10 +78,10 @@ def seen(api: HfApi, commit: str, target: Path) -> dict[str, tuple[bytes, int, s
     for entry in api.list_repo_tree(NAME, recursive=True, revision=commit):
         if isinstance(entry, RepoFile):
             url = hf_hub_url(NAME, entry.path, revision=commit, endpoint=api.endpoint)
-            said = get_hf_file_metadata(url, token=api.token)
+            metadata = get_hf_file_metadata(url, token=api.token)
             path = Path(api.hf_hub_download(NAME, entry.path, revision=commit, local_dir=target))
-            assert said.size == entry.size == path.stat().st_size
-            found[entry.path] = (path.read_bytes(), said.size, said.etag, said.commit_hash)
+            assert metadata.size == entry.size == path.stat().st_size
+            found[entry.path] = (path.read_bytes(), metadata.size, metadata.etag, metadata.commit_hash)
     return found
 
 

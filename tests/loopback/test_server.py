@@ -1,4 +1,4 @@
-"""A hub that ends under load leaves no socket, file or thread: each would be a ResourceWarning, which is an error."""
+"""A hub that ends under load closes every socket, file and thread: else a ResourceWarning, an error, would follow."""
 
 import gc
 import socket
@@ -16,7 +16,7 @@ SIZE = 32 << 20  # more than sockets hold
 
 
 def asking(hub: Hub, path: str) -> socket.socket:
-    """Ask for a file, and take nothing of it."""
+    """Ask for a file, and read nothing of it."""
     address = hub.endpoint.rpartition(":")
     client = socket.create_connection(("127.0.0.1", int(address[2])))
     client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {WRITE_TOKEN}\r\n\r\n".encode())
@@ -29,9 +29,9 @@ def test_it_ends_while_clients_read_nothing(tmp_path: Path, fault: str | None, h
     before = threading.active_count()
     with Hub(tmp_path) as hub:
         repository = hub.create(NAME)
-        place = repository.object_path(SHA)
-        place.parent.mkdir(parents=True)
-        with place.open("wb") as file:
+        stored = repository.object_path(SHA)
+        stored.parent.mkdir(parents=True)
+        with stored.open("wb") as file:
             file.truncate(SIZE)
         repository.commit(None, "Add", {"a.onnx": Large(SHA, SIZE), "b.txt": b"b"})
         if fault:

@@ -1,4 +1,4 @@
-"""With a hub as origin, models come as pinned, several at a time, and no token is in anything that is left."""
+"""With a hub as origin, models come as pinned, several at a time, and no token is in any file or message."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What the Hub refuses is one line that says what to do, and no token is in any of it."""
+"""A refusal of the Hub is one line with what to do, and without any token."""
 
 from email.utils import formatdate
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
-from stages.hub.client import HubError, ask, prepare_client, redacted, refusal, wait_of
+from stages.hub.client import HubError, ask, prepare_client, refusal, wait_of
 from stages.hub.repository import Repository
 from tests.loopback.faults import Fault
 from tests.loopback.server import WRITE_TOKEN, Hub
@@ -34,25 +34,11 @@ def test_an_echoed_token_is_in_no_refusal(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        pytest.param("token hf_abcdefghij is bad", "token *** is bad", id="any token of the Hub"),
-        pytest.param("Authorization: Bearer s3cr3t!", "Authorization: Bearer ***", id="a bearer"),
-        pytest.param("own-words", "***", id="the token in use, whatever it looks like"),
-        pytest.param("GET https://cdn/a?X-Signature=1&b=2 failed", "GET https://cdn/a failed", id="a signed address"),
-    ],
-)
-def test_secrets_are_taken_out(monkeypatch: pytest.MonkeyPatch, text: str, expected: str) -> None:
-    monkeypatch.setenv("HF_TOKEN", "own-words")
-    assert redacted(text) == expected
-
-
-@pytest.mark.parametrize(
     ("retry_after", "least", "most"),
     [
         pytest.param("7", 7, 7, id="seconds"),
         pytest.param(formatdate(usegmt=True), 0, 0, id="a date that is over"),
-        pytest.param(formatdate(4102444800, usegmt=True), 1e6, 1e10, id="a date in the next century"),
+        pytest.param(formatdate(4102444800, usegmt=True), 1e4, 1e10, id="a date in the next century"),
         pytest.param("", 0, 0, id="nothing"),
         pytest.param("soon", 0, 0, id="no number"),
     ],

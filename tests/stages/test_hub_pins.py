@@ -13,7 +13,7 @@ from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
 from tests.stages import ROOT
 
-LARGE = "xseg_1"  # the others are small enough to lie in Git
+LARGE = "xseg_1"  # the others are small enough for Git
 
 
 def publish(workspace: Workspace, hub: Hub) -> Served:

@@ -1,1 +1,1 @@
-"""The Hub as a source, against a hub on loopback and servers that answer as they are told."""
+"""The Hub as a source, against a hub on loopback and servers with scripted answers."""

@@ -1,4 +1,4 @@
-"""What the tests of the Hub share: a published repository, what is asked of it, and servers that answer as told."""
+"""What the tests of the Hub share: a published repository, what is asked of it, and servers with scripted answers."""
 
 import random
 import re
@@ -30,9 +30,9 @@ def put(repository: Repository, root: Path) -> str:
     added: dict[str, bytes | Large] = {"manifests/archives.json": (root / "manifests/archives.json").read_bytes()}
     for path in (root / "archives").iterdir():
         digest = digest_of_file(path)
-        place = repository.object_path(digest.sha256)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(path.read_bytes())
+        stored = repository.object_path(digest.sha256)
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        stored.write_bytes(path.read_bytes())
         added[f"archives/{path.name}"] = Large(digest.sha256, digest.bytes)
     return repository.commit(None, "Publish", added)
 
@@ -74,7 +74,7 @@ SHA = "0123456789" * 4
 
 
 class Answering(ThreadingHTTPServer):
-    """A hub that answers what a function says to a path and the range that is wanted of it, if any.
+    """A hub whose answers a function makes, from a path and the range of it that is wanted, if any.
 
     Attributes:
         answer: The function.
@@ -108,10 +108,10 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
-        said = self.headers.get("Range", "")
-        found = re.fullmatch("bytes=([0-9]+)-([0-9]*)", said)
+        byte_range = self.headers.get("Range", "")
+        found = re.fullmatch("bytes=([0-9]+)-([0-9]*)", byte_range)
         with self.server.counting:
-            self.server.asked.append((self.path, said, self.headers.get("Authorization", "")))
+            self.server.asked.append((self.path, byte_range, self.headers.get("Authorization", "")))
             self.server.now += 1
             self.server.most = max(self.server.most, self.server.now)
         wanted = (int(found[1]), int(found[2] or 1 << 60) + 1) if found else None
@@ -154,8 +154,8 @@ def ranged(data: bytes, wanted: tuple[int, int] | None, **headers: str) -> Answe
     if wanted is None:
         return 200, headers, data
     begin, end = wanted[0], min(wanted[1], len(data))
-    said = {"Content-Range": f"bytes {begin}-{end - 1}/{len(data)}"}
-    return 206, said | {name.replace("_", "-"): value for name, value in headers.items()}, data[begin:end]
+    content_range = {"Content-Range": f"bytes {begin}-{end - 1}/{len(data)}"}
+    return 206, content_range | {name.replace("_", "-"): value for name, value in headers.items()}, data[begin:end]
 
 
 def at(server: Answering, **changes: Any) -> HubSource:

@@ -26,7 +26,7 @@ class Proxying(ThreadingHTTPServer):
     Attributes:
         to: The port.
         status: Of the refusal; 0 for none.
-        asked: Method, target and headers of each request.
+        asked: Method, target and headers of each request for `HOST`; a library in this process may ask for others.
     """
 
     daemon_threads, block_on_close = True, False
@@ -79,10 +79,13 @@ class Proxied(BaseHTTPRequestHandler):
                 self.wfile.write(answer.read())
 
     def _refuses(self) -> bool:
+        if HOST not in self.path:
+            self.send_error(403)
+            return True
         self.server.asked.append((self.command, self.path, dict(self.headers.items())))
         if status := self.server.status:
-            said = self.headers.get("Proxy-Authorization", "")
-            self.send_response_only(status, f"no {said}")
+            authorization = self.headers.get("Proxy-Authorization", "")
+            self.send_response_only(status, f"no {authorization}")
             self.send_header("Content-Length", "0")
             self.end_headers()
         return bool(status)

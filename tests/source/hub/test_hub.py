@@ -57,7 +57,9 @@ def test_a_token_is_of_the_argument_the_environment_or_the_login(
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     if token:
         assert source_at(hub, token=token).read("manifests/archives.json")
-        with pytest.raises(FetchError, match=r"seen 401 \(Invalid username or password\.\); set HF_TOKEN to one that"):
+        with pytest.raises(
+            FetchError, match=r"seen 401 \(Invalid username or password\.\); name another one, or a token"
+        ):
             source_at(hub).read("manifests/archives.json")
         (tmp_path / "home").mkdir()
         (tmp_path / "home/token").write_text(f"{token}\n")
@@ -101,6 +103,6 @@ def test_what_makes_no_sense_is_refused_without_its_secrets(changes: dict[str, A
 
 
 def test_http_is_loaded_where_it_is_used_only() -> None:
-    program = "import sys, morphstream.__main__; print(sorted({'http.client', 'ssl'} & set(sys.modules)))"
+    program = "import sys, morphstream.__main__; print(sorted({'http.client', 'ssl', 'urllib3'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"

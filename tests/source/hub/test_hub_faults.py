@@ -53,19 +53,19 @@ def test_the_hub_s_wish_to_wait_is_granted(hub: Hub, served: Repository) -> None
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        pytest.param(Fault(kind="status", status=401), "the token in use may read, seen 401", id="401"),
-        pytest.param(Fault(kind="status", status=403, is_echo=True), r"seen 403 \(Bearer \*\*\*\); set HF", id="echo"),
+        pytest.param(Fault(kind="status", status=401), "the token in use may see, seen 401", id="401"),
+        pytest.param(Fault(kind="status", status=403, is_echo=True), r"403 \(Bearer \*\*\*\); name", id="echo"),
         pytest.param(Fault(kind="status", status=403, code="GatedRepo"), "access to a gated repository", id="gated"),
         pytest.param(Fault(kind="status", status=404, code="RepoNotFound"), "a repository, seen 404", id="repo"),
         pytest.param(Fault(kind="status", status=404, code="RevisionNotFound"), "revision, seen 404", id="revision"),
-        pytest.param(Fault(kind="status", status=404, code="EntryNotFound"), "that file there, seen 404", id="file"),
+        pytest.param(Fault(kind="status", status=404, code="EntryNotFound"), "file at that revision, seen", id="file"),
         pytest.param(Fault(kind="status", status=503, times=None), "seen 503 .* busy or down", id="503 always"),
         pytest.param(Fault(kind="status", status=429, retry_after="9999"), "seen 429 .* run it again", id="for hours"),
         pytest.param(Fault(kind="status", status=416, path=LFS), "its bytes, seen 416 .*; the store", id="416"),
         pytest.param(Fault(kind="lost", path="/resolve/", times=None), "an answer, seen none .*network", id="silence"),
         pytest.param(Fault(kind="cut", path=LFS, at=0, times=None), "seen none .the connection ended, with", id="cuts"),
         pytest.param(Fault(kind="short", path=LFS, at=1000, after=2), "100000 bytes, as for bytes", id="short"),
-        pytest.param(Fault(kind="stale", path="/api/", after=0), "that file there", id="a commit without it"),
+        pytest.param(Fault(kind="stale", path="/api/", after=0), "the file at that revision", id="a commit without it"),
         pytest.param(
             Fault(kind="drip", path=LFS, at=500, pause_s=0.02, times=None), "in 0.5 s, seen (only|none)", id="slow"
         ),

@@ -71,15 +71,17 @@ def test_a_certificate_that_nobody_knows_is_not_the_proxy_s_fault(
     with answering(lambda _, wanted: ranged(DATA, wanted)) as server, proxying(server.server_port) as proxy:
         secured(server, certificate(tmp_path))
         monkeypatch.setenv("https_proxy", proxy.address)
-        assert "seen none (hub.test: [SSL: CERTIFICATE_VERIFY_FAILED]" in refusal("https")
+        line = refusal("https")
+        assert "seen none (hub.test: [SSL: CERTIFICATE_VERIFY_FAILED]" in line
+        assert "; set SSL_CERT_FILE to " in line
         assert len(proxy.asked) == 1
 
 
-@pytest.mark.parametrize("said", ["*", "127.0.0.1", "localhost, 127.0.0.1"])
-def test_a_host_of_no_proxy_is_asked_itself(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("value", ["*", "127.0.0.1", "localhost, 127.0.0.1"])
+def test_a_host_of_no_proxy_is_asked_itself(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(lambda _, wanted: ranged(DATA, wanted)) as server:
         monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:9")
-        monkeypatch.setenv("no_proxy", said)
+        monkeypatch.setenv("no_proxy", value)
         assert fetched(HubSource(NAME, SHA, endpoint=server.endpoint, **QUICK)) == DATA
 
 
@@ -96,8 +98,8 @@ def test_a_proxy_s_refusal_is_its_own(
 ) -> None:
     with proxying(9, status) as proxy:
         monkeypatch.setenv("all_proxy", f"http://user:p%40ss@{proxy.address}")
-        said = f"expected an answer through the proxy {proxy.address}, seen {status}; {remedy}, see http_proxy"
-        assert said in refusal(scheme)
+        line = f"expected an answer through the proxy {proxy.address}, seen {status}; {remedy}, see http_proxy"
+        assert line in refusal(scheme)
         assert len(proxy.asked) == asked
 
 
@@ -108,7 +110,7 @@ def test_a_proxy_that_is_down_is_named(scheme: str, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("said", "seen"),
+    ("value", "seen"),
     [
         ("socks5://user:p%40ss@127.0.0.1:9", "one of socks5"),
         ("https://127.0.0.1:9", "one of https"),
@@ -121,7 +123,7 @@ def test_a_proxy_that_is_down_is_named(scheme: str, monkeypatch: pytest.MonkeyPa
         ("http://a b:9", "another form"),
     ],
 )
-def test_what_is_no_proxy_over_http_is_refused(said: str, seen: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", said)
+def test_what_is_no_proxy_over_http_is_refused(value: str, seen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", value)
     line = f"expected a proxy as http://host:port, seen {seen}; see http_proxy, all_proxy and no_proxy"
     assert refusal().endswith(line)

@@ -2,17 +2,23 @@
 
 import threading
 import time
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from morphstream.artifact.errors import DigestMismatchError
+from morphstream.artifact.digest import Digest, digest_of
+from morphstream.artifact.errors import DigestMismatchError, FetchError
 from morphstream.boot.boot import boot
 from morphstream.store.store import Store
 from tests.layouts import CPU, MACHINE, archive_of
-from tests.source.hub.answering import ARCHIVE, DATA, Answer, answering, at, fetched, ranged, wait_until
+from tests.loopback.repository import Repository
+from tests.loopback.server import Hub
+from tests.source.hub.answering import ARCHIVE, DATA, Answer, answering, at, fetched, ranged, source_at, wait_until
+
+CUT = {"Content-Length": str(len(DATA)), "Connection": "close"}
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -79,6 +85,26 @@ def test_closing_early_ends_what_is_on_its_way(connections: int) -> None:
         gate.set()
 
 
+@pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no ranges"])
+def test_closing_from_another_thread_ends_a_read(*, has_ranges: bool) -> None:
+    gate = threading.Event()
+
+    def answer(_: str, wanted: tuple[int, int] | None) -> Answer:
+        if wanted and wanted[0]:
+            gate.wait(10)
+        return ranged(DATA, wanted) if has_ranges else (200, CUT, DATA[:70_000])
+
+    with answering(answer) as server, ThreadPoolExecutor(1) as pool:
+        stream = at(server, range_bytes=70_000).open(f"archives/{ARCHIVE}")
+        reading = pool.submit(stream.read)
+        wait_until(lambda: len(server.asked) > 1)
+        start = time.monotonic()
+        stream.close()
+        assert isinstance(reading.exception(), FetchError | CancelledError | ValueError)
+        assert time.monotonic() - start < 5
+        gate.set()
+
+
 def test_a_boot_that_is_refused_on_its_way_leaves_no_thread(store: Store, layout: Path) -> None:
     archive = bytearray((layout / "archives" / archive_of(CPU)).read_bytes())
     archive[3999] ^= 1  # of a file that can't be compressed
@@ -115,7 +141,7 @@ def test_a_server_that_knows_no_ranges_is_read_from_one_answer_and_again_after_a
 
     with answering(answer) as server:
         assert fetched(at(server)) == DATA + b"!"
-        assert [said for _, said, _ in server.asked] == ["bytes=0-99999", f"bytes={len(DATA)}-"]
+        assert [byte_range for _, byte_range, _ in server.asked] == ["bytes=0-99999", f"bytes={len(DATA)}-{len(DATA)}"]
 
 
 @pytest.mark.parametrize("most", [1, 999, 40_000])
@@ -123,3 +149,37 @@ def test_a_server_may_give_less_of_a_range_than_was_asked_for(most: int) -> None
     data = DATA[: most * 30]
     with answering(lambda _, wanted: ranged(data, wanted and (wanted[0], min(wanted[1], wanted[0] + most)))) as server:
         assert fetched(at(server)) == data
+
+
+@pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no ranges"])
+@pytest.mark.parametrize("start", [0, 1, 150_000, len(DATA) - 1])
+def test_a_file_can_be_read_from_a_byte_on(start: int, *, has_ranges: bool) -> None:
+    with (
+        answering(lambda _, wanted: ranged(DATA, wanted if has_ranges else None)) as server,
+        at(server).open(f"archives/{ARCHIVE}", start=start, digest=digest_of(DATA)) as stream,
+    ):
+        assert stream.read() == DATA[start:]
+        assert server.asked[0][1].startswith(f"bytes={start}-")
+
+
+@pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no ranges"])
+def test_bytes_before_a_fault_that_stays_can_be_read(*, has_ranges: bool) -> None:
+    def answer(_: str, wanted: tuple[int, int] | None) -> Answer:
+        if wanted and wanted[0]:
+            return 404, {}, b""
+        return 200 + 6 * has_ranges, {"Content-Range": f"bytes 0-{len(DATA) - 1}/{len(DATA)}"} | CUT, DATA[:70_000]
+
+    with (
+        answering(answer) as server,
+        at(server, range_bytes=len(DATA)).open(f"archives/{ARCHIVE}") as stream,
+    ):
+        assert stream.read(len(DATA)) == DATA[:70_000]
+        with pytest.raises(FetchError, match="seen 404"):
+            stream.read(1)
+
+
+def test_another_digest_than_expected_is_refused_before_the_file_is_asked_for(hub: Hub, served: Repository) -> None:
+    for digest in (Digest("0" * 64, len(DATA)), Digest(digest_of(DATA).sha256, 5)):
+        with pytest.raises(DigestMismatchError, match=rf"{ARCHIVE}: expected .* as pinned, seen "):
+            source_at(hub).open(f"archives/{ARCHIVE}", digest=digest)
+    assert not any(asked.path.startswith("/lfs/") for asked in hub.requests)

@@ -5,56 +5,45 @@ Conventions:
 * ``http_proxy`` and ``https_proxy``, else ``all_proxy``, in small letters or capitals; none for hosts in ``no_proxy``.
 * It is asked over plain http; its user and password go to it alone, and no message has them.
 
-Source: RFC 9110, CONNECT, and RFC 9112, absolute-form; everything.curl.dev/usingcurl/proxies/env for the names.
+Source: everything.curl.dev/usingcurl/proxies/env for the names; RFC 7617 for the authorization.
 """
 
 import base64
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
 
-from morphstream.source.hub.faults import Task
+from urllib3 import PoolManager, ProxyManager
+from urllib3.util import Url, parse_url
 
-_LABEL = "[A-Za-z0-9_-]{1,63}"
-_PROXY = re.compile(
-    rf"(?:http://)?(?:(?P<user>[^/?#\s]*)@)?(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?/?",
-    re.IGNORECASE,
-)
+from morphstream.source.hub.refusals import AttemptError
+from morphstream.source.hub.request import Request
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proxy:
-    """Where a proxy is, and the headers that it alone is told."""
-
-    host: str
-    port: int
-    headers: dict[str, str] = field(repr=False)
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
-def proxy_of(task: Task, origin: tuple[str, str, int]) -> Proxy | None:
-    """Return the proxy for a scheme, a host and a port; None where there is none.
+def pools_of(request: Request, url: Url) -> tuple[str, Callable[..., PoolManager]]:
+    """Return the proxy for an address, empty for none, and what makes urllib3's pools that go through it.
 
     Raises:
         FetchError: What the environment names isn't asked over http, or is no address.
     """
-    scheme, host, port = origin
-    named = getproxies()
-    said = named.get(scheme) or named.get("all")
-    if not said or proxy_bypass(f"{host}:{port}"):
-        return None
-    found = _PROXY.fullmatch(said)
-    at = int(found["port"] or 80) if found else 0
-    if found is None or not 0 < at < 1 << 16:
-        kind = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", said)
+    named, host = getproxies(), (url.host or "").strip("[]")
+    text = named.get(url.scheme or "") or named.get("all")
+    if not text or proxy_bypass(f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"):
+        return "", PoolManager
+    kind = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
+    try:
+        proxy = parse_url(text if kind else f"http://{text}")
+        has_host = not re.search(r"\s", text) and bool((proxy.host or "").encode("idna"))
+        is_right = has_host and proxy.scheme == "http" and proxy.port != 0
+    except ValueError:
+        is_right = False
+    if not is_right or proxy.request_uri != "/" or proxy.fragment:
         seen = f"one of {kind[1]}" if kind and kind[1].lower() != "http" else "another form"
-        raise task.refusal("a proxy as http://host:port", seen, f"see {scheme}_proxy, all_proxy and no_proxy")
-    headers = {}
-    if found["user"] is not None:
-        user, colon, password = found["user"].partition(":")
-        secret = unquote_to_bytes(user) + (colon or ":").encode() + unquote_to_bytes(password)
-        headers = {"Proxy-Authorization": f"Basic {base64.b64encode(secret).decode()}"}
-    return Proxy(host=found["host"].strip("[]"), port=at, headers=headers)
+        remedy = f"see {url.scheme}_proxy, all_proxy and no_proxy"
+        raise AttemptError("a proxy as http://host:port", seen, remedy).refusal(request.what)
+    secret = unquote_to_bytes(f"{proxy.auth}:" if proxy.auth and ":" not in proxy.auth else proxy.auth or "")
+    headers = {"Proxy-Authorization": f"Basic {base64.b64encode(secret).decode()}"} if secret else {}
+    address = f"{proxy.host}:{proxy.port or 80}"
+    return address, partial(ProxyManager, f"http://{address}", proxy_headers=headers)

@@ -1,8 +1,8 @@
-"""An answer that can't be true, or leads nowhere, is refused at once; a redirect is followed without the token."""
+"""An answer that contradicts itself, or leads nowhere, is refused at once; a redirect is followed without the token."""
 
 import pytest
 
-from morphstream.artifact.digest import digest_of_file
+from morphstream.artifact.digest import digest_of, digest_of_file
 from morphstream.artifact.errors import FetchError
 from morphstream.source.hub import HubSource
 from tests.loopback.repository import Repository
@@ -25,20 +25,50 @@ from tests.source.hub.answering import DATA, NAME, SHA, Answer, answering, at, f
         pytest.param({"X_Repo_Commit": "f" * 40}, f"commit {SHA}, seen ffff", id="another commit"),
     ],
 )  # fmt: skip
-def test_an_answer_that_lies_is_refused_at_once(headers: dict[str, str], message: str) -> None:
+def test_an_answer_that_contradicts_itself_is_refused_at_once(headers: dict[str, str], message: str) -> None:
     def answer(_: str, wanted: tuple[int, int] | None) -> Answer:
         return ranged(DATA, wanted, **(headers if wanted and wanted[0] == 100_000 else {}))
 
     with answering(answer) as server:
         with pytest.raises(FetchError, match=f"expected {message}.*; see HF_ENDPOINT"):
             fetched(at(server))
-        assert [said for _, said, _ in server.asked].count("bytes=100000-199999") == 1
+        assert [byte_range for _, byte_range, _ in server.asked].count("bytes=100000-199999") == 1
 
 
 def test_an_archive_of_another_size_than_the_hub_says_is_refused(hub: Hub, served: Repository) -> None:
     digest = digest_of_file(next(path for path in served.path.rglob("*") if path.stat().st_size == len(DATA)))
     served.object_path(digest.sha256).write_bytes(DATA + b"more")
-    assert "expected 1000003 bytes in all, as was said before, seen 1000007" in refusal(source_at(hub))
+    assert "expected 1000003 bytes in all, as announced before, seen 1000007" in refusal(source_at(hub))
+
+
+def chunked(data: bytes) -> Answer:
+    """Answer with all of a file, whose size isn't announced."""
+    parts = [data[i : i + 40_000] for i in range(0, len(data), 40_000)]
+    body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in [*parts, b""])
+    return 200, {"Transfer-Encoding": "chunked"}, body
+
+
+@pytest.mark.parametrize("start", [0, 50_000])
+def test_a_pinned_file_may_come_without_its_size(start: int) -> None:
+    with (
+        answering(lambda *_: chunked(DATA)) as server,
+        at(server).open("a", start=start, digest=digest_of(DATA)) as file,
+    ):
+        assert file.read() == DATA[start:]
+
+
+@pytest.mark.parametrize(
+    ("data", "message", "asked"),
+    [
+        pytest.param(DATA + b"!", "expected 1000003 bytes, seen more", 1, id="more"),
+        pytest.param(DATA[:-1], "expected 1000003 bytes, seen 1000002", 6, id="less"),
+    ],
+)
+def test_another_size_than_pinned_is_refused_though_none_was_announced(data: bytes, message: str, asked: int) -> None:
+    with answering(lambda *_: chunked(data)) as server:
+        with at(server).open("a", digest=digest_of(DATA)) as file, pytest.raises(FetchError, match=message):
+            file.read()
+        assert len(server.asked) == asked
 
 
 @pytest.mark.parametrize(
@@ -81,8 +111,8 @@ def test_a_manifest_is_not_read_beyond_its_bound() -> None:
         at(server).read("manifests/archives.json")
 
 
-@pytest.mark.parametrize("said", [b"[]", b"no json", b'{"sha": "main"}', b"\xff", b"[" * 100_000])
-def test_a_revision_without_a_commit_is_refused(said: bytes) -> None:
+@pytest.mark.parametrize("body", [b"[]", b"no json", b'{"sha": "main"}', b"\xff", b"[" * 100_000])
+def test_a_revision_without_a_commit_is_refused(body: bytes) -> None:
     line = r"^hub org/name@v1: expected its commit, seen an answer without one; see HF_ENDPOINT"
-    with answering(lambda *_: (200, {}, said)) as server, pytest.raises(FetchError, match=line):
+    with answering(lambda *_: (200, {}, body)) as server, pytest.raises(FetchError, match=line):
         HubSource(NAME, "v1", endpoint=server.endpoint).read("manifests/archives.json")
