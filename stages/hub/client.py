@@ -49,10 +49,6 @@ def ask(what: str, call: Callable[[], _T], pauses_s: Sequence[float] = PAUSES_S)
         what: Name of the request in a refusal.
         call: Makes the request; must be safe to repeat.
         pauses_s: Seconds before each retry; a longer Retry-After counts instead.
-
-    Raises:
-        HubError: The Hub refuses, or the fault did not pass.
-        OSError: A local file can't be read or written.
     """
     retry = Retry(what, pauses_s)
     while True:
@@ -64,11 +60,7 @@ def ask(what: str, call: Callable[[], _T], pauses_s: Sequence[float] = PAUSES_S)
 
 
 def check_hub_s(error: Exception) -> None:
-    """Raise an exception again if a local file caused it, not the Hub: an `OSError` with a number.
-
-    Raises:
-        OSError: A local file can't be read or written.
-    """
+    """Raise an exception again if a local file caused it, not the Hub: an `OSError` with a number."""
     if isinstance(error, OSError) and error.errno is not None:
         raise error
 

@@ -43,10 +43,7 @@ def download(
         stop: When set, the download ends.
 
     Raises:
-        FetchError: The Hub refuses, or can't be reached.
-        DigestMismatchError: It holds or gives other bytes.
         InterruptedError: It was stopped.
-        OSError: The file can't be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target.with_name(f".{target.name}.{expected.sha256[:16]}.part")) as file:
@@ -59,11 +56,7 @@ def download(
 
 
 def is_there(target: Path, expected: Digest) -> bool:
-    """Return whether a file holds exactly the expected bytes.
-
-    Raises:
-        OSError: It can't be read.
-    """
+    """Return whether a file holds exactly the expected bytes."""
     return target.is_file() and target.stat().st_size == expected.bytes and digest_of_file(target) == expected
 
 

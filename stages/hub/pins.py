@@ -24,10 +24,6 @@ def pin(params: Params, path: Path, revision: str, repository: Repository | None
         path: Of params.yaml.
         revision: A branch, a tag or a commit; the commit that it means now is pinned.
         repository: None for that of params.
-
-    Raises:
-        HubError: The Hub can't be asked, or lacks a model.
-        OSError: params.yaml can't be read or written.
     """
     prepare_client()
     repository = repository or Repository(params.hub.repo)

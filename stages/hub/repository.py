@@ -86,11 +86,7 @@ class Repository:
         self._api = HfApi(endpoint=endpoint)
 
     def look(self, revision: str = "main") -> Info | None:
-        """Return what a branch, tag or commit means now; None where this token sees no such repository.
-
-        Raises:
-            HubError: There is no such revision, or the Hub can't be asked.
-        """
+        """Return what a branch, tag or commit means now; None where this token sees no such repository."""
 
         def look() -> Info | None:
             try:
@@ -105,11 +101,7 @@ class Repository:
         return ask(f"{self.name}@{revision[:12]}", look, self.pauses_s)
 
     def commit_of(self, revision: str) -> str:
-        """Return the 40 digits of the commit that a branch, tag or commit means now.
-
-        Raises:
-            HubError: There is none, or the Hub can't be asked.
-        """
+        """Return the 40 digits of the commit that a branch, tag or commit means now."""
         info = self.look(revision)
         if info is None or not info.commit:
             seen = "seen no repository that the token in use may see; see hub.repo in params.yaml, and HF_TOKEN"
@@ -117,19 +109,11 @@ class Repository:
         return info.commit
 
     def create(self) -> None:
-        """Create the repository, private, unless it is there.
-
-        Raises:
-            HubError: The token may not, or the Hub can't be asked.
-        """
+        """Create the repository, private, unless it is there."""
         ask(f"create {self.name}", lambda: self._api.create_repo(self.name, private=True, exist_ok=True), self.pauses_s)
 
     def files(self, commit: str) -> dict[str, Held]:
-        """Return what each path of a commit holds.
-
-        Raises:
-            HubError: The Hub can't be asked.
-        """
+        """Return what each path of a commit holds."""
 
         def look() -> dict[str, Held]:
             entries = self._api.list_repo_tree(self.name, recursive=True, revision=commit)
@@ -146,11 +130,7 @@ class Repository:
         return ask(f"{self.name}@{commit[:7]}", look, self.pauses_s)
 
     def source(self, commit: str) -> HubSource:
-        """Return a source of the files of a commit, with the token that the client would send.
-
-        Raises:
-            HubError: The environment forbids to ask the Hub, or a name or the token isn't one.
-        """
+        """Return a source of the files of a commit, with the token that the client would send."""
         if is_offline():
             raise HubError(f"{self.name}: expected a Hub to ask, seen HF_HUB_OFFLINE; unset it")
         token = build_hf_headers().get("authorization", "").removeprefix("Bearer ")
@@ -160,12 +140,7 @@ class Repository:
             raise HubError(str(error)) from None
 
     def read(self, path: str, commit: str, held: Held) -> bytes:
-        """Return a small file, verified.
-
-        Raises:
-            FetchError: The Hub can't be asked.
-            HubError: It gives other bytes than its listing names.
-        """
+        """Return a small file, verified."""
 
         def fetch() -> bytes:
             data = self.source(commit).read(path)
@@ -195,9 +170,6 @@ class Repository:
 
         Raises:
             OutrunError: The tip is another.
-            HubError: The Hub refuses, or can't be reached.
-            DigestMismatchError: A file was altered since its digest was computed.
-            OSError: A file can't be read.
         """
         additions = _additions(files, kept)
         deletions = [CommitOperationDelete(path, is_folder=False) for path in deleted]
