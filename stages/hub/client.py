@@ -5,7 +5,8 @@ What is retried, how long to wait and the words of a refusal are the runtime's, 
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import httpx2
@@ -14,18 +15,13 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils.logging import get_verbosity, set_verbosity_error
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
-from morphstream.artifact.errors import FetchError, MorphstreamError
-from morphstream.source.hub.refusals import AttemptError, refused, shortened, unanswered
-from morphstream.source.hub.retry import PAUSES_S, WAIT_MAX_S, Retry
-
-__all__ = ["FAULTS", "PAUSES_S", "WAIT_MAX_S", "HubError", "OutrunError", "ask", "check_hub_s", "prepare_client"]
+from morphstream.artifact.errors import MorphstreamError
+from morphstream.source.hub.refusals import AttemptError, Retry, refused, unanswered
 
 _ANSWER_TIMEOUT_S = 120.0  # a large commit takes the Hub a minute
+_FAULTS = (httpx2.HTTPError, ValueError, KeyError, TypeError, RuntimeError, OSError)  # of the client
 
 _T = TypeVar("_T")
-
-HubError = FetchError  # one error for reading and writing
-FAULTS = (httpx2.HTTPError, ValueError, KeyError, TypeError, RuntimeError, OSError)  # of the client; see `check_hub_s`
 
 
 class OutrunError(MorphstreamError):
@@ -42,53 +38,39 @@ def prepare_client() -> None:
     set_client_factory(lambda: httpx2.Client(event_hooks=hooks, follow_redirects=True, timeout=_ANSWER_TIMEOUT_S))
 
 
-def ask(what: str, call: Callable[[], _T], pauses_s: Sequence[float] = PAUSES_S) -> _T:
-    """Return the result of a call of the client; retry it where a fault may pass.
-
-    Args:
-        what: Name of the request in a refusal.
-        call: Makes the request; must be safe to repeat.
-        pauses_s: Seconds before each retry; a longer Retry-After counts instead.
-    """
-    retry = Retry(what, pauses_s)
-    while True:
-        try:
-            return call()
-        except FAULTS as error:
-            check_hub_s(error)
-            retry.wait(_attempt(error))
+def ask(what: str, call: Callable[[], _T], pauses_s: Sequence[float]) -> _T:
+    """Return the result of a call of the client, which is repeated where a fault may pass."""
+    return retry_of(what, pauses_s).call(attempt()(call))
 
 
-def check_hub_s(error: Exception) -> None:
-    """Raise an exception again if a local file caused it, not the Hub: an `OSError` with a number."""
+def retry_of(what: str, pauses_s: Sequence[float]) -> Retry:
+    """Return a count of attempts, whose refusal has no token of the client's."""
+    return Retry(what=what, pauses_s=pauses_s, token=get_token())
+
+
+@contextmanager
+def attempt() -> Iterator[None]:
+    """Raise an `AttemptError` instead of an exception of the client; those of local files stay as they are."""
+    try:
+        yield
+    except _FAULTS as error:
+        raise attempt_error(error) from error
+
+
+def attempt_error(error: Exception) -> AttemptError:
+    """Return the error for an exception of the client; raise that again if a local file caused it."""
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):  # of an upload's thread
+        return attempt_error(error.__cause__)
     if isinstance(error, OSError) and error.errno is not None:
         raise error
-
-
-def wait_of(error: Exception) -> float | None:
-    """Return the least seconds before a retry; None where a retry can't help."""
-    return _attempt(error).wait_s
-
-
-def refusal(what: str, error: Exception) -> HubError:
-    """Return the refusal for an exception of the client, in one line."""
-    return _attempt(error).refusal(what)
-
-
-def _attempt(error: Exception) -> AttemptError:
-    """Return the error for an exception of the client."""
-    token = get_token()
-    if isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):  # of an upload's thread
-        return _attempt(error.__cause__)
     if isinstance(error, HfHubHTTPError):
         headers = {name: error.response.headers.get(name, "") for name in ("X-Error-Code", "Retry-After")}
         headers |= {"X-Error-Message": error.server_message or ""}
         is_write = error.response.request.method not in ("GET", "HEAD")
-        return refused(error.response.status_code, headers, token, is_write=is_write)
-    reason = shortened(str(error), token) or type(error).__name__
+        return refused(error.response.status_code, headers, has_token=bool(get_token()), is_write=is_write)
     if isinstance(error, httpx2.TransportError):
-        return unanswered(reason, token)
+        return unanswered(str(error) or type(error).__name__)
     is_final = isinstance(error, PermissionError | FileNotFoundError | OfflineModeIsEnabled)
     is_passing = isinstance(error, OSError | RuntimeError) and not is_final  # OSError: less came than was announced
-    seen = f"one that can't be read ({type(error).__name__}: {reason})"
-    return AttemptError("an answer of a Hub", seen, "see HF_ENDPOINT", 0.0 if is_passing else None)
+    notes, wait_s = f"{type(error).__name__}: {error}", 0.0 if is_passing else None
+    return AttemptError("an answer of a Hub", "one that can't be read", "see HF_ENDPOINT", notes, wait_s)

@@ -1,12 +1,11 @@
 """Download a file of the Hub: hashed meanwhile, continued after a cut, put in place once it is verified."""
 
-import errno
 import fcntl
 import os
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +13,7 @@ from morphstream.artifact.digest import CHUNK_BYTES, Digest, digest_of_file
 from morphstream.artifact.errors import DigestMismatchError, FetchError
 from morphstream.artifact.tarzst import Hasher
 from morphstream.source.hub import HubSource
-from morphstream.source.hub.request import InconsistentAnswerError
+from morphstream.source.hub.refusals import InconsistentAnswerError
 from stages.hub.repository import Repository
 
 
@@ -26,24 +25,14 @@ def download(
     target: Path,
     *,
     add: Callable[[int], None] = lambda _: None,
-    stop: threading.Event | None = None,
 ) -> None:
     """Download a file of a commit, verify it, and put it in place; on any error the old file stays.
 
     What was downloaded before a cut stays beside the target and is continued, by this process or a later one.
     Processes that want the same file wait for the first of them, and find it there.
 
-    Args:
-        repository: Where to read.
-        path: Of the file in the repository.
-        commit: 40 digits.
-        expected: Digest of the file.
-        target: Where to put it.
-        add: Called with the size of each part that is here; with a negative one where parts are given up.
-        stop: When set, the download ends.
-
-    Raises:
-        InterruptedError: It was stopped.
+    `add` is called with the size of each part that is here, and with a negative one where parts are given up; what it
+    raises ends the download.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target.with_name(f".{target.name}.{expected.sha256[:16]}.part")) as file:
@@ -51,7 +40,7 @@ def download(
             file.truncate(0)
             add(expected.bytes)
         else:
-            _complete(file, repository.source(commit), path, expected, add, stop or threading.Event())
+            _complete(file, repository.source(commit), path, expected, add)
             Path(file.name).replace(target)
 
 
@@ -75,15 +64,15 @@ def _locked(part: Path) -> Iterator[BinaryIO]:
                 return
 
 
-def _complete(
-    file: BinaryIO, source: HubSource, path: str, expected: Digest, add: Callable[[int], None], stop: threading.Event
-) -> None:
+def _complete(file: BinaryIO, source: HubSource, path: str, expected: Digest, add: Callable[[int], None]) -> None:
     """Download what a file lacks, from its start where it turns out wrong."""
     for is_last in (False, True):
         with ThreadPoolExecutor(1) as pool:
             hasher = Hasher(pool)
             try:
-                _continue(file, hasher, source, path, expected, add, stop)
+                for data in _parts(file, source, path, expected):
+                    hasher.update(data)
+                    add(len(data))
                 if (observed := hasher.digest()) == expected:
                     return
                 file.truncate(0)
@@ -95,26 +84,13 @@ def _complete(
             raise fault
 
 
-def _continue(
-    file: BinaryIO,
-    hasher: Hasher,
-    source: HubSource,
-    path: str,
-    expected: Digest,
-    add: Callable[[int], None],
-    stop: threading.Event,
-) -> None:
-    """Hash what a file has, and append what it lacks, hashed in a thread meanwhile."""
+def _parts(file: BinaryIO, source: HubSource, path: str, expected: Digest) -> Iterator[bytes]:
+    """Yield what a file has, then what it lacks, which is appended to it."""
     file.seek(0)
-    while data := file.read(CHUNK_BYTES):
-        hasher.update(data)
-        add(len(data))
-    if hasher.bytes < expected.bytes:
-        with source.open(path, start=hasher.bytes, digest=expected) as stream:
-            while data := stream.read(CHUNK_BYTES):
-                if stop.is_set():
-                    raise InterruptedError(errno.EINTR, "stopped")
-                hasher.update(data)
+    yield from iter(partial(file.read, CHUNK_BYTES), b"")
+    if file.tell() < expected.bytes:
+        with source.open(path, start=file.tell(), digest=expected) as stream:
+            for data in iter(partial(stream.read, CHUNK_BYTES), b""):
                 file.write(data)
-                add(len(data))
+                yield data
     file.flush()

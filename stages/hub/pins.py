@@ -2,28 +2,25 @@
 
 import difflib
 import tempfile
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from morphstream.artifact.digest import Digest, digest_of
+from morphstream.artifact.digest import digest_of
+from morphstream.artifact.errors import FetchError
 from stages.files import write_whole
-from stages.hub.client import HubError, prepare_client
-from stages.hub.repository import Held, Repository
-from stages.params import Model, Params, load_params
+from stages.hub.client import prepare_client
+from stages.hub.repository import Repository
+from stages.params import Params, load_params
 
 
 def pin(params: Params, path: Path, revision: str, repository: Repository | None = None) -> str:
     """Write the pins of every model into params.yaml, and return the difference, to be reviewed.
 
-    Large files are pinned to the digest that the Hub keeps them under; fetching computes it again from their bytes.
-
-    Args:
-        params: As read from there.
-        path: Of params.yaml.
-        revision: A branch, a tag or a commit; the commit that it means now is pinned.
-        repository: None for that of params.
+    The commit that `revision` means now is pinned. Large files are pinned to the digest that the Hub keeps them under;
+    fetching computes it again from their bytes.
     """
     prepare_client()
     repository = repository or Repository(params.hub.repo)
@@ -31,24 +28,21 @@ def pin(params: Params, path: Path, revision: str, repository: Repository | None
     held = repository.files(commit)
     if missing := [model.file for model in params.models.values() if model.file not in held]:
         what = f"{repository.name}@{commit[:7]}"
-        raise HubError(f"{what}: expected {', '.join(missing)} there, seen none; publish them, or correct params.yaml")
-    pins = {model.name: _digest(repository, commit, model.file, held[model.file]) for model in params.models.values()}
-    if (params.hub.revision, pins) == (commit, {name: _pinned(model) for name, model in params.models.items()}):
+        raise FetchError(
+            f"{what}: expected {', '.join(missing)} there, seen none; publish them, or correct params.yaml"
+        )
+    pins = dict[str, tuple[str | None, int | None]]()
+    for model in params.models.values():
+        entry = held[model.file]
+        sha256 = entry.sha256 or digest_of(repository.read(model.file, commit, entry)).sha256
+        pins[model.name] = sha256, entry.bytes
+    before = {name: (model.sha256, model.bytes) for name, model in params.models.items()}
+    if (params.hub.revision, before) == (commit, pins):
         return f"{path.name}: the pins are those of {repository.name}@{commit} already"
     return _write(path, commit, pins)
 
 
-def _pinned(model: Model) -> Digest | None:
-    return None if model.sha256 is None or model.bytes is None else Digest(model.sha256, model.bytes)
-
-
-def _digest(repository: Repository, commit: str, path: str, held: Held) -> Digest:
-    if held.sha256 is not None:
-        return Digest(held.sha256, held.bytes)
-    return digest_of(repository.read(path, commit, held))
-
-
-def _write(path: Path, commit: str, pins: dict[str, Digest]) -> str:
+def _write(path: Path, commit: str, pins: Mapping[str, tuple[str | None, int | None]]) -> str:
     before = path.read_text("utf-8")
     yaml = YAML()
     yaml.preserve_quotes = True
@@ -58,8 +52,8 @@ def _write(path: Path, commit: str, pins: dict[str, Digest]) -> str:
     )
     document = yaml.load(before)
     document["hub"]["revision"] = commit
-    for name, digest in pins.items():
-        document["models"][name]["sha256"], document["models"][name]["bytes"] = digest.sha256, digest.bytes
+    for name, (sha256, size) in pins.items():
+        document["models"][name] |= {"sha256": sha256, "bytes": size}
     text = StringIO()
     yaml.dump(document, text)
     with tempfile.TemporaryDirectory() as folder:  # what can't be read isn't written

@@ -2,19 +2,22 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
-from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.hf_api import CommitOperation, RepoFile
 from huggingface_hub.utils import sha
 from huggingface_hub.utils._headers import build_hf_headers
 
 from morphstream.artifact.digest import Digest, digest_of
-from morphstream.artifact.errors import DigestMismatchError
+from morphstream.artifact.errors import DigestMismatchError, FetchError
 from morphstream.source.hub import HubSource
+from morphstream.source.hub.refusals import PAUSES_S, AttemptError
 from morphstream.source.named import is_offline
-from stages.hub.client import FAULTS, PAUSES_S, HubError, OutrunError, ask
+from stages.hub.client import OutrunError, ask, attempt
 
 _NOT_FOUND, _PRECONDITION_FAILED = 404, 412
 _IGNORED = "# nothing\n"  # instead of the repository's own list, by which the client would skip files silently
@@ -57,15 +60,8 @@ class Held:
         return sha.git_hash(data) == self.blob
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Info:
-    """What a revision of a repository is.
-
-    Attributes:
-        commit: 40 digits.
-        is_private: Whether only some tokens may read it.
-        paths: Of its files; None if the Hub doesn't list them.
-    """
+class Info(NamedTuple):
+    """The commit that a revision means, whether only some tokens may read it, and its files, if the Hub lists them."""
 
     commit: str
     is_private: bool
@@ -105,7 +101,7 @@ class Repository:
         info = self.look(revision)
         if info is None or not info.commit:
             seen = "seen no repository that the token in use may see; see hub.repo in params.yaml, and HF_TOKEN"
-            raise HubError(f"{self.name}@{revision[:12]}: expected a commit, {seen}")
+            raise FetchError(f"{self.name}@{revision[:12]}: expected a commit, {seen}")
         return info.commit
 
     def create(self) -> None:
@@ -114,30 +110,22 @@ class Repository:
 
     def files(self, commit: str) -> dict[str, Held]:
         """Return what each path of a commit holds."""
-
-        def look() -> dict[str, Held]:
-            entries = self._api.list_repo_tree(self.name, recursive=True, revision=commit)
-            return {
-                entry.path: Held(
-                    bytes=entry.lfs.size if entry.lfs else entry.size,
-                    sha256=entry.lfs.sha256 if entry.lfs else None,
-                    blob=entry.blob_id,
-                )
-                for entry in entries
-                if isinstance(entry, RepoFile)
-            }
-
-        return ask(f"{self.name}@{commit[:7]}", look, self.pauses_s)
+        look = partial(self._api.list_repo_tree, self.name, recursive=True, revision=commit)
+        return {
+            entry.path: Held(bytes=entry.size, sha256=entry.lfs.sha256 if entry.lfs else None, blob=entry.blob_id)
+            for entry in ask(f"{self.name}@{commit[:7]}", lambda: list(look()), self.pauses_s)
+            if isinstance(entry, RepoFile)
+        }
 
     def source(self, commit: str) -> HubSource:
         """Return a source of the files of a commit, with the token that the client would send."""
         if is_offline():
-            raise HubError(f"{self.name}: expected a Hub to ask, seen HF_HUB_OFFLINE; unset it")
+            raise FetchError(f"{self.name}: expected a Hub to ask, seen HF_HUB_OFFLINE; unset it")
         token = build_hf_headers().get("authorization", "").removeprefix("Bearer ")
         try:
             return HubSource(self.name, commit, endpoint=self._endpoint, token=token, pauses_s=self.pauses_s)
         except ValueError as error:
-            raise HubError(str(error)) from None
+            raise FetchError(str(error)) from None
 
     def read(self, path: str, commit: str, held: Held) -> bytes:
         """Return a small file, verified."""
@@ -145,62 +133,46 @@ class Repository:
         def fetch() -> bytes:
             data = self.source(commit).read(path)
             if not held.is_same(Content(digest_of(data), data)):
-                raise OSError("other bytes than its listing names")  # so that it is asked again
+                raise AttemptError("the bytes that its listing names", "others", "run it again later")
             return data
 
         return ask(f"{self.name}@{commit[:7]} {path}", fetch, self.pauses_s)
 
+    @attempt()
     def commit(
         self, parent: str, message: str, files: Mapping[str, Content], kept: Collection[str], deleted: Collection[str]
     ) -> str:
-        """Make one commit on top of the tip, or none.
+        """Make one commit on top of the tip, or none; return the new tip.
 
         All files are sent to the Hub, also those of the listing: the Hub skips what its tip holds already, and a
-        listing may be older than the tip.
-
-        Args:
-            parent: What the tip must be.
-            message: One line.
-            files: What each path is to hold.
-            kept: Those of them that are there already; they are not read again.
-            deleted: Paths to delete, which must be there.
-
-        Returns:
-            The new tip.
+        listing may be older than the tip. Those in `kept` are there already, and are not read again.
 
         Raises:
-            OutrunError: The tip is another.
+            OutrunError: The tip isn't `parent`, or lacks a path to delete.
+            AttemptError: It failed otherwise; the commit may have been made.
         """
-        additions = _additions(files, kept)
         deletions = [CommitOperationDelete(path, is_folder=False) for path in deleted]
         try:
-            self._api.preupload_lfs_files(self.name, additions, gitignore_content=_IGNORED)
-            for addition in additions:
-                _check_unaltered(addition, files[addition.path_in_repo].digest)
-            done = self._api.create_commit(
-                self.name, [*additions, *deletions], commit_message=message, parent_commit=parent
-            )
-        except FAULTS as error:
-            is_late = isinstance(error, HfHubHTTPError) and error.response.status_code == _PRECONDITION_FAILED
+            operations: list[CommitOperation] = [*self._uploaded(files, kept), *deletions]
+            return self._api.create_commit(self.name, operations, commit_message=message, parent_commit=parent).oid
+        except HfHubHTTPError as error:
+            is_late = error.response.status_code == _PRECONDITION_FAILED
             if is_late or isinstance(error, EntryNotFoundError):  # or a file to delete has been deleted
                 seen = "seen another commit; run it again"
                 raise OutrunError(f"{self.name}: expected {parent[:7]} at its tip, {seen}") from None
             raise
-        return done.oid
 
-
-def _additions(files: Mapping[str, Content], kept: Collection[str]) -> list[CommitOperationAdd]:
-    """Return the operations that add files; the digests of kept ones aren't computed again."""
-    additions = []
-    for path, content in files.items():
-        source = content.source if isinstance(content.source, bytes) else str(content.source)
-        additions.append(addition := CommitOperationAdd(path, source))
-        if path in kept:
-            addition.upload_info.sha256 = bytes.fromhex(content.digest.sha256)
-    return additions
-
-
-def _check_unaltered(addition: CommitOperationAdd, expected: Digest) -> None:
-    observed = Digest(addition.upload_info.sha256.hex(), addition.upload_info.size)
-    if observed != expected:
-        raise DigestMismatchError(addition.path_in_repo, expected, observed)
+    def _uploaded(self, files: Mapping[str, Content], kept: Collection[str]) -> list[CommitOperationAdd]:
+        """Upload large files, and return what adds all."""
+        additions = []
+        for path, content in files.items():
+            source = content.source if isinstance(content.source, bytes) else str(content.source)
+            additions.append(addition := CommitOperationAdd(path, source))
+            if path in kept:
+                addition.upload_info.sha256 = bytes.fromhex(content.digest.sha256)
+        self._api.preupload_lfs_files(self.name, additions, gitignore_content=_IGNORED)
+        for addition in additions:
+            path, sent = addition.path_in_repo, addition.upload_info
+            if (observed := Digest(sent.sha256.hex(), sent.size)) != files[path].digest:
+                raise DigestMismatchError(path, files[path].digest, observed)
+        return additions

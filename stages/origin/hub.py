@@ -1,5 +1,6 @@
 """The origin `hub`: the pinned files of a repository's pinned revision, downloaded side by side."""
 
+import errno
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -63,11 +64,13 @@ def _download(repo: str, revision: str, files: Mapping[str, Digest], build: Path
     with progress(title, total_bytes) as add, ThreadPoolExecutor(_DOWNLOADS) as pool:
 
         def count(size: int) -> None:
+            if stop.is_set():
+                raise InterruptedError(errno.EINTR, "stopped")
             with lock:
                 add(size)
 
         def fetch(file: str) -> None:
-            download(repository, file, revision, files[file], build / file, add=count, stop=stop)
+            download(repository, file, revision, files[file], build / file, add=count)
 
         tasks = [pool.submit(fetch, file) for file in files]
         try:

@@ -2,10 +2,12 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
-from stages.hub.client import FAULTS, WAIT_MAX_S, HubError, OutrunError, check_hub_s, refusal, wait_of
+from morphstream.artifact.errors import FetchError
+from morphstream.source.hub.refusals import AttemptError
+from stages.hub.client import OutrunError, retry_of
 from stages.hub.repository import Repository
 from stages.publish.compose import IncompleteError
 from stages.publish.plan import Plan, Tip
@@ -44,40 +46,23 @@ def send(
     Raises:
         OutrunError: Other publishers were faster, time and again.
     """
-    outrun, pauses = 0, iter(repository.pauses_s)
+    outrun, retry = 0, retry_of(repository.name, repository.pauses_s)
     while True:
-        plan = _composed(lambda: compose(_tip(repository, is_dry=is_dry, is_confidential=is_confidential)), pauses)
-        if is_dry or plan.is_empty:
-            return Sent(plan, plan.tip.commit)
         try:
+            plan = compose(_tip(repository, is_dry=is_dry, is_confidential=is_confidential))
+            if is_dry or plan.is_empty:
+                return Sent(plan, plan.tip.commit)
             return Sent(plan, repository.commit(plan.tip.commit, message(plan), plan.files, plan.kept, plan.deleted))
         except OutrunError:
             outrun += 1
             if outrun > _OUTRUN_MAX:
                 raise
             time.sleep(random.uniform(0, _OUTRUN_PAUSES_S[min(outrun, len(_OUTRUN_PAUSES_S)) - 1]))
-        except FAULTS as error:
-            time.sleep(_pause_s(error, next(pauses, None), repository.name))
-
-
-def _composed(compose: Callable[[], Plan], pauses: Iterator[float]) -> Plan:
-    """Return a publication, composed again after a pause while the listing is older than its tip."""
-    while True:
-        try:
-            return compose()
-        except IncompleteError:
-            if (pause := next(pauses, None)) is None:
+        except IncompleteError:  # the listing is older than its tip
+            if not retry.pause():
                 raise
-            time.sleep(pause)
-
-
-def _pause_s(error: Exception, pause: float | None, what: str) -> float:
-    """Return how long to wait before the next attempt, where there is one and waiting helps."""
-    check_hub_s(error)
-    wait = wait_of(error)
-    if wait is None or wait > WAIT_MAX_S or pause is None:
-        raise refusal(what, error) from None
-    return max(wait, pause)
+        except AttemptError as error:
+            retry.wait(error)
 
 
 def _tip(repository: Repository, *, is_dry: bool, is_confidential: bool) -> Tip:
@@ -86,12 +71,12 @@ def _tip(repository: Repository, *, is_dry: bool, is_confidential: bool) -> Tip:
         repository.create()
         if (info := repository.look()) is None:
             seen = "seen one that is there and hidden from the token in use; use another"
-            raise HubError(f"{repository.name}: expected a repository to publish in, {seen}")
+            raise FetchError(f"{repository.name}: expected a repository to publish in, {seen}")
     if info is None:
         return Tip(commit="", held={}, read=lambda _: None)
     if is_confidential and not info.is_private:
         remedy = "the models' licences don't allow that; make it private"
-        raise HubError(f"{repository.name}: expected a private repository, seen a public one; {remedy}")
+        raise FetchError(f"{repository.name}: expected a private repository, seen a public one; {remedy}")
     commit, texts = info.commit, dict[str, bytes]()
     held = repository.files(commit)
     if info.paths is not None and info.paths != set(held):

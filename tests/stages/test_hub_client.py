@@ -8,7 +8,8 @@ import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
-from stages.hub.client import HubError, ask, prepare_client, refusal, wait_of
+from morphstream.artifact.errors import FetchError
+from stages.hub.client import ask, attempt_error, prepare_client, retry_of
 from stages.hub.repository import Repository
 from tests.loopback.faults import Fault
 from tests.loopback.server import WRITE_TOKEN, Hub
@@ -26,7 +27,10 @@ def fault_of(hub: Hub, fault: Fault) -> HfHubHTTPError:
 
 def test_an_echoed_token_is_in_no_refusal(hub: Hub) -> None:
     for status in (400, 401, 403, 404, 409, 429, 500):
-        message = str(refusal("publish", fault_of(hub, Fault(kind="status", status=status, is_echo=True))))
+        fault = fault_of(hub, Fault(kind="status", status=status, is_echo=True))
+        with pytest.raises(FetchError) as refused:
+            retry_of("publish", ()).wait(attempt_error(fault))
+        message = str(refused.value)
         assert str(status) in message
         assert WRITE_TOKEN not in message
         assert "***" in message
@@ -44,14 +48,14 @@ def test_an_echoed_token_is_in_no_refusal(hub: Hub) -> None:
     ],
 )
 def test_the_hub_says_how_long_to_wait(hub: Hub, retry_after: str, least: float, most: float) -> None:
-    wait = wait_of(fault_of(hub, Fault(kind="status", status=429, retry_after=retry_after)))
+    wait = attempt_error(fault_of(hub, Fault(kind="status", status=429, retry_after=retry_after))).wait_s
     assert wait is not None
     assert least <= wait <= most
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 416, 501])
 def test_waiting_does_not_help_against_a_refusal(hub: Hub, status: int) -> None:
-    assert wait_of(fault_of(hub, Fault(kind="status", status=status))) is None
+    assert attempt_error(fault_of(hub, Fault(kind="status", status=status))).wait_s is None
 
 
 def test_what_passes_is_asked_again_and_what_stays_is_refused() -> None:
@@ -65,7 +69,7 @@ def test_what_passes_is_asked_again_and_what_stays_is_refused() -> None:
 
     assert ask("what", call, (0.0, 0.0)) == "done"
     calls.clear()
-    with pytest.raises(HubError, match=r"^what: expected an answer, seen none \(timed out\); see the network"):
+    with pytest.raises(FetchError, match=r"^what: expected an answer, seen none \(timed out\); see the network"):
         ask("what", call, (0.0,))
     assert len(calls) == 2
 
@@ -76,12 +80,14 @@ def test_a_local_file_s_fault_is_no_fault_of_the_hub(tmp_path: Path) -> None:
 
 
 def test_an_answer_that_is_none_is_refused_in_one_line(hub: Hub) -> None:
-    with pytest.raises(HubError, match=r"^org/name@main: expected an answer of a Hub, seen one that can't be read"):
+    with pytest.raises(FetchError, match=r"^org/name@main: expected an answer of a Hub, seen one that can't be read"):
         Repository(NAME, endpoint=f"{hub.endpoint}/_faults?", pauses_s=()).look()
 
 
 def test_nobody_there_is_refused_in_one_line() -> None:
-    with pytest.raises(HubError, match=r"^org/name@main: expected an answer, seen none .*; see the network and HF_EN"):
+    with pytest.raises(
+        FetchError, match=r"^org/name@main: expected an answer, seen none .*; see the network and HF_EN"
+    ):
         Repository(NAME, endpoint="http://localhost:9", pauses_s=()).look()
 
 

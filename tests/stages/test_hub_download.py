@@ -229,8 +229,13 @@ def start(hub: Hub, commit: str, target: Path, tmp_path: Path) -> subprocess.Pop
 def test_a_download_that_is_told_to_stop_stops(hub: Hub, commit: str, target: Path) -> None:
     hub.faults.add(Fault(kind="drip", path="^/lfs/", at=1 << 14, pause_s=0.01))
     repository, stop = Repository(NAME, endpoint=hub.endpoint, pauses_s=()), threading.Event()
+
+    def add(_: int) -> None:
+        if stop.is_set():
+            raise InterruptedError
+
     with ThreadPoolExecutor(1) as pool:
-        task = pool.submit(download, repository, PATH, commit, DIGEST, target, stop=stop)
+        task = pool.submit(download, repository, PATH, commit, DIGEST, target, add=add)
         time.sleep(0.2)
         stop.set()
         assert isinstance(task.exception(timeout=20), InterruptedError)

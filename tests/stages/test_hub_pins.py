@@ -3,7 +3,7 @@
 import pytest
 
 from morphstream.artifact.digest import digest_of
-from stages.hub.client import HubError
+from morphstream.artifact.errors import FetchError
 from stages.hub.pins import pin
 from stages.hub.repository import Repository
 from stages.params import load_params
@@ -81,15 +81,15 @@ def test_an_older_revision_can_be_pinned(workspace: Workspace, hub: Hub, params:
 def test_a_model_that_is_not_there_is_named_and_nothing_written(workspace: Workspace, hub: Hub, params: str) -> None:
     served = publish(workspace, hub)
     served.commit(None, "Delete", {}, [load_params(workspace.params).models["gfpgan"].file])
-    with pytest.raises(HubError, match=r"expected gfpgan/gfpgan\.onnx there, seen none"):
+    with pytest.raises(FetchError, match=r"expected gfpgan/gfpgan\.onnx there, seen none"):
         pinned(workspace, hub)
     assert workspace.params.read_text("utf-8") == params
 
 
 def test_a_missing_repository_and_a_missing_revision_are_refused(workspace: Workspace, hub: Hub, params: str) -> None:
-    with pytest.raises(HubError, match="seen no repository that the token in use may see"):
+    with pytest.raises(FetchError, match="seen no repository that the token in use may see"):
         pinned(workspace, hub)
     publish(workspace, hub)
-    with pytest.raises(HubError, match="expected the revision, seen 404"):
+    with pytest.raises(FetchError, match="expected the revision, seen 404"):
         pinned(workspace, hub, "0" * 40)
     assert workspace.params.read_text("utf-8") == params

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.errors import FetchError, ManifestError
 from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
-from stages.hub.client import HubError
 from tests.loopback.repository import Large
 from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
@@ -254,7 +253,7 @@ def test_without_a_repository_a_dry_run_adds_all_and_a_real_one_creates_it_priva
 def test_real_weights_are_not_published_where_all_can_see_them(hub: Hub, project: Callable[..., Project]) -> None:
     hub.create(NAME, is_private=False)
     mine = project(*CORE)
-    with pytest.raises(HubError, match="expected a private repository, seen a public one"):
+    with pytest.raises(FetchError, match="expected a private repository, seen a public one"):
         send(hub, replace(mine, params=replace(mine.params, origin="hub")))
     send(hub, mine)
 

@@ -82,7 +82,8 @@ class Proxied(BaseHTTPRequestHandler):
         if HOST not in self.path:
             self.send_error(403)
             return True
-        self.server.asked.append((self.command, self.path, dict(self.headers.items())))
+        headers = {name.title(): value for name, value in self.headers.items()}
+        self.server.asked.append((self.command, self.path, headers))
         if status := self.server.status:
             authorization = self.headers.get("Proxy-Authorization", "")
             self.send_response_only(status, f"no {authorization}")

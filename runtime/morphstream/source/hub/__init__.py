@@ -1,4 +1,4 @@
-"""The Hub as a source, by the standard library alone."""
+"""The Hub as a source, over urllib3."""
 
 from morphstream.source.hub.source import HubSource
 

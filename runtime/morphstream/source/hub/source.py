@@ -15,22 +15,17 @@ import os
 import re
 import threading
 from collections.abc import Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import quote
 
-from urllib3.util import parse_url
-
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import FetchError
-from morphstream.source.hub.connection import HubFile
+from morphstream.source.hub.connections import parsed
+from morphstream.source.hub.file import HubFile
 from morphstream.source.hub.ranges import RANGE_BYTES, Download
-from morphstream.source.hub.refusals import AttemptError
-from morphstream.source.hub.request import Request
-from morphstream.source.hub.retry import PAUSES_S
-from morphstream.source.source import SMALL_BYTES_MAX
+from morphstream.source.hub.refusals import PAUSES_S
 
 ENDPOINT = "https://huggingface.co"
 
@@ -77,14 +72,22 @@ class HubSource:
             ValueError: One of them has no such form.
             OSError: The file with the token is there, and can't be read.
         """
-        _check(repo, revision, connections, range_bytes)
+        self._endpoint = (endpoint or os.environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
         token = token if token is not None else _token_of_this_machine()
-        if not _TOKEN.fullmatch(token):
-            raise ValueError("hub: expected a token of visible characters, seen others in it; see HF_TOKEN")
-        self._endpoint = _checked_endpoint(endpoint or os.environ.get("HF_ENDPOINT") or ENDPOINT)
-        self._repo, self._revision = repo, revision
-        self._connections, self._range_bytes = connections, range_bytes
-        self._request = partial(Request, token=token or None, timeout_s=timeout_s, pauses_s=tuple(pauses_s))
+        url = parsed(self._endpoint)
+        is_endpoint = url.scheme in ("http", "https") and url.host and not (url.auth or url.query or url.fragment)
+        for is_right, expected, seen in (
+            (_REPO.fullmatch(repo), "a repository as organisation/name", f"{repo!r}"),
+            (_REVISION.fullmatch(revision), "a branch, a tag or a commit", f"{revision!r}"),
+            (connections > 0, "1 connection or more", f"{connections}"),
+            (range_bytes > 0, "1 byte of a range or more", f"{range_bytes}"),
+            (_TOKEN.fullmatch(token), "a token of visible characters", "others in it; see HF_TOKEN"),
+            (is_endpoint, "an endpoint as https://host", "another form; see HF_ENDPOINT"),
+        ):
+            if not is_right:
+                raise ValueError(f"hub {repo}: expected {expected}, seen {seen}")
+        self._repo, self._revision, self._range_bytes = repo, revision, range_bytes
+        self._file = partial(HubFile, token=token or None, pauses_s=pauses_s, timeout_s=timeout_s, count=connections)
         self._commit = revision if _COMMIT.fullmatch(revision) else ""
         self._lock = threading.Lock()
 
@@ -93,7 +96,7 @@ class HubSource:
 
     def read(self, path: str) -> bytes:
         """Return a small file; raises as `Source` says."""
-        return self._read(f"{self} {path}", self._url_of(path), self._resolve())
+        return self._file_at(path).read()
 
     def open(self, path: str, *, start: int = 0, digest: Digest | None = None) -> BinaryIO:
         """Open a file; raises as `Source` says, and so does reading it.
@@ -107,27 +110,20 @@ class HubSource:
         Raises:
             DigestMismatchError: The Hub has a file with another digest.
         """
-        request = self._request(what=f"{self} {path}", commit=self._resolve(), digest=digest)
-        download = Download(
-            request, self._url_of(path), connections=self._connections, range_bytes=self._range_bytes, start=start
-        )
-        try:
-            download.begin()
-        except BaseException:
-            download.close()
-            raise
-        return cast("BinaryIO", download)
+        return cast("BinaryIO", Download(self._file_at(path, digest), range_bytes=self._range_bytes, start=start))
 
-    def _url_of(self, path: str) -> str:
-        return f"{self._endpoint}/{self._repo}/resolve/{self._resolve()}/{quote(path)}"
+    def _file_at(self, path: str, digest: Digest | None = None) -> HubFile:
+        commit = self._resolve()
+        address = f"{self._endpoint}/{self._repo}/resolve/{commit}/{quote(path)}"
+        return self._file(what=f"{self} {path}", address=address, commit=commit, digest=digest)
 
     def _resolve(self) -> str:
         """Return the commit to read at."""
         with self._lock:
             if not self._commit:
-                url = f"{self._endpoint}/api/models/{self._repo}/revision/{quote(self._revision, safe='')}"
+                address = f"{self._endpoint}/api/models/{self._repo}/revision/{quote(self._revision, safe='')}"
                 try:
-                    commit = json.loads(self._read(str(self), url, ""))["sha"]
+                    commit = json.loads(self._file(what=str(self), address=address).read())["sha"]
                 except (ValueError, KeyError, TypeError, RecursionError):
                     commit = None
                 if not (isinstance(commit, str) and _COMMIT.fullmatch(commit)):
@@ -135,62 +131,9 @@ class HubSource:
                 self._commit = commit
             return self._commit
 
-    def _read(self, what: str, url: str, commit: str) -> bytes:
-        request = self._request(what=what, commit=commit)
-        retry = request.retry()
-        with closing(HubFile(request, url)) as file:
-            while True:
-                try:
-                    return _whole(request, file)
-                except AttemptError as error:
-                    retry.wait(error)
-
-
-def _whole(request: Request, file: HubFile) -> bytes:
-    """Read a small file, and no more than its bound."""
-    response, data = file.ask(), bytearray()
-    size, linked = response.length_remaining, file.linked_bytes
-    if None not in (linked, size) and linked != size:
-        raise request.inconsistent_answer(f"{linked} bytes, as announced before", f"{size}")
-    pieces = file.stream(response)
-    while (size or len(data)) <= SMALL_BYTES_MAX:
-        if not (piece := next(pieces, b"")):
-            return bytes(data)
-        data += piece
-    raise request.inconsistent_answer(f"{SMALL_BYTES_MAX} bytes at most", "more")
-
-
-def _check(repo: str, revision: str, connections: int, range_bytes: int) -> None:
-    if not _REPO.fullmatch(repo):
-        raise ValueError(f"hub: expected a repository as organisation/name, seen {repo!r}")
-    if not _REVISION.fullmatch(revision):
-        raise ValueError(f"hub {repo}: expected a branch, a tag or a commit, seen {revision!r}")
-    if connections < 1 or range_bytes < 1:
-        seen = f"{connections} and {range_bytes}"
-        raise ValueError(f"hub {repo}: expected 1 connection and 1 byte of a range or more, seen {seen}")
-
-
-def _checked_endpoint(text: str) -> str:
-    """Return an endpoint without a slash at its end.
-
-    Raises:
-        ValueError: It is none.
-    """
-    try:
-        url = parse_url(text)
-    except ValueError:
-        url = parse_url("")
-    if url.scheme not in ("http", "https") or not url.host or url.auth or url.query or url.fragment:
-        raise ValueError("hub: expected an endpoint as https://host, seen another form; see HF_ENDPOINT")
-    return text.rstrip("/")
-
 
 def _token_of_this_machine() -> str:
-    """Return the token of the environment, else that of `hf auth login`; empty for none.
-
-    Raises:
-        OSError: It is there, and can't be read.
-    """
+    """Return the token of the environment, else that of `hf auth login`; empty for none."""
     if token := os.environ.get("HF_TOKEN", "").strip():
         return token
     try:
