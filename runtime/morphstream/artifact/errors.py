@@ -5,7 +5,11 @@ class MorphstreamError(Exception):
     """Base of every refusal; its message is one line: what, expected, seen, what to do."""
 
 
-class ManifestError(MorphstreamError):
+class SourceError(MorphstreamError):
+    """What a source gives can't be used here; another source may give what can."""
+
+
+class ManifestError(SourceError):
     """A manifest breaks its format.
 
     Attributes:
@@ -22,7 +26,7 @@ class ManifestError(MorphstreamError):
         return f"{self.message} in '{self.where}'" if self.where else self.message
 
 
-class DigestMismatchError(MorphstreamError):
+class DigestMismatchError(SourceError):
     """Bytes are not the ones that were named; fetch or build them again."""
 
     def __init__(self, what: str, expected: object, observed: object) -> None:
@@ -31,11 +35,11 @@ class DigestMismatchError(MorphstreamError):
         self.observed = observed
 
 
-class UnsafeArchiveError(MorphstreamError):
+class UnsafeArchiveError(SourceError):
     """An archive holds something other than exactly the files it should hold."""
 
 
-class NoEngineError(MorphstreamError):
+class NoEngineError(SourceError):
     """No engine for this machine, or for the model asked for; boot or build it."""
 
 
@@ -49,7 +53,7 @@ class ToolchainMismatchError(MorphstreamError):
         self.actual = actual
 
 
-class FetchError(MorphstreamError):
+class FetchError(SourceError):
     """A source can't give what was asked for."""
 
 
