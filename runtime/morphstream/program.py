@@ -21,17 +21,10 @@ def run_program(
     timeout_s: float,
     accepted: Collection[int] = (0,),
 ) -> int:
-    """Run a program in a folder, and return its exit code; its output goes to stderr.
-
-    Args:
-        command: The program and its arguments.
-        folder: The folder to run it in.
-        environment: Variables to add to those of this process.
-        timeout_s: Seconds in which it must end.
-        accepted: Exit codes that aren't refused.
+    """Run a program in a folder, with more variables in its environment, and return its exit code; it prints to stderr.
 
     Raises:
-        ProgramError: It ended with another exit code or by a signal, or didn't end in time.
+        ProgramError: It ended with a code that isn't accepted or by a signal, or it didn't end in time.
         OSError: It can't be started.
     """
     process = subprocess.Popen(

@@ -149,7 +149,12 @@ class _Boot:
     def _install(self, key: CacheKey | None, publication: Publication) -> BootReport:
         """Install the engines of a cache key from a source, None being for those that fit the target."""
         with self._log.step("select") as notes:
-            key = key or self._select(publication)
+            if key is None:
+                try:
+                    key = select(self._machine, publication.cache_keys(), self._target)
+                except NoEngineError as error:  # single engines may be published, of what this machine would need
+                    if (key := exact(self._machine, self._target)) is None:
+                        raise publication.absent or error from None
             name = publication.cache_keys().get(key)
             notes.append(f"{name if name and self._groups is None else cache_path(key)} of {publication.source}")
         with self._log.step("install") as notes:
@@ -161,15 +166,6 @@ class _Boot:
         if self._machine.gpu_archs and key.builder == "openvino" and self._target == "auto":
             self._log.fall_back("engine of the CPU")
         return self._log.report(key, delivery.archive, was_good=not is_new)
-
-    def _select(self, publication: Publication) -> CacheKey:
-        """Return the cache key that the target means: a published one, or else the machine's, for single engines."""
-        try:
-            return select(self._machine, publication.cache_keys(), self._target)
-        except NoEngineError as error:
-            if key := exact(self._machine, self._target):
-                return key
-            raise publication.absent or error from None
 
     def _delivery(self, key: CacheKey, publication: Publication, archive: str | None) -> Delivery:
         """Return an archive, or single files where there is none or where groups are wanted and files published."""

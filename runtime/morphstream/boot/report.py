@@ -16,13 +16,7 @@ _log = logging.getLogger("morphstream.boot")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootStep:
-    """A step of a boot.
-
-    Attributes:
-        name: Its name, such as ``install``.
-        seconds: How long it took.
-        reason: Its result, in one line.
-    """
+    """A step of a boot: its name, such as ``install``, how long it took, and its result in one line."""
 
     name: str
     seconds: float

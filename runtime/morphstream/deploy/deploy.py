@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Self
 
 from morphstream.artifact.errors import MorphstreamError, SourceError
-from morphstream.artifact.listings import ArchiveEntry
 from morphstream.artifact.vocabulary import DEPLOY_TAGS
 from morphstream.deploy.releases import CODE, CURRENT_LINK, PREVIOUS_LINK, Releases
 from morphstream.program import ProgramError, run_program
@@ -126,28 +125,23 @@ def deploy(
 
 def _deploy_from(archive: str, releases: Releases, check: Check, lock_timeout_s: float, source: Source) -> Deployed:
     """Deploy an archive of one source; raises as `deploy`."""
-    publication, is_new = Publication(source), False
+    publication = Publication(source)
     if (entry := publication.archives().get(archive)) is None:
         expected = f"{source}: expected {archive} in archives.json"
         raise publication.absent or NoCodeError(f"{expected}, seen no such archive; deploy code there first")
-    if release := releases.find_current(entry):  # also on a volume that can't be written
+    release = releases.find_release(entry)
+    if release and release == releases.linked(CURRENT_LINK):  # also on a volume that can't be written
         releases.tidy(_TIDY_S)
-    else:
-        with releases.transaction(lock_timeout_s) as staging:
-            release = releases.find_current(entry)  # another deployment was faster
-            if release is None:
-                release, is_new = _switch(source, archive, entry, releases, check, staging), True
+        return Deployed(archive=archive, source=str(source), release=release, is_new=False)
+    with releases.transaction(lock_timeout_s) as staging:
+        before, release = releases.linked(CURRENT_LINK), releases.find_release(entry)
+        is_new = release is None or release != before  # else another deployment was faster
+        if release is None:
+            with source.open(archive) as stream:
+                release = releases.unpack(entry, stream, staging)
+        if is_new:
+            check.run(release)
+            if before and before not in releases.find(entry.tar_digest):  # else it is damaged, and `previous` is better
+                releases.link(PREVIOUS_LINK, before, staging)
+            releases.link(CURRENT_LINK, release, staging)
     return Deployed(archive=archive, source=str(source), release=release, is_new=is_new)
-
-
-def _switch(source: Source, archive: str, entry: ArchiveEntry, releases: Releases, check: Check, staging: Path) -> Path:
-    """Unpack an archive unless its release is there, check the release, and make it current."""
-    before, release = releases.linked(CURRENT_LINK), releases.find_release(entry)
-    if release is None:
-        with source.open(archive) as stream:
-            release = releases.unpack(entry, stream, staging)
-    check.run(release)
-    if before and before not in releases.find(entry.tar_digest):  # else it is damaged, and the one before it is better
-        releases.link(PREVIOUS_LINK, before, staging)
-    releases.link(CURRENT_LINK, release, staging)
-    return release

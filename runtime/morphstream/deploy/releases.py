@@ -39,11 +39,6 @@ class Releases(Generations):
         files = {f"{CODE}/{name}": digest for name, digest in entry.files.items()}
         return self.find_intact(entry.tar_digest, {**files, HELD: digest_of(b"")})
 
-    def find_current(self, entry: ArchiveEntry) -> Path | None:
-        """Return the current release if it is an archive's, or None; computes every digest."""
-        release = self.find_release(entry)
-        return release if release == self.linked(CURRENT_LINK) else None
-
     def unpack(self, entry: ArchiveEntry, stream: BinaryIO, staging: Path) -> Path:
         """Unpack an archive as a release, and return its folder."""
         fresh = staging / "release"
