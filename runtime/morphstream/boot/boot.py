@@ -171,13 +171,11 @@ class _Boot:
         """Return an archive, or single files where there is none or where groups are wanted and files published."""
         source = publication.source
         if archive is None or self._groups is not None:
-            try:
+            with suppress(AbsentError):
                 return engine_delivery(read_manifest(source, key), source)
-            except AbsentError:
-                if archive is None:
-                    expected = f"{source}: expected an archive or engines for {key}"
-                    neither = NoEngineError(f"{expected}, seen neither; name another")
-                    raise publication.absent or neither from None
+        if archive is None:
+            expected = f"{source}: expected an archive or engines for {key}"
+            raise publication.absent or NoEngineError(f"{expected}, seen neither; name another")
         return archive_delivery(archive, publication.archives()[archive], source)
 
     def _build(self, builder: Builder, key: CacheKey) -> BootReport:

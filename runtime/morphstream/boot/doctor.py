@@ -24,12 +24,7 @@ _SWAP_GROUPS = {group for group in GROUPS if group.startswith(("inswapper_", "hy
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A diagnosis for people.
-
-    Attributes:
-        lines: Its lines, in order.
-        is_usable: Faces can be swapped here and now, if only on the CPU of a machine with GPUs.
-    """
+    """Lines for people, and whether faces can be swapped here and now, if only on the CPU of a machine with GPUs."""
 
     lines: tuple[str, ...]
     is_usable: bool
@@ -53,12 +48,17 @@ def diagnose(store: Store, machine: Machine) -> Diagnosis:
         faults.append(_explain(error, store))
     key = installed.cache_key if installed else None
     faults += [finding.text for finding in findings if key and key.builder in finding.stops]
-    concerned = {key.builder for key in best[:1]}  # what is said of others would only be noise
+    concerned = {key.builder for key in best[:1]}  # nobody would use the others here
     notes = [finding.text for finding in findings if not finding.stops or concerned.intersection(finding.stops)]
     if not faults and key and able and _device(key) == "the CPU" != _device(able[0]):
         remedy = f"if such an archive is published, run: {_command(store, 'boot --update')}"
         notes.append(f"store: expected {able[0]}, the best for this machine, seen {key}; {remedy}")
-    lines.append(f"would use  {_choice(store, None if faults else key, able)}")
+    used = None if faults else key
+    others = [f"{other} on {_device(other)}" for other in able if other != used]
+    choice = f"nothing from {store.path}; the best for this machine: {' or else '.join(others[:2]) or 'none'}"
+    if used:
+        choice = f"{used} from {store.path} on {_device(used)}; second best: {next(iter(others), 'none')}"
+    lines.append(f"would use  {choice}")
     lines += [f"note       {note}" for note in notes if note not in faults]
     has_gpu = bool(machine.gpu_archs or machine.driver_files)
     on_cpu = ", on the CPU" if has_gpu and key and key.builder == "openvino" else ""
@@ -90,15 +90,6 @@ def _lines_of_store(store: Store, installed: Installed) -> list[str]:
     missing = [group for group, names in models.items() if not names and group not in _ON_REQUEST]
     remedy = f"; for these run: {_completing(store, installed, missing)}" if missing else ""
     return [*lines, f"missing    {', '.join(missing) or 'nothing'}{remedy}"]
-
-
-def _choice(store: Store, used: CacheKey | None, able: Sequence[CacheKey]) -> str:
-    """Return which engines are used, from where and on what, and which would be next."""
-    others = [f"{key} on {_device(key)}" for key in able if key != used]
-    if used:
-        return f"{used} from {store.path} on {_device(used)}; second best: {next(iter(others), 'none')}"
-    best = " or else ".join(others[:2])
-    return f"nothing from {store.path}; the best for this machine: {best or 'none'}"
 
 
 def _device(key: CacheKey) -> str:

@@ -16,13 +16,7 @@ from morphstream.store.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
-    """What adding a model did.
-
-    Attributes:
-        model: Its name.
-        is_new: Its engine was fetched; False where it was there already.
-        evicted: Models whose engines had to go.
-    """
+    """What adding a model did: its engine was fetched or was there already, and these models had to go for it."""
 
     model: str
     is_new: bool

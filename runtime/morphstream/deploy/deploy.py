@@ -38,12 +38,7 @@ class NoCodeError(DeployError, SourceError):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A command that a release must pass before it becomes current.
-
-    Attributes:
-        command: Its words, run by no shell; none where there is nothing to check.
-        timeout_s: Seconds in which it must end.
-    """
+    """A command that a release must pass in time before it becomes current; run by no shell, and empty for no check."""
 
     command: tuple[str, ...] = ()
     timeout_s: float = CHECK_TIMEOUT_S
@@ -78,14 +73,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """What a deployment did.
-
-    Attributes:
-        archive: The code's archive.
-        source: Where it came from, in words.
-        release: Its folder; the code is in its ``code``.
-        is_new: It was switched to; False where it was current already.
-    """
+    """What a deployment did: whether it switched to a release, whose code is in the folder ``code`` of it."""
 
     archive: str
     source: str

@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 from morphstream.artifact.target import CacheKey
 from morphstream.machine.probe import NO_BINDING, RTX_PROVIDER, Machine
-from morphstream.machine.select import PORTABLE, SPELLINGS, candidates, missing_versions
+from morphstream.machine.select import GPU_BUILDERS, PORTABLE, SPELLINGS, candidates, missing_versions
 
-_GPU_BUILDERS = ("tensorrt_rtx", "tensorrt")
 _OLDEST_SM, _OLDEST_RTX_SM = 75, 80
 _OLDEST_DRIVERS: Mapping[int, str] = {12: "525.60.13", 13: "580"}  # by the major version of CUDA
 _RUNTIMES: Mapping[str, str] = {"rtx": "onnxruntime", "gpu": "onnxruntime-gpu"}  # by the extra that needs it
@@ -42,12 +41,7 @@ _REMEDIES: Mapping[str, str] = {
 
 
 class Finding(NamedTuple):
-    """A fact that keeps a machine from running engines, or a warning.
-
-    Attributes:
-        text: What, what was expected, what was seen, and what to do.
-        stops: The builders whose engines can't run because of it; none where it is a warning.
-    """
+    """A fact that stops some builders' engines from running, or a warning that stops none; its text has the remedy."""
 
     text: str
     stops: tuple[str, ...] = ()
@@ -110,7 +104,7 @@ def _old_driver(machine: Machine) -> Iterator[Finding]:
         expected = f"{oldest} or newer" if oldest else "a newer one"
         remedy = "on the host run: sudo apt-get install nvidia-driver-580 && sudo reboot"
         text = f"driver: expected {expected}, for the libraries' CUDA {major}, seen {seen}; {remedy}"
-        yield Finding(text, stops=_GPU_BUILDERS)
+        yield Finding(text, stops=tuple(GPU_BUILDERS.values()))
 
 
 def _wrong_packages(machine: Machine) -> Iterator[Finding]:
@@ -133,7 +127,7 @@ def _no_library(machine: Machine) -> Iterator[Finding]:
     newest = max((int(arch.removeprefix("sm")) for arch in machine.gpu_archs), default=0)
     gpus, libraries = ", ".join(machine.gpu_archs), machine.libraries
     seen = ", ".join(machine.packages or libraries) or "none"
-    stops = tuple(builder for builder in _GPU_BUILDERS if builder in libraries)
+    stops = tuple(builder for builder in GPU_BUILDERS.values() if builder in libraries)
     if 0 < newest < _OLDEST_SM:
         remedy = "the CPU is used" if "openvino" in libraries else "use the CPU: pip install 'morphstream[cpu]'"
         yield Finding(f"GPU: expected sm{_OLDEST_SM} or newer, seen {gpus}; {remedy}", stops)

@@ -150,11 +150,7 @@ def probe_gpus(nvml: Any) -> Gpus:
 
 
 def probe_libraries(packages: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the version of each library that runs engines, by those of the packages that bring it.
-
-    Args:
-        packages: The version of each, in the order in which they decide; None for those that are installed.
-    """
+    """Return the version of each library that runs engines, by that of the packages that bring it (None: installed)."""
     packages = _packages() if packages is None else packages
     found = {_LIBRARIES[name]: packages[name] for name in reversed(list(packages)) if name in _LIBRARIES}
     if RTX_PROVIDER in packages and (bundled := _bundled_rtx_version()):

@@ -8,7 +8,7 @@ from morphstream.artifact.errors import NoEngineError
 from morphstream.artifact.target import ARCH, KEY_LIBRARIES, CacheKey, Target
 from morphstream.machine.probe import Machine
 
-_GPU_BUILDERS = {"rtx": "tensorrt_rtx", "trt": "tensorrt"}  # by the prefix of a target's name, best first
+GPU_BUILDERS = {"rtx": "tensorrt_rtx", "trt": "tensorrt"}  # by the prefix of a target's name, best first
 PORTABLE = "portable"  # an engine for several archs of GPUs
 _CPU_PRECISIONS: Mapping[str, str | None] = {"cpu": None, "cpu-bf16": "bf16"}  # by the target's name
 SPELLINGS: Mapping[str, str] = {
@@ -24,7 +24,7 @@ def candidates(machine: Machine) -> tuple[CacheKey, ...]:
 
     An engine for a GPU's own arch comes before a portable one, which may lack that arch; only opening it shows.
     """
-    pairs = [(arch, builder) for arch in machine.gpu_archs for builder in _GPU_BUILDERS.values()]
+    pairs = [(arch, builder) for arch in machine.gpu_archs for builder in GPU_BUILDERS.values()]
     pairs += [(PORTABLE, "tensorrt_rtx")] if machine.gpu_archs else []
     return tuple(
         Target(arch=arch, builder=builder, toolchain=machine.libraries).cache_key
@@ -95,7 +95,7 @@ def _matcher(target: str, own_arch: str) -> Callable[[CacheKey], bool]:
         wanted = (own_arch, "openvino", _CPU_PRECISIONS[target])
         return lambda key: (key.arch, key.builder, key.precision) == wanted
     prefix, _, arch = target.partition("-")
-    if (builder := _GPU_BUILDERS.get(prefix)) and ARCH.fullmatch(arch):
+    if (builder := GPU_BUILDERS.get(prefix)) and ARCH.fullmatch(arch):
         return lambda key: (key.arch, key.builder) == (arch, builder)
     try:
         named = CacheKey.parse(target)
