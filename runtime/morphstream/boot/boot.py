@@ -63,8 +63,8 @@ def boot(
     """
     check_target(target)
     publications = [Publication(one, is_offline=offline or is_offline()) for one in sources_of(source)]
-    place = store if isinstance(store, Store) else Store(store)
-    return _Boot(place, machine, target, groups).run(publications, builder, verify=verify, update=update)
+    own_store = store if isinstance(store, Store) else Store(store)
+    return _Boot(own_store, machine, target, groups).run(publications, builder, verify=verify, update=update)
 
 
 class _Boot:

@@ -47,12 +47,12 @@ def find_libraries(
     found, cache = dict[str, str](), functools.cache(cache)
     for library in _STEMS.keys() & set(wanted):
         name = f"{_STEMS[library]}.so"
-        if version := next(filter(None, (_newest(name, paths) for paths in _places(name, folders, cache))), None):
+        if version := next(filter(None, (_newest(name, paths) for paths in _paths(name, folders, cache))), None):
             found[library] = version
     return found
 
 
-def _places(name: str, folders: Iterable[Path], cache: Callable[[], str]) -> Iterator[Iterable[Path]]:
+def _paths(name: str, folders: Iterable[Path], cache: Callable[[], str]) -> Iterator[Iterable[Path]]:
     """Yield the paths that begin with a name, folder by folder, and then those in the loader's cache."""
     for folder in folders:
         yield folder.glob(f"{name}*")
@@ -62,7 +62,7 @@ def _places(name: str, folders: Iterable[Path], cache: Callable[[], str]) -> Ite
 
 def _newest(name: str, paths: Iterable[Path]) -> str | None:
     """Return the highest version in the names of the files that paths lead to, or None."""
-    named = re.compile(rf"{name}\.([0-9]+(?:\.[0-9]+)+)")
+    named = re.compile(rf"{re.escape(name)}\.([0-9]+(?:\.[0-9]+)+)")
     real = (path.resolve() for path in paths if path.exists())
     versions = [match[1] for path in real if (match := named.fullmatch(path.name))]
     return max(versions, key=lambda version: [int(number) for number in version.split(".")], default=None)
