@@ -60,11 +60,11 @@ class Selection:
         data: fields.Object = {
             "format_version": FORMAT_VERSION,
             "archive": self.archive,
-            **fields.digest_keys(self.publication, "base_"),
+            **fields.digest_object(self.publication, "base_digest"),
             "is_whole": self.is_whole,
             "added": list(self.added),
             "cache_key": str(self.cache_key),
-            **fields.digest_keys(digest_of(self.text), "manifest_"),
+            **fields.digest_object(digest_of(self.text), "manifest_digest"),
             "folder": folder,
             "serial": serial,
         }
@@ -94,7 +94,7 @@ class Installed(Selection):
             ManifestError: The manifest breaks its format, or contradicts the record.
             OSError: A file is missing, or can't be read.
         """
-        verify_file(folder / MANIFEST, fields.read_digest(record, "manifest_"))
+        verify_file(folder / MANIFEST, fields.read_digest(record, "manifest_digest"))
         text = (folder / MANIFEST).read_bytes()
         manifest = EngineManifest.from_json(text)
         fields.confirm(record, "cache_key", str(manifest.cache_key), why=f"as in {MANIFEST}")
@@ -104,7 +104,7 @@ class Installed(Selection):
                 raise DigestMismatchError(name, f"{digest.bytes} bytes", f"{size} bytes")
         return cls(
             archive=fields.required(record, "archive", str),
-            publication=fields.read_digest(record, "base_"),
+            publication=fields.read_digest(record, "base_digest"),
             is_whole=record.get("is_whole") is True,
             added=tuple(map(str, fields.required(record, "added", list))),
             manifest=manifest,
