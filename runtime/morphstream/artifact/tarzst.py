@@ -36,11 +36,7 @@ _MARK_FRAME = zstandard.ZstdCompressor().compress(_MARK)
 
 
 def check_names(files: Mapping[str, object]) -> None:
-    """Check that there are files, and that their names are safe and fit in one folder.
-
-    Raises:
-        UnsafeArchiveError: They are not.
-    """
+    """Check that there are files, and that their names are safe and fit in one folder."""
     if not files:
         raise UnsafeArchiveError("archive: expected one file or more, seen none; name the files")
     for name in files:
@@ -102,12 +98,7 @@ class Hasher:
 
 
 class Writer:
-    """A tar.zst that is being written.
-
-    Attributes:
-        archive: Hashes the compressed bytes.
-        tar: Hashes the uncompressed ones.
-    """
+    """A tar.zst that is being written; `archive` hashes its compressed bytes, `tar` the others."""
 
     def __init__(self, out: BinaryIO, pool: Executor, *, level: int, threads: int) -> None:
         self.archive, self.tar = Hasher(pool), Hasher(pool)
@@ -116,13 +107,7 @@ class Writer:
         self._zstd = compressor.compressobj()  # of unknown size: a pledged one would change the bytes
 
     def add(self, name: str, source: Path) -> Digest:
-        """Append a file, read once, and return its digest.
-
-        Raises:
-            UnsafeArchiveError: The source is no regular file, or is too large.
-            DigestMismatchError: It changed its size on the way.
-            OSError: It can't be read, or the archive can't be written.
-        """
+        """Append a file, read once, and return its digest."""
         status = source.lstat()
         mode, size = status.st_mode, status.st_size
         if not stat.S_ISREG(mode) or size > FILE_BYTES_MAX:
@@ -141,11 +126,7 @@ class Writer:
         return hasher.digest()
 
     def finish(self) -> None:
-        """Append the end of the tar and flush, once.
-
-        Raises:
-            OSError: The archive can't be written.
-        """
+        """Append the end of the tar and flush, once."""
         self._write(_end(self.tar.bytes))
         self._put(self._zstd.flush())
 
@@ -162,10 +143,7 @@ class Source:
     """Compressed bytes as zstandard asks for them: hashed, bounded, and a mark behind their end.
 
     The mark is a frame of our own. zstandard takes a stream that ends inside a frame for complete; the mark
-    decodes behind complete frames only. The executor has one thread.
-
-    Attributes:
-        archive: Hashes the compressed bytes.
+    decodes behind complete frames only. `archive` hashes the bytes; the executor has one thread.
     """
 
     def __init__(self, stream: BinaryIO, pool: Executor, expected: Digest | None = None) -> None:
@@ -174,12 +152,7 @@ class Source:
         self._rest = _MARK_FRAME
 
     def read(self, size: int) -> bytes:
-        """Return up to so many bytes, none at the end.
-
-        Raises:
-            DigestMismatchError: There are more than expected; one byte more is read, at most.
-            OSError: The stream can't be read.
-        """
+        """Return up to so many bytes, none at the end; of too many, one is read."""
         if self._expected:
             size = min(size, self._expected.bytes + 1 - self.archive.bytes)
         if data := self._stream.read(size):
@@ -191,11 +164,7 @@ class Source:
         return data
 
     def verify(self) -> None:
-        """Check that the bytes were the expected ones; to be called at their end.
-
-        Raises:
-            DigestMismatchError: They were others.
-        """
+        """Check, at their end, that the bytes were the expected ones."""
         if self._expected and self.archive.digest() != self._expected:
             raise DigestMismatchError("archive", self._expected, self.archive.digest())
 
@@ -219,13 +188,7 @@ class Reader:
         self._what, self._tar, self._bytes = what, tar, 0
 
     def members(self) -> Iterator[Member]:
-        """Yield each file; its chunks must be read before the next is asked for.
-
-        Raises:
-            UnsafeArchiveError: The archive is broken, cut, or not of the form that `Writer` writes.
-            DigestMismatchError: The source has more bytes than expected.
-            OSError: The source can't be read.
-        """
+        """Yield each file; its chunks must be read before the next is asked for."""
         last = ""
         while (block := self._read(_BLOCK)) != bytes(_BLOCK):
             member = self._parse(block)
@@ -240,7 +203,7 @@ class Reader:
             raise self._refusal("the end of a tar", "other bytes, or a cut")
 
     def chunks(self, size: int) -> Iterator[bytes]:
-        """Yield the bytes of the file at hand; raises as `members` does."""
+        """Yield the bytes of the file at hand."""
         while size:
             chunk = self._read(min(size, CHUNK_BYTES))
             yield chunk

@@ -23,16 +23,6 @@ def install(store: Store, delivery: Delivery, *, groups: Collection[str] | None 
 
     Returns:
         Whether they were installed; False where they had been already, and nothing was touched.
-
-    Raises:
-        ManifestError: The published manifest breaks its format, or contradicts the archive's entry.
-        NoEngineError: The publication has no engine of a group.
-        FetchError: The source can't give a file.
-        UnsafeArchiveError: The archive is broken, or holds other files than its entry says.
-        DigestMismatchError: The archive, or a file, has other bytes than expected.
-        MorphstreamError: Whatever else opening the delivery raises.
-        TimeoutError: Another process changes the store for longer than its `timeout_s`.
-        OSError: The store can't be written; the message says why, and what to do.
     """
     if _has(store.find(), delivery, groups):
         return False
