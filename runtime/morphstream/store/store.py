@@ -26,7 +26,7 @@ from morphstream.store.transaction import CURRENT, StoreTransaction
 from morphstream.store.usage import Usage
 from morphstream.store.volume import explain, lacks_locks, shared_lock
 
-__all__ = ["CURRENT", "LOCK_TIMEOUT_S", "Installed", "Store"]
+__all__ = ["CURRENT", "Installed", "Store"]
 
 LOCK_TIMEOUT_S = 600.0  # a download of the largest archive over a slow line
 
@@ -176,12 +176,7 @@ class Store:
             raise NoEngineError(f"store {self.path}: expected engines, seen {seen}") from error
 
     def _read_name(self) -> set[str]:
-        """Return the name of the current generation's folder, or nothing where there is no record.
-
-        Raises:
-            NoEngineError: The record is damaged.
-            OSError: It can't be read.
-        """
+        """Return the name of the current generation's folder, or nothing where there is no record."""
         try:
             return {read_record((self.path / CURRENT).read_bytes())[0]}
         except FileNotFoundError:
