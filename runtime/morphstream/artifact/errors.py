@@ -31,8 +31,6 @@ class DigestMismatchError(SourceError):
 
     def __init__(self, what: str, expected: object, observed: object) -> None:
         super().__init__(f"{what}: expected {expected}, seen {observed}; fetch or build it again")
-        self.expected = expected
-        self.observed = observed
 
 
 class UnsafeArchiveError(SourceError):
@@ -49,8 +47,6 @@ class ToolchainMismatchError(MorphstreamError):
     def __init__(self, what: str, library: str, declared: str, actual: str | None) -> None:
         seen = f"this machine has {actual}" if actual else "this machine has none"
         super().__init__(f"{what}: declared {library} {declared}, {seen}; install {declared} or change the target")
-        self.declared = declared
-        self.actual = actual
 
 
 class FetchError(SourceError):

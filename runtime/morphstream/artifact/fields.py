@@ -105,36 +105,24 @@ def _plain(value: object, *keys: str | int) -> object:
     return value
 
 
-class _Field(NamedTuple):
-    """A field of a record: its type without ``| None``, and what the key's absence means, ``...`` for a fault."""
-
-    name: str
-    kind: Any
-    is_nullable: bool
-    is_optional: bool
-    absent: object
-
-
 @cache
-def _fields_of(record: Any) -> tuple[_Field, ...]:
+def _fields_of(record: Any) -> tuple[tuple[dataclasses.Field[Any], Any, bool], ...]:
+    """Return each field of a record with its type without ``| None``, and whether None is written as null."""
     found, hints = [], get_type_hints(record, include_extras=True)
     for field in dataclasses.fields(record):
-        kind, is_optional = hints[field.name], field.default is None
-        has_none = NoneType in get_args(kind)
-        kind = get_args(kind)[0] if has_none else kind
-        absent = field.metadata.get("absent", ...)
-        found.append(_Field(field.name, kind, has_none and not is_optional, is_optional, absent))
+        has_none = NoneType in get_args(kind := hints[field.name])
+        found.append((field, get_args(kind)[0] if has_none else kind, has_none and field.default is not None))
     return tuple(found)
 
 
 def read(record: Callable[..., T], data: Object) -> T:
     """Read a record of a class from an object; keys that it has no field for are ignored."""
     values = {}
-    for name, kind, is_nullable, is_optional, absent in _fields_of(record):
-        keys = _digest_keys(name) if kind is Digest else (name,)
-        if not is_optional or not data.keys().isdisjoint(keys):
-            is_null = is_nullable and data.get(name, absent) is None
-            values[name] = None if is_null else _read_value(kind, data, name)
+    for field, kind, is_nullable in _fields_of(record):
+        keys = _digest_keys(field.name) if kind is Digest else (field.name,)
+        if field.default is not None or not data.keys().isdisjoint(keys):
+            is_null = is_nullable and data.get(field.name, field.metadata.get("absent", ...)) is None
+            values[field.name] = None if is_null else _read_value(kind, data, field.name)
     return record(**values)
 
 
@@ -162,36 +150,36 @@ def _read_entry(kind: Any, entries: Object, name: str) -> object:
 
 def check(record: Any) -> None:
     """Check that each string of a record has its form, and each mapping entries with names of theirs."""
-    for field in _fields_of(record.__class__):
+    for field, kind, is_nullable in _fields_of(record.__class__):
         value = getattr(record, field.name)
-        if value is None and (field.is_nullable or field.is_optional):
+        if value is None and (is_nullable or field.default is None):
             continue
-        if get_origin(field.kind) is Mapping:
-            if not value:
-                raise ManifestError(field.name, "expected at least one entry, seen none")
-            for name, entry in value.items():
-                for text, kind in zip((name, entry), get_args(field.kind), strict=True):
-                    _check_text(path_of(field.name, name), text, kind)
-        else:
-            _check_text(field.name, value, field.kind)
+        if get_origin(kind) is Annotated:
+            check_form(field.name, value, kind.__metadata__[0])
+        elif get_origin(kind) is Mapping:
+            _check_entries(field.name, value, *get_args(kind))
 
 
-def _check_text(where: str, value: Any, kind: Any) -> None:
-    if get_origin(kind) is Annotated:
-        check_form(where, value, kind.__metadata__[0])
+def _check_entries(key: str, entries: Mapping[str, Any], names: Any, values: Any) -> None:
+    if not entries:
+        raise ManifestError(key, "expected at least one entry, seen none")
+    for name, value in entries.items():
+        for text, kind in ((name, names), (value, values)):
+            if get_origin(kind) is Annotated:
+                check_form(path_of(key, name), text, kind.__metadata__[0])
 
 
 def written(record: Any) -> Object:
     """Return a record as an object, entries in the order of their names."""
     data: Object = {}
-    for field in _fields_of(record.__class__):
+    for field, _, is_nullable in _fields_of(record.__class__):
         value = getattr(record, field.name)
         if isinstance(value, Digest):
             data |= digest_object(value, field.name)
         elif isinstance(value, Mapping):
             entries = sorted(value.items())
             data[field.name] = {name: entry if isinstance(entry, str) else written(entry) for name, entry in entries}
-        elif value is not None or field.is_nullable:
+        elif value is not None or is_nullable:
             data[field.name] = str(value) if isinstance(value, CacheKey) else value
     return data
 

@@ -25,12 +25,14 @@ class PublishedManifest:
     Attributes:
         text: Its bytes.
         digest: Digest of these; it identifies the publication.
-        manifest: Their meaning; every file has a digest.
+        manifest: Their meaning.
+        files: Digest of each file of the engine cache, the manifest among them, by name.
     """
 
     text: bytes
     digest: Digest
     manifest: EngineManifest
+    files: Mapping[str, Digest]
 
     @classmethod
     def parse(cls, text: bytes, key: CacheKey, what: str) -> Self:
@@ -39,15 +41,8 @@ class PublishedManifest:
             manifest = EngineManifest.from_json(text)
             if manifest.cache_key != key:
                 raise ManifestError("cache_key", f"expected {key}, as published, seen {manifest.cache_key}")
-            return cls(text=text, digest=digest_of(text), manifest=manifest)
-
-    def __post_init__(self) -> None:
-        _ = self.manifest.digests
-
-    @property
-    def files(self) -> dict[str, Digest]:
-        """Digest of each file of the engine cache, its manifest among them, by name."""
-        return {**self.manifest.digests, MANIFEST: self.digest}
+            digest = digest_of(text)
+            return cls(text=text, digest=digest, manifest=manifest, files={**manifest.digests, MANIFEST: digest})
 
 
 class Publication:
