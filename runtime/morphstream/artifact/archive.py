@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import DigestMismatchError, UnsafeArchiveError
-from morphstream.artifact.tarzst import AHEAD, HASHING_THREADS, Hasher, Reader, Source, Writer, check_names, mode_of
+from morphstream.artifact.tarzst import AHEAD, HASHING_THREADS, Hasher, Reader, Source, Writer, check_names
 
 LEVELS = range(1, 20)  # above, windows grow, and at 22 zstd turns on long-distance matching
 
@@ -66,7 +66,7 @@ def describe(archive: Path) -> Packed:
         files = {}
         for member in reader.members():
             hasher = Hasher(pool)
-            for chunk in reader.chunks(member.bytes):
+            for chunk in reader.chunks(member.size):
                 hasher.update(chunk)
             files[member.name] = hasher.digest()
         check_names(files)
@@ -115,7 +115,7 @@ def _unpacked(reader: Reader, files: Mapping[str, Digest], folder: Path, pool: E
     """Write the files of an archive, and yield each when it is complete and right."""
     missing = dict(files)
     for member in reader.members():
-        name, size = member.name, member.bytes
+        name, size, mode = member
         expected = missing.pop(name, None)
         if not expected or expected.bytes != size:
             wanted = f"{expected.bytes} bytes" if expected else "no such file"
@@ -124,7 +124,6 @@ def _unpacked(reader: Reader, files: Mapping[str, Digest], folder: Path, pool: E
         path.parent.mkdir(parents=True, exist_ok=True)
         hasher = Hasher(pool, AHEAD)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        mode = mode_of(is_executable=member.is_executable)
         with os.fdopen(os.open(path, flags, mode), "wb") as file:
             for chunk in reader.chunks(size):
                 hasher.update(chunk)

@@ -39,26 +39,6 @@ class ModelEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelsManifest:
-    """``manifests/models.json``, format version 1: every pinned model, by name."""
-
-    origin: Annotated[str, fields.one_of(vocabulary.ORIGINS)]
-    models: Mapping[Annotated[str, vocabulary.MODEL_NAME], ModelEntry]
-
-    def __post_init__(self) -> None:
-        fields.check(self)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Read a manifest."""
-        return fields.read(cls, fields.parse_object(text, format_version=1))
-
-    def to_json(self) -> str:
-        """Return the manifest as text."""
-        return fields.dump({"format_version": 1, **fields.written(self)})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveEntry:
     """A published archive.
 
@@ -78,11 +58,10 @@ class ArchiveEntry:
         fields.check(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArchivesManifest:
-    """``manifests/archives.json``, format version 1: every archive by its name, or by its path if it has code."""
+class _Manifest:
+    """A manifest of format version 1."""
 
-    archives: Mapping[Annotated[str, vocabulary.ARCHIVE_NAME], ArchiveEntry]
+    __slots__ = ()
 
     def __post_init__(self) -> None:
         fields.check(self)
@@ -95,3 +74,18 @@ class ArchivesManifest:
     def to_json(self) -> str:
         """Return the manifest as text."""
         return fields.dump({"format_version": 1, **fields.written(self)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsManifest(_Manifest):
+    """``manifests/models.json``, format version 1: every pinned model, by name."""
+
+    origin: Annotated[str, fields.one_of(vocabulary.ORIGINS)]
+    models: Mapping[Annotated[str, vocabulary.MODEL_NAME], ModelEntry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivesManifest(_Manifest):
+    """``manifests/archives.json``, format version 1: every archive by its name, or by its path if it has code."""
+
+    archives: Mapping[Annotated[str, vocabulary.ARCHIVE_NAME], ArchiveEntry]

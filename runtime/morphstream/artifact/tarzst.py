@@ -13,9 +13,8 @@ import tarfile
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import zstandard
 
@@ -48,25 +47,31 @@ def check_names(files: Mapping[str, object]) -> None:
             raise UnsafeArchiveError(f"archive: expected {above[0]!r} to be a folder, seen {seen}; rename one")
 
 
-def mode_of(*, is_executable: bool) -> int:
-    """Return the mode of a file, in a tar and unpacked."""
-    return 0o755 if is_executable else 0o644
-
-
 def _is_safe(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and len(name.encode()) <= NAME_BYTES_MAX
-
-
-def _header(name: str, size: int, *, is_executable: bool) -> bytes:
-    info = tarfile.TarInfo(name)  # its defaults are those of the convention
-    info.size = size
-    info.mode = mode_of(is_executable=is_executable)
-    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
 
 
 def _end(size: int) -> bytes:
     """Return the zeros that end a tar of so many bytes: two blocks, then up to a whole record."""
     return bytes(2 * _BLOCK + -(size + 2 * _BLOCK) % tarfile.RECORDSIZE)
+
+
+class Member(NamedTuple):
+    """A file in a tar: its name, its size in bytes and its mode, in the tar and unpacked."""
+
+    name: str
+    size: int
+    mode: int
+
+
+def _mode_of(mode: int) -> int:
+    return 0o755 if mode & stat.S_IXUSR else 0o644
+
+
+def _header(member: Member) -> bytes:
+    info = tarfile.TarInfo(member.name)  # its defaults are those of the convention
+    info.size, info.mode = member.size, member.mode
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
 
 
 class Hasher:
@@ -115,7 +120,7 @@ class Writer:
             seen = f"{stat.filemode(mode)} of {size} bytes"
             raise UnsafeArchiveError(f"pack {source}: expected {wanted}, seen {seen}; copy or split it")
         hasher = Hasher(self._pool)
-        self._write(_header(name, size, is_executable=bool(mode & stat.S_IXUSR)))
+        self._write(_header(Member(name, size, _mode_of(mode))))
         with source.open("rb") as file:
             while chunk := file.read(min(CHUNK_BYTES, size + 1 - hasher.bytes)):
                 hasher.update(chunk)
@@ -169,15 +174,6 @@ class Source:
             raise DigestMismatchError("archive", self._expected, self.archive.digest())
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A file in a tar: its name, its size and whether its owner may execute it."""
-
-    name: str
-    bytes: int
-    is_executable: bool = field(kw_only=True)
-
-
 class Reader:
     """The tar inside a tar.zst, read in order; it refuses whatever `Writer` would not have written."""
 
@@ -196,7 +192,7 @@ class Reader:
                 raise self._refusal("names that ascend", f"{member.name!r} after {last!r}")
             last = member.name
             yield member
-            if any(self._read(-member.bytes % _BLOCK)):
+            if any(self._read(-member.size % _BLOCK)):
                 raise self._refusal(f"zeros behind {member.name!r}", "other bytes")
         end = _end(self._bytes - _BLOCK)[_BLOCK:]
         if self._read(len(end)) != end or self._decompress(2) != _MARK:
@@ -220,12 +216,11 @@ class Reader:
                 info = tarfile.TarInfo.frombuf(block[2 * _BLOCK :], "utf-8", "replace")
         except tarfile.TarError as error:
             raise self._refusal("a tar header", str(error)) from error
-        is_safe = _is_safe(name) and 0 <= info.size <= FILE_BYTES_MAX
-        is_executable = bool(info.mode & stat.S_IXUSR)
-        if not is_safe or block != _header(name, info.size, is_executable=is_executable):
+        member = Member(name, info.size, _mode_of(info.mode))
+        if not _is_safe(name) or not 0 <= info.size <= FILE_BYTES_MAX or block != _header(member):
             seen = f"{name!r} of type {info.type!r}, {info.size} bytes"
             raise self._refusal("plain files with safe names", seen)
-        return Member(name, info.size, is_executable=is_executable)
+        return member
 
     def _read(self, size: int) -> bytes:
         data = self._decompress(size)

@@ -10,16 +10,11 @@ from morphstream.store.transaction import select_groups
 
 
 def install(store: Store, delivery: Delivery, *, groups: Collection[str] | None = None) -> bool:
-    """Install engines in the place of those before; on any error those stay.
+    """Install engines of some groups, or of all, in the place of those before; on any error those stay.
 
     The delivery is opened under the store's lock: of several processes one opens it, and the others find its files. It
     isn't opened where the store has all of them in a generation, as after a step back. Models that were added on demand
     and aren't in it stay. Older generations are removed, except those that are held.
-
-    Args:
-        store: The store.
-        delivery: Where the files come from.
-        groups: The groups to install; None for all that are published.
 
     Returns:
         Whether they were installed; False where they had been already, and nothing was touched.

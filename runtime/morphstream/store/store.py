@@ -24,7 +24,7 @@ from morphstream.store.generations import Generations, Rename
 from morphstream.store.installed import Installed, read_record
 from morphstream.store.transaction import CURRENT, StoreTransaction
 from morphstream.store.usage import Usage
-from morphstream.store.volume import explain, lacks_locks, shared_lock
+from morphstream.store.volume import NO_LOCKS, explain, shared_lock
 
 __all__ = ["CURRENT", "Installed", "Store"]
 
@@ -162,7 +162,7 @@ class Store:
             except (MorphstreamError, OSError) as error:
                 if lock:
                     lock.close()
-                if isinstance(error, OSError) and lacks_locks(error):
+                if isinstance(error, OSError) and error.errno in NO_LOCKS:
                     raise explain(error, self.path) from error
                 before, text = text, self._read_current()
                 if text == before:  # else another process has just replaced it

@@ -78,9 +78,7 @@ class StoreTransaction:
     def assemble(self, selection: Selection, fetch: Fetch) -> Path:
         """Return the folder of a generation with a selection: an existing one if it is intact, or else a new one.
 
-        Args:
-            selection: What it holds.
-            fetch: Brings into a folder the files that neither came with a delivery nor are in the store.
+        Files that neither came with a delivery nor are in the store are fetched.
         """
         content, missing = digest_of(selection.text), selection.manifest.digests
         if intact := self._generations.find_intact(content, {**missing, MANIFEST: content}):

@@ -21,7 +21,7 @@ from pathlib import Path
 from morphstream.source.progress import show_line
 
 _POLL_S = 0.05  # flock has no time-out of its own
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 _REMEDIES = {
     errno.ENOSPC: "make room there, or name another store",
     errno.EDQUOT: "make room in the quota, or name another store",
@@ -30,7 +30,7 @@ _REMEDIES = {
     errno.EXDEV: "put all of it on one volume, or name another store",
     errno.ESTALE: "mount the volume again, and boot again",
     **dict.fromkeys((errno.EACCES, errno.EPERM), "let this user write there, or name another store"),
-    **dict.fromkeys(_NO_LOCKS, "mount it with locks, or name a store on a local disk"),
+    **dict.fromkeys(NO_LOCKS, "mount it with locks, or name a store on a local disk"),
 }
 _log = logging.getLogger("morphstream.boot")
 
@@ -41,13 +41,8 @@ def explain(error: OSError, path: Path) -> OSError:
         return error
     at = f" of {error.filename}" if error.filename and str(error.filename) != str(path) else ""
     remedy = _REMEDIES.get(error.errno, "repair that, and boot again")
-    wanted = "a volume with locks" if lacks_locks(error) else "a folder to write to"
+    wanted = "a volume with locks" if error.errno in NO_LOCKS else "a folder to write to"
     return OSError(error.errno, f"store {path}: expected {wanted}, seen {error.strerror}{at}; {remedy}")
-
-
-def lacks_locks(error: OSError) -> bool:
-    """Return whether an error means that the volume has no locks."""
-    return error.errno in _NO_LOCKS
 
 
 @contextmanager
@@ -73,22 +68,21 @@ def exclusive_lock(path: Path, timeout_s: float, pause: Callable[[float], object
 
 def _wait(path: Path, timeout_s: float, pause: Callable[[float], object]) -> FileIO:
     """Wait for the lock on a file, and return the file with it."""
-    start, shown_s = time.monotonic(), -1
+    start, is_waiting = time.monotonic(), False
     try:
         while (file := _try_lock(path)) is None:
             waited_s, holder = time.monotonic() - start, _holder(path)
             if waited_s >= timeout_s:
                 expected = f"{path.parent}: expected its lock within {timeout_s:g} s, seen it with {holder}"
                 raise TimeoutError(f"store {expected}; wait for that, or end it, and boot again")
-            if shown_s < 0:
+            if not is_waiting:
                 _log.info("store %s: waiting for %s", path.parent, holder)
-            if int(waited_s) > shown_s:
-                shown_s = int(waited_s)
-                show_line(f"store {path.parent}: waiting for {holder}, {shown_s} s")
+            is_waiting = True
+            show_line(f"store {path.parent}: waiting for {holder}, {waited_s:.0f} s")
             pause(_POLL_S)
         return file
     finally:
-        if shown_s >= 0:
+        if is_waiting:
             show_line("")
 
 
