@@ -116,11 +116,10 @@ class Generations:
 
 def is_exactly(path: Path, digest: Digest) -> bool:
     """Return whether a file can be read and has exactly the expected bytes."""
-    try:
+    with suppress(DigestMismatchError, OSError):
         verify_file(path, digest)
-    except (DigestMismatchError, OSError):
-        return False
-    return True
+        return True
+    return False
 
 
 def _has_exactly(folder: Path, files: Mapping[str, Digest]) -> bool:

@@ -139,7 +139,6 @@ def remove_unused(folder: Path, marker: str) -> bool:
 
 
 def _is_at(file: FileIO, path: Path) -> bool:
-    try:
+    with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+    return False
