@@ -26,14 +26,13 @@ from statistics import median
 import numpy as np
 
 from bench.boot_hub import KEY, NAME, SPAWN, disk_bytes, memory_mb
-from morphstream.artifact.archive import pack, unpack
+from morphstream.artifact.archive import pack, sync, unpack
 from morphstream.artifact.digest import digest_of_file
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest
 from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.boot.boot import boot
 from morphstream.store.store import Store
-from morphstream.store.volume import sync
 
 SPEED = 0.9
 FILES, PART = 8, 1 << 22

@@ -11,7 +11,7 @@ import yaml
 
 from morphstream.artifact import fields, vocabulary
 from morphstream.artifact.errors import ManifestError, MorphstreamError
-from morphstream.artifact.fields import Form, Object, check_form, inside, nullable, required, shown
+from morphstream.artifact.fields import Form, Object, check_form, inside, one_of, required, shown
 from morphstream.artifact.target import KEY_PRECISIONS, Target
 
 Origin = Literal["kit", "hub"]
@@ -163,7 +163,7 @@ def _params(data: Object) -> Params:
 
 def _hub(entry: Object) -> Hub:
     _check_keys(entry, Hub.__annotations__)
-    hub = Hub(repo=required(entry, "repo", str), revision=nullable(entry, "revision", str))
+    hub = Hub(repo=required(entry, "repo", str), revision=_nullable(entry, "revision", str))
     check_form("repo", hub.repo, REPOSITORY)
     if hub.revision is not None:
         check_form("revision", hub.revision, _COMMIT)
@@ -180,8 +180,8 @@ def _model(name: str, entry: Object) -> Model:
     model = Model(
         name=name,
         file=required(entry, "file", str),
-        sha256=nullable(entry, "sha256", str),
-        bytes=nullable(entry, "bytes", int),
+        sha256=_nullable(entry, "sha256", str),
+        bytes=_nullable(entry, "bytes", int),
         role=_choice(entry, "role", Role),
         worker=required(entry, "worker", str),
         group=required(entry, "group", str),
@@ -193,7 +193,7 @@ def _model(name: str, entry: Object) -> Model:
         tolerance=_within(entry, "tolerance", _tolerance),
     )
     check_form("file", model.file, vocabulary.MODEL_PATH)
-    fields.check_choice("group", model.group, vocabulary.GROUPS)
+    check_form("group", model.group, one_of(vocabulary.GROUPS))
     if model.sha256 is not None:
         check_form("sha256", model.sha256, fields.SHA256)
     if model.role in SINGLE_ROLES and model.precision != "fp32":
@@ -207,15 +207,16 @@ def _model(name: str, entry: Object) -> Model:
 def _tolerance(entry: Object) -> Tolerance:
     _check_keys(entry, Tolerance.__annotations__)
     tolerance = Tolerance(cosine=required(entry, "cosine", float), levels=required(entry, "levels", int))
-    labels = fields.optional(entry, "labels", float)
-    return tolerance if labels is None else replace(tolerance, labels=labels)
+    return replace(tolerance, labels=required(entry, "labels", float)) if "labels" in entry else tolerance
 
 
 def _target(name: str, entry: Object) -> TargetOptions:
     is_portable = entry.get("arch") == "portable"
     _check_keys(entry, ("builder", "arch", "toolchain", *["archs"] * is_portable, "precision", "tolerance"))
     arch, builder = required(entry, "arch", str), required(entry, "builder", str)
-    toolchain = fields.strings(entry, "toolchain")  # without quotes YAML reads 2026.10 as the number 2026.1
+    toolchain = _within(  # without quotes YAML reads 2026.10 as the number 2026.1
+        entry, "toolchain", lambda found: {library: required(found, library, str) for library in found}
+    )
     try:
         target = Target(arch=arch, builder=builder, toolchain=toolchain)
     except (ValueError, TypeError) as error:
@@ -269,6 +270,10 @@ def _each(data: Object, key: str, read: Callable[[str, Object], _T]) -> dict[str
     return _within(data, key, lambda found: {name: _within(found, name, partial(read, name)) for name in found})
 
 
+def _nullable(entry: Object, key: str, kind: type[_T]) -> _T | None:
+    return None if entry.get(key, ...) is None else required(entry, key, kind)
+
+
 def _list(entry: Object, key: str, kind: type[_T]) -> tuple[_T, ...]:
     return tuple(required({key: item}, key, kind) for item in required(entry, key, list))
 
@@ -276,5 +281,5 @@ def _list(entry: Object, key: str, kind: type[_T]) -> tuple[_T, ...]:
 def _choice(entry: Object, key: str, choices: Any) -> Any:
     """Read a string that is one of a literal type's."""
     value = required(entry, key, str)
-    fields.check_choice(key, value, get_args(choices))
+    check_form(key, value, one_of(get_args(choices)))
     return value

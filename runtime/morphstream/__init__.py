@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.boot.boot import BootReport, boot
+from morphstream.boot.boot import boot
+from morphstream.boot.report import BootReport
 from morphstream.store.store import Store
 
 if TYPE_CHECKING:

@@ -4,23 +4,28 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 
-def run_program(command: Sequence[str], *, folder: Path, environment: Mapping[str, str], timeout_s: float) -> int:
-    """Run a program and return its exit code, below 0 where a signal ended it; its output goes to stderr.
+class ProgramError(Exception):
+    """A program ended otherwise than it should, or not in time; its message says what was expected and seen."""
 
-    Args:
-        command: The program and its arguments.
-        folder: The folder to run it in.
-        environment: Variables to add to those of this process.
-        timeout_s: Seconds in which it must end.
+
+def run_program(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    timeout_s: float,
+    accepted: Collection[int] = (0,),
+) -> int:
+    """Run a program in a folder, with more variables in its environment, and return its exit code; it prints to stderr.
 
     Raises:
+        ProgramError: It ended with a code that isn't accepted or by a signal, or it didn't end in time.
         OSError: It can't be started.
-        TimeoutError: It didn't end in time.
     """
     process = subprocess.Popen(
         command,
@@ -31,15 +36,13 @@ def run_program(command: Sequence[str], *, folder: Path, environment: Mapping[st
         start_new_session=True,  # so that all it starts can be ended with it
     )
     try:
-        return process.wait(timeout_s)
+        code = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
-        raise TimeoutError from None
+        raise ProgramError(f"expected its end within {timeout_s:g} s, seen none") from None
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def ending_of(code: int) -> str:
-    """Return an exit code in words."""
-    return f"exit {code}" if code >= 0 else f"signal {-code}"
+    if code not in accepted:
+        raise ProgramError(f"expected exit 0, seen {f'exit {code}' if code >= 0 else f'signal {-code}'}")
+    return code

@@ -21,7 +21,8 @@ from morphstream.artifact.errors import (
 )
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
-from morphstream.boot.boot import BootReport, boot
+from morphstream.boot.boot import boot
+from morphstream.boot.report import BootReport
 from morphstream.source.folder import FolderSource
 from morphstream.store.store import Store
 from tests.layouts import CPU, FILES, MACHINE, archive_of, publish, read_archives, replace_entry

@@ -10,9 +10,10 @@ import pytest
 from morphstream.artifact.errors import DigestMismatchError, FetchError, ManifestError, MorphstreamError, NoEngineError
 from morphstream.artifact.listings import ArchivesManifest
 from morphstream.artifact.manifest import EngineManifest
-from morphstream.boot.boot import BootReport, boot
+from morphstream.boot.boot import boot
 from morphstream.boot.build import Builder
 from morphstream.boot.ondemand import add_model
+from morphstream.boot.report import BootReport
 from morphstream.source.folder import FolderSource
 from morphstream.store.store import Store
 from tests.boot.test_boot_order import Elsewhere

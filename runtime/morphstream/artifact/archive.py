@@ -18,20 +18,14 @@ from typing import BinaryIO
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import DigestMismatchError, UnsafeArchiveError
-from morphstream.artifact.tarzst import AHEAD, HASHING_THREADS, Hasher, Reader, Source, Writer, check_names, mode_of
+from morphstream.artifact.tarzst import AHEAD, HASHING_THREADS, Hasher, Reader, Source, Writer, check_names
 
 LEVELS = range(1, 20)  # above, windows grow, and at 22 zstd turns on long-distance matching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """What an archive is and holds.
-
-    Attributes:
-        archive: Digest of the compressed bytes, for transport.
-        tar: Digest of the uncompressed tar, the identity of the content.
-        files: Digest of each file, by its name in the archive.
-    """
+    """What an archive is and holds: digests of its compressed bytes, of its tar, and of each file by name."""
 
     archive: Digest
     tar: Digest
@@ -39,22 +33,13 @@ class Packed:
 
 
 def pack(files: Mapping[str, Path], archive: Path, *, level: int, threads: int) -> Packed:
-    """Write files into an archive; what was there before stays until the new one is complete.
+    """Write files into an archive, hashed while writing; what was there before stays until the new one is complete.
 
     Args:
         files: The source of each file, by its name in the archive; each is read once.
         archive: Where to write.
         level: zstd level, 1 to 19.
         threads: Compressing threads, 1 or more.
-
-    Returns:
-        What was written, hashed while writing.
-
-    Raises:
-        ValueError: The level or the number of threads is out of range.
-        UnsafeArchiveError: There are no files, a name is unsafe, or a source is no regular file.
-        DigestMismatchError: A source changed its size while it was packed.
-        OSError: A source can't be read, or the archive can't be written.
     """
     if level not in LEVELS or threads < 1:
         raise ValueError(f"expected level 1 to 19 and 1 thread or more, seen {level} and {threads}")
@@ -74,19 +59,14 @@ def pack(files: Mapping[str, Path], archive: Path, *, level: int, threads: int) 
 
 
 def describe(archive: Path) -> Packed:
-    """Read an archive in one pass and return what it is and holds, as `pack` did.
-
-    Raises:
-        UnsafeArchiveError: It is broken, or not of the form that `pack` writes.
-        OSError: It can't be read.
-    """
+    """Read an archive in one pass and return what it is and holds, as `pack` did."""
     with archive.open("rb") as stream, ThreadPoolExecutor(1) as own, ThreadPoolExecutor(HASHING_THREADS - 1) as pool:
         source, tar = Source(stream, own), Hasher(pool)
         reader = Reader(source, archive.name, tar)
         files = {}
         for member in reader.members():
             hasher = Hasher(pool)
-            for chunk in reader.chunks(member.bytes):
+            for chunk in reader.chunks(member.size):
                 hasher.update(chunk)
             files[member.name] = hasher.digest()
         check_names(files)
@@ -109,13 +89,6 @@ def unpack(
         folder: A new or empty folder that nobody else writes to.
         archive: Digest of the compressed bytes; when given, one byte more is read at most.
         is_synced: Wait until every file is on the disk; each is synced while the next one comes.
-
-    Raises:
-        ValueError: The folder isn't empty.
-        UnsafeArchiveError: The archive is broken or not of the form that `pack` writes, it holds other files
-            or sizes than the expected ones, or the name of one of those is unsafe.
-        DigestMismatchError: A file, or the archive, holds other bytes than the expected ones.
-        OSError: The stream can't be read, or the folder can't be written.
     """
     check_names(files)
     folder.mkdir(exist_ok=True)
@@ -125,12 +98,16 @@ def unpack(
         with ThreadPoolExecutor(1) as own, ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as syncing:
             source = Source(stream, own, archive)
             paths = _unpacked(Reader(source, "archive"), files, folder, pool)
-            synced = [syncing.submit(_sync, path) for path in paths if is_synced]
+            synced = [syncing.submit(sync, path) for path in paths if is_synced]
             source.verify()
             for future in synced:
                 future.result()
     except BaseException:
-        _empty(folder)
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         raise
 
 
@@ -138,7 +115,7 @@ def _unpacked(reader: Reader, files: Mapping[str, Digest], folder: Path, pool: E
     """Write the files of an archive, and yield each when it is complete and right."""
     missing = dict(files)
     for member in reader.members():
-        name, size = member.name, member.bytes
+        name, size, mode = member
         expected = missing.pop(name, None)
         if not expected or expected.bytes != size:
             wanted = f"{expected.bytes} bytes" if expected else "no such file"
@@ -147,7 +124,6 @@ def _unpacked(reader: Reader, files: Mapping[str, Digest], folder: Path, pool: E
         path.parent.mkdir(parents=True, exist_ok=True)
         hasher = Hasher(pool, AHEAD)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        mode = mode_of(is_executable=member.is_executable)
         with os.fdopen(os.open(path, flags, mode), "wb") as file:
             for chunk in reader.chunks(size):
                 hasher.update(chunk)
@@ -159,14 +135,10 @@ def _unpacked(reader: Reader, files: Mapping[str, Digest], folder: Path, pool: E
         raise UnsafeArchiveError(f"archive: expected {sorted(missing)} too, seen its end; pack it again")
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file)
-
-
-def _empty(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+def sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -13,15 +13,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """sha256 and size of some bytes.
-
-    Attributes:
-        sha256: 64 lower-case hexadecimal digits.
-        bytes: Size, 0 or more.
-
-    Raises:
-        ValueError: One of them is not of that form.
-    """
+    """sha256, in lower-case hexadecimal digits, and size of some bytes; raises ValueError for others."""
 
     sha256: str
     bytes: int
@@ -42,22 +34,13 @@ def digest_of(data: bytes) -> Digest:
 
 
 def digest_of_file(path: Path) -> Digest:
-    """Return the digest of a file.
-
-    Raises:
-        OSError: The file can't be read.
-    """
+    """Return the digest of a file."""
     with path.open("rb") as file:
         return Digest(hashlib.file_digest(file, "sha256").hexdigest(), file.tell())
 
 
 def verify_file(path: Path, expected: Digest) -> None:
-    """Check that a file holds exactly the expected bytes; a wrong size is refused before hashing.
-
-    Raises:
-        DigestMismatchError: It holds others.
-        OSError: The file can't be read.
-    """
+    """Check that a file holds exactly the expected bytes; a wrong size is refused before hashing."""
     size = path.stat().st_size
     if size != expected.bytes:
         raise DigestMismatchError(path.name, f"{expected.bytes} bytes", f"{size} bytes")

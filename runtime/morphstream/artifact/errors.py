@@ -5,7 +5,11 @@ class MorphstreamError(Exception):
     """Base of every refusal; its message is one line: what, expected, seen, what to do."""
 
 
-class ManifestError(MorphstreamError):
+class SourceError(MorphstreamError):
+    """What a source gives can't be used here; another source may give what can."""
+
+
+class ManifestError(SourceError):
     """A manifest breaks its format.
 
     Attributes:
@@ -22,20 +26,18 @@ class ManifestError(MorphstreamError):
         return f"{self.message} in '{self.where}'" if self.where else self.message
 
 
-class DigestMismatchError(MorphstreamError):
+class DigestMismatchError(SourceError):
     """Bytes are not the ones that were named; fetch or build them again."""
 
     def __init__(self, what: str, expected: object, observed: object) -> None:
         super().__init__(f"{what}: expected {expected}, seen {observed}; fetch or build it again")
-        self.expected = expected
-        self.observed = observed
 
 
-class UnsafeArchiveError(MorphstreamError):
+class UnsafeArchiveError(SourceError):
     """An archive holds something other than exactly the files it should hold."""
 
 
-class NoEngineError(MorphstreamError):
+class NoEngineError(SourceError):
     """No engine for this machine, or for the model asked for; boot or build it."""
 
 
@@ -45,11 +47,9 @@ class ToolchainMismatchError(MorphstreamError):
     def __init__(self, what: str, library: str, declared: str, actual: str | None) -> None:
         seen = f"this machine has {actual}" if actual else "this machine has none"
         super().__init__(f"{what}: declared {library} {declared}, {seen}; install {declared} or change the target")
-        self.declared = declared
-        self.actual = actual
 
 
-class FetchError(MorphstreamError):
+class FetchError(SourceError):
     """A source can't give what was asked for."""
 
 

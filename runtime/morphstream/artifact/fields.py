@@ -1,15 +1,23 @@
 """Strict reading of JSON objects: every refusal carries the path of its fault.
 
-Convention: a path is a JSONPath without the leading ``$.``, such as ``engine_files['a.engine'].sha256``. A
-check names the path from its own object; ``inside`` puts the path of that object in front.
+Conventions:
+
+* A path is a JSONPath without the leading ``$.``, such as ``engine_files['a.engine'].sha256``. A check names the path
+  from its own object; ``inside`` puts the path of that object in front.
+* A record is a dataclass whose type hints describe a JSON object: a field is a key, ``Annotated`` has the form of a
+  string, a mapping is an object with at least one entry, and a digest is two keys. None is written as null, or not at
+  all where it is the default; the metadata ``absent`` is what an absent key means.
 """
 
+import dataclasses
 import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple, TypeVar
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError
@@ -38,6 +46,11 @@ class Form(NamedTuple):
 SHA256 = Form(r"[0-9a-f]{64}", "64 lower-case hexadecimal digits")
 
 
+def one_of(choices: Collection[str]) -> Form:
+    """Return the form of a string that is one of a few."""
+    return Form("|".join(map(re.escape, choices)), f"one of {', '.join(choices)}")
+
+
 class _Pairs(list[tuple[str, object]]):
     """A JSON object as it was written, repeated keys included."""
 
@@ -50,11 +63,7 @@ def path_of(*keys: str | int) -> str:
 
 @contextmanager
 def inside(key: str) -> Iterator[None]:
-    """Put a key in front of the path of every refusal in the block.
-
-    Raises:
-        ManifestError: The block raised one.
-    """
+    """Put a key in front of the path of every refusal in the block."""
     try:
         yield
     except ManifestError as error:
@@ -63,11 +72,7 @@ def inside(key: str) -> Iterator[None]:
 
 
 def parse_object(text: str | bytes, *, format_version: int) -> Object:
-    """Read a JSON object of one format version from UTF-8 text.
-
-    Raises:
-        ManifestError: It is no JSON, no object, repeats a key, holds NaN or Infinity, or has another version.
-    """
+    """Read a JSON object of one format version from UTF-8 text."""
     try:
         text = text.decode() if isinstance(text, bytes) else text
         data = _plain(json.loads(text, object_pairs_hook=_Pairs))
@@ -100,137 +105,125 @@ def _plain(value: object, *keys: str | int) -> object:
     return value
 
 
-def required(data: Object, key: str, kind: type[T]) -> T:
-    """Return the value of a key that must be there; true and false are no integers.
+@cache
+def _fields_of(record: Any) -> tuple[tuple[dataclasses.Field[Any], Any, bool], ...]:
+    """Return each field of a record with its type without ``| None``, and whether None is written as null."""
+    found, hints = [], get_type_hints(record, include_extras=True)
+    for field in dataclasses.fields(record):
+        has_none = NoneType in get_args(kind := hints[field.name])
+        found.append((field, get_args(kind)[0] if has_none else kind, has_none and field.default is not None))
+    return tuple(found)
 
-    Raises:
-        ManifestError: It is missing, or of another type.
-    """
-    if key not in data:
-        raise ManifestError(path_of(key), f"expected {_TYPE_NAMES[kind]}, seen no such key")
-    value = data[key]
+
+def read(record: Callable[..., T], data: Object) -> T:
+    """Read a record of a class from an object; keys that it has no field for are ignored."""
+    values = {}
+    for field, kind, is_nullable in _fields_of(record):
+        keys = _digest_keys(field.name) if kind is Digest else (field.name,)
+        if field.default is not None or not data.keys().isdisjoint(keys):
+            is_null = is_nullable and data.get(field.name, field.metadata.get("absent", ...)) is None
+            values[field.name] = None if is_null else _read_value(kind, data, field.name)
+    return record(**values)
+
+
+def _read_value(kind: Any, data: Object, key: str) -> object:
+    if kind is Digest:
+        return read_digest(data, key)
+    if get_origin(kind) is Mapping:
+        entries: Object = required(data, key, dict)
+        with inside(key):
+            return {name: _read_entry(get_args(kind)[1], entries, name) for name in entries}
+    text = required(data, key, str)
+    try:
+        return CacheKey.parse(text) if kind is CacheKey else text
+    except ValueError as error:
+        raise ManifestError(key, str(error)) from error
+
+
+def _read_entry(kind: Any, entries: Object, name: str) -> object:
+    if get_origin(kind) is Annotated:
+        return required(entries, name, str)
+    entry = required(entries, name, dict)
+    with inside(name):
+        return read_digest(entry) if kind is Digest else read(kind, entry)
+
+
+def check(record: Any) -> None:
+    """Check that each string of a record has its form, and each mapping entries with names of theirs."""
+    for field, kind, is_nullable in _fields_of(record.__class__):
+        value = getattr(record, field.name)
+        if value is None and (is_nullable or field.default is None):
+            continue
+        if get_origin(kind) is Annotated:
+            check_form(field.name, value, kind.__metadata__[0])
+        elif get_origin(kind) is Mapping:
+            _check_entries(field.name, value, *get_args(kind))
+
+
+def _check_entries(key: str, entries: Mapping[str, Any], names: Any, values: Any) -> None:
+    if not entries:
+        raise ManifestError(key, "expected at least one entry, seen none")
+    for name, value in entries.items():
+        for text, kind in ((name, names), (value, values)):
+            if get_origin(kind) is Annotated:
+                check_form(path_of(key, name), text, kind.__metadata__[0])
+
+
+def written(record: Any) -> Object:
+    """Return a record as an object, entries in the order of their names."""
+    data: Object = {}
+    for field, _, is_nullable in _fields_of(record.__class__):
+        value = getattr(record, field.name)
+        if isinstance(value, Digest):
+            data |= digest_object(value, field.name)
+        elif isinstance(value, Mapping):
+            entries = sorted(value.items())
+            data[field.name] = {name: entry if isinstance(entry, str) else written(entry) for name, entry in entries}
+        elif value is not None or is_nullable:
+            data[field.name] = str(value) if isinstance(value, CacheKey) else value
+    return data
+
+
+def required(data: Object, key: str, kind: type[T]) -> T:
+    """Return the value of a key that must be there; true and false are no integers."""
+    value = data.get(key)
     if isinstance(value, bool) or not isinstance(value, kind):
-        raise ManifestError(path_of(key), f"expected {_TYPE_NAMES[kind]}, seen {shown(value)}")
+        seen = shown(value) if key in data else "no such key"
+        raise ManifestError(path_of(key), f"expected {_TYPE_NAMES[kind]}, seen {seen}")
     return value
 
 
-def optional(data: Object, key: str, kind: type[T]) -> T | None:
-    """Return the value of a key that may be left out, but not be null.
-
-    Raises:
-        ManifestError: It is of another type.
-    """
-    return required(data, key, kind) if key in data else None
-
-
-def nullable(data: Object, key: str, kind: type[T]) -> T | None:
-    """Return the value of a key that must be there, but may be null.
-
-    Raises:
-        ManifestError: It is missing, or of another type.
-    """
-    return None if data.get(key, ...) is None else required(data, key, kind)
-
-
-def strings(data: Object, key: str) -> dict[str, str]:
-    """Read an object whose values are strings, by name.
-
-    Raises:
-        ManifestError: It is missing or of another type, or a value is.
-    """
-    values: Object = required(data, key, dict)
-    with inside(key):
-        return {name: required(values, name, str) for name in values}
-
-
-def entries(data: Object, key: str, read: Callable[[Object], T]) -> dict[str, T]:
-    """Read an object whose values are objects, by name.
-
-    Raises:
-        ManifestError: It is missing or of another type, or an entry is refused.
-    """
-    objects: Object = required(data, key, dict)
-    found = {}
-    with inside(key):
-        for name in objects:
-            entry = required(objects, name, dict)
-            with inside(name):
-                found[name] = read(entry)
-    return found
-
-
-def read_digest(data: Object, prefix: str = "") -> Digest:
-    """Read a digest from its two keys, ``sha256`` and ``bytes``, with a prefix where an object has several.
-
-    Raises:
-        ManifestError: One is missing, or is not of that form.
-    """
-    sha256, size = required(data, f"{prefix}sha256", str), required(data, f"{prefix}bytes", int)
-    check_form(f"{prefix}sha256", sha256, SHA256)
+def read_digest(data: Object, name: str = "digest") -> Digest:
+    """Read a digest from its two keys, ``sha256`` and ``bytes`` with what the name has before ``digest``."""
+    sha256_key, bytes_key = _digest_keys(name)
+    sha256, size = required(data, sha256_key, str), required(data, bytes_key, int)
+    check_form(sha256_key, sha256, SHA256)
     if size < 0:
-        raise ManifestError(f"{prefix}bytes", f"expected 0 or more, seen {size}")
+        raise ManifestError(bytes_key, f"expected 0 or more, seen {size}")
     return Digest(sha256, size)
 
 
-def digest_keys(digest: Digest, prefix: str = "") -> Object:
-    """Return the two keys of a digest, as ``read_digest`` reads them."""
-    return {f"{prefix}sha256": digest.sha256, f"{prefix}bytes": digest.bytes}
+def digest_object(digest: Digest, name: str) -> Object:
+    """Return the two keys of a digest with their values, as `read_digest` reads them."""
+    return dict(zip(_digest_keys(name), (digest.sha256, digest.bytes), strict=True))
 
 
-def read_cache_key(data: Object) -> CacheKey:
-    """Read the key ``cache_key``.
-
-    Raises:
-        ManifestError: It is missing, or is none.
-    """
-    text = required(data, "cache_key", str)
-    try:
-        return CacheKey.parse(text)
-    except ValueError as error:
-        raise ManifestError("cache_key", str(error)) from error
+def _digest_keys(name: str) -> tuple[str, str]:
+    prefix = name.removesuffix("digest")
+    return f"{prefix}sha256", f"{prefix}bytes"
 
 
 def confirm(data: Object, key: str, expected: object, *, why: str) -> None:
-    """Check that a key is there and has the one value it may have, of the same type.
-
-    Raises:
-        ManifestError: It is missing, or has another.
-    """
+    """Check that a key is there and has the one value it may have, of the same type."""
     seen = shown(data[key]) if key in data else "no such key"
     if seen != shown(expected):  # spelled out, 1 is neither true nor 1.0
         raise ManifestError(path_of(key), f"expected {shown(expected)}, {why}, seen {seen}")
 
 
-def check_names(key: str, names: Collection[str], form: Form) -> None:
-    """Check that the object under a key has entries, and that each name in it has a form.
-
-    Raises:
-        ManifestError: It has none, or a name has another form.
-    """
-    if not names:
-        raise ManifestError(path_of(key), "expected at least one entry, seen none")
-    for name in names:
-        check_form(path_of(key, name), name, form)
-
-
 def check_form(where: str, value: str, form: Form) -> None:
-    """Check that a string has a form.
-
-    Raises:
-        ManifestError: It has not.
-    """
+    """Check that a string has a form."""
     if not re.fullmatch(form.pattern, value):
         raise ManifestError(where, f"expected {form.words}, seen {shown(value)}")
-
-
-def check_choice(where: str, value: str, choices: Collection[str]) -> None:
-    """Check that a string is one of a few.
-
-    Raises:
-        ManifestError: It is not.
-    """
-    if value not in choices:
-        raise ManifestError(where, f"expected one of {', '.join(choices)}, seen {shown(value)}")
 
 
 def shown(value: object) -> str:

@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Self
 
 from morphstream.artifact import fields, vocabulary
 from morphstream.artifact.digest import Digest
@@ -18,83 +18,24 @@ class ModelEntry:
 
     Attributes:
         file: Path of the ONNX file in the published repository.
-        digest: Digest of its bytes.
-        role: What it does, one of ``ROLES``.
         worker: The class that runs it; None where none does.
-        group: The models it is rebuilt and shipped with, one of ``GROUPS``.
-        delivery: How it reaches a machine, one of ``DELIVERIES``.
-        precision: The numbers its engines on GPUs calculate with, one of ``MODEL_PRECISIONS``.
+        group: The models it is rebuilt and shipped with.
+        delivery: How it reaches a machine.
+        precision: The numbers its engines on GPUs calculate with.
         licence: Licence of the weights, in words.
-
-    Raises:
-        ManifestError: A value is not of that form.
     """
 
-    file: str
+    file: Annotated[str, vocabulary.MODEL_PATH]
     digest: Digest
-    role: str
-    worker: str | None
-    group: str
-    delivery: str
-    precision: str
-    licence: str
+    role: Annotated[str, fields.one_of(vocabulary.ROLES)]
+    worker: Annotated[str, vocabulary.CLASS_NAME] | None
+    group: Annotated[str, fields.one_of(vocabulary.GROUPS)]
+    delivery: Annotated[str, fields.one_of(vocabulary.DELIVERIES)]
+    precision: Annotated[str, fields.one_of(vocabulary.MODEL_PRECISIONS)]
+    licence: Annotated[str, vocabulary.LICENCE]
 
     def __post_init__(self) -> None:
-        fields.check_form("file", self.file, vocabulary.MODEL_PATH)
-        fields.check_choice("role", self.role, vocabulary.ROLES)
-        if self.worker is not None:
-            fields.check_form("worker", self.worker, vocabulary.CLASS_NAME)
-        fields.check_choice("group", self.group, vocabulary.GROUPS)
-        fields.check_choice("delivery", self.delivery, vocabulary.DELIVERIES)
-        fields.check_choice("precision", self.precision, vocabulary.MODEL_PRECISIONS)
-        fields.check_form("licence", self.licence, vocabulary.LICENCE)
-
-    @classmethod
-    def _from_dict(cls, data: fields.Object) -> Self:
-        keys = ("file", "role", "group", "delivery", "precision", "licence")
-        texts = {key: fields.required(data, key, str) for key in keys}
-        return cls(digest=fields.read_digest(data), worker=fields.nullable(data, "worker", str), **texts)
-
-    def _to_dict(self) -> fields.Object:
-        keys = ("role", "worker", "group", "delivery", "precision", "licence")
-        rest = {key: getattr(self, key) for key in keys}
-        return {"file": self.file, **fields.digest_keys(self.digest), **rest}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelsManifest:
-    """``manifests/models.json``, format version 1: every pinned model.
-
-    Attributes:
-        origin: Where the models come from, one of ``ORIGINS``.
-        models: At least one model, by name.
-
-    Raises:
-        ManifestError: A value is not of that form.
-    """
-
-    origin: str
-    models: Mapping[str, ModelEntry]
-
-    def __post_init__(self) -> None:
-        fields.check_choice("origin", self.origin, vocabulary.ORIGINS)
-        fields.check_names("models", self.models, vocabulary.MODEL_NAME)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Read a manifest.
-
-        Raises:
-            ManifestError: It breaks the format.
-        """
-        data = fields.parse_object(text, format_version=1)
-        models = fields.entries(data, "models", ModelEntry._from_dict)
-        return cls(origin=fields.required(data, "origin", str), models=models)
-
-    def to_json(self) -> str:
-        """Return the manifest as text."""
-        models = {name: model._to_dict() for name, model in sorted(self.models.items())}
-        return fields.dump({"format_version": 1, "origin": self.origin, "models": models})
+        fields.check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,63 +46,46 @@ class ArchiveEntry:
         digest: Digest of the ``.tar.zst`` file: what to download.
         tar_digest: Digest of the tar inside: the identity of the content, whatever compressed it.
         cache_key: The engine cache it holds; None where it holds something else.
-        files: Digest of each file in it, at least one, by path.
-
-    Raises:
-        ManifestError: A path is not safe, or there is none.
+        files: Digest of each file in it, by path.
     """
 
     digest: Digest
     tar_digest: Digest
     cache_key: CacheKey | None
-    files: Mapping[str, Digest]
+    files: Mapping[Annotated[str, vocabulary.SAFE_PATH], Digest]
 
     def __post_init__(self) -> None:
-        fields.check_names("files", self.files, vocabulary.SAFE_PATH)
-
-    @classmethod
-    def _from_dict(cls, data: fields.Object) -> Self:
-        has_cache = fields.nullable(data, "cache_key", str) is not None
-        return cls(
-            digest=fields.read_digest(data),
-            tar_digest=fields.read_digest(data, "tar_"),
-            cache_key=fields.read_cache_key(data) if has_cache else None,
-            files=fields.entries(data, "files", fields.read_digest),
-        )
-
-    def _to_dict(self) -> fields.Object:
-        digests = {**fields.digest_keys(self.digest), **fields.digest_keys(self.tar_digest, "tar_")}
-        files = {path: fields.digest_keys(digest) for path, digest in sorted(self.files.items())}
-        return {**digests, "cache_key": self.cache_key and str(self.cache_key), "files": files}
+        fields.check(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArchivesManifest:
-    """``manifests/archives.json``, format version 1: every published archive.
+class _Manifest:
+    """A manifest of format version 1."""
 
-    Attributes:
-        archives: At least one archive, by file name; a code archive by its path.
-
-    Raises:
-        ManifestError: A name is none of an archive, or there is none.
-    """
-
-    archives: Mapping[str, ArchiveEntry]
+    __slots__ = ()
 
     def __post_init__(self) -> None:
-        fields.check_names("archives", self.archives, vocabulary.ARCHIVE_NAME)
+        fields.check(self)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read a manifest.
-
-        Raises:
-            ManifestError: It breaks the format.
-        """
-        data = fields.parse_object(text, format_version=1)
-        return cls(archives=fields.entries(data, "archives", ArchiveEntry._from_dict))
+        """Read a manifest."""
+        return fields.read(cls, fields.parse_object(text, format_version=1))
 
     def to_json(self) -> str:
         """Return the manifest as text."""
-        archives = {name: archive._to_dict() for name, archive in sorted(self.archives.items())}
-        return fields.dump({"format_version": 1, "archives": archives})
+        return fields.dump({"format_version": 1, **fields.written(self)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsManifest(_Manifest):
+    """``manifests/models.json``, format version 1: every pinned model, by name."""
+
+    origin: Annotated[str, fields.one_of(vocabulary.ORIGINS)]
+    models: Mapping[Annotated[str, vocabulary.MODEL_NAME], ModelEntry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivesManifest(_Manifest):
+    """``manifests/archives.json``, format version 1: every archive by its name, or by its path if it has code."""
+
+    archives: Mapping[Annotated[str, vocabulary.ARCHIVE_NAME], ArchiveEntry]

@@ -1,12 +1,12 @@
 """The manifest of a target's engine cache, which names every file in it by digest.
 
-``manifests/README.md`` specifies the formats. ``from_json`` is strict about every key it knows and ignores
-the others; ``to_json`` gives equal manifests the same bytes, in ASCII. Each class checks itself when made.
+``manifests/README.md`` specifies the formats. ``from_json`` is strict about every key it knows and ignores the others;
+it raises ManifestError, as each class does when it is made. ``to_json`` gives equal manifests the same bytes, in ASCII.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import Annotated, Self
 
 from morphstream.artifact import fields, vocabulary
 from morphstream.artifact.digest import Digest
@@ -19,53 +19,24 @@ class EngineFile:
     """A file of a target's engine cache; None stands for what a manifest does not say.
 
     Attributes:
-        group: The models it is rebuilt and shipped with, one of ``GROUPS``.
+        group: The models it is rebuilt and shipped with.
         onnx_model: The model it was made from; None in group ``shared`` alone, for a file of several models.
-        digest: Digest of its bytes.
         recipe: sha256 over everything that decided its bytes.
-        kind: What is in it, one of ``KINDS``.
-        precision: The numbers it calculates with, one of ``ENGINE_PRECISIONS``.
-
-    Raises:
-        ManifestError: A value is not of that form.
+        kind: What is in it.
+        precision: The numbers it calculates with.
     """
 
-    group: str
-    onnx_model: str | None
+    group: Annotated[str, fields.one_of(vocabulary.GROUPS)]
+    onnx_model: Annotated[str, vocabulary.MODEL_NAME] | None = field(metadata={"absent": None})
     digest: Digest | None = None
-    recipe: str | None = None
-    kind: str | None = None
-    precision: str | None = None
+    recipe: Annotated[str, fields.SHA256] | None = None
+    kind: Annotated[str, fields.one_of(vocabulary.KINDS)] | None = None
+    precision: Annotated[str, fields.one_of(vocabulary.ENGINE_PRECISIONS)] | None = None
 
     def __post_init__(self) -> None:
-        fields.check_choice("group", self.group, vocabulary.GROUPS)
-        if self.onnx_model is not None:
-            fields.check_form("onnx_model", self.onnx_model, vocabulary.MODEL_NAME)
-        elif self.group != "shared":
+        fields.check(self)
+        if self.onnx_model is None and self.group != "shared":
             raise ManifestError("onnx_model", "expected a model's name outside group shared, seen none")
-        if self.recipe is not None:
-            fields.check_form("recipe", self.recipe, fields.SHA256)
-        if self.kind is not None:
-            fields.check_choice("kind", self.kind, vocabulary.KINDS)
-        if self.precision is not None:
-            fields.check_choice("precision", self.precision, vocabulary.ENGINE_PRECISIONS)
-
-    @classmethod
-    def _from_dict(cls, data: fields.Object) -> Self:
-        return cls(
-            group=fields.required(data, "group", str),
-            onnx_model=fields.nullable(data, "onnx_model", str) if "onnx_model" in data else None,
-            digest=fields.read_digest(data) if "sha256" in data or "bytes" in data else None,
-            recipe=fields.optional(data, "recipe", str),
-            kind=fields.optional(data, "kind", str),
-            precision=fields.optional(data, "precision", str),
-        )
-
-    def _to_dict(self) -> fields.Object:
-        digest = fields.digest_keys(self.digest) if self.digest else {}
-        rest = {"recipe": self.recipe, "kind": self.kind, "precision": self.precision}
-        known = {key: value for key, value in rest.items() if value is not None}
-        return {"group": self.group, "onnx_model": self.onnx_model, **digest, **known}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,21 +47,21 @@ class EngineManifest:
 
     Attributes:
         cache_key: The published name of the cache.
-        engine_files: At least one file, by name.
         toolchain: Exact version of each library that decided the bytes; None where the manifest does not say.
-
-    Raises:
-        ManifestError: A value is not of that form, or the toolchain or a precision is not the cache key's.
+        engine_files: Its files, by name.
     """
 
     cache_key: CacheKey
-    engine_files: Mapping[str, EngineFile]
-    toolchain: Mapping[str, str] | None = None
+    toolchain: Mapping[Annotated[str, vocabulary.LIBRARY], Annotated[str, vocabulary.VERSION]] | None = None
+    engine_files: Mapping[Annotated[str, vocabulary.FILE_NAME], EngineFile]
 
     def __post_init__(self) -> None:
-        fields.check_names("engine_files", self.engine_files, vocabulary.FILE_NAME)
-        if self.toolchain is not None:
-            _check_toolchain(self.toolchain, self.cache_key)
+        fields.check(self)
+        for library, declared in self.cache_key.versions:
+            exact = declared if self.toolchain is None else self.toolchain.get(library, "no such library")
+            if exact.split(".")[:2] != declared.split("."):
+                where = fields.path_of("toolchain", library)
+                raise ManifestError(where, f"expected {declared}, as in the cache key, seen {exact}")
         for name, file in self.engine_files.items():
             _check_precision(name, file, self.cache_key)
 
@@ -128,17 +99,9 @@ class EngineManifest:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read a manifest.
-
-        Raises:
-            ManifestError: It breaks the format, or contradicts its own cache key.
-        """
+        """Read a manifest."""
         data = fields.parse_object(text, format_version=2)
-        manifest = cls(
-            cache_key=fields.read_cache_key(data),
-            engine_files=fields.entries(data, "engine_files", EngineFile._from_dict),
-            toolchain=fields.strings(data, "toolchain") if "toolchain" in data else None,
-        )
+        manifest = fields.read(cls, data)
         for key, value in manifest._derived().items():
             if key != "builder" or key in data:  # the published manifests name no builder
                 fields.confirm(data, key, value, why="as in the cache key")
@@ -146,27 +109,13 @@ class EngineManifest:
 
     def to_json(self) -> str:
         """Return the manifest as text."""
-        toolchain = {} if self.toolchain is None else {"toolchain": dict(sorted(self.toolchain.items()))}
-        files = {name: file._to_dict() for name, file in sorted(self.engine_files.items())}
         head = {"cache_key": str(self.cache_key), "format_version": 2}
-        return fields.dump({**head, **self._derived(), **toolchain, "engine_files": files})
+        return fields.dump({**head, **self._derived(), **fields.written(self)})
 
     def _derived(self) -> fields.Object:
         key, versions = self.cache_key, dict(self.cache_key.versions)
         libraries = {"trt_version": versions.get("tensorrt"), "ort_version": versions.get("onnxruntime")}
         return {"gpu_arch": key.arch, **libraries, "builder": key.builder}
-
-
-def _check_toolchain(toolchain: Mapping[str, str], key: CacheKey) -> None:
-    """Check the form of each library and version, and that the cache key's have its major and minor."""
-    fields.check_names("toolchain", toolchain, vocabulary.LIBRARY)
-    for library, version in toolchain.items():
-        fields.check_form(fields.path_of("toolchain", library), version, vocabulary.VERSION)
-    for library, declared in key.versions:
-        exact = toolchain.get(library, "no such library")
-        if exact.split(".")[:2] != declared.split("."):
-            where = fields.path_of("toolchain", library)
-            raise ManifestError(where, f"expected {declared}, as in the cache key, seen {exact}")
 
 
 def _check_precision(name: str, file: EngineFile, key: CacheKey) -> None:

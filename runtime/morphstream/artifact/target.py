@@ -28,9 +28,6 @@ class CacheKey:
         builder: ``openvino``, ``tensorrt_rtx`` or ``tensorrt``.
         versions: ``major.minor`` of each library in the name, by library.
         precision: What all its engines calculate in, ``bf16`` and of ``openvino`` alone; None where the key says none.
-
-    Raises:
-        ValueError: A part is not of that form.
     """
 
     arch: str
@@ -53,11 +50,7 @@ class CacheKey:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a cache key from its published name.
-
-        Raises:
-            ValueError: It is none.
-        """
+        """Read a cache key from its published name; raises ValueError for another text."""
         for builder, libraries in KEY_LIBRARIES.items():
             pattern = "([a-z0-9_]+)/" + "_".join(rf"{tag}([0-9]+\.[0-9]+)" for tag, _ in libraries)
             if found := re.fullmatch(pattern + "(?:_([a-z][a-z0-9]*))?", text):
@@ -81,9 +74,6 @@ class Target:
         builder: The program that makes the engines.
         toolchain: Exact version of each library that decides engine bytes, by library.
         precision: As in its cache key.
-
-    Raises:
-        ValueError: The builder is unknown or has no such precision, or the toolchain lacks a library of its cache key.
     """
 
     arch: str

@@ -13,9 +13,8 @@ import tarfile
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import zstandard
 
@@ -36,11 +35,7 @@ _MARK_FRAME = zstandard.ZstdCompressor().compress(_MARK)
 
 
 def check_names(files: Mapping[str, object]) -> None:
-    """Check that there are files, and that their names are safe and fit in one folder.
-
-    Raises:
-        UnsafeArchiveError: They are not.
-    """
+    """Check that there are files, and that their names are safe and fit in one folder."""
     if not files:
         raise UnsafeArchiveError("archive: expected one file or more, seen none; name the files")
     for name in files:
@@ -52,25 +47,31 @@ def check_names(files: Mapping[str, object]) -> None:
             raise UnsafeArchiveError(f"archive: expected {above[0]!r} to be a folder, seen {seen}; rename one")
 
 
-def mode_of(*, is_executable: bool) -> int:
-    """Return the mode of a file, in a tar and unpacked."""
-    return 0o755 if is_executable else 0o644
-
-
 def _is_safe(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and len(name.encode()) <= NAME_BYTES_MAX
-
-
-def _header(name: str, size: int, *, is_executable: bool) -> bytes:
-    info = tarfile.TarInfo(name)  # its defaults are those of the convention
-    info.size = size
-    info.mode = mode_of(is_executable=is_executable)
-    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
 
 
 def _end(size: int) -> bytes:
     """Return the zeros that end a tar of so many bytes: two blocks, then up to a whole record."""
     return bytes(2 * _BLOCK + -(size + 2 * _BLOCK) % tarfile.RECORDSIZE)
+
+
+class Member(NamedTuple):
+    """A file in a tar: its name, its size in bytes and its mode, in the tar and unpacked."""
+
+    name: str
+    size: int
+    mode: int
+
+
+def _mode_of(mode: int) -> int:
+    return 0o755 if mode & stat.S_IXUSR else 0o644
+
+
+def _header(member: Member) -> bytes:
+    info = tarfile.TarInfo(member.name)  # its defaults are those of the convention
+    info.size, info.mode = member.size, member.mode
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
 
 
 class Hasher:
@@ -102,12 +103,7 @@ class Hasher:
 
 
 class Writer:
-    """A tar.zst that is being written.
-
-    Attributes:
-        archive: Hashes the compressed bytes.
-        tar: Hashes the uncompressed ones.
-    """
+    """A tar.zst that is being written; `archive` hashes its compressed bytes, `tar` the others."""
 
     def __init__(self, out: BinaryIO, pool: Executor, *, level: int, threads: int) -> None:
         self.archive, self.tar = Hasher(pool), Hasher(pool)
@@ -116,13 +112,7 @@ class Writer:
         self._zstd = compressor.compressobj()  # of unknown size: a pledged one would change the bytes
 
     def add(self, name: str, source: Path) -> Digest:
-        """Append a file, read once, and return its digest.
-
-        Raises:
-            UnsafeArchiveError: The source is no regular file, or is too large.
-            DigestMismatchError: It changed its size on the way.
-            OSError: It can't be read, or the archive can't be written.
-        """
+        """Append a file, read once, and return its digest."""
         status = source.lstat()
         mode, size = status.st_mode, status.st_size
         if not stat.S_ISREG(mode) or size > FILE_BYTES_MAX:
@@ -130,7 +120,7 @@ class Writer:
             seen = f"{stat.filemode(mode)} of {size} bytes"
             raise UnsafeArchiveError(f"pack {source}: expected {wanted}, seen {seen}; copy or split it")
         hasher = Hasher(self._pool)
-        self._write(_header(name, size, is_executable=bool(mode & stat.S_IXUSR)))
+        self._write(_header(Member(name, size, _mode_of(mode))))
         with source.open("rb") as file:
             while chunk := file.read(min(CHUNK_BYTES, size + 1 - hasher.bytes)):
                 hasher.update(chunk)
@@ -141,11 +131,7 @@ class Writer:
         return hasher.digest()
 
     def finish(self) -> None:
-        """Append the end of the tar and flush, once.
-
-        Raises:
-            OSError: The archive can't be written.
-        """
+        """Append the end of the tar and flush, once."""
         self._write(_end(self.tar.bytes))
         self._put(self._zstd.flush())
 
@@ -162,10 +148,7 @@ class Source:
     """Compressed bytes as zstandard asks for them: hashed, bounded, and a mark behind their end.
 
     The mark is a frame of our own. zstandard takes a stream that ends inside a frame for complete; the mark
-    decodes behind complete frames only. The executor has one thread.
-
-    Attributes:
-        archive: Hashes the compressed bytes.
+    decodes behind complete frames only. `archive` hashes the bytes; the executor has one thread.
     """
 
     def __init__(self, stream: BinaryIO, pool: Executor, expected: Digest | None = None) -> None:
@@ -174,12 +157,7 @@ class Source:
         self._rest = _MARK_FRAME
 
     def read(self, size: int) -> bytes:
-        """Return up to so many bytes, none at the end.
-
-        Raises:
-            DigestMismatchError: There are more than expected; one byte more is read, at most.
-            OSError: The stream can't be read.
-        """
+        """Return up to so many bytes, none at the end; of too many, one is read."""
         if self._expected:
             size = min(size, self._expected.bytes + 1 - self.archive.bytes)
         if data := self._stream.read(size):
@@ -191,22 +169,9 @@ class Source:
         return data
 
     def verify(self) -> None:
-        """Check that the bytes were the expected ones; to be called at their end.
-
-        Raises:
-            DigestMismatchError: They were others.
-        """
+        """Check, at their end, that the bytes were the expected ones."""
         if self._expected and self.archive.digest() != self._expected:
             raise DigestMismatchError("archive", self._expected, self.archive.digest())
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A file in a tar: its name, its size and whether its owner may execute it."""
-
-    name: str
-    bytes: int
-    is_executable: bool = field(kw_only=True)
 
 
 class Reader:
@@ -219,13 +184,7 @@ class Reader:
         self._what, self._tar, self._bytes = what, tar, 0
 
     def members(self) -> Iterator[Member]:
-        """Yield each file; its chunks must be read before the next is asked for.
-
-        Raises:
-            UnsafeArchiveError: The archive is broken, cut, or not of the form that `Writer` writes.
-            DigestMismatchError: The source has more bytes than expected.
-            OSError: The source can't be read.
-        """
+        """Yield each file; its chunks must be read before the next is asked for."""
         last = ""
         while (block := self._read(_BLOCK)) != bytes(_BLOCK):
             member = self._parse(block)
@@ -233,14 +192,14 @@ class Reader:
                 raise self._refusal("names that ascend", f"{member.name!r} after {last!r}")
             last = member.name
             yield member
-            if any(self._read(-member.bytes % _BLOCK)):
+            if any(self._read(-member.size % _BLOCK)):
                 raise self._refusal(f"zeros behind {member.name!r}", "other bytes")
         end = _end(self._bytes - _BLOCK)[_BLOCK:]
         if self._read(len(end)) != end or self._decompress(2) != _MARK:
             raise self._refusal("the end of a tar", "other bytes, or a cut")
 
     def chunks(self, size: int) -> Iterator[bytes]:
-        """Yield the bytes of the file at hand; raises as `members` does."""
+        """Yield the bytes of the file at hand."""
         while size:
             chunk = self._read(min(size, CHUNK_BYTES))
             yield chunk
@@ -257,12 +216,11 @@ class Reader:
                 info = tarfile.TarInfo.frombuf(block[2 * _BLOCK :], "utf-8", "replace")
         except tarfile.TarError as error:
             raise self._refusal("a tar header", str(error)) from error
-        is_safe = _is_safe(name) and 0 <= info.size <= FILE_BYTES_MAX
-        is_executable = bool(info.mode & stat.S_IXUSR)
-        if not is_safe or block != _header(name, info.size, is_executable=is_executable):
+        member = Member(name, info.size, _mode_of(info.mode))
+        if not _is_safe(name) or not 0 <= info.size <= FILE_BYTES_MAX or block != _header(member):
             seen = f"{name!r} of type {info.type!r}, {info.size} bytes"
             raise self._refusal("plain files with safe names", seen)
-        return Member(name, info.size, is_executable=is_executable)
+        return member
 
     def _read(self, size: int) -> bytes:
         data = self._decompress(size)

@@ -20,16 +20,7 @@ KINDS = ("ir", "ir_weights", "engine", "ep_context", "profile", "timing", "emap"
 ENGINE_PRECISIONS = ("fp32", "fp16", "bf16")
 
 ORIGINS = ("kit", "hub")
-ROLES = (
-    "detector",
-    "embedder",
-    "swapper",
-    "occluder",
-    "parser",
-    "landmarker",
-    "person_detector",
-    "restorer",
-)
+ROLES = ("detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer")
 DELIVERIES = ("baked", "stream", "on_request")
 MODEL_PRECISIONS = ("fp32", "fp16")
 DEPLOY_TAGS = ("develop", "latest")

@@ -13,7 +13,7 @@ from pathlib import Path
 from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import GROUPS, SWAP_MODEL
-from morphstream.machine.findings import Finding, command_for, findings_of
+from morphstream.machine.findings import command_for, findings_of
 from morphstream.machine.probe import Machine
 from morphstream.machine.select import candidates, check_usable
 from morphstream.store.store import CURRENT, Installed, Store
@@ -24,12 +24,7 @@ _SWAP_GROUPS = {group for group in GROUPS if group.startswith(("inswapper_", "hy
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A diagnosis for people.
-
-    Attributes:
-        lines: Its lines, in order.
-        is_usable: Faces can be swapped here and now, if only on the CPU of a machine with GPUs.
-    """
+    """Lines for people, and whether faces can be swapped here and now, if only on the CPU of a machine with GPUs."""
 
     lines: tuple[str, ...]
     is_usable: bool
@@ -40,9 +35,8 @@ class Diagnosis:
 
 def diagnose(store: Store, machine: Machine) -> Diagnosis:
     """Diagnose a machine and a store, every digest computed again; nothing is changed."""
-    findings = findings_of(machine)
+    findings, best = findings_of(machine), candidates(machine)
     stopped = {builder for finding in findings for builder in finding.stops}
-    best = candidates(machine)
     able = [key for key in best if key.builder not in stopped]
     installed, lines, faults = None, _lines_of_machine(machine), list[str]()
     try:
@@ -54,12 +48,18 @@ def diagnose(store: Store, machine: Machine) -> Diagnosis:
         faults.append(_explain(error, store))
     key = installed.cache_key if installed else None
     faults += [finding.text for finding in findings if key and key.builder in finding.stops]
-    notes = [finding.text for finding in findings if finding.text not in faults and _concerns(finding, best)]
+    concerned = {key.builder for key in best[:1]}  # nobody would use the others here
+    notes = [finding.text for finding in findings if not finding.stops or concerned.intersection(finding.stops)]
     if not faults and key and able and _device(key) == "the CPU" != _device(able[0]):
         remedy = f"if such an archive is published, run: {_command(store, 'boot --update')}"
         notes.append(f"store: expected {able[0]}, the best for this machine, seen {key}; {remedy}")
-    lines.append(f"would use  {_choice(store, None if faults else key, able)}")
-    lines += [f"note       {note}" for note in notes]
+    used = None if faults else key
+    others = [f"{other} on {_device(other)}" for other in able if other != used]
+    choice = f"nothing from {store.path}; the best for this machine: {' or else '.join(others[:2]) or 'none'}"
+    if used:
+        choice = f"{used} from {store.path} on {_device(used)}; second best: {next(iter(others), 'none')}"
+    lines.append(f"would use  {choice}")
+    lines += [f"note       {note}" for note in notes if note not in faults]
     has_gpu = bool(machine.gpu_archs or machine.driver_files)
     on_cpu = ", on the CPU" if has_gpu and key and key.builder == "openvino" else ""
     lines += [f"usable     no: {fault}" for fault in faults] or [f"usable     yes{on_cpu}"]
@@ -92,24 +92,10 @@ def _lines_of_store(store: Store, installed: Installed) -> list[str]:
     return [*lines, f"missing    {', '.join(missing) or 'nothing'}{remedy}"]
 
 
-def _choice(store: Store, used: CacheKey | None, able: Sequence[CacheKey]) -> str:
-    """Return which engines are used, from where and on what, and which would be next."""
-    others = [f"{key} on {_device(key)}" for key in able if key != used]
-    if used:
-        return f"{used} from {store.path} on {_device(used)}; second best: {next(iter(others), 'none')}"
-    best = " or else ".join(others[:2])
-    return f"nothing from {store.path}; the best for this machine: {best or 'none'}"
-
-
 def _device(key: CacheKey) -> str:
     if key.builder == "openvino":
         return "the CPU"
     return "the GPU" if key.arch == "portable" else f"the GPU {key.arch}"
-
-
-def _concerns(finding: Finding, best: Sequence[CacheKey]) -> bool:
-    """Return whether a finding is a warning, or about the builder that the machine would use first."""
-    return not finding.stops or (bool(best) and best[0].builder in finding.stops)
 
 
 def _faults(store: Store, installed: Installed, machine: Machine) -> Iterator[str]:

@@ -16,13 +16,7 @@ _log = logging.getLogger("morphstream.boot")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootStep:
-    """A step of a boot.
-
-    Attributes:
-        name: Its name, such as ``install``.
-        seconds: How long it took.
-        reason: Its result, in one line.
-    """
+    """A step of a boot: its name, such as ``install``, how long it took, and its result in one line."""
 
     name: str
     seconds: float
@@ -38,7 +32,7 @@ class BootReport:
         archive: Where they came from: the name of an archive, or ``trt_cache/CACHE_KEY``.
         was_good: They were there already, and nothing was touched.
         steps: The steps in their order.
-        fallbacks: Why something other than the best was taken, in a few words each; empty where nothing went wrong.
+        fallbacks: Why something other than the best was selected, in a few words each; empty where nothing went wrong.
     """
 
     cache_key: CacheKey
@@ -71,17 +65,19 @@ class BootReport:
             data["fallbacks"] = tuple(data["fallbacks"])
             return cls(**data)
         except (ValueError, KeyError, TypeError) as error:
-            raise MorphstreamError(
-                f"boot report: expected what `morphstream boot --json` says, seen {error}"
-            ) from error
+            expected = "boot report: expected what `morphstream boot --json` says"
+            raise MorphstreamError(f"{expected}, seen {error}") from error
 
 
-class Steps(list[BootStep]):
-    """The steps that a boot has done so far."""
+class BootLog:
+    """The steps and the fallbacks of a boot so far, which are logged as they come."""
+
+    def __init__(self) -> None:
+        self._steps, self._fallbacks = list[BootStep](), dict[str, None]()
 
     @contextmanager
-    def timed(self, name: str) -> Iterator[list[str]]:
-        """Time and log a step; yields a list for notes on its result, to which an error that ends it is added."""
+    def step(self, name: str) -> Iterator[list[str]]:
+        """Time a step; yields a list for notes on its result, to which an error that ends it is added."""
         notes, start, level = list[str](), time.perf_counter(), logging.INFO
         try:
             yield notes
@@ -90,6 +86,21 @@ class Steps(list[BootStep]):
             level = logging.INFO if isinstance(error, NoEngineError) else logging.WARNING
             raise
         finally:
-            step = BootStep(name=name, seconds=time.perf_counter() - start, reason=" ".join("; ".join(notes).split()))
-            self.append(step)
+            step = BootStep(name=name, seconds=time.perf_counter() - start, reason=_line("; ".join(notes)))
+            self._steps.append(step)
             _log.log(level, "%s %.2f s: %s", name, step.seconds, step.reason)
+
+    def fall_back(self, reason: str, seen: object = "") -> None:
+        """Note that the second best is selected, and log what was seen, if anything."""
+        self._fallbacks[reason] = None
+        if seen:
+            _log.warning("%s: %s", reason, _line(str(seen)))
+
+    def report(self, key: CacheKey, archive: str, *, was_good: bool) -> BootReport:
+        """Return the report of a boot that has ended."""
+        steps, fallbacks = tuple(self._steps), tuple(self._fallbacks)
+        return BootReport(cache_key=key, archive=archive, was_good=was_good, steps=steps, fallbacks=fallbacks)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -2,13 +2,15 @@
 
 import logging
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike
 from typing import Self
 
-from morphstream.artifact.errors import MorphstreamError, NoEngineError
 from morphstream.boot.ondemand import Added, add_model
+from morphstream.source.attempts import first_result
 from morphstream.source.named import Sources, sources_of
 from morphstream.source.transfer import Transfer
 from morphstream.store.store import Store
@@ -56,74 +58,34 @@ class ModelDownloadService:
         """
         if self._is_closed:
             raise RuntimeError("models: expected an open service to ask, seen a closed one")
-        with suppress(NoEngineError):  # which the download raises
-            if model in self._store.current().models:
-                self._store.usage.touch(model)
-                done = ModelDownload(model, _Job(model), self)
-                done.set_result(Added(model=model, is_new=False))
-                return done
+        transfer, installed = Transfer(), self._store.find()
         with self._lock:
             job = self._jobs.get(model)
-            if job is None:
-                job = _Job(model)
-                self._pool.submit(self._run, job)
+            if installed and model in installed.models:
+                self._store.usage.touch(model)
+                job = _Job(self._lock, transfer, Future())
+                job.future.set_result(Added(model=model, is_new=False))
+            elif job is None or job.future.done() or not job.requests:
+                job = _Job(self._lock, transfer, self._pool.submit(self._add, model, transfer))
                 self._jobs[model] = job
-            download = ModelDownload(model, job, self)
-            job.downloads.append(download)
-            return download
+            return ModelDownload(model, job)
 
     def close(self) -> None:
         """Cancel all downloads, and wait until they have ended; a source that doesn't answer isn't waited for."""
         self._is_closed = True
         self._pool.shutdown(wait=False)  # first, so that nothing more is submitted
         with self._lock:
-            downloads = [download for job in self._jobs.values() for download in job.downloads]
+            downloads = [download for job in self._jobs.values() for download in job.requests]
         for download in downloads:
             download.cancel()
         self._pool.shutdown()
 
-    def _unsubscribe(self, download: "ModelDownload", job: "_Job") -> None:
-        """Remove a cancelled download from its job, and cancel the job if that was its last one."""
-        with self._lock:
-            if download in job.downloads:
-                job.downloads.remove(download)
-                download.set_running_or_notify_cancel()  # else `wait` and `as_completed` wait on
-            is_last = not job.downloads
-            if is_last and self._jobs.get(job.model) is job:
-                del self._jobs[job.model]
-        if is_last:
-            job.transfer.cancel()
-
-    def _run(self, job: "_Job") -> None:
-        result, failure = None, None
-        try:
-            result = self._add(job)
-        except BaseException as error:  # noqa: BLE001 # it is raised where the result is waited for
-            failure = error
-        with self._lock:
-            if self._jobs.get(job.model) is job:
-                del self._jobs[job.model]
-            downloads, job.downloads = job.downloads, []
-        for download in downloads:
-            if download.set_running_or_notify_cancel():
-                if result:
-                    download.set_result(result)
-                else:
-                    download.set_exception(failure)
-
-    def _add(self, job: "_Job") -> Added:
+    def _add(self, model: str, transfer: Transfer) -> Added:
         """Add a model from the first source that can give it; raises as `add_model`."""
-        failure: MorphstreamError = NoEngineError(
-            f"{job.model}: expected a source to fetch it from, seen none; name one"
-        )
-        for source in self._sources:
-            try:
-                return add_model(self._store, job.model, source, budget_bytes=self._budget_bytes, transfer=job.transfer)
-            except MorphstreamError as error:
-                failure = error
-                if source is not self._sources[-1]:
-                    _log.warning("%s", error)
-        raise failure
+        add = partial(add_model, self._store, model, budget_bytes=self._budget_bytes, transfer=transfer)
+        attempts = (partial(add, source) for source in self._sources)
+        none = f"{model}: expected a source to fetch it from, seen none; name one"
+        return first_result(attempts, partial(_log.warning, "%s"), none)
 
 
 class ModelDownload(Future[Added]):
@@ -135,10 +97,11 @@ class ModelDownload(Future[Added]):
         model: Its name.
     """
 
-    def __init__(self, model: str, job: "_Job", service: ModelDownloadService) -> None:
+    def __init__(self, model: str, job: "_Job") -> None:
         super().__init__()
-        self.model = model
-        self._job, self._service = job, service
+        self.model, self._job = model, job
+        job.requests.add(self)
+        job.future.add_done_callback(self._finish)
 
     @property
     def done_bytes(self) -> int:
@@ -154,12 +117,28 @@ class ModelDownload(Future[Added]):
         """Cancel the request; return whether it was still open."""
         is_cancelled = super().cancel()
         if is_cancelled:
-            self._service._unsubscribe(self, self._job)
+            with self._job.lock:
+                is_first = self in self._job.requests
+                self._job.requests.discard(self)
+            if is_first:
+                self.set_running_or_notify_cancel()  # else `wait` and `as_completed` wait on
+            if not self._job.requests:
+                self._job.transfer.cancel()
         return is_cancelled
 
+    def _finish(self, job: Future[Added]) -> None:
+        with suppress(InvalidStateError):  # this request is cancelled
+            if error := job.exception():
+                self.set_exception(error)
+            else:
+                self.set_result(job.result())
 
+
+@dataclass(eq=False, slots=True)
 class _Job:
-    """The download of a model, and all requests for it."""
+    """The download of a model, and the requests for it that aren't cancelled; a cancelled one is never joined."""
 
-    def __init__(self, model: str) -> None:
-        self.model, self.transfer, self.downloads = model, Transfer(), list[ModelDownload]()
+    lock: threading.Lock
+    transfer: Transfer
+    future: Future[Added]
+    requests: set[ModelDownload] = field(default_factory=set)

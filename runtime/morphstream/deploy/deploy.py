@@ -9,20 +9,15 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
-from morphstream.artifact.errors import (
-    DigestMismatchError,
-    FetchError,
-    ManifestError,
-    MorphstreamError,
-    UnsafeArchiveError,
-)
-from morphstream.artifact.listings import ArchiveEntry
+from morphstream.artifact.errors import MorphstreamError, SourceError
 from morphstream.artifact.vocabulary import DEPLOY_TAGS
 from morphstream.deploy.releases import CODE, CURRENT_LINK, PREVIOUS_LINK, Releases
-from morphstream.program import ending_of, run_program
+from morphstream.program import ProgramError, run_program
+from morphstream.source.attempts import first_result
 from morphstream.source.publication import Publication
 from morphstream.source.source import Source
 
@@ -37,21 +32,13 @@ class DeployError(MorphstreamError):
     """A tag has no code, or its code fails its check; the release before stays current."""
 
 
-class _NoCodeError(DeployError):
-    """A source has no code of a tag; another may."""
-
-
-_TRY_NEXT = (FetchError, ManifestError, UnsafeArchiveError, DigestMismatchError, _NoCodeError)
+class NoCodeError(DeployError, SourceError):
+    """A source has no code of a tag."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A command that a release must pass before it becomes current.
-
-    Attributes:
-        command: Its words, run by no shell; none where there is nothing to check.
-        timeout_s: Seconds in which it must end.
-    """
+    """A command that a release must pass in time before it becomes current; run by no shell, and empty for no check."""
 
     command: tuple[str, ...] = ()
     timeout_s: float = CHECK_TIMEOUT_S
@@ -69,40 +56,24 @@ class Check:
             raise ValueError(f"check: expected a command in a shell's words, seen {text!r}: {error}") from error
 
     def run(self, release: Path) -> None:
-        """Run the command in a release's code, which is first on its PYTHONPATH; its output goes to stderr.
-
-        Raises:
-            DeployError: It exits with another code than 0, or not in time, or can't be started.
-        """
+        """Run the command in a release's code, which is first on its PYTHONPATH; its output goes to stderr."""
         if not self.command:
             return
-        code = release / CODE
-        path = {"PYTHONPATH": os.pathsep.join(filter(None, (str(code), os.environ.get("PYTHONPATH"))))}
-        what, start = f"release {release.name}: its check `{shlex.join(self.command)}`", time.monotonic()
+        code, start = release / CODE, time.monotonic()
+        path = os.pathsep.join(filter(None, (str(code), os.environ.get("PYTHONPATH"))))
+        what = f"release {release.name}: its check `{shlex.join(self.command)}`"
         try:
-            ending = run_program(self.command, folder=code, environment=path, timeout_s=self.timeout_s)
-        except TimeoutError:
-            raise DeployError(
-                f"{what}: expected its end within {self.timeout_s:g} s, seen none; fix the code"
-            ) from None
+            run_program(self.command, folder=code, environment={"PYTHONPATH": path}, timeout_s=self.timeout_s)
+        except ProgramError as error:
+            raise DeployError(f"{what}: {error}; fix the code, the release before stays") from None
         except OSError as error:
             raise DeployError(f"{what}: expected a program, seen {error.strerror}; fix the check") from error
-        if ending:
-            seen = f"{ending_of(ending)}; fix the code, the release before stays"
-            raise DeployError(f"{what}: expected exit 0, seen {seen}")
         _log.info("%s passed in %.2f s", what, time.monotonic() - start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """What a deployment did.
-
-    Attributes:
-        archive: The code's archive.
-        source: Where it came from, in words.
-        release: Its folder; the code is in its ``code``.
-        is_new: It was switched to; False where it was current already.
-    """
+    """What a deployment did: whether it switched to a release, whose code is in the folder ``code`` of it."""
 
     archive: str
     source: str
@@ -133,59 +104,32 @@ def deploy(
 
     Raises:
         ValueError: There is no such tag, or no source.
-        DeployError: The last source has no code of that tag, or the check failed.
-        FetchError: It can't give the manifest or the archive.
-        ManifestError: Its manifest breaks the format.
-        UnsafeArchiveError: Its archive is broken, or holds other files than it should.
-        DigestMismatchError: Its archive, or a file in it, has other bytes than it should.
-        TimeoutError: Another deployment takes longer than `lock_timeout_s`.
-        OSError: The folder can't be written; the message says why, and what to do.
     """
     if tag not in DEPLOY_TAGS or not sources:
         raise ValueError(f"deploy: expected a tag of {', '.join(DEPLOY_TAGS)} and a source, seen {tag!r} and {sources}")
-    archive, releases = f"deploy/{tag}/app_code.tar.zst", Releases(into)
-    for source in sources[:-1]:
-        try:
-            return _deploy_from(source, archive, releases, check, lock_timeout_s)
-        except _TRY_NEXT as error:
-            _log.warning("%s", error)
-    return _deploy_from(sources[-1], archive, releases, check, lock_timeout_s)
+    one = partial(_deploy_from, f"deploy/{tag}/app_code.tar.zst", Releases(into), check or Check(), lock_timeout_s)
+    return first_result((partial(one, source) for source in sources), partial(_log.warning, "%s"))
 
 
-def _deploy_from(
-    source: Source, archive: str, releases: Releases, check: Check | None, lock_timeout_s: float
-) -> Deployed:
+def _deploy_from(archive: str, releases: Releases, check: Check, lock_timeout_s: float, source: Source) -> Deployed:
     """Deploy an archive of one source; raises as `deploy`."""
-    entry, is_new = _entry_of(archive, source), False
-    if release := releases.find_current(entry):  # also on a volume that can't be written
-        releases.tidy(_TIDY_S)
-    else:
-        with releases.transaction(lock_timeout_s) as staging:
-            release = releases.find_current(entry)  # another deployment was faster
-            if release is None:
-                release, is_new = _switch(source, archive, entry, releases, check, staging), True
-    return Deployed(archive=archive, source=str(source), release=release, is_new=is_new)
-
-
-def _entry_of(archive: str, source: Source) -> ArchiveEntry:
     publication = Publication(source)
-    if entry := publication.archives().get(archive):
-        return entry
-    expected = f"{source}: expected {archive} in archives.json"
-    raise publication.absent or _NoCodeError(f"{expected}, seen no such archive; deploy code there first")
-
-
-def _switch(
-    source: Source, archive: str, entry: ArchiveEntry, releases: Releases, check: Check | None, staging: Path
-) -> Path:
-    """Unpack an archive unless its release is there, check the release, and make it current."""
-    before, release = releases.linked(CURRENT_LINK), releases.find_release(entry)
-    if release is None:
-        with source.open(archive) as stream:
-            release = releases.unpack(entry, stream, staging)
-    if check:
-        check.run(release)
-    if before and before not in releases.find(entry.tar_digest):  # else it is damaged, and the one before it is better
-        releases.link(PREVIOUS_LINK, before, staging)
-    releases.link(CURRENT_LINK, release, staging)
-    return release
+    if (entry := publication.archives().get(archive)) is None:
+        expected = f"{source}: expected {archive} in archives.json"
+        raise publication.absent or NoCodeError(f"{expected}, seen no such archive; deploy code there first")
+    release = releases.find_release(entry)
+    if release and release == releases.linked(CURRENT_LINK):  # also on a volume that can't be written
+        releases.tidy(_TIDY_S)
+        return Deployed(archive=archive, source=str(source), release=release, is_new=False)
+    with releases.transaction(lock_timeout_s) as staging:
+        before, release = releases.linked(CURRENT_LINK), releases.find_release(entry)
+        is_new = release is None or release != before  # else another deployment was faster
+        if release is None:
+            with source.open(archive) as stream:
+                release = releases.unpack(entry, stream, staging)
+        if is_new:
+            check.run(release)
+            if before and before not in releases.find(entry.tar_digest):  # else it is damaged, and `previous` is better
+                releases.link(PREVIOUS_LINK, before, staging)
+            releases.link(CURRENT_LINK, release, staging)
+    return Deployed(archive=archive, source=str(source), release=release, is_new=is_new)

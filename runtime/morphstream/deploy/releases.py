@@ -39,20 +39,8 @@ class Releases(Generations):
         files = {f"{CODE}/{name}": digest for name, digest in entry.files.items()}
         return self.find_intact(entry.tar_digest, {**files, HELD: digest_of(b"")})
 
-    def find_current(self, entry: ArchiveEntry) -> Path | None:
-        """Return the current release if it is an archive's, or None; computes every digest."""
-        release = self.find_release(entry)
-        return release if release == self.linked(CURRENT_LINK) else None
-
     def unpack(self, entry: ArchiveEntry, stream: BinaryIO, staging: Path) -> Path:
-        """Unpack an archive as a release, and return its folder.
-
-        Raises:
-            UnsafeArchiveError: The archive is broken, or holds other files than it should.
-            DigestMismatchError: It, or a file in it, has other bytes than it should.
-            FetchError: The stream ends early.
-            OSError: The folder can't be written.
-        """
+        """Unpack an archive as a release, and return its folder."""
         fresh = staging / "release"
         fresh.mkdir()
         (fresh / HELD).touch()
@@ -60,11 +48,7 @@ class Releases(Generations):
         return self.add(fresh, entry.tar_digest)
 
     def link(self, link: str, release: Path, staging: Path) -> None:
-        """Make a link name a release, in one step.
-
-        Raises:
-            OSError: The folder can't be written.
-        """
+        """Make a link name a release, in one step."""
         (staging / link).symlink_to(Path(self.folder.name) / release.name)
         self.point(staging / link)
 

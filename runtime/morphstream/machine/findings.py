@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 from morphstream.artifact.target import CacheKey
 from morphstream.machine.probe import NO_BINDING, RTX_PROVIDER, Machine
-from morphstream.machine.select import candidates
+from morphstream.machine.select import GPU_BUILDERS, PORTABLE, SPELLINGS, candidates, missing_versions
 
-_GPU_BUILDERS = ("tensorrt_rtx", "tensorrt")
 _OLDEST_SM, _OLDEST_RTX_SM = 75, 80
 _OLDEST_DRIVERS: Mapping[int, str] = {12: "525.60.13", 13: "580"}  # by the major version of CUDA
 _RUNTIMES: Mapping[str, str] = {"rtx": "onnxruntime", "gpu": "onnxruntime-gpu"}  # by the extra that needs it
@@ -42,12 +41,7 @@ _REMEDIES: Mapping[str, str] = {
 
 
 class Finding(NamedTuple):
-    """A fact that keeps a machine from running engines, or a warning.
-
-    Attributes:
-        text: What, what was expected, what was seen, and what to do.
-        stops: The builders whose engines can't run because of it; none where it is a warning.
-    """
+    """A fact that stops some builders' engines from running, or a warning that stops none; its text has the remedy."""
 
     text: str
     stops: tuple[str, ...] = ()
@@ -55,7 +49,7 @@ class Finding(NamedTuple):
 
 def findings_of(machine: Machine) -> list[Finding]:
     """Return what keeps a machine from using its GPUs or its CPU, in the order in which to repair it."""
-    checks = (_unseen_gpus, _old_driver, _old_gpus, _two_runtimes, _no_provider, _no_gpu_library, _no_cpu_library)
+    checks = (_hidden_gpus, _old_driver, _wrong_packages, _no_library)
     return [finding for check in checks for finding in check(machine)]
 
 
@@ -64,21 +58,18 @@ def command_for(key: CacheKey, machine: Machine) -> str:
 
     It is empty where the machine has them, pip has none of that version, or the arch is another.
     """
-    packages = _PIP_PACKAGES[key.builder]
-    other = [(library, version) for library, version in key.versions if not _has(machine, library, version)]
-    is_same_arch = key.arch in (machine.arch, *machine.gpu_archs, "portable")
-    if not is_same_arch or any(library not in packages for library, _ in other):
+    packages, missing = _PIP_PACKAGES[key.builder], missing_versions(key, machine)
+    if not missing or missing.keys() - packages.keys() or key.arch not in (machine.arch, *machine.gpu_archs, PORTABLE):
         return ""
-    pinned = " ".join(f"'{packages[library]}=={version}.*'" for library, version in other)
-    index = f"{_NVIDIA_INDEX} " if "tensorrt-cu12" in pinned else ""
-    return f"pip install {index}{pinned}" if pinned else ""
+    pinned = " ".join(f"'{packages[library]}=={version}.*'" for library, version in missing.items())
+    return f"pip install {f'{_NVIDIA_INDEX} ' if 'tensorrt-cu12' in pinned else ''}{pinned}"
 
 
-def _unseen_gpus(machine: Machine) -> Iterator[Finding]:
+def _hidden_gpus(machine: Machine) -> Iterator[Finding]:
     """Find GPUs that the driver hides, where something else shows that there is one."""
+    reason, files = machine.no_gpu.lower(), ", ".join(machine.driver_files)
     if machine.gpu_archs:
         return
-    reason, files = machine.no_gpu.lower(), ", ".join(machine.driver_files)
     if "version mismatch" in reason:
         yield Finding(
             f"GPU: expected a driver whose library and kernel module have one version, seen {machine.no_gpu!r}; "
@@ -87,7 +78,7 @@ def _unseen_gpus(machine: Machine) -> Iterator[Finding]:
     elif files and machine.no_gpu == NO_BINDING:
         remedy = _installing(_extra_of(machine), machine)
         yield Finding(f"GPU: expected nvidia-ml-py, to ask its driver, seen none beside {files}; run: {remedy}")
-    elif files and not any(file.startswith("/dev/") for file in machine.driver_files):
+    elif files and "/dev/" not in files:
         yield Finding(
             f"GPU: expected its device files, seen the host's driver alone ({files}); "
             "start the container with: docker run --gpus all; on the host itself run: sudo nvidia-modprobe -u -c=0"
@@ -104,70 +95,52 @@ def _old_driver(machine: Machine) -> Iterator[Finding]:
     """
     if not (machine.gpu_archs and machine.driver and machine.cuda):
         return
-    major = _numbers(machine.cuda)[0]
+    major, seen = _numbers(machine.cuda)[0], machine.driver
     oldest = _OLDEST_DRIVERS.get(major)
+    is_old = oldest is not None and _numbers(machine.driver) < _numbers(oldest)
     if machine.driver_cuda:
-        seen, is_old = f"{machine.driver} for CUDA {machine.driver_cuda}", _numbers(machine.driver_cuda)[0] < major
-    else:
-        seen, is_old = machine.driver, oldest is not None and _numbers(machine.driver) < _numbers(oldest)
+        seen, is_old = f"{seen} for CUDA {machine.driver_cuda}", _numbers(machine.driver_cuda)[0] < major
     if is_old:
-        wanted = f"{oldest} or newer" if oldest else "a newer one"
+        expected = f"{oldest} or newer" if oldest else "a newer one"
         remedy = "on the host run: sudo apt-get install nvidia-driver-580 && sudo reboot"
-        text = f"driver: expected {wanted}, for the libraries' CUDA {major}, seen {seen}; {remedy}"
-        yield Finding(text, stops=_GPU_BUILDERS)
+        text = f"driver: expected {expected}, for the libraries' CUDA {major}, seen {seen}; {remedy}"
+        yield Finding(text, stops=tuple(GPU_BUILDERS.values()))
 
 
-def _old_gpus(machine: Machine) -> Iterator[Finding]:
-    """Find GPUs that are all too old for a library."""
-    newest, seen = _newest_sm(machine), ", ".join(machine.gpu_archs)
-    if 0 < newest < _OLDEST_SM:
-        is_able = "openvino" in machine.libraries
-        remedy = "the CPU is used" if is_able else "use the CPU: pip install 'morphstream[cpu]'"
-        text = f"GPU: expected sm{_OLDEST_SM} or newer, seen {seen}; {remedy}"
-        yield Finding(text, stops=tuple(builder for builder in _GPU_BUILDERS if builder in machine.libraries))
-    elif 0 < newest < _OLDEST_RTX_SM and "tensorrt_rtx" in machine.libraries:
-        text = f"TensorRT for RTX: expected a GPU of sm{_OLDEST_RTX_SM} or newer, seen {seen}"
-        yield Finding(f"{text}; use TensorRT: {_installing_tensorrt(machine)}", stops=("tensorrt_rtx",))
-
-
-def _two_runtimes(machine: Machine) -> Iterator[Finding]:
-    """Find ONNX Runtimes that overwrite each other's files: which of them runs is chance."""
-    if set(_RUNTIMES.values()) <= set(machine.packages):
+def _wrong_packages(machine: Machine) -> Iterator[Finding]:
+    """Find ONNX Runtimes of which chance decides which one runs, and libraries that the installed one can't use."""
+    installed = [package for package in _RUNTIMES.values() if package in machine.packages]
+    if len(installed) > 1:
         seen = "onnxruntime and onnxruntime-gpu, which overwrite each other's files"
         remedy = _installing(_extra_of(machine), machine)
         yield Finding(f"ONNX Runtime: expected one package of it, seen {seen}; run: {remedy}")
-
-
-def _no_provider(machine: Machine) -> Iterator[Finding]:
-    """Find a library that the installed ONNX Runtime can't use; nothing where packages aren't known."""
-    if not (machine.gpu_archs and machine.packages):
+    if not (machine.gpu_archs and machine.packages):  # these may be unknown
         return
-    seen = next((package for package in _RUNTIMES.values() if package in machine.packages), "none")
-    if "tensorrt_rtx" in machine.libraries and RTX_PROVIDER not in machine.packages:
-        text = f"TensorRT for RTX: expected {RTX_PROVIDER} to open its engines, seen {seen}"
-        yield Finding(f"{text}; run: {_installing('rtx', machine)}", stops=("tensorrt_rtx",))
-    if "tensorrt" in machine.libraries and _RUNTIMES["gpu"] not in machine.packages:
-        text = f"TensorRT: expected onnxruntime-gpu to open its engines, seen {seen}"
-        yield Finding(f"{text}; run: {_installing('gpu', machine)}", stops=("tensorrt",))
+    for builder, package, extra in (("tensorrt_rtx", RTX_PROVIDER, "rtx"), ("tensorrt", _RUNTIMES["gpu"], "gpu")):
+        if builder in machine.libraries and package not in machine.packages:
+            text = f"{SPELLINGS[builder]}: expected {package} to open its engines, seen {next(iter(installed), 'none')}"
+            yield Finding(f"{text}; run: {_installing(extra, machine)}", stops=(builder,))
 
 
-def _no_gpu_library(machine: Machine) -> Iterator[Finding]:
-    """Find GPUs that no library runs engines on."""
-    newest = _newest_sm(machine)
-    if newest < _OLDEST_SM or any(builder in machine.libraries for builder in _GPU_BUILDERS):
-        return
-    seen, remedy = ", ".join(machine.packages or machine.libraries) or "none", _installing_tensorrt(machine)
-    if newest < _OLDEST_RTX_SM or _RUNTIMES["gpu"] in machine.packages:
-        yield Finding(f"GPU: expected TensorRT to run engines on it, seen {seen}; run: {remedy}")
-    else:
-        remedy = f"{_installing('rtx', machine)}; or, for engines of TensorRT: {remedy}"
-        yield Finding(f"GPU: expected TensorRT for RTX or TensorRT to run engines on it, seen {seen}; run: {remedy}")
-
-
-def _no_cpu_library(machine: Machine) -> Iterator[Finding]:
-    """Find a machine without any library that runs engines."""
+def _no_library(machine: Machine) -> Iterator[Finding]:
+    """Find GPUs that are all too old for a library, or that none runs engines on, and a CPU that none runs them on."""
+    newest = max((int(arch.removeprefix("sm")) for arch in machine.gpu_archs), default=0)
+    gpus, libraries = ", ".join(machine.gpu_archs), machine.libraries
+    seen = ", ".join(machine.packages or libraries) or "none"
+    stops = tuple(builder for builder in GPU_BUILDERS.values() if builder in libraries)
+    if 0 < newest < _OLDEST_SM:
+        remedy = "the CPU is used" if "openvino" in libraries else "use the CPU: pip install 'morphstream[cpu]'"
+        yield Finding(f"GPU: expected sm{_OLDEST_SM} or newer, seen {gpus}; {remedy}", stops)
+    elif 0 < newest < _OLDEST_RTX_SM and "tensorrt_rtx" in stops:
+        text = f"TensorRT for RTX: expected a GPU of sm{_OLDEST_RTX_SM} or newer, seen {gpus}"
+        yield Finding(f"{text}; use TensorRT: {_installing_tensorrt(machine)}", stops=("tensorrt_rtx",))
+    elif newest and not stops:
+        expected, remedy = "TensorRT", _installing_tensorrt(machine)
+        if newest >= _OLDEST_RTX_SM and _RUNTIMES["gpu"] not in machine.packages:
+            expected = "TensorRT for RTX or TensorRT"
+            remedy = f"{_installing('rtx', machine)}; or, for engines of TensorRT: {remedy}"
+        yield Finding(f"GPU: expected {expected} to run engines on it, seen {seen}; run: {remedy}")
     if not candidates(machine):
-        seen = ", ".join(machine.packages or machine.libraries) or "none"
         is_known = machine.arch in ("x86_64", "aarch64")
         remedy = "run: pip install 'morphstream[cpu]'" if is_known else "use a machine of these"
         yield Finding(f"CPU: expected openvino on x86_64 or aarch64, seen {seen} on {machine.arch}; {remedy}")
@@ -189,15 +162,6 @@ def _extra_of(machine: Machine) -> str:
     """Return the extra that a machine's packages are closest to."""
     is_rtx = RTX_PROVIDER in machine.packages or _RUNTIMES["gpu"] not in machine.packages
     return "rtx" if is_rtx and _RUNTIMES["rtx"] in machine.packages else "gpu"
-
-
-def _has(machine: Machine, library: str, version: str) -> bool:
-    return f"{machine.libraries.get(library, '')}.".startswith(f"{version}.")
-
-
-def _newest_sm(machine: Machine) -> int:
-    """Return the number of the newest GPU's arch; 0 where there is none."""
-    return max((int(arch.removeprefix("sm")) for arch in machine.gpu_archs), default=0)
 
 
 def _numbers(version: str) -> list[int]:

@@ -7,10 +7,12 @@ folders of LD_LIBRARY_PATH and then in its cache; that is a link to the file tha
 Source: man-pages, ld.so(8) and ldconfig(8).
 """
 
+import functools
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _STEMS: Mapping[str, str] = {"tensorrt": "libnvinfer", "tensorrt_rtx": "libtensorrt_rtx", "cuda": "libcudart"}
@@ -23,14 +25,11 @@ def loader_cache() -> str:
     """Return the list in the loader's cache, as ``ldconfig -p`` prints it; empty where there is no such program."""
     import subprocess  # here, so that machines without GPUs don't load it
 
-    program = shutil.which("ldconfig", path=f"{os.environ.get('PATH', '')}:{_SBIN}")
-    if program is None:
-        return ""
-    try:
-        done = subprocess.run([program, "-p"], capture_output=True, check=True, timeout=_TIMEOUT_S)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.decode(errors="replace")
+    ldconfig = shutil.which("ldconfig", path=f"{os.environ.get('PATH', '')}:{_SBIN}") or "ldconfig"
+    with suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run([ldconfig, "-p"], capture_output=True, check=True, timeout=_TIMEOUT_S)
+        return done.stdout.decode(errors="replace")
+    return ""
 
 
 def find_libraries(
@@ -43,27 +42,27 @@ def find_libraries(
         search_path: Folders that come before the cache, with colons between; None for LD_LIBRARY_PATH.
         cache: Returns the list in the loader's cache; called once, and only for what no folder has.
     """
-    if search_path is None:
-        search_path = os.environ.get("LD_LIBRARY_PATH", "")
+    search_path = os.environ.get("LD_LIBRARY_PATH", "") if search_path is None else search_path
     folders = [Path(folder) for folder in re.split("[:;]", search_path) if folder]
-    left = [library for library in wanted if library in _STEMS]
-    found = {}
-    for folder in folders:
-        for library in [library for library in left if library not in found]:
-            if version := _newest(_STEMS[library], folder.glob(f"{_STEMS[library]}.so*")):
-                found[library] = version
-    if left := [library for library in left if library not in found]:
-        lines = [match.groups() for line in cache().splitlines() if (match := _CACHED.fullmatch(line))]
-        for library in left:
-            stem = _STEMS[library]
-            if version := _newest(stem, (Path(path) for name, path in lines if name.startswith(f"{stem}.so"))):
-                found[library] = version
+    found, cache = dict[str, str](), functools.cache(cache)
+    for library in _STEMS.keys() & set(wanted):
+        name = f"{_STEMS[library]}.so"
+        if version := next(filter(None, (_newest(name, paths) for paths in _paths(name, folders, cache))), None):
+            found[library] = version
     return found
 
 
-def _newest(stem: str, paths: Iterable[Path]) -> str | None:
+def _paths(name: str, folders: Iterable[Path], cache: Callable[[], str]) -> Iterator[Iterable[Path]]:
+    """Yield the paths that begin with a name, folder by folder, and then those in the loader's cache."""
+    for folder in folders:
+        yield folder.glob(f"{name}*")
+    lines = filter(None, map(_CACHED.fullmatch, cache().splitlines()))
+    yield [Path(line[2]) for line in lines if line[1].startswith(name)]
+
+
+def _newest(name: str, paths: Iterable[Path]) -> str | None:
     """Return the highest version in the names of the files that paths lead to, or None."""
-    named = re.compile(rf"{stem}\.so\.([0-9]+(?:\.[0-9]+)+)")
+    named = re.compile(rf"{re.escape(name)}\.([0-9]+(?:\.[0-9]+)+)")
     real = (path.resolve() for path in paths if path.exists())
     versions = [match[1] for path in real if (match := named.fullmatch(path.name))]
     return max(versions, key=lambda version: [int(number) for number in version.split(".")], default=None)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,12 +22,16 @@ _CPUINFO = Path("/proc/cpuinfo")
 _BFLOAT16 = {"avx512_bf16", "amx_bf16"}  # the kernel's names of the instructions, of which one is enough
 _RELEASE = re.compile(r"[0-9]+(\.[0-9]+)+")  # of a version such as 1.24.4.dev1+cu12
 
-# The packages that bring a library, the one that decides first.
-_PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "openvino": ("openvino",),
-    "onnxruntime": ("onnxruntime-gpu", "onnxruntime"),
-    "tensorrt_rtx": ("tensorrt-rtx-cu12-libs", "tensorrt-rtx-cu13-libs"),
-    "tensorrt": ("tensorrt", "tensorrt-cu12", "tensorrt-cu13"),
+# The library that each package brings; of several that bring one, the first decides its version.
+_LIBRARIES: Mapping[str, str] = {
+    "openvino": "openvino",
+    "onnxruntime-gpu": "onnxruntime",
+    "onnxruntime": "onnxruntime",
+    "tensorrt-rtx-cu12-libs": "tensorrt_rtx",
+    "tensorrt-rtx-cu13-libs": "tensorrt_rtx",
+    "tensorrt": "tensorrt",
+    "tensorrt-cu12": "tensorrt",
+    "tensorrt-cu13": "tensorrt",
 }
 RTX_PROVIDER = (
     "onnxruntime-ep-nv-tensorrt-rtx-cu12"  # opens engines of TensorRT for RTX; carries a TensorRT for RTX of its own
@@ -76,12 +81,11 @@ class Machine:
 
 def probe_machine() -> Machine:
     """Ask the system, the GPU driver and the installed packages; loads none of the libraries."""
-    name = platform.machine().lower()
-    gpus, packages = probe_gpus(_nvml()), _packages()
-    libraries, cuda = _libraries_of(packages), None
+    name, gpus, packages = platform.machine().lower(), probe_gpus(_nvml()), _packages()
+    libraries, cuda = probe_libraries(packages), None
     if gpus.archs:
         cuda = probe_cuda(packages)
-        found = find_libraries({"tensorrt", "tensorrt_rtx", "cuda"} - libraries.keys() - ({"cuda"} if cuda else set()))
+        found = find_libraries({"tensorrt", "tensorrt_rtx", *([] if cuda else ["cuda"])} - libraries.keys())
         cuda = found.pop("cuda", cuda)
         libraries |= found
     return Machine(
@@ -128,32 +132,30 @@ class Gpus(NamedTuple):
 
 
 def probe_gpus(nvml: Any) -> Gpus:
-    """Ask the GPU driver.
-
-    Args:
-        nvml: The module ``pynvml`` or one like it; None where there is none.
-    """
+    """Ask the GPU driver by the module ``pynvml`` or one like it; None where there is none."""
     if nvml is None:
         return Gpus((), None, NO_BINDING)
     try:
         nvml.nvmlInit()
+        try:
+            handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+            capabilities = [nvml.nvmlDeviceGetCudaComputeCapability(handle) for handle in handles]
+            archs = tuple(dict.fromkeys(f"sm{major}{minor}" for major, minor in capabilities))
+            reason = "" if archs else "the driver lists none"
+            return Gpus(archs, nvml.nvmlSystemGetDriverVersion(), reason, _driver_cuda(nvml))
+        finally:
+            nvml.nvmlShutdown()
     except nvml.NVMLError as error:
         return Gpus((), None, str(error))
-    try:
-        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-        capabilities = [nvml.nvmlDeviceGetCudaComputeCapability(handle) for handle in handles]
-        archs = dict.fromkeys(f"sm{major}{minor}" for major, minor in capabilities)
-        reason = "" if archs else "the driver lists none"
-        return Gpus(tuple(archs), nvml.nvmlSystemGetDriverVersion(), reason, _driver_cuda(nvml))
-    except nvml.NVMLError as error:
-        return Gpus((), None, str(error))
-    finally:
-        nvml.nvmlShutdown()
 
 
-def probe_libraries() -> dict[str, str]:
-    """Return the version of each library that runs engines, where a package brings it."""
-    return _libraries_of(_packages())
+def probe_libraries(packages: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the version of each library that runs engines, by that of the packages that bring it (None: installed)."""
+    packages = _packages() if packages is None else packages
+    found = {_LIBRARIES[name]: packages[name] for name in reversed(list(packages)) if name in _LIBRARIES}
+    if RTX_PROVIDER in packages and (bundled := _bundled_rtx_version()):
+        found["tensorrt_rtx"] = bundled
+    return found
 
 
 def probe_cuda(packages: Iterable[str]) -> str | None:
@@ -192,32 +194,16 @@ def _nvml() -> Any:
 
 def _packages() -> dict[str, str]:
     """Return the version of each installed package that brings a library, in the order in which they decide."""
-    names = [name for packages in _PACKAGES.values() for name in packages]
-    found = {name: _version_of(name) for name in (*names, RTX_PROVIDER)}
-    return {name: version for name, version in found.items() if version}
-
-
-def _libraries_of(packages: Mapping[str, str]) -> dict[str, str]:
-    found = {
-        library: next((packages[name] for name in names if name in packages), None)
-        for library, names in _PACKAGES.items()
-    }
-    if RTX_PROVIDER in packages:
-        found["tensorrt_rtx"] = _bundled_rtx_version() or found["tensorrt_rtx"]
-    return {library: version for library, version in found.items() if version}
+    return {name: version for name in (*_LIBRARIES, RTX_PROVIDER) if (version := _version_of(name))}
 
 
 def _version_of(package: str) -> str | None:
-    for distribution in metadata.distributions(name=package):
-        if release := _RELEASE.match(distribution.version):
-            return release[0]
-    return None
+    versions = (_RELEASE.match(distribution.version) for distribution in metadata.distributions(name=package))
+    return next((version[0] for version in versions if version), None)
 
 
 def _bundled_rtx_version() -> str | None:
     """Return the version of the bundled library from the provider's file list; the provider's own is unrelated."""
-    for distribution in metadata.distributions(name=RTX_PROVIDER):
-        for file in distribution.files or ():
-            if found := _RTX_LIBRARY.fullmatch(file.name):
-                return found[1]
-    return None
+    lists = (distribution.files or () for distribution in metadata.distributions(name=RTX_PROVIDER))
+    libraries = (_RTX_LIBRARY.fullmatch(file.name) for file in chain.from_iterable(lists))
+    return next((library[1] for library in libraries if library), None)

@@ -3,16 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
 
 from morphstream.artifact.errors import NoEngineError
 from morphstream.artifact.target import ARCH, KEY_LIBRARIES, CacheKey, Target
 from morphstream.machine.probe import Machine
 
-_GPU_BUILDERS = {"rtx": "tensorrt_rtx", "trt": "tensorrt"}  # by the prefix of a target's name, best first
+GPU_BUILDERS = {"rtx": "tensorrt_rtx", "trt": "tensorrt"}  # by the prefix of a target's name, best first
 PORTABLE = "portable"  # an engine for several archs of GPUs
 _CPU_PRECISIONS: Mapping[str, str | None] = {"cpu": None, "cpu-bf16": "bf16"}  # by the target's name
-_SPELLINGS: Mapping[str, str] = {
+SPELLINGS: Mapping[str, str] = {
     "openvino": "OpenVINO",
     "onnxruntime": "ONNX Runtime",
     "tensorrt_rtx": "TensorRT for RTX",
@@ -20,20 +19,12 @@ _SPELLINGS: Mapping[str, str] = {
 }
 
 
-class _Obstacle(NamedTuple):
-    """A fact that keeps a machine from running an engine."""
-
-    needed: str
-    seen: str
-    remedy: str
-
-
 def candidates(machine: Machine) -> tuple[CacheKey, ...]:
     """Return the cache keys whose engines the machine can run, best first; none in bfloat16, which must be named.
 
     An engine for a GPU's own arch comes before a portable one, which may lack that arch; only opening it shows.
     """
-    pairs = [(arch, builder) for arch in machine.gpu_archs for builder in _GPU_BUILDERS.values()]
+    pairs = [(arch, builder) for arch in machine.gpu_archs for builder in GPU_BUILDERS.values()]
     pairs += [(PORTABLE, "tensorrt_rtx")] if machine.gpu_archs else []
     return tuple(
         Target(arch=arch, builder=builder, toolchain=machine.libraries).cache_key
@@ -43,11 +34,7 @@ def candidates(machine: Machine) -> tuple[CacheKey, ...]:
 
 
 def check_target(target: str) -> None:
-    """Check that a text names a target: ``auto``, ``cpu``, ``cpu-bf16``, ``rtx-smNN``, ``trt-smNN`` or a cache key.
-
-    Raises:
-        ValueError: It names none.
-    """
+    """Check that a text names a target: ``auto``, ``cpu``, ``cpu-bf16``, ``rtx-smNN``, ``trt-smNN`` or a cache key."""
     if target != "auto":
         _matcher(target, "x86_64")
 
@@ -62,15 +49,13 @@ def select(machine: Machine, published: Iterable[CacheKey], target: str) -> Cach
             takes it, for that one, whether the machine can run it or not: images are prepared elsewhere.
 
     Raises:
-        ValueError: The target is none of these.
         NoEngineError: No fitting key is published; names the fact in which the closest one differs.
     """
     keys = sorted(published, key=str)
     if target == "auto":
-        found = [key for key in candidates(machine) if key in keys]
-        if not found:
-            raise _refusal(machine, keys)
-        return found[0]
+        if found := [key for key in candidates(machine) if key in keys]:
+            return found[0]
+        raise _refusal(machine, keys)
     found = list(filter(_matcher(target, machine.arch), keys))
     if not found:
         seen = ", ".join(map(str, keys)) or "none with engines"
@@ -79,15 +64,7 @@ def select(machine: Machine, published: Iterable[CacheKey], target: str) -> Cach
 
 
 def exact(machine: Machine, target: str) -> CacheKey | None:
-    """Return the cache key that a target means with a machine's libraries; None where the machine lacks them.
-
-    Args:
-        machine: What the engines should run on.
-        target: A target, as `check_target` takes it, other than ``auto``.
-
-    Raises:
-        ValueError: The target is none of these.
-    """
+    """Return the cache key that a target other than ``auto`` means here; None where its libraries are missing."""
     own = candidates(machine)
     own += tuple(replace(key, precision="bf16") for key in own if key.builder == "openvino")
     with suppress(ValueError):
@@ -102,8 +79,14 @@ def check_usable(key: CacheKey, machine: Machine) -> None:
         NoEngineError: It can't; names the differing facts.
     """
     if obstacles := _obstacles(key, machine):
-        needed, seen, remedy = (" and ".join(facts) for facts in zip(*obstacles, strict=True))
+        needed, seen, remedy = map(" and ".join, zip(*obstacles, strict=True))
         raise NoEngineError(f"{key}: expected {needed}, seen {seen}; {remedy}, or boot for this machine")
+
+
+def missing_versions(key: CacheKey, machine: Machine) -> dict[str, str]:
+    """Return the versions in a cache key that the machine's libraries don't have, by library."""
+    seen = {library: ".".join(version.split(".")[:2]) for library, version in machine.libraries.items()}
+    return {library: version for library, version in key.versions if seen.get(library) != version}
 
 
 def _matcher(target: str, own_arch: str) -> Callable[[CacheKey], bool]:
@@ -112,7 +95,7 @@ def _matcher(target: str, own_arch: str) -> Callable[[CacheKey], bool]:
         wanted = (own_arch, "openvino", _CPU_PRECISIONS[target])
         return lambda key: (key.arch, key.builder, key.precision) == wanted
     prefix, _, arch = target.partition("-")
-    if (builder := _GPU_BUILDERS.get(prefix)) and ARCH.fullmatch(arch):
+    if (builder := GPU_BUILDERS.get(prefix)) and ARCH.fullmatch(arch):
         return lambda key: (key.arch, key.builder) == (arch, builder)
     try:
         named = CacheKey.parse(target)
@@ -129,24 +112,20 @@ def _version_numbers(key: CacheKey) -> list[tuple[int, str]]:
 
 
 def _has_arch(key: CacheKey, machine: Machine) -> bool:
-    if key.builder in _GPU_BUILDERS.values():
-        return key.arch in machine.gpu_archs or (key.arch == PORTABLE and bool(machine.gpu_archs))
-    return key.arch == machine.arch
+    portable = [PORTABLE] if machine.gpu_archs else []
+    return key.arch in ([machine.arch] if key.builder == "openvino" else [*machine.gpu_archs, *portable])
 
 
-def _obstacles(key: CacheKey, machine: Machine) -> list[_Obstacle]:
-    """Return what keeps the machine from running a key: its arch, its libraries or its CPU."""
+def _obstacles(key: CacheKey, machine: Machine) -> list[tuple[str, str, str]]:
+    """Return what keeps the machine from running a key, each as what is needed, what is seen, and the remedy."""
     if not _has_arch(key, machine):
-        seen = ", ".join((machine.arch, *machine.gpu_archs))
-        return [_Obstacle(f"arch {key.arch}", seen, f"use a machine with {key.arch}")]
-    found = []
-    for library, version in key.versions:
-        seen = machine.libraries.get(library, "none")
-        if seen.split(".")[:2] != version.split("."):
-            needed = f"{_SPELLINGS[library]} {version}"
-            found.append(_Obstacle(needed, seen, f"install {library} {version}"))
+        return [(f"arch {key.arch}", ", ".join((machine.arch, *machine.gpu_archs)), f"use a machine with {key.arch}")]
+    found = [
+        (f"{SPELLINGS[library]} {version}", machine.libraries.get(library, "none"), f"install {library} {version}")
+        for library, version in missing_versions(key, machine).items()
+    ]
     if key.precision == "bf16" and not machine.has_bfloat16:
-        found.append(_Obstacle("a CPU with bfloat16", "one without", "use another machine"))
+        found.append(("a CPU with bfloat16", "one without", "use another machine"))
     return found
 
 
@@ -157,5 +136,5 @@ def _refusal(machine: Machine, published: Sequence[CacheKey]) -> NoEngineError:
         seen = f"{published[0]}, which has to be named" if published else "none with engines"
         return NoEngineError(f"{expected}, seen {seen}; run `dvc repro`")
     closest = min(keys, key=lambda key: (not _has_arch(key, machine), len(_obstacles(key, machine))))
-    needed, _, remedy = (" and ".join(facts) for facts in zip(*_obstacles(closest, machine), strict=True))
+    needed, _, remedy = map(" and ".join, zip(*_obstacles(closest, machine), strict=True))
     return NoEngineError(f"{expected}, seen {closest} ({needed}); {remedy} or rebuild")

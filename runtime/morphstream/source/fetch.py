@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Event
 from typing import BinaryIO, cast
 
@@ -20,7 +20,6 @@ from morphstream.artifact.listings import ArchiveEntry
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.tarzst import Hasher
 from morphstream.artifact.vocabulary import MANIFEST, archive_path, cache_path
-from morphstream.source.progress import progress
 from morphstream.source.publication import PublishedManifest, files_in_archive
 from morphstream.source.source import Source
 from morphstream.source.transfer import Transfer
@@ -53,21 +52,14 @@ class Delivery:
 
 
 def archive_delivery(name: str, entry: ArchiveEntry, source: Source) -> Delivery:
-    """Return the delivery of an archive, which is read in one pass.
-
-    Besides a FetchError, opening it raises UnsafeArchiveError where it is broken or holds other files than its entry
-    says, DigestMismatchError where it or a file has other bytes, and ManifestError where its manifest contradicts it.
-
-    Raises:
-        ManifestError: The archive holds no engine cache.
-    """
+    """Return the delivery of an archive, which is read in one pass."""
     key, files = files_in_archive(name, entry)
 
     def unpack_to(staging: Path) -> Path:
-        folder = staging / "archive"
+        folder, transfer, path = staging / "archive", Transfer(), archive_path(name)
         with (
-            progress(f"boot {name}", entry.digest.bytes) as show,
-            _opened(source, archive_path(name), name, entry.digest, Transfer(), show) as stream,
+            transfer.begin(f"boot {name}", entry.digest.bytes),
+            _opened(source, path, entry.digest, transfer) as stream,
         ):
             unpack(stream, entry.files, folder, archive=entry.digest, is_synced=True)
         return folder / cache_path(key)
@@ -91,15 +83,10 @@ def archive_delivery(name: str, entry: ArchiveEntry, source: Source) -> Delivery
 
 def engine_delivery(published: PublishedManifest, source: Source) -> Delivery:
     """Return the delivery of the single files that a manifest names."""
-    key = published.manifest.cache_key
-    fetch = partial(fetch_engines, source, key, transfer=Transfer())
+    key, files = published.manifest.cache_key, published.files
+    where, fetch = f"{source}, {key}", partial(fetch_engines, source, key, transfer=Transfer())
     return Delivery(
-        archive=cache_path(key),
-        cache_key=key,
-        where=f"{source}, {key}",
-        open=lambda _: published,
-        fetch=fetch,
-        files=published.files,
+        archive=cache_path(key), cache_key=key, where=where, open=lambda _: published, fetch=fetch, files=files
     )
 
 
@@ -114,22 +101,15 @@ def fetch_engines(
         files: Digest of each, by its name there.
         folder: Where to write them, under the same names.
         transfer: Counts the bytes that have come, and may be cancelled.
-
-    Raises:
-        FetchError: The source can't give a file.
-        DigestMismatchError: A file has other bytes than that.
-        CancelledError: The transfer is cancelled.
-        OSError: The folder can't be written.
     """
-    has_failed = Event()
-    transfer.begin(sum(digest.bytes for digest in files.values()))
+    has_failed, total_bytes = Event(), sum(digest.bytes for digest in files.values())
     large = {name: digest for name, digest in files.items() if digest.bytes > LARGE_BYTES}
     small = {name: digest for name, digest in files.items() if name not in large}
-    with progress(f"fetch {key}", transfer.total_bytes) as show, ThreadPoolExecutor() as hashing:
+    with transfer.begin(f"fetch {key}", total_bytes), ThreadPoolExecutor() as hashing:
 
         def fetch(file: tuple[str, Digest]) -> None:
             (name, digest), path = file, f"{cache_path(key)}/{file[0]}"
-            with _opened(source, path, name, digest, transfer, show) as stream, (folder / name).open("xb") as out:
+            with _opened(source, path, digest, transfer) as stream, (folder / name).open("xb") as out:
                 _copy(stream, out, name, digest, Hasher(hashing), has_failed)
 
         for some, at_once in ((large, 1), (small, _AT_ONCE)):
@@ -153,10 +133,9 @@ def _copy(stream: BinaryIO, out: BinaryIO, name: str, digest: Digest, hasher: Ha
 
 
 @contextmanager
-def _opened(
-    source: Source, path: str, name: str, digest: Digest, transfer: Transfer, show: Callable[[int], None]
-) -> Iterator[BinaryIO]:
+def _opened(source: Source, path: str, digest: Digest, transfer: Transfer) -> Iterator[BinaryIO]:
     """Open a file of a source, whose size must be right where the source knows it."""
+    name = PurePosixPath(path).name
     try:
         opened = source.open(path)
     except AbsentError as error:  # a manifest names it: this is more than a publication that doesn't exist
@@ -164,27 +143,21 @@ def _opened(
     with opened as stream, transfer.on_cancel(stream.close):
         if (size := getattr(stream, "total_bytes", digest.bytes)) != digest.bytes:
             raise DigestMismatchError(name, f"{digest.bytes} bytes", f"{size} bytes")
-        yield cast("BinaryIO", _Fetched(stream, name, transfer, show))
+        yield cast("BinaryIO", _Fetched(stream, name, transfer))
 
 
 class _Fetched:
     """A source's stream, whose bytes are counted and whose errors are the source's and not the store's."""
 
-    def __init__(self, stream: BinaryIO, name: str, transfer: Transfer, show: Callable[[int], None]) -> None:
-        self._stream, self._name, self._transfer, self._show = stream, name, transfer, show
+    def __init__(self, stream: BinaryIO, name: str, transfer: Transfer) -> None:
+        self._stream, self._name, self._transfer = stream, name, transfer
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to that many bytes, none at the end.
-
-        Raises:
-            FetchError: They can't be read.
-            CancelledError: The transfer is cancelled.
-        """
+        """Return up to that many bytes, none at the end."""
         try:
             data = self._stream.read(size)
         except OSError as error:
             seen = error.strerror or str(error)
             raise FetchError(f"{self._name}: expected its bytes, seen {seen}; fetch it again") from error
-        self._show(len(data))
         self._transfer.add(len(data))
         return data

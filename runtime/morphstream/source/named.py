@@ -28,10 +28,6 @@ def sources_of(source: Sources) -> list[Source]:
     Args:
         source: A source, or its name as `source_of` takes it, or several. None for those that MORPHSTREAM_SOURCE names,
             with commas between them, or else for the folder ``build``.
-
-    Raises:
-        ValueError: A name has no such form.
-        OSError: The Hub's token is there, and can't be read.
     """
     if source is None:
         source = [part.strip() for part in (os.environ.get("MORPHSTREAM_SOURCE") or "build").split(",") if part.strip()]
@@ -40,12 +36,7 @@ def sources_of(source: Sources) -> list[Source]:
 
 
 def source_of(name: str | os.PathLike[str]) -> Source:
-    """Return the source of a name: ``hub:ORGANISATION/NAME``, the same with ``@REVISION``, or a folder.
-
-    Raises:
-        ValueError: The name has no such form.
-        OSError: The Hub's token is there, and can't be read.
-    """
+    """Return the source of a name: ``hub:ORGANISATION/NAME``, the same with ``@REVISION``, or a folder."""
     if not (isinstance(name, str) and name.startswith(HUB)):
         return FolderSource(Path(name))
     from morphstream.source.hub import HubSource  # here, so that a boot from a folder doesn't load HTTP

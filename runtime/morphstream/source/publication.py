@@ -25,36 +25,24 @@ class PublishedManifest:
     Attributes:
         text: Its bytes.
         digest: Digest of these; it identifies the publication.
-        manifest: Their meaning; every file has a digest.
-
-    Raises:
-        ManifestError: A file has none.
+        manifest: Their meaning.
+        files: Digest of each file of the engine cache, the manifest among them, by name.
     """
 
     text: bytes
     digest: Digest
     manifest: EngineManifest
+    files: Mapping[str, Digest]
 
     @classmethod
     def parse(cls, text: bytes, key: CacheKey, what: str) -> Self:
-        """Check the bytes of a manifest, which are to be of a cache key; a text names them in a refusal.
-
-        Raises:
-            ManifestError: They break the format, are of another key, or name a file without its digest.
-        """
+        """Check the bytes of a manifest, which are to be of a cache key; a text names them in a refusal."""
         with _naming(what):
             manifest = EngineManifest.from_json(text)
             if manifest.cache_key != key:
                 raise ManifestError("cache_key", f"expected {key}, as published, seen {manifest.cache_key}")
-            return cls(text=text, digest=digest_of(text), manifest=manifest)
-
-    def __post_init__(self) -> None:
-        _ = self.manifest.digests
-
-    @property
-    def files(self) -> dict[str, Digest]:
-        """Digest of each file of the engine cache, its manifest among them, by name."""
-        return {**self.manifest.digests, MANIFEST: self.digest}
+            digest = digest_of(text)
+            return cls(text=text, digest=digest, manifest=manifest, files={**manifest.digests, MANIFEST: digest})
 
 
 class Publication:
@@ -73,15 +61,15 @@ class Publication:
         self._archives: Mapping[str, ArchiveEntry] | MorphstreamError | None = None
 
     def archives(self) -> Mapping[str, ArchiveEntry]:
-        """Return the archives by name; none where the source has no list of them.
-
-        Raises:
-            FetchError: The list can't be read, which isn't tried again.
-            ManifestError: It breaks the format.
-        """
+        """Return the archives by name; none where the source has no list, and the same error where it gives none."""
+        if self.is_remote and self._is_offline:
+            expected = f"{self.source}: expected a source on this machine, seen one elsewhere"
+            raise FetchError(f"{expected}; boot without offline")
         if self._archives is None:
             try:
-                self._archives = self._read_archives()
+                text = self.source.read(ARCHIVES)
+                with _naming(f"{self.source}, {Path(ARCHIVES).name}"):
+                    self._archives = ArchivesManifest.from_json(text).archives
             except AbsentError as error:
                 self.absent, self._archives = error, {}
             except (FetchError, ManifestError) as error:
@@ -91,36 +79,19 @@ class Publication:
         return self._archives
 
     def cache_keys(self) -> dict[CacheKey, str]:
-        """Return the name of the archive of each engine cache, by cache key; raises as `archives`."""
+        """Return the name of the archive of each engine cache, by cache key."""
         first = reversed(list(self.archives().items()))  # of several archives for one key the first is returned
         return {entry.cache_key: name for name, entry in first if entry.cache_key}
 
-    def _read_archives(self) -> Mapping[str, ArchiveEntry]:
-        if self.is_remote and self._is_offline:
-            expected = f"{self.source}: expected a source on this machine, seen one elsewhere"
-            raise FetchError(f"{expected}; boot without offline")
-        text = self.source.read(ARCHIVES)
-        with _naming(f"{self.source}, {Path(ARCHIVES).name}"):
-            return ArchivesManifest.from_json(text).archives
-
 
 def read_manifest(source: Source, key: CacheKey) -> PublishedManifest:
-    """Read the manifest of an engine cache from a source.
-
-    Raises:
-        ManifestError: It breaks the format, is of another key, or names a file without its digest.
-        FetchError: The source can't give it; AbsentError where it has none.
-    """
+    """Read the manifest of an engine cache from a source; raises AbsentError where that has none."""
     path = f"{cache_path(key)}/{MANIFEST}"
     return PublishedManifest.parse(source.read(path), key, f"{source}, {path}")
 
 
 def files_in_archive(name: str, entry: ArchiveEntry) -> tuple[CacheKey, dict[str, Digest]]:
-    """Return the cache key of an archive's engine cache, and the digest of each of its files by name, manifest too.
-
-    Raises:
-        ManifestError: The archive holds no engine cache, or one whose manifest is too large to be read.
-    """
+    """Return the cache key of an archive's engine cache, and the digest of each of its files by name, manifest too."""
     key, prefix = entry.cache_key, f"{cache_path(entry.cache_key)}/"
     if key is None or (digest := entry.files.get(f"{prefix}{MANIFEST}")) is None:
         raise ManifestError("", f"{name}: expected an engine cache and its {MANIFEST}, seen none")

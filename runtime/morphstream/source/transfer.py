@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import BinaryIO, TypeVar
 
+from morphstream.source.progress import progress
 from morphstream.source.source import Source
 
 T = TypeVar("T")
@@ -24,6 +25,7 @@ class Transfer:
         self.total_bytes = self.done_bytes = 0
         self._lock, self._is_cancelled = threading.Lock(), threading.Event()
         self._interrupts = list[Callable[[], object]]()
+        self._show: Callable[[int], object] = lambda _: None
 
     def cancel(self) -> None:
         """Cancel the transfer from any thread; streams are closed, so that a read that waits for bytes ends too."""
@@ -33,37 +35,29 @@ class Transfer:
         for interrupt in interrupts:
             interrupt()
 
-    def begin(self, total_bytes: int) -> None:
-        """Count from 0 to a total, again for another source."""
+    @contextmanager
+    def begin(self, what: str, total_bytes: int) -> Iterator[None]:
+        """Count from 0 to a total, again for another source; a terminal shows how far that is."""
         with self._lock:
             self.total_bytes, self.done_bytes = total_bytes, 0
+        with progress(what, total_bytes) as self._show:
+            yield
 
     def add(self, size: int) -> None:
-        """Count bytes that have come.
-
-        Raises:
-            CancelledError: The transfer is cancelled.
-        """
+        """Count bytes that have come; raises CancelledError if the transfer is cancelled."""
         with self._lock:
             self.done_bytes += size
+        self._show(size)
         self.pause(0)
 
     def pause(self, seconds: float) -> None:
-        """Wait.
-
-        Raises:
-            CancelledError: The transfer is cancelled.
-        """
+        """Wait; raises CancelledError if the transfer is cancelled."""
         if self._is_cancelled.wait(seconds):
             raise CancelledError
 
     @contextmanager
     def on_cancel(self, interrupt: Callable[[], object]) -> Iterator[None]:
-        """Call a function if the transfer is cancelled during the block, such as a stream's `close`.
-
-        Raises:
-            CancelledError: The transfer is cancelled already.
-        """
+        """Call a function, such as a stream's `close`, if the transfer is cancelled during the block."""
         with self._lock:
             self._interrupts.append(interrupt)
         try:
@@ -74,14 +68,9 @@ class Transfer:
                 self._interrupts.remove(interrupt)
 
     def call(self, function: Callable[[], T], discard: Callable[[T], object] = lambda _: None) -> T:
-        """Call a function in a thread of its own; return what it returns, or raise what it raises.
+        """Return what a function that can't be interrupted, as connecting can't, returns in a thread of its own.
 
-        Args:
-            function: May take long, and can't be interrupted, as connecting can't.
-            discard: Called with a result that came too late.
-
-        Raises:
-            CancelledError: The transfer is cancelled. The thread continues until the function returns.
+        If the transfer is cancelled, CancelledError is raised at once, and the result is discarded when it comes.
         """
         result = Future[T]()
 
@@ -91,11 +80,11 @@ class Transfer:
             except BaseException as error:  # noqa: BLE001 # it is raised where the result is waited for
                 with suppress(InvalidStateError):
                     result.set_exception(error)
-                return
-            try:
-                result.set_result(value)
-            except InvalidStateError:
-                discard(value)
+            else:
+                try:
+                    result.set_result(value)
+                except InvalidStateError:
+                    discard(value)
 
         with self.on_cancel(result.cancel):
             threading.Thread(target=run, name="morphstream-call", daemon=True).start()
@@ -112,9 +101,9 @@ class Cancellable:
         return str(self._source)
 
     def read(self, path: str) -> bytes:
-        """Return a small file; raises as `Source` says, or CancelledError."""
+        """Return a small file."""
         return self._transfer.call(partial(self._source.read, path))
 
     def open(self, path: str) -> BinaryIO:
-        """Open a file; raises as `Source` says, or CancelledError."""
+        """Open a file."""
         return self._transfer.call(partial(self._source.open, path), discard=lambda stream: stream.close())

@@ -14,24 +14,20 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
+from morphstream.artifact.archive import sync
 from morphstream.artifact.digest import Digest, verify_file
 from morphstream.artifact.errors import DigestMismatchError
-from morphstream.store.volume import exclusive_lock, explain, remove_unused, shared_lock, sync
+from morphstream.store.volume import exclusive_lock, explain, remove_unused
 
 Rename = Callable[[Path, Path], object]
 
 
 class Generations:
-    """The generations below one root.
-
-    Attributes:
-        root: The folder with the pointers; it need not exist.
-        folder: The folder in it with the generations.
-    """
+    """The generations in a folder of a root, which need not exist."""
 
     def __init__(
         self,
@@ -56,40 +52,27 @@ class Generations:
 
     @contextmanager
     def transaction(self, timeout_s: float, pause: Callable[[float], object] = time.sleep) -> Iterator[Path]:
-        """Lock the generations, sweep before and after, and yield an empty folder on their volume.
+        """Lock the generations as `exclusive_lock` does, sweep before and after, and yield an empty folder beside them.
 
-        Args:
-            timeout_s: How long to wait for another process.
-            pause: Waits that many seconds; an exception of it ends the waiting.
-
-        Raises:
-            TimeoutError: Another process holds the lock for longer than that.
-            OSError: The root can't be written; the message says why, and what to do.
+        A system error's message says what to do.
         """
         staging = self.root / ".staging"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with exclusive_lock(self.root / ".lock", timeout_s, pause):
-                shutil.rmtree(staging, ignore_errors=True)
-                self._sweep_unless_unknown()  # first, for room
+                self._clear(staging)  # first, for room
                 staging.mkdir()
                 try:
                     yield staging
                 finally:
-                    shutil.rmtree(staging, ignore_errors=True)
-                    self._sweep_unless_unknown()  # by what is pointed at now: a failed rename may have been done
+                    self._clear(staging)  # by what is pointed at now: a failed rename may have been done
         except OSError as error:
             raise explain(error, self.root) from error
 
     def add(self, fresh: Path, content: Digest) -> Path:
-        """Make a complete folder in staging a generation, named by its content, and return its new path.
-
-        Raises:
-            OSError: The volume can't be written.
-        """
-        for above, _, names in os.walk(fresh):
-            for path in (*(Path(above, name) for name in names), Path(above)):
-                sync(path)
+        """Make a complete folder in staging a generation, named by its content, and return its new path."""
+        for path in (*fresh.rglob("*"), fresh):
+            sync(path)
         self.folder.mkdir(exist_ok=True)
         own, pointed = content.sha256[:16], self._pointed() or ()
         folders = (self.folder / (f"{own}.{number}" if number else own) for number in count())
@@ -99,11 +82,7 @@ class Generations:
         return folder
 
     def point(self, pointer: Path) -> None:
-        """Move a pointer from staging into the root, in the place of the one before.
-
-        Raises:
-            OSError: The volume can't be written.
-        """
+        """Move a pointer from staging into the root, in the place of the one before."""
         self._rename(pointer, self.root / pointer.name)
         sync(self.root)
 
@@ -115,26 +94,21 @@ class Generations:
         """Return the generations named by a content, good or damaged."""
         return sorted(self.folder.glob(f"{content.sha256[:16]}*"))
 
-    def hold(self, name: str) -> AbstractContextManager[None]:
-        """Keep a generation until the block ends; raises as `shared_lock`."""
-        return shared_lock(self.folder / name / self._marker)
-
     def sweep(self, pointed: Collection[str]) -> tuple[Path, ...]:
         """Remove every generation that is neither in use by name nor held; return those that are held."""
-        others = [folder for folder in sorted(self.folder.glob("*")) if folder.name not in pointed]
+        others = (folder for folder in sorted(self.folder.glob("*")) if folder.name not in pointed)
         return tuple(folder for folder in others if not remove_unused(folder, self._marker))
 
     def tidy(self, timeout_s: float) -> None:
         """Sweep where killed processes left something, unless another process is at work or the volume is read-only."""
-        pointed = self._pointed()
-        if pointed is None:
-            return
-        has_others = any(folder.name not in pointed for folder in self.folder.glob("*"))
-        if has_others or (self.root / ".staging").exists():
-            with suppress(OSError), self.transaction(timeout_s):  # TimeoutError is one
-                pass
+        if (pointed := self._pointed()) is not None:
+            has_others = any(folder.name not in pointed for folder in self.folder.glob("*"))
+            if has_others or (self.root / ".staging").exists():
+                with suppress(OSError), self.transaction(timeout_s):  # TimeoutError is one
+                    pass
 
-    def _sweep_unless_unknown(self) -> None:
+    def _clear(self, staging: Path) -> None:
+        shutil.rmtree(staging, ignore_errors=True)
         with suppress(OSError):
             if (pointed := self._pointed()) is not None:
                 self.sweep(pointed)
@@ -142,11 +116,10 @@ class Generations:
 
 def is_exactly(path: Path, digest: Digest) -> bool:
     """Return whether a file can be read and has exactly the expected bytes."""
-    try:
+    with suppress(DigestMismatchError, OSError):
         verify_file(path, digest)
-    except (DigestMismatchError, OSError):
-        return False
-    return True
+        return True
+    return False
 
 
 def _has_exactly(folder: Path, files: Mapping[str, Digest]) -> bool:

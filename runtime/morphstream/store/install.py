@@ -10,29 +10,14 @@ from morphstream.store.transaction import select_groups
 
 
 def install(store: Store, delivery: Delivery, *, groups: Collection[str] | None = None) -> bool:
-    """Install engines in the place of those before; on any error those stay.
+    """Install engines of some groups, or of all, in the place of those before; on any error those stay.
 
     The delivery is opened under the store's lock: of several processes one opens it, and the others find its files. It
     isn't opened where the store has all of them in a generation, as after a step back. Models that were added on demand
     and aren't in it stay. Older generations are removed, except those that are held.
 
-    Args:
-        store: The store.
-        delivery: Where the files come from.
-        groups: The groups to install; None for all that are published.
-
     Returns:
         Whether they were installed; False where they had been already, and nothing was touched.
-
-    Raises:
-        ManifestError: The published manifest breaks its format, or contradicts the archive's entry.
-        NoEngineError: The publication has no engine of a group.
-        FetchError: The source can't give a file.
-        UnsafeArchiveError: The archive is broken, or holds other files than its entry says.
-        DigestMismatchError: The archive, or a file, has other bytes than expected.
-        MorphstreamError: Whatever else opening the delivery raises.
-        TimeoutError: Another process changes the store for longer than its `timeout_s`.
-        OSError: The store can't be written; the message says why, and what to do.
     """
     if _has(store.find(), delivery, groups):
         return False

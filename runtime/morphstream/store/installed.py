@@ -51,20 +51,18 @@ class Selection:
         return self.is_whole if groups is None else self.manifest.groups.issuperset(groups)
 
     def to_json(self, folder: str, serial: str) -> str:
-        """Return the record of an installed selection as JSON text, its own sha256 last.
+        """Return the record of a selection that is installed in a folder, as JSON text with its own sha256 last.
 
-        Args:
-            folder: Name of its folder.
-            serial: A random string, so that a record that was replaced never comes back.
+        By the serial, a random string, a record that was replaced never comes back.
         """
         data: fields.Object = {
             "format_version": FORMAT_VERSION,
             "archive": self.archive,
-            **fields.digest_keys(self.publication, "base_"),
+            **fields.digest_object(self.publication, "base_digest"),
             "is_whole": self.is_whole,
             "added": list(self.added),
             "cache_key": str(self.cache_key),
-            **fields.digest_keys(digest_of(self.text), "manifest_"),
+            **fields.digest_object(digest_of(self.text), "manifest_digest"),
             "folder": folder,
             "serial": serial,
         }
@@ -73,28 +71,14 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed(Selection):
-    """An engine cache in a store.
-
-    Attributes:
-        folder: The folder with its files; it is there while the engine cache is current or held.
-    """
+    """An engine cache in a store, whose folder stays while it is current or held."""
 
     folder: Path
 
     @classmethod
     def load(cls, record: fields.Object, folder: Path) -> Self:
-        """Read the engine cache that a record names, and check that every file has the right size.
-
-        Args:
-            record: As `read_record` returns it.
-            folder: The folder that it names.
-
-        Raises:
-            DigestMismatchError: The manifest has other bytes, or a file another size.
-            ManifestError: The manifest breaks its format, or contradicts the record.
-            OSError: A file is missing, or can't be read.
-        """
-        verify_file(folder / MANIFEST, fields.read_digest(record, "manifest_"))
+        """Read the engine cache that a record names, and check that every file has the right size."""
+        verify_file(folder / MANIFEST, fields.read_digest(record, "manifest_digest"))
         text = (folder / MANIFEST).read_bytes()
         manifest = EngineManifest.from_json(text)
         fields.confirm(record, "cache_key", str(manifest.cache_key), why=f"as in {MANIFEST}")
@@ -104,7 +88,7 @@ class Installed(Selection):
                 raise DigestMismatchError(name, f"{digest.bytes} bytes", f"{size} bytes")
         return cls(
             archive=fields.required(record, "archive", str),
-            publication=fields.read_digest(record, "base_"),
+            publication=fields.read_digest(record, "base_digest"),
             is_whole=record.get("is_whole") is True,
             added=tuple(map(str, fields.required(record, "added", list))),
             manifest=manifest,
@@ -113,11 +97,7 @@ class Installed(Selection):
         )
 
     def files_of(self, model: str) -> dict[str, Path]:
-        """Return the files of a model's engine, by kind.
-
-        Raises:
-            NoEngineError: There is no engine for it, or the manifest gives two of its files one kind or none.
-        """
+        """Return the files of a model's engine, by kind."""
         found: dict[str, Path] = {}
         for name, file in self.manifest.files_of(model).items():
             if file.kind is None or file.kind in found:
@@ -130,27 +110,14 @@ class Installed(Selection):
         return found
 
 
-def read_record(text: bytes) -> fields.Object:
-    """Read ``current.json``; every byte of it is checked.
-
-    Raises:
-        ManifestError: It isn't what `Selection.to_json` returns.
-    """
+def read_record(text: bytes) -> tuple[str, fields.Object]:
+    """Return the name of the folder that ``current.json`` names, and the record; every byte of it is checked."""
     record = fields.parse_object(text, format_version=FORMAT_VERSION)
     if text != _signed({key: value for key, value in record.items() if key != "record_sha256"}).encode():
         raise ManifestError("record_sha256", "expected the sha256 of this record, seen another")
-    return record
-
-
-def folder_named(record: fields.Object) -> str:
-    """Return the name of the folder that a record names.
-
-    Raises:
-        ManifestError: It names none.
-    """
-    name = fields.required(record, "folder", str)
-    fields.check_form("folder", name, _FOLDER)
-    return name
+    folder = fields.required(record, "folder", str)
+    fields.check_form("folder", folder, _FOLDER)
+    return folder, record
 
 
 def _signed(data: fields.Object) -> str:

@@ -14,19 +14,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import cast
 
+from morphstream.artifact.archive import sync
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError
 from morphstream.artifact.vocabulary import MANIFEST
 from morphstream.source.progress import progress
 from morphstream.store.generations import Generations, Rename
-from morphstream.store.installed import Installed, folder_named, read_record
+from morphstream.store.installed import Installed, read_record
 from morphstream.store.transaction import CURRENT, StoreTransaction
 from morphstream.store.usage import Usage
-from morphstream.store.volume import explain, lacks_locks, sync
+from morphstream.store.volume import NO_LOCKS, explain, shared_lock
 
-__all__ = ["CURRENT", "LOCK_TIMEOUT_S", "Installed", "Store"]
+__all__ = ["CURRENT", "Installed", "Store"]
 
 LOCK_TIMEOUT_S = 600.0  # a download of the largest archive over a slow line
 
@@ -154,16 +154,16 @@ class Store:
         text = self._read_current()
         while True:
             try:
-                record = read_record(text)
-                name = folder_named(record)
+                name, record = read_record(text)
+                folder = self._generations.folder / name
                 if lock:
-                    lock.enter_context(self._generations.hold(name))
-                return Installed.load(record, self._generations.folder / name)
+                    lock.enter_context(shared_lock(folder / MANIFEST))
+                return Installed.load(record, folder)
             except (MorphstreamError, OSError) as error:
                 if lock:
                     lock.close()
-                if lacks_locks(error):
-                    raise explain(cast("OSError", error), self.path) from error
+                if isinstance(error, OSError) and error.errno in NO_LOCKS:
+                    raise explain(error, self.path) from error
                 before, text = text, self._read_current()
                 if text == before:  # else another process has just replaced it
                     raise NoEngineError(f"store {self.path} is damaged: {error}; run: morphstream boot") from error
@@ -176,14 +176,9 @@ class Store:
             raise NoEngineError(f"store {self.path}: expected engines, seen {seen}") from error
 
     def _read_name(self) -> set[str]:
-        """Return the name of the current generation's folder, or nothing where there is no record.
-
-        Raises:
-            NoEngineError: The record is damaged.
-            OSError: It can't be read.
-        """
+        """Return the name of the current generation's folder, or nothing where there is no record."""
         try:
-            return {folder_named(read_record((self.path / CURRENT).read_bytes()))}
+            return {read_record((self.path / CURRENT).read_bytes())[0]}
         except FileNotFoundError:
             return set()
         except ManifestError as error:

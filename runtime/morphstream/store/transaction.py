@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from morphstream.artifact.archive import sync
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import NoEngineError
 from morphstream.artifact.vocabulary import MANIFEST
@@ -13,7 +14,6 @@ from morphstream.source.fetch import DELIVERED, Delivery, Fetch
 from morphstream.source.publication import PublishedManifest
 from morphstream.store.generations import Generations, is_exactly
 from morphstream.store.installed import Installed, Selection
-from morphstream.store.volume import sync
 
 CURRENT = "current.json"
 
@@ -24,9 +24,6 @@ def select_groups(
     """Select some groups of a publication, or all, and the models that were added to what is installed.
 
     Of the same publication, installed groups stay: another process uses them.
-
-    Raises:
-        NoEngineError: It has no engine of a group.
     """
     manifest, text, added = published.manifest, published.text, tuple[str, ...]()
     files = manifest.engine_files
@@ -81,12 +78,7 @@ class StoreTransaction:
     def assemble(self, selection: Selection, fetch: Fetch) -> Path:
         """Return the folder of a generation with a selection: an existing one if it is intact, or else a new one.
 
-        Args:
-            selection: What it holds.
-            fetch: Brings into a folder the files that neither came with a delivery nor are in the store.
-
-        Raises:
-            OSError: The store can't be written.
+        Files that neither came with a delivery nor are in the store are fetched.
         """
         content, missing = digest_of(selection.text), selection.manifest.digests
         if intact := self._generations.find_intact(content, {**missing, MANIFEST: content}):
@@ -102,11 +94,7 @@ class StoreTransaction:
         return self._generations.add(fresh, content)
 
     def switch(self, folder: Path, selection: Selection) -> None:
-        """Make the generation of a selection the current one.
-
-        Raises:
-            OSError: The store can't be written.
-        """
+        """Make the generation of a selection the current one."""
         (self.staging / CURRENT).write_text(selection.to_json(folder.name, serial=secrets.token_hex(8)))
         sync(self.staging / CURRENT)
         self._generations.point(self.staging / CURRENT)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-_NAME = re.compile(r"([0-9]{1,18})\.(.+)")
+_NAME = re.compile(r"([1-9][0-9]{0,17})\.(.+)")
 
 
 class Usage:
@@ -20,36 +20,32 @@ class Usage:
 
     def touch(self, model: str) -> None:
         """Record that a model is used now."""
-        counts = self._counts()
-        latest = max(counts.values(), default=0)
-        if counts and counts.get(model) == latest:
-            return
-        with suppress(OSError):
-            self._folder.mkdir(exist_ok=True)
-            (self._folder / f"{latest + 1}.{model}").touch()
-            self._remove(model, latest)
+        uses = self._uses()
+        number, latest = uses[-1] if uses else (0, "")
+        if model != latest:
+            with suppress(OSError):
+                self._folder.mkdir(exist_ok=True)
+                (self._folder / f"{number + 1}.{model}").touch()
+                self._remove(model, uses)
 
     def forget(self, model: str) -> None:
         """Remove the record of a model."""
         with suppress(OSError):
-            self._remove(model, 10**18)
+            self._remove(model, self._uses())
 
     def order(self, models: Iterable[str]) -> list[str]:
         """Return models in the order of their last use, those never used first, by name."""
-        counts = self._counts()
-        return sorted(models, key=lambda model: (counts.get(model, 0), model))
+        numbers = {model: number for number, model in self._uses()}
+        return sorted(models, key=lambda model: (numbers.get(model, 0), model))
 
-    def _remove(self, model: str, most: int) -> None:
-        """Remove the files of a model, up to a number."""
-        for path in self._folder.iterdir():
-            if (found := _NAME.fullmatch(path.name)) and found[2] == model and int(found[1]) <= most:
-                path.unlink(missing_ok=True)
+    def _remove(self, model: str, uses: Iterable[tuple[int, str]]) -> None:
+        for number, used in uses:
+            if used == model:
+                (self._folder / f"{number}.{model}").unlink(missing_ok=True)
 
-    def _counts(self) -> dict[str, int]:
-        """Return the highest number of each model."""
-        counts = dict[str, int]()
+    def _uses(self) -> list[tuple[int, str]]:
+        """Return the number and the model of each file, in order."""
         with suppress(OSError):
-            for path in self._folder.iterdir():
-                if found := _NAME.fullmatch(path.name):
-                    counts[found[2]] = max(counts.get(found[2], 0), int(found[1]))
-        return counts
+            found = (_NAME.fullmatch(path.name) for path in self._folder.iterdir())
+            return sorted((int(match[1]), match[2]) for match in found if match)
+        return []

@@ -14,13 +14,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 from morphstream.source.progress import show_line
 
 _POLL_S = 0.05  # flock has no time-out of its own
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 _REMEDIES = {
     errno.ENOSPC: "make room there, or name another store",
     errno.EDQUOT: "make room in the quota, or name another store",
@@ -29,7 +30,7 @@ _REMEDIES = {
     errno.EXDEV: "put all of it on one volume, or name another store",
     errno.ESTALE: "mount the volume again, and boot again",
     **dict.fromkeys((errno.EACCES, errno.EPERM), "let this user write there, or name another store"),
-    **dict.fromkeys(_NO_LOCKS, "mount it with locks, or name a store on a local disk"),
+    **dict.fromkeys(NO_LOCKS, "mount it with locks, or name a store on a local disk"),
 }
 _log = logging.getLogger("morphstream.boot")
 
@@ -40,77 +41,63 @@ def explain(error: OSError, path: Path) -> OSError:
         return error
     at = f" of {error.filename}" if error.filename and str(error.filename) != str(path) else ""
     remedy = _REMEDIES.get(error.errno, "repair that, and boot again")
-    wanted = "a volume with locks" if lacks_locks(error) else "a folder to write to"
+    wanted = "a volume with locks" if error.errno in NO_LOCKS else "a folder to write to"
     return OSError(error.errno, f"store {path}: expected {wanted}, seen {error.strerror}{at}; {remedy}")
-
-
-def lacks_locks(error: BaseException) -> bool:
-    """Return whether an error means that the volume has no locks."""
-    return isinstance(error, OSError) and error.errno in _NO_LOCKS
 
 
 @contextmanager
 def exclusive_lock(path: Path, timeout_s: float, pause: Callable[[float], object] = time.sleep) -> Iterator[None]:
-    """Lock a file for this process alone; a terminal shows which process it waits for.
+    """Lock a file for this process alone, and make it where there is none; a terminal shows which process it waits for.
 
     Args:
-        path: The file; it is made where there is none.
-        timeout_s: How long to wait for the lock.
+        path: The file.
+        timeout_s: How long to wait for another process, before a TimeoutError.
         pause: Waits that many seconds between two attempts; an exception of it ends the waiting.
-
-    Raises:
-        TimeoutError: Another process holds the lock for longer than that.
-        OSError: The file can't be opened, or the volume has no locks.
     """
-    descriptor = _wait(path, timeout_s, pause)
-    try:
-        with suppress(OSError):  # a full disk; the text is for people
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
-        yield
-    finally:
-        with suppress(OSError):
-            os.ftruncate(descriptor, 0)
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for a child that was forked meanwhile
-        os.close(descriptor)
+    with _wait(path, timeout_s, pause) as file:
+        try:
+            with suppress(OSError):  # a full disk; the text is for people
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {os.uname().nodename}\n".encode())
+            yield
+        finally:
+            with suppress(OSError):
+                file.truncate(0)
+            fcntl.flock(file, fcntl.LOCK_UN)  # also for a child that was forked meanwhile
 
 
-def _wait(path: Path, timeout_s: float, pause: Callable[[float], object]) -> int:
-    """Wait for the lock on a file, and return a descriptor that holds it."""
-    start, shown_s = time.monotonic(), -1
+def _wait(path: Path, timeout_s: float, pause: Callable[[float], object]) -> FileIO:
+    """Wait for the lock on a file, and return the file with it."""
+    start, is_waiting = time.monotonic(), False
     try:
-        while (descriptor := _try_lock(path)) is None:
+        while (file := _try_lock(path)) is None:
             waited_s, holder = time.monotonic() - start, _holder(path)
             if waited_s >= timeout_s:
                 expected = f"{path.parent}: expected its lock within {timeout_s:g} s, seen it with {holder}"
                 raise TimeoutError(f"store {expected}; wait for that, or end it, and boot again")
-            if shown_s < 0:
+            if not is_waiting:
                 _log.info("store %s: waiting for %s", path.parent, holder)
-            if int(waited_s) > shown_s:
-                shown_s = int(waited_s)
-                show_line(f"store {path.parent}: waiting for {holder}, {shown_s} s")
+            is_waiting = True
+            show_line(f"store {path.parent}: waiting for {holder}, {waited_s:.0f} s")
             pause(_POLL_S)
-        return descriptor
+        return file
     finally:
-        if shown_s >= 0:
+        if is_waiting:
             show_line("")
 
 
-def _try_lock(path: Path) -> int | None:
-    """Return a descriptor of a file with the lock on it; None where another process holds that."""
+def _try_lock(path: Path) -> FileIO | None:
+    """Return a file with the lock on it; None where another process holds that."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(descriptor, path):  # else the file was removed or replaced before it was locked
-                return descriptor
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+        with ExitStack() as stack:
+            file = stack.enter_context(path.open("ab+", buffering=0))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
+            if _is_at(file, path):  # else the file was removed or replaced before it was locked
+                stack.pop_all()
+                return file
 
 
 def _holder(path: Path) -> str:
@@ -126,20 +113,12 @@ def shared_lock(path: Path) -> Iterator[None]:
     """Share the lock on a marker, so that its folder stays; a read-only volume will do.
 
     Only the file that is at the path under the lock counts, never one that was removed before it was locked.
-
-    Raises:
-        BlockingIOError: A process is removing the folder.
-        FileNotFoundError: There is no such file.
-        OSError: It can't be opened, or the volume has no locks.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        if not _is_at(descriptor, path):
+    with path.open("rb", buffering=0) as file:  # not unlocked: a child that was forked meanwhile still uses it
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if not _is_at(file, path):
             raise FileNotFoundError(errno.ENOENT, "removed while it was opened", str(path))
         yield
-    finally:
-        os.close(descriptor)  # not unlocked: a child that was forked meanwhile still uses it
 
 
 def remove_unused(folder: Path, marker: str) -> bool:
@@ -147,42 +126,19 @@ def remove_unused(folder: Path, marker: str) -> bool:
 
     It is removed in place: a removal that is cut short leaves a folder whose sizes are wrong, which nobody accepts.
     """
-    if folder.is_symlink() or folder.is_file():  # not made by us
-        with suppress(OSError):
+    with suppress(OSError):
+        if folder.is_symlink() or folder.is_file():  # not made by us
             folder.unlink()
-        return not os.path.lexists(folder)
-    try:
-        descriptor = os.open(folder / marker, os.O_RDWR | os.O_CLOEXEC)  # NFS locks only what is open for writing
-    except FileNotFoundError:  # so that no process can use it
-        shutil.rmtree(folder, ignore_errors=True)
-        return not os.path.lexists(folder)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)  # the next removal takes what this one can't
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
+        elif not (folder / marker).exists():  # so that no process can use it
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            with (folder / marker).open("rb+") as file:  # NFS locks only what is open for writing
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)  # the next removal takes what this one can't
     return not os.path.lexists(folder)
 
 
-def sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk.
-
-    Raises:
-        OSError: It can't be opened or written.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+def _is_at(file: FileIO, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
