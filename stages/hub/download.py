@@ -14,19 +14,12 @@ from morphstream.artifact.errors import DigestMismatchError, FetchError
 from morphstream.artifact.tarzst import Hasher
 from morphstream.source.hub import HubSource
 from morphstream.source.hub.refusals import InconsistentAnswerError
-from stages.hub.repository import Repository
 
 
 def download(
-    repository: Repository,
-    path: str,
-    commit: str,
-    expected: Digest,
-    target: Path,
-    *,
-    add: Callable[[int], None] = lambda _: None,
+    source: HubSource, path: str, expected: Digest, target: Path, add: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Download a file of a commit, verify it, and put it in place; on any error the old file stays.
+    """Download a file, verify it, and put it in place; on any error the old file stays.
 
     What was downloaded before a cut stays beside the target and is continued, by this process or a later one.
     Processes that want the same file wait for the first of them, and find it there.
@@ -40,7 +33,7 @@ def download(
             file.truncate(0)
             add(expected.bytes)
         else:
-            _complete(file, repository.source(commit), path, expected, add)
+            _complete(file, source, path, expected, add)
             Path(file.name).replace(target)
 
 

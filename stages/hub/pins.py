@@ -27,22 +27,20 @@ def pin(params: Params, path: Path, revision: str, repository: Repository | None
     commit = repository.commit_of(revision)
     held = repository.files(commit)
     if missing := [model.file for model in params.models.values() if model.file not in held]:
-        what = f"{repository.name}@{commit[:7]}"
-        raise FetchError(
-            f"{what}: expected {', '.join(missing)} there, seen none; publish them, or correct params.yaml"
-        )
-    pins = dict[str, tuple[str | None, int | None]]()
-    for model in params.models.values():
-        entry = held[model.file]
-        sha256 = entry.sha256 or digest_of(repository.read(model.file, commit, entry)).sha256
-        pins[model.name] = sha256, entry.bytes
+        expected = f"{repository.name}@{commit[:7]}: expected {', '.join(missing)} there"
+        raise FetchError(f"{expected}, seen none; publish them, or correct params.yaml")
+    pins = {
+        model.name: (file.sha256 or digest_of(repository.read(model.file, commit, file)).sha256, file.bytes)
+        for model in params.models.values()
+        for file in (held[model.file],)
+    }
     before = {name: (model.sha256, model.bytes) for name, model in params.models.items()}
     if (params.hub.revision, before) == (commit, pins):
         return f"{path.name}: the pins are those of {repository.name}@{commit} already"
     return _write(path, commit, pins)
 
 
-def _write(path: Path, commit: str, pins: Mapping[str, tuple[str | None, int | None]]) -> str:
+def _write(path: Path, commit: str, pins: Mapping[str, tuple[str, int]]) -> str:
     before = path.read_text("utf-8")
     yaml = YAML()
     yaml.preserve_quotes = True

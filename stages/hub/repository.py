@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
-from huggingface_hub.hf_api import CommitOperation, RepoFile
+from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import sha
 from huggingface_hub.utils._headers import build_hf_headers
 
@@ -153,7 +153,7 @@ class Repository:
         """
         deletions = [CommitOperationDelete(path, is_folder=False) for path in deleted]
         try:
-            operations: list[CommitOperation] = [*self._uploaded(files, kept), *deletions]
+            operations: list[CommitOperationAdd | CommitOperationDelete] = [*self._uploaded(files, kept), *deletions]
             return self._api.create_commit(self.name, operations, commit_message=message, parent_commit=parent).oid
         except HfHubHTTPError as error:
             is_late = error.response.status_code == _PRECONDITION_FAILED

@@ -59,7 +59,7 @@ def _download(repo: str, revision: str, files: Mapping[str, Digest], build: Path
     from stages.hub.repository import Repository
 
     prepare_client()
-    repository, stop, lock = Repository(repo), threading.Event(), threading.Lock()
+    source, stop, lock = Repository(repo).source(revision), threading.Event(), threading.Lock()
     total_bytes = sum(digest.bytes for digest in files.values())
     with progress(title, total_bytes) as add, ThreadPoolExecutor(_DOWNLOADS) as pool:
 
@@ -69,10 +69,7 @@ def _download(repo: str, revision: str, files: Mapping[str, Digest], build: Path
             with lock:
                 add(size)
 
-        def fetch(file: str) -> None:
-            download(repository, file, revision, files[file], build / file, add=count)
-
-        tasks = [pool.submit(fetch, file) for file in files]
+        tasks = [pool.submit(download, source, file, digest, build / file, count) for file, digest in files.items()]
         try:
             errors = [error for task in tasks if (error := task.exception())]
         except KeyboardInterrupt:

@@ -81,7 +81,7 @@ class Packer:
                 if text is not None and digest == digest_of(text.encode()):
                     write_whole(source, text.encode())
                 else:
-                    download(self.repository, path, commit, digest, source)
+                    download(self.repository.source(commit), path, digest, source)
             sources[path] = source.resolve()
         target = self.folder / name
         made = pack(sources, target, level=self.options.level, threads=THREADS)

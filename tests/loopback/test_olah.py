@@ -111,5 +111,5 @@ def test_every_file_of_every_commit_has_the_same_bytes_size_and_commit(
         assert repository.commit_of("main") == third
         for path, data in expected[second].items():
             target = tmp_path / "fetched" / path
-            download(repository, path, second, digest_of(data), target)  # as the pipeline fetches
+            download(repository.source(second), path, digest_of(data), target)  # as the pipeline fetches
             assert target.read_bytes() == data

@@ -50,7 +50,7 @@ def bring(
     """Download and return the size of each part that came."""
     parts: list[int] = []
     repository = Repository(NAME, endpoint=hub.endpoint, pauses_s=(0.0,) * (attempts - 1))
-    download(repository, path, commit, expected, target, add=parts.append)
+    download(repository.source(commit), path, expected, target, parts.append)
     return parts
 
 
@@ -193,7 +193,7 @@ from stages.hub.download import download
 from stages.hub.repository import Repository
 prepare_client()
 name, path, commit, sha256, size, target = sys.argv[1:]
-download(Repository(name), path, commit, Digest(sha256, int(size)), Path(target))
+download(Repository(name).source(commit), path, Digest(sha256, int(size)), Path(target))
 """
 
 
@@ -228,14 +228,14 @@ def start(hub: Hub, commit: str, target: Path, tmp_path: Path) -> subprocess.Pop
 
 def test_a_download_that_is_told_to_stop_stops(hub: Hub, commit: str, target: Path) -> None:
     hub.faults.add(Fault(kind="drip", path="^/lfs/", at=1 << 14, pause_s=0.01))
-    repository, stop = Repository(NAME, endpoint=hub.endpoint, pauses_s=()), threading.Event()
+    source, stop = Repository(NAME, endpoint=hub.endpoint, pauses_s=()).source(commit), threading.Event()
 
     def add(_: int) -> None:
         if stop.is_set():
             raise InterruptedError
 
     with ThreadPoolExecutor(1) as pool:
-        task = pool.submit(download, repository, PATH, commit, DIGEST, target, add=add)
+        task = pool.submit(download, source, PATH, DIGEST, target, add)
         time.sleep(0.2)
         stop.set()
         assert isinstance(task.exception(timeout=20), InterruptedError)

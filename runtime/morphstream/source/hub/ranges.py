@@ -35,19 +35,18 @@ class Download(io.RawIOBase):
         """Ask for the first range; the answer tells the file's size, and whether the server knows ranges."""
         self._file, self._range_bytes, self._asked = file, range_bytes, start
         self._coming, self._piece = deque[Iterator[bytes]](), memoryview(b"")
-        self._pool: ThreadPoolExecutor | None = None  # None where there are no ranges, too
+        self._pool, self._has_ranges = ThreadPoolExecutor(file.count, "morphstream-hub"), False
         try:
             first = file.retry().call(partial(self._ask, start, start + range_bytes))
         except BaseException:
             self.close()
             raise
-        self.total_bytes = file.total_bytes or 0
-        if first.status == _PARTIAL:
-            self._pool = ThreadPoolExecutor(file.count, "morphstream-hub")
-            self._ask_ahead(self._pool, first)
-            self._rest = self._in_order(self._pool)
+        self.total_bytes, self._has_ranges = file.total_bytes or 0, first.status == _PARTIAL
+        if self._has_ranges:
+            self._ask_ahead(first)
         else:
-            self._rest = self._pieces(start, self.total_bytes, first)
+            self._coming.append(self._pieces(start, self.total_bytes, first))
+        self._rest = self._in_order()
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to `size` bytes, none at the end; all the rest where it is negative."""
@@ -62,22 +61,21 @@ class Download(io.RawIOBase):
     def close(self) -> None:
         """Cancel what is still coming; when this returns, all threads and connections have ended."""
         self._file.connections.abort()
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
         self._file.connections.close()
         self._coming.clear()
         super().close()
 
-    def _in_order(self, pool: ThreadPoolExecutor) -> Iterator[bytes]:
+    def _in_order(self) -> Iterator[bytes]:
         while self._coming:
             current = self._coming.popleft()
-            self._ask_ahead(pool)
+            self._ask_ahead()
             yield from current
 
-    def _ask_ahead(self, pool: ThreadPoolExecutor, first: BaseHTTPResponse | None = None) -> None:
-        while self._asked < self.total_bytes and len(self._coming) < self._file.count + _AHEAD:
+    def _ask_ahead(self, first: BaseHTTPResponse | None = None) -> None:
+        while self._has_ranges and self._asked < self.total_bytes and len(self._coming) < self._file.count + _AHEAD:
             end = min(self._asked + self._range_bytes, self.total_bytes)
-            self._coming.append(_in_thread(pool, self._pieces(self._asked, end, first)))
+            self._coming.append(_in_thread(self._pool, self._pieces(self._asked, end, first)))
             self._asked, first = end, None
 
     def _pieces(self, begin: int, end: int, response: BaseHTTPResponse | None) -> Iterator[bytes]:
@@ -139,14 +137,14 @@ class Download(io.RawIOBase):
             if length != last + 1 - first:
                 raise inconsistent(f"{last + 1 - first} bytes, as for {text}", f"{length}")
         file.check_size(total)
-        if self._pool and not is_range and total > end - begin:
+        if self._has_ranges and not is_range and total > end - begin:
             response.close()
             raise AttemptError("a range", "all of the file", "run it again later")  # another server may know ranges
         return response
 
 
 def _in_thread(pool: ThreadPoolExecutor, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Make pieces in a thread; return them, and then its error, if any."""
+    """Make pieces in a thread; yield them, and then raise its error, if any."""
     queue = SimpleQueue[bytes]()
     done = pool.submit(lambda: deque(map(queue.put, pieces), maxlen=0))
     done.add_done_callback(lambda _: queue.put(b""))  # also where it was cancelled

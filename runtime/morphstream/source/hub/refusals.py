@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -118,7 +119,9 @@ def refused(
     elif status == 404:
         expected, remedy = _MISSING.get(code, "it there"), "name one that is there, or set HF_TOKEN if it is private"
     notes = ", ".join(filter(None, (code, headers.get("X-Error-Message", ""))))
-    wait_s = _retry_after_s(headers.get("Retry-After", "")) if status in _PASSING else None
+    wait_s = 0.0 if status in _PASSING else None
+    with suppress(InvalidHeader, ValueError, OverflowError):
+        wait_s = None if wait_s is None else util.Retry().parse_retry_after(headers.get("Retry-After", ""))
     is_absent = is_hub and status == 404 and code in ("EntryNotFound", "")  # and not the whole repository
     return AttemptError(expected, str(status), remedy, notes, wait_s, status, AbsentError if is_absent else FetchError)
 
@@ -177,10 +180,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, IncompleteRead):
         return f"the connection ended, with {error.expected} bytes to come"
     return (error.strerror or str(error) if isinstance(error, OSError) else "") or type(error).__name__
-
-
-def _retry_after_s(text: str) -> float:
-    try:
-        return util.Retry().parse_retry_after(text)
-    except (InvalidHeader, ValueError, OverflowError):
-        return 0.0

@@ -74,18 +74,7 @@ class HubSource:
         """
         self._endpoint = (endpoint or os.environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
         token = token if token is not None else _token_of_this_machine()
-        url = parsed(self._endpoint)
-        is_endpoint = url.scheme in ("http", "https") and url.host and not (url.auth or url.query or url.fragment)
-        for is_right, expected, seen in (
-            (_REPO.fullmatch(repo), "a repository as organisation/name", f"{repo!r}"),
-            (_REVISION.fullmatch(revision), "a branch, a tag or a commit", f"{revision!r}"),
-            (connections > 0, "1 connection or more", f"{connections}"),
-            (range_bytes > 0, "1 byte of a range or more", f"{range_bytes}"),
-            (_TOKEN.fullmatch(token), "a token of visible characters", "others in it; see HF_TOKEN"),
-            (is_endpoint, "an endpoint as https://host", "another form; see HF_ENDPOINT"),
-        ):
-            if not is_right:
-                raise ValueError(f"hub {repo}: expected {expected}, seen {seen}")
+        _check(repo, revision, self._endpoint, token, connections, range_bytes)
         self._repo, self._revision, self._range_bytes = repo, revision, range_bytes
         self._file = partial(HubFile, token=token or None, pauses_s=pauses_s, timeout_s=timeout_s, count=connections)
         self._commit = revision if _COMMIT.fullmatch(revision) else ""
@@ -130,6 +119,21 @@ class HubSource:
                     raise FetchError(f"{self}: expected its commit, seen an answer without one; see HF_ENDPOINT")
                 self._commit = commit
             return self._commit
+
+
+def _check(repo: str, revision: str, endpoint: str, token: str, connections: int, range_bytes: int) -> None:
+    url = parsed(endpoint)
+    is_endpoint = url.scheme in ("http", "https") and url.host and not (url.auth or url.query or url.fragment)
+    for is_right, expected, seen in (
+        (_REPO.fullmatch(repo), "a repository as organisation/name", f"{repo!r}"),
+        (_REVISION.fullmatch(revision), "a branch, a tag or a commit", f"{revision!r}"),
+        (is_endpoint, "an endpoint as https://host", "another form; see HF_ENDPOINT"),
+        (_TOKEN.fullmatch(token), "a token of visible characters", "others in it; see HF_TOKEN"),
+        (connections > 0, "1 connection or more", f"{connections}"),
+        (range_bytes > 0, "1 byte of a range or more", f"{range_bytes}"),
+    ):
+        if not is_right:
+            raise ValueError(f"hub {repo}: expected {expected}, seen {seen}")
 
 
 def _token_of_this_machine() -> str:
