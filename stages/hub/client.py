@@ -5,9 +5,8 @@ What is retried, how long to wait and the words of a refusal are the runtime's, 
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import httpx2
 from huggingface_hub import get_session, get_token, set_client_factory
@@ -16,12 +15,10 @@ from huggingface_hub.utils.logging import get_verbosity, set_verbosity_error
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.source.hub.refusals import AttemptError, Retry, refused, unanswered
+from morphstream.source.hub.refusals import AttemptError, refused, unanswered
 
 _ANSWER_TIMEOUT_S = 120.0  # a large commit takes the Hub a minute
 _FAULTS = (httpx2.HTTPError, ValueError, KeyError, TypeError, RuntimeError, OSError)  # of the client
-
-_T = TypeVar("_T")
 
 
 class OutrunError(MorphstreamError):
@@ -36,16 +33,6 @@ def prepare_client() -> None:
         disable_progress_bars()
     hooks = get_session().event_hooks
     set_client_factory(lambda: httpx2.Client(event_hooks=hooks, follow_redirects=True, timeout=_ANSWER_TIMEOUT_S))
-
-
-def ask(what: str, call: Callable[[], _T], pauses_s: Sequence[float]) -> _T:
-    """Return the result of a call of the client, which is repeated where a fault may pass."""
-    return retry_of(what, pauses_s).call(attempt()(call))
-
-
-def retry_of(what: str, pauses_s: Sequence[float]) -> Retry:
-    """Return a count of attempts, whose refusal has no token of the client's."""
-    return Retry(what=what, pauses_s=pauses_s, token=get_token())
 
 
 @contextmanager

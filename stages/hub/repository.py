@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import sha
@@ -15,9 +15,9 @@ from huggingface_hub.utils._headers import build_hf_headers
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import DigestMismatchError, FetchError
 from morphstream.source.hub import HubSource
-from morphstream.source.hub.refusals import PAUSES_S, AttemptError
+from morphstream.source.hub.refusals import PAUSES_S, AttemptError, Retry
 from morphstream.source.named import is_offline
-from stages.hub.client import OutrunError, ask, attempt
+from stages.hub.client import OutrunError, attempt
 
 _NOT_FOUND, _PRECONDITION_FAILED = 404, 412
 _IGNORED = "# nothing\n"  # instead of the repository's own list, by which the client would skip files silently
@@ -69,21 +69,21 @@ class Info(NamedTuple):
 
 
 class Repository:
-    """A model repository on the Hub, with the token of the environment or of the user's login.
-
-    Attributes:
-        name: ``organisation/name``.
-        pauses_s: Seconds before each further attempt to ask the Hub.
-    """
+    """A model repository on the Hub, with the token of the environment or of the user's login."""
 
     def __init__(self, name: str, *, endpoint: str | None = None, pauses_s: Sequence[float] = PAUSES_S) -> None:
         self.name, self.pauses_s = name, pauses_s
         self._endpoint = endpoint
         self._api = HfApi(endpoint=endpoint)
 
+    def retry(self, what: str) -> Retry:
+        """Return a count of attempts at one request."""
+        return Retry(what=what, pauses_s=self.pauses_s, token=get_token())
+
     def look(self, revision: str = "main") -> Info | None:
         """Return what a branch, tag or commit means now; None where this token sees no such repository."""
 
+        @attempt()
         def look() -> Info | None:
             try:
                 info = self._api.model_info(self.name, revision=revision)
@@ -94,7 +94,7 @@ class Repository:
             paths = frozenset(sibling.rfilename for sibling in info.siblings or ())
             return Info(commit=info.sha or "", is_private=bool(info.private), paths=paths or None)
 
-        return ask(f"{self.name}@{revision[:12]}", look, self.pauses_s)
+        return self.retry(f"{self.name}@{revision[:12]}").call(look)
 
     def commit_of(self, revision: str) -> str:
         """Return the 40 digits of the commit that a branch, tag or commit means now."""
@@ -106,14 +106,15 @@ class Repository:
 
     def create(self) -> None:
         """Create the repository, private, unless it is there."""
-        ask(f"create {self.name}", lambda: self._api.create_repo(self.name, private=True, exist_ok=True), self.pauses_s)
+        create = attempt()(self._api.create_repo)
+        self.retry(f"create {self.name}").call(lambda: create(self.name, private=True, exist_ok=True))
 
     def files(self, commit: str) -> dict[str, Held]:
         """Return what each path of a commit holds."""
         look = partial(self._api.list_repo_tree, self.name, recursive=True, revision=commit)
         return {
             entry.path: Held(bytes=entry.size, sha256=entry.lfs.sha256 if entry.lfs else None, blob=entry.blob_id)
-            for entry in ask(f"{self.name}@{commit[:7]}", lambda: list(look()), self.pauses_s)
+            for entry in self.retry(f"{self.name}@{commit[:7]}").call(attempt()(lambda: list(look())))
             if isinstance(entry, RepoFile)
         }
 
@@ -130,13 +131,14 @@ class Repository:
     def read(self, path: str, commit: str, held: Held) -> bytes:
         """Return a small file, verified."""
 
+        @attempt()
         def fetch() -> bytes:
             data = self.source(commit).read(path)
             if not held.is_same(Content(digest_of(data), data)):
                 raise AttemptError("the bytes that its listing names", "others", "run it again later")
             return data
 
-        return ask(f"{self.name}@{commit[:7]} {path}", fetch, self.pauses_s)
+        return self.retry(f"{self.name}@{commit[:7]} {path}").call(fetch)
 
     @attempt()
     def commit(

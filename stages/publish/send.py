@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from morphstream.artifact.errors import FetchError
 from morphstream.source.hub.refusals import AttemptError
-from stages.hub.client import OutrunError, retry_of
+from stages.hub.client import OutrunError
 from stages.hub.repository import Repository
 from stages.publish.compose import IncompleteError
 from stages.publish.plan import Plan, Tip
@@ -46,7 +46,7 @@ def send(
     Raises:
         OutrunError: Other publishers were faster, time and again.
     """
-    outrun, retry = 0, retry_of(repository.name, repository.pauses_s)
+    outrun, retry = 0, repository.retry(repository.name)
     while True:
         try:
             plan = compose(_tip(repository, is_dry=is_dry, is_confidential=is_confidential))

@@ -9,7 +9,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from morphstream.artifact.errors import FetchError
-from stages.hub.client import ask, attempt_error, prepare_client, retry_of
+from stages.hub.client import attempt, attempt_error, prepare_client
 from stages.hub.repository import Repository
 from tests.loopback.faults import Fault
 from tests.loopback.server import WRITE_TOKEN, Hub
@@ -29,7 +29,7 @@ def test_an_echoed_token_is_in_no_refusal(hub: Hub) -> None:
     for status in (400, 401, 403, 404, 409, 429, 500):
         fault = fault_of(hub, Fault(kind="status", status=status, is_echo=True))
         with pytest.raises(FetchError) as refused:
-            retry_of("publish", ()).wait(attempt_error(fault))
+            Repository(NAME, pauses_s=()).retry("publish").wait(attempt_error(fault))
         message = str(refused.value)
         assert str(status) in message
         assert WRITE_TOKEN not in message
@@ -61,22 +61,23 @@ def test_waiting_does_not_help_against_a_refusal(hub: Hub, status: int) -> None:
 def test_what_passes_is_asked_again_and_what_stays_is_refused() -> None:
     calls = []
 
+    @attempt()
     def call() -> str:
         calls.append(1)
         if len(calls) < 3:
             raise httpx2.ReadTimeout("timed out")
         return "done"
 
-    assert ask("what", call, (0.0, 0.0)) == "done"
+    assert Repository(NAME, pauses_s=(0.0, 0.0)).retry("what").call(call) == "done"
     calls.clear()
     with pytest.raises(FetchError, match=r"^what: expected an answer, seen none \(timed out\); see the network"):
-        ask("what", call, (0.0,))
+        Repository(NAME, pauses_s=(0.0,)).retry("what").call(call)
     assert len(calls) == 2
 
 
 def test_a_local_file_s_fault_is_no_fault_of_the_hub(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        ask("what", lambda: (tmp_path / "missing").read_bytes(), ())
+    with pytest.raises(FileNotFoundError), attempt():
+        (tmp_path / "missing").read_bytes()
 
 
 def test_an_answer_that_is_none_is_refused_in_one_line(hub: Hub) -> None:

@@ -86,9 +86,7 @@ class Connections:
     def abort(self) -> None:
         """End what other threads wait for."""
         self.stop.set()
-        with self._lock:
-            sockets = tuple(self._sockets)
-        for each in sockets:
+        for each in tuple(self._sockets):
             with suppress(OSError):
                 socket.socket.shutdown(each, socket.SHUT_RDWR)  # SSLSocket's own isn't safe while another thread reads
 
@@ -120,8 +118,7 @@ class Connections:
 
     def _opened(self, connection: HTTPConnection) -> None:
         """Keep the socket of a connection, which forgets it where it won't be used again."""
-        with self._lock:
-            self._sockets.append(connection.sock)
+        self._sockets.append(connection.sock)
         if self.stop.is_set():  # it may have been aborted before there was a socket
             raise ConnectionError("closed")
 
@@ -168,10 +165,7 @@ def _pool_classes(opened: Callable[[HTTPConnection], None]) -> dict[str, type[HT
     class Secure(Plain, HTTPSConnection):
         pass
 
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
+    return {
+        "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": Plain}),
+        "https": type("SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": Secure}),
+    }

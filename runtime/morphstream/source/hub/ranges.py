@@ -26,9 +26,6 @@ class Download(io.RawIOBase):
     """A file of the Hub as a stream, whose next ranges threads download meanwhile.
 
     The one answer of a server that knows no ranges is read as it comes, without threads.
-
-    Attributes:
-        total_bytes: Of the whole file.
     """
 
     def __init__(self, file: HubFile, *, range_bytes: int, start: int) -> None:
@@ -79,13 +76,7 @@ class Download(io.RawIOBase):
             self._asked, first = end, None
 
     def _pieces(self, begin: int, end: int, response: BaseHTTPResponse | None) -> Iterator[bytes]:
-        """Yield a range in pieces; ask again from the byte where an answer was cut.
-
-        Args:
-            begin: First byte.
-            end: Behind the last byte.
-            response: An answer that begins there, or 200 with the whole file; None to ask for one.
-        """
+        """Yield a range in pieces, from one answer or several; ask again from the byte where one was cut."""
         retry, counted, piece = self._file.retry(), begin, bytearray()
         while begin < end:
             fault = None

@@ -105,8 +105,11 @@ def refused(
     """
     code = headers.get("X-Error-Code", "")
     expected, remedy = "the Hub to accept it" if is_write else "its bytes", "read its message"
+    wait_s = None
     if status in _PASSING:
-        expected, remedy = "an answer", "the Hub is busy or down, run it again later"
+        expected, remedy, wait_s = "an answer", "the Hub is busy or down, run it again later", 0.0
+        with suppress(InvalidHeader, ValueError, OverflowError):
+            wait_s = util.Retry().parse_retry_after(headers.get("Retry-After", ""))
     elif not is_hub:
         remedy = "the store behind the Hub refuses it, run it again later"
     elif "Gated" in code:
@@ -119,9 +122,6 @@ def refused(
     elif status == 404:
         expected, remedy = _MISSING.get(code, "it there"), "name one that is there, or set HF_TOKEN if it is private"
     notes = ", ".join(filter(None, (code, headers.get("X-Error-Message", ""))))
-    wait_s = 0.0 if status in _PASSING else None
-    with suppress(InvalidHeader, ValueError, OverflowError):
-        wait_s = None if wait_s is None else util.Retry().parse_retry_after(headers.get("Retry-After", ""))
     is_absent = is_hub and status == 404 and code in ("EntryNotFound", "")  # and not the whole repository
     return AttemptError(expected, str(status), remedy, notes, wait_s, status, AbsentError if is_absent else FetchError)
 
@@ -131,13 +131,12 @@ def refused_by_proxy(proxy: str, fault: Exception | int) -> AttemptError:
     reason = str(fault) if isinstance(fault, int) else _reason(fault)
     found = re.fullmatch("(?:Tunnel connection failed: )?([0-9]{3})(?: .*)?", reason)  # as http.client words it
     status = int(found[1]) if found else 0
-    remedy = f"{'name its user and password there' if status == 407 else 'ask who runs it'}, see http_proxy"
-    return AttemptError(
-        f"an answer through the proxy {proxy}",
-        str(status or reason),
-        f"{remedy}, https_proxy and no_proxy",
-        wait_s=0.0 if not status or status in _PASSING else None,
+    remedy = "name its user and password there" if status == 407 else "ask who runs it"
+    remedy, wait_s = (
+        f"{remedy}, see http_proxy, https_proxy and no_proxy",
+        None if status not in {0, *_PASSING} else 0.0,
     )
+    return AttemptError(f"an answer through the proxy {proxy}", str(status or reason), remedy, wait_s=wait_s)
 
 
 def faulty(error: Exception, timeout_s: float, host: str = "") -> AttemptError:

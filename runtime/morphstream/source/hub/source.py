@@ -15,6 +15,7 @@ import os
 import re
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -36,13 +37,9 @@ _TOKEN = re.compile(r"[!-~]*")
 
 
 class HubSource:
-    """A published layout in a repository of the Hub; threads may share it.
+    """A published layout in a repository of the Hub; threads may share it."""
 
-    Attributes:
-        is_remote: True; a boot asks it only where it has to.
-    """
-
-    is_remote = True
+    is_remote = True  # a boot asks it only where it has to
 
     def __init__(
         self,
@@ -111,11 +108,10 @@ class HubSource:
         with self._lock:
             if not self._commit:
                 address = f"{self._endpoint}/api/models/{self._repo}/revision/{quote(self._revision, safe='')}"
-                try:
-                    commit = json.loads(self._file(what=str(self), address=address).read())["sha"]
-                except (ValueError, KeyError, TypeError, RecursionError):
-                    commit = None
-                if not (isinstance(commit, str) and _COMMIT.fullmatch(commit)):
+                commit = ""
+                with suppress(ValueError, KeyError, TypeError, RecursionError):
+                    commit = str(json.loads(self._file(what=str(self), address=address).read())["sha"])
+                if not _COMMIT.fullmatch(commit):
                     raise FetchError(f"{self}: expected its commit, seen an answer without one; see HF_ENDPOINT")
                 self._commit = commit
             return self._commit
