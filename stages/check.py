@@ -14,8 +14,8 @@ from stages.declare import check_declared
 from stages.files import write_json
 from stages.params import TargetOptions, load_params
 from stages.parity.compare import Comparison, compare
+from stages.parity.engine import why_not
 from stages.parity.figures import Figures, coarsen, shortfall, worst
-from stages.parity.gpu import why_not
 from stages.program import run_program
 from stages.workspace import Workspace
 
