@@ -41,12 +41,8 @@ def versions() -> dict[str, str | None]:
 def build(order: Order, *, machine: Machine | None = None, runtime: Any = None) -> dict[str, str]:
     """Write an engine, and ``STEM_ctx.onnx``, with which ONNX Runtime opens it.
 
-    It writes ``STEM*.profile`` too, and the arch's timing cache as it is after this build.
-
-    Args:
-        order: What is to be built.
-        machine: What it is built on; None for this one.
-        runtime: The module ``onnxruntime`` or one like it; None for the installed one.
+    It writes ``STEM*.profile`` too, and the arch's timing cache as it is after this build. By default it builds on this
+    machine, with the installed ``onnxruntime``.
     """
     machine = machine or probe_machine()
     (arch,) = order.archs

@@ -41,13 +41,9 @@ class Comparison:
 def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Workspace) -> Iterator[Comparison]:
     """Run original, prepared models and engines on the same inputs, each once, and compare their outputs.
 
-    A target's engines have the target's own tolerance where it has one. Otherwise what is half, the file or an engine,
-    and what runs on a GPU have the model's tolerance; all else that of single precision.
-
-    Args:
-        model: Fetched, prepared and compiled.
-        targets: Those that this machine executes.
-        workspace: Where its files are.
+    The targets are those that this machine executes. A target's engines have the target's own tolerance where it has
+    one. Otherwise what is half, the file or an engine, and what runs on a GPU have the model's tolerance; all else that
+    of single precision.
     """
     source, prepared = workspace.build / model.file, workspace.prepared / model.name
     original = read_model(source)

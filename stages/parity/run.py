@@ -19,15 +19,8 @@ THREADS = 2  # fixed, so that figures repeat
 def run_original(path: Path, plan: Plan, inputs: Arrays) -> Arrays:
     """Run an original row by row, and compute here what surgery put into the prepared model's graph.
 
-    Row by row, because a batch must give the same as single rows, and the file may have no batch axis.
-
-    Args:
-        path: The ONNX file.
-        plan: How it was prepared.
-        inputs: Of the prepared model; not modified.
-
-    Returns:
-        The outputs of the prepared model, by name; those of form numbers have the original's shape.
+    Row by row, because a batch must give the same as single rows, and the file may have no batch axis. Inputs and
+    outputs are the prepared model's, by name; outputs of form numbers have the original's shape.
     """
     arrays = dict(inputs)
     if plan.normalisation is not None:

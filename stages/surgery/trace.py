@@ -112,12 +112,10 @@ def _calculated(
 ) -> list[npt.NDArray[np.generic]]:
     try:
         inputs, outputs = ([onnx.ValueInfoProto(name=name) for name in names] for names in (known, node.output))
-        graph = helper.make_graph([node], "node", inputs, outputs)
-        alone = helper.make_model(graph, opset_imports=[helper.make_opsetid("", trace.opset)])
-        values = list(ReferenceEvaluator(alone).run(None, known))
+        alone = helper.make_graph([node], "alone", inputs, outputs)
+        return list(ReferenceEvaluator(alone, {"": trace.opset}).run(None, known))
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # NumPy raises these
         raise refused(label, "a shape that can be calculated", error_line(error)) from None
-    return values
 
 
 def _put(trace: Trace, name: str, value: npt.NDArray[np.generic]) -> None:
