@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import onnx
 from onnx import TensorProto
 
 from morphstream.artifact.errors import ModelError
@@ -47,7 +46,8 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
     """
     source, prepared = workspace.build / model.file, workspace.prepared / model.name
     original = read_model(source)
-    plan, original_is_half = plan_of(original, model), is_half(original)
+    plan = plan_of(original, model)
+    original_is_half = any(tensor.data_type == TensorProto.FLOAT16 for tensor in original.graph.initializer)
     del original  # frees its weights
     single, of_model = (SINGLE, ""), (model.tolerance, f"models.{model.name}")
     to_original = of_model if original_is_half else single
@@ -79,8 +79,3 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
 def _parted(outputs: Arrays, plan: Plan, sizes: Mapping[str, int]) -> Arrays:
     """Return a plan's outputs one by one, where the prepared model joins them."""
     return part_outputs(outputs[plan.joined], sizes) if plan.joined and plan.joined in outputs else outputs
-
-
-def is_half(original: onnx.ModelProto) -> bool:
-    """Return whether a model holds weights in half precision."""
-    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in original.graph.initializer)
