@@ -97,7 +97,7 @@ def booted(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture
 def own_store(booted: Store, tmp_path: Path) -> Store:
     """A copy of the booted store, to be spoilt."""
-    shutil.copytree(booted.path, tmp_path / "store")
+    shutil.copytree(booted.path, tmp_path / "store", ignore=shutil.ignore_patterns("graphs"))
     return Store(tmp_path / "store")
 
 
