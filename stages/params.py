@@ -2,27 +2,30 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
-from morphstream.artifact import fields, vocabulary
+from morphstream.artifact import vocabulary
+from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError, MorphstreamError
-from morphstream.artifact.fields import Form, Object, check_form, inside, one_of, required, shown
+from morphstream.artifact.fields import SHA256, Form, Object, check_choice, check_form, inside, path_of, required, shown
 from morphstream.artifact.target import KEY_PRECISIONS, Target
-
-Origin = Literal["kit", "hub"]
-Role = Literal["detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer"]
-Delivery = Literal["baked", "stream", "on_request"]
-Precision = Literal["fp32", "fp16"]
-SINGLE_ROLES = ("swapper", "occluder", "parser", "restorer")  # half precision shows in what they paint
 
 REPOSITORY = Form(r"[\w.-]+/[\w.-]+", "organisation/name")
 _COMMIT = Form(r"[0-9a-f]{40}", "a commit of 40 hexadecimal digits")
 _ARCH = Form(r"sm[0-9]+|x86_64|aarch64", "an arch such as sm89")
+_SINGLE_ROLES = ("swapper", "occluder", "parser", "restorer")  # half precision shows in what they paint
+_CHOICES: Mapping[str, tuple[str, ...]] = {  # of a model's keys
+    "role": vocabulary.ROLES,
+    "group": vocabulary.GROUPS,
+    "delivery": vocabulary.DELIVERIES,
+    "precision": vocabulary.MODEL_PRECISIONS,
+}
 
 _T = TypeVar("_T")
 
@@ -40,6 +43,11 @@ class Hub:
 
     repo: str
     revision: str | None
+
+    def __post_init__(self) -> None:
+        check_form("repo", self.repo, REPOSITORY)
+        if self.revision is not None:
+            check_form("revision", self.revision, _COMMIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +81,32 @@ class Model:
     file: str
     sha256: str | None
     bytes: int | None
-    role: Role
+    role: str
     worker: str
     group: str
-    delivery: Delivery
-    precision: Precision
+    delivery: str
+    precision: str
     inputs: Mapping[str, tuple[int, ...]]
     batches: tuple[int, ...]
     licence: str
     tolerance: Tolerance
+
+    def __post_init__(self) -> None:
+        check_form("file", self.file, vocabulary.MODEL_PATH)
+        if self.sha256 is not None:
+            check_form("sha256", self.sha256, SHA256)
+        for key, choices in _CHOICES.items():
+            check_choice(key, getattr(self, key), choices)
+        if self.role in _SINGLE_ROLES and self.precision != "fp32":
+            raise ManifestError("precision", f"expected fp32 for the role {self.role}, seen {shown(self.precision)}")
+        sizes = list(self.batches)
+        if not sizes or sizes != sorted({*sizes}) or sizes[0] < 1:
+            raise ManifestError("batches", f"expected sizes from 1 on, each greater than the one before, seen {sizes}")
+
+    @property
+    def pin(self) -> Digest | None:
+        """Digest of its file in the hub's pinned revision; None where it has none yet."""
+        return None if self.sha256 is None or self.bytes is None else Digest(self.sha256, self.bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +139,15 @@ class Build:
 class Params:
     """The whole of params.yaml."""
 
-    origin: Origin
+    origin: str
     hub: Hub
     archive: ArchiveOptions
     builds: Mapping[str, Build]
     targets: Mapping[str, TargetOptions]
     models: Mapping[str, Model]
+
+    def __post_init__(self) -> None:
+        check_choice("origin", self.origin, vocabulary.ORIGINS)
 
     def model(self, name: str) -> Model:
         """Return a model by name."""
@@ -152,81 +180,30 @@ def _params(data: Object) -> Params:
     _check_keys(data, ("origin", "hub", "archive", "build_targets", "targets", "models"))
     targets = _each(data, "targets", _target)
     return Params(
-        origin=_choice(data, "origin", Origin),
-        hub=_within(data, "hub", _hub),
-        archive=_within(data, "archive", _archive),
+        origin=required(data, "origin", str),
+        hub=_value(data, "hub", Hub),
+        archive=_value(data, "archive", ArchiveOptions),
         builds=_each(data, "build_targets", lambda name, entry: _build(entry, _named(targets, "targets", name))),
         targets=targets,
-        models=_each(data, "models", _model),
+        models=_each(data, "models", lambda name, entry: _read(Model, {"name": name}, entry)),
     )
-
-
-def _hub(entry: Object) -> Hub:
-    _check_keys(entry, Hub.__annotations__)
-    hub = Hub(repo=required(entry, "repo", str), revision=_nullable(entry, "revision", str))
-    check_form("repo", hub.repo, REPOSITORY)
-    if hub.revision is not None:
-        check_form("revision", hub.revision, _COMMIT)
-    return hub
-
-
-def _archive(entry: Object) -> ArchiveOptions:
-    _check_keys(entry, ArchiveOptions.__annotations__)
-    return ArchiveOptions(zstandard=required(entry, "zstandard", str), level=required(entry, "level", int))
-
-
-def _model(name: str, entry: Object) -> Model:
-    _check_keys(entry, list(Model.__annotations__)[1:])
-    model = Model(
-        name=name,
-        file=required(entry, "file", str),
-        sha256=_nullable(entry, "sha256", str),
-        bytes=_nullable(entry, "bytes", int),
-        role=_choice(entry, "role", Role),
-        worker=required(entry, "worker", str),
-        group=required(entry, "group", str),
-        delivery=_choice(entry, "delivery", Delivery),
-        precision=_choice(entry, "precision", Precision),
-        inputs=_within(entry, "inputs", lambda shapes: {key: _list(shapes, key, int) for key in shapes}),
-        batches=_list(entry, "batches", int),
-        licence=required(entry, "licence", str),
-        tolerance=_within(entry, "tolerance", _tolerance),
-    )
-    check_form("file", model.file, vocabulary.MODEL_PATH)
-    check_form("group", model.group, one_of(vocabulary.GROUPS))
-    if model.sha256 is not None:
-        check_form("sha256", model.sha256, fields.SHA256)
-    if model.role in SINGLE_ROLES and model.precision != "fp32":
-        raise ManifestError("precision", f"expected fp32 for the role {model.role}, seen {shown(model.precision)}")
-    sizes = list(model.batches)
-    if not sizes or sizes != sorted({*sizes}) or sizes[0] < 1:
-        raise ManifestError("batches", f"expected sizes from 1 on, each greater than the one before, seen {sizes}")
-    return model
-
-
-def _tolerance(entry: Object) -> Tolerance:
-    _check_keys(entry, Tolerance.__annotations__)
-    tolerance = Tolerance(cosine=required(entry, "cosine", float), levels=required(entry, "levels", int))
-    return replace(tolerance, labels=required(entry, "labels", float)) if "labels" in entry else tolerance
 
 
 def _target(name: str, entry: Object) -> TargetOptions:
     is_portable = entry.get("arch") == "portable"
     _check_keys(entry, ("builder", "arch", "toolchain", *["archs"] * is_portable, "precision", "tolerance"))
     arch, builder = required(entry, "arch", str), required(entry, "builder", str)
-    toolchain = _within(  # without quotes YAML reads 2026.10 as the number 2026.1
-        entry, "toolchain", lambda found: {library: required(found, library, str) for library in found}
-    )
+    toolchain = _value(entry, "toolchain", Mapping[str, str])  # without quotes YAML reads 2026.10 as the number 2026.1
     try:
         target = Target(arch=arch, builder=builder, toolchain=toolchain)
     except (ValueError, TypeError) as error:
         raise ManifestError("", f"expected an arch, a builder and its toolchain, seen {error}") from None
-    archs = _list(entry, "archs", str) if is_portable else (arch,)
+    archs = _value(entry, "archs", tuple[str, ...]) if is_portable else (arch,)
     if not archs:
         raise ManifestError("archs", f"expected {_ARCH.words}, seen none")
     for one in archs:
         check_form("archs", one, _ARCH)
-    tolerance = _within(entry, "tolerance", _tolerance) if "tolerance" in entry else None
+    tolerance = _value(entry, "tolerance", Tolerance) if "tolerance" in entry else None
     if "precision" in entry:
         precision, allowed = entry["precision"], KEY_PRECISIONS[target.builder]
         if precision not in allowed:
@@ -239,11 +216,11 @@ def _target(name: str, entry: Object) -> TargetOptions:
 
 
 def _build(entry: Object, target: TargetOptions) -> Build:
-    _check_keys(entry, list(Build.__annotations__)[1:])
-    key, archive = required(entry, "cache_key", str), required(entry, "archive", str)
-    if key != (expected := f"{target.target.cache_key}"):
-        raise ManifestError("cache_key", f"expected {expected}, as targets.{target.name} has it, seen {shown(key)}")
-    return Build(target=target, cache_key=key, archive=archive)
+    build: Build = _read(Build, {"target": target}, entry)
+    if build.cache_key != (expected := f"{target.target.cache_key}"):
+        seen = shown(build.cache_key)
+        raise ManifestError("cache_key", f"expected {expected}, as targets.{target.name} has it, seen {seen}")
+    return build
 
 
 def _named(mapping: Mapping[str, _T], where: str, name: str) -> _T:
@@ -255,7 +232,7 @@ def _named(mapping: Mapping[str, _T], where: str, name: str) -> _T:
 def _check_keys(entry: Object, known: Iterable[str]) -> None:
     for key in entry:
         if key not in known:
-            raise ManifestError(fields.path_of(key), f"expected one of {', '.join(known)}, seen {shown(key)}")
+            raise ManifestError(path_of(key), f"expected one of {', '.join(known)}, seen {shown(key)}")
 
 
 def _within(data: Object, key: str, read: Callable[[Object], _T]) -> _T:
@@ -270,16 +247,22 @@ def _each(data: Object, key: str, read: Callable[[str, Object], _T]) -> dict[str
     return _within(data, key, lambda found: {name: _within(found, name, partial(read, name)) for name in found})
 
 
-def _nullable(entry: Object, key: str, kind: type[_T]) -> _T | None:
-    return None if entry.get(key, ...) is None else required(entry, key, kind)
+def _read(kind: Any, known: Object, entry: Object) -> Any:
+    """Read a dataclass from an object with a key for each field that isn't known already, or has a default."""
+    types = {key: hint for key, hint in get_type_hints(kind).items() if key not in known}
+    _check_keys(entry, types)
+    wanted = {field.name for field in fields(kind) if field.default is MISSING} | entry.keys()
+    return kind(**known, **{key: _value(entry, key, types[key]) for key in types if key in wanted})
 
 
-def _list(entry: Object, key: str, kind: type[_T]) -> tuple[_T, ...]:
-    return tuple(required({key: item}, key, kind) for item in required(entry, key, list))
-
-
-def _choice(entry: Object, key: str, choices: Any) -> Any:
-    """Read a string that is one of a literal type's."""
-    value = required(entry, key, str)
-    check_form(key, value, one_of(get_args(choices)))
-    return value
+def _value(data: Object, key: str, kind: Any) -> Any:
+    """Read the value of a key: a dataclass, a mapping, a tuple, one of these or null, or a plain value."""
+    if isinstance(kind, UnionType):
+        return None if data.get(key, ...) is None else _value(data, key, get_args(kind)[0])
+    if is_dataclass(kind):
+        return _within(data, key, partial(_read, kind, {}))
+    if get_origin(kind) is tuple:
+        return tuple(_value({key: item}, key, get_args(kind)[0]) for item in required(data, key, list))
+    if get_origin(kind) is Mapping:
+        return _within(data, key, lambda found: {name: _value(found, name, get_args(kind)[1]) for name in found})
+    return required(data, key, kind)
