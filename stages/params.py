@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -16,12 +16,14 @@ from morphstream.artifact.errors import ManifestError, MorphstreamError
 from morphstream.artifact.fields import SHA256, Form, Object, check_choice, check_form, inside, path_of, required, shown
 from morphstream.artifact.target import KEY_PRECISIONS, Target
 
+Role = Literal["detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer"]
+
 REPOSITORY = Form(r"[\w.-]+/[\w.-]+", "organisation/name")
 _COMMIT = Form(r"[0-9a-f]{40}", "a commit of 40 hexadecimal digits")
 _ARCH = Form(r"sm[0-9]+|x86_64|aarch64", "an arch such as sm89")
 _SINGLE_ROLES = ("swapper", "occluder", "parser", "restorer")  # half precision shows in what they paint
 _CHOICES: Mapping[str, tuple[str, ...]] = {  # of a model's keys
-    "role": vocabulary.ROLES,
+    "role": get_args(Role),
     "group": vocabulary.GROUPS,
     "delivery": vocabulary.DELIVERIES,
     "precision": vocabulary.MODEL_PRECISIONS,
@@ -81,7 +83,7 @@ class Model:
     file: str
     sha256: str | None
     bytes: int | None
-    role: str
+    role: Role
     worker: str
     group: str
     delivery: str
@@ -265,4 +267,4 @@ def _value(data: Object, key: str, kind: Any) -> Any:
         return tuple(_value({key: item}, key, get_args(kind)[0]) for item in required(data, key, list))
     if get_origin(kind) is Mapping:
         return _within(data, key, lambda found: {name: _value(found, name, get_args(kind)[1]) for name in found})
-    return required(data, key, kind)
+    return required(data, key, str if kind is Role else kind)
