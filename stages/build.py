@@ -34,7 +34,7 @@ from stages.farm.workers import Workers
 from stages.files import write_whole
 from stages.index import index_engines
 from stages.origin import origin_of
-from stages.params import REPOSITORY, Build, Params, TargetOptions, load_params
+from stages.params import REPOSITORY, Params, TargetOptions, load_params
 from stages.prepare import prepare
 from stages.program import run_program
 from stages.workspace import Workspace
@@ -92,8 +92,7 @@ def build(here: Workspace, params: Params, options: TargetOptions, models: Colle
         there = Workspace(Path(folder))
         _fetch(params, models, here, there)
         _build_all(options, models, there.root)
-        target = Build(target=options, cache_key=key, archive="")
-        index_engines(target, list(models), there.engines / options.name, there.caches / key)
+        index_engines(options.target, list(models), there.engines / options.name, there.caches / key)
         there.caches.rename(into / there.caches.name)
 
 
@@ -155,7 +154,7 @@ def _contribute(folder: Path, params: Params, options: TargetOptions, repo: str)
     prepare_client()
     key = str(options.target.cache_key)
     try:
-        found = Local(caches={key: read_cache(folder / cache_path(key))})
+        found = Local({f"{cache_path(key)}/manifest.json": read_cache(folder / cache_path(key))})
         sent = publish(folder, params, found, Repository(repo), "engines")
     except (MorphstreamError, OSError) as error:
         _report(f"contribute {key}: {' '.join(str(error).split())}")

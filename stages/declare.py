@@ -20,7 +20,6 @@ from stages.workspace import Workspace
 
 _FETCH, _PREPARE = ("fetch.py", "origin", "kit"), ("prepare.py", "surgery")
 _CHECK = ("check.py", "parity", "photos.py", "surgery")
-_LISTED = ("file", "role", "worker", "group", "delivery", "precision", "licence")  # of a model, in its manifest
 
 
 def main(workspace: Workspace) -> None:
@@ -64,8 +63,8 @@ def declarations(params: Params) -> Iterator[tuple[str, dict[str, object]]]:
         target, source = asdict(options.target), builder_source(options.target)
         yield f"compile/{options.name}", {**target, "archs": options.archs, "source": source}
         yield f"index/{options.name}", {**target, "models": list(params.models)}
-    entries = {name: {key: getattr(model, key) for key in _LISTED} for name, model in params.models.items()}
-    yield "gather/models", {"origin": params.origin, "models": entries}
+    listed = {name: model.listed for name, model in params.models.items()}
+    yield "gather/models", {"origin": params.origin, "models": listed}
     yield "gather/archives", {build.archive: build.cache_key for build in params.builds.values()}
     yield "gather/pack", asdict(params.archive)
 

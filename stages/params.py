@@ -106,6 +106,12 @@ class Model:
             raise ManifestError("batches", f"expected sizes from 1 on, each greater than the one before, seen {sizes}")
 
     @property
+    def listed(self) -> dict[str, str]:
+        """What its manifest says of it, beside its digest."""
+        keys = ("file", "role", "worker", "group", "delivery", "precision", "licence")
+        return {key: getattr(self, key) for key in keys}
+
+    @property
     def pin(self) -> Digest | None:
         """Digest of its file in the hub's pinned revision; None where it has none yet."""
         return None if self.sha256 is None or self.bytes is None else Digest(self.sha256, self.bytes)

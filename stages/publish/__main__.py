@@ -17,7 +17,6 @@ from stages.hub.repository import Repository
 from stages.origin import origin_of
 from stages.params import Params, load_params
 from stages.program import run_program
-from stages.publish.archives import Packer
 from stages.publish.compose import Composer
 from stages.publish.local import WHAT, Local, local
 from stages.publish.send import Sent, send
@@ -73,8 +72,9 @@ def publish(
         is_dry: Change nothing.
     """
     with tempfile.TemporaryDirectory(dir=build, prefix=".publish.") as folder:
-        packer = Packer(build=build, repository=repository, options=params.archive, folder=Path(folder))
-        composer = Composer(params=params, local=found, packer=packer, dropped=dropped)
+        composer = Composer(
+            build=build, folder=Path(folder), params=params, local=found, repository=repository, dropped=dropped
+        )
         return send(
             repository,
             composer.compose,

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from stages.hub.repository import Content, Held
 
-MODELS, ARCHIVES = "manifests/models.json", "manifests/archives.json"  # in the published repository
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tip:
