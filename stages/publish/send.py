@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from stages.hub.client import FAULTS, WAIT_MAX_S, HubError, OutrunError, check_hub_s, refusal, wait_of
@@ -26,8 +26,8 @@ def send(
     compose: Callable[[Tip], Plan],
     message: Callable[[Plan], str],
     *,
-    is_dry: bool = False,
-    is_confidential: bool = True,
+    is_dry: bool,
+    is_confidential: bool,
 ) -> Sent:
     """Publish what `compose` returns on top of the tip; make no commit where the tip holds it already.
 
@@ -40,13 +40,16 @@ def send(
         message: Returns the commit's message.
         is_dry: Change nothing.
         is_confidential: Publish in a private repository alone.
-
-    Raises:
-        OutrunError: Other publishers were faster, time and again.
     """
     outrun, pauses = 0, iter(repository.pauses_s)
     while True:
-        plan = _composed(lambda: compose(_tip(repository, is_dry=is_dry, is_confidential=is_confidential)), pauses)
+        try:
+            plan = compose(_tip(repository, is_dry=is_dry, is_confidential=is_confidential))
+        except IncompleteError:  # as while the listing is older than its tip
+            if (pause := next(pauses, None)) is None:
+                raise
+            time.sleep(pause)
+            continue
         if is_dry or plan.is_empty:
             return Sent(plan, plan.tip.commit)
         try:
@@ -60,17 +63,6 @@ def send(
             time.sleep(_pause_s(error, next(pauses, None), repository.name))
 
 
-def _composed(compose: Callable[[], Plan], pauses: Iterator[float]) -> Plan:
-    """Return a publication, composed again after a pause while the listing is older than its tip."""
-    while True:
-        try:
-            return compose()
-        except IncompleteError:
-            if (pause := next(pauses, None)) is None:
-                raise
-            time.sleep(pause)
-
-
 def _pause_s(error: Exception, pause: float | None, what: str) -> float:
     """Return how long to wait before the next attempt, where there is one and waiting helps."""
     check_hub_s(error)
@@ -82,13 +74,13 @@ def _pause_s(error: Exception, pause: float | None, what: str) -> float:
 
 def _tip(repository: Repository, *, is_dry: bool, is_confidential: bool) -> Tip:
     info = repository.look()
-    if info is None and not is_dry:
+    if info is None and is_dry:
+        return Tip(commit="", held={}, read=lambda _: None)
+    if info is None:
         repository.create()
         if (info := repository.look()) is None:
             seen = "seen one that is there and hidden from the token in use; use another"
             raise HubError(f"{repository.name}: expected a repository to publish in, {seen}")
-    if info is None:
-        return Tip(commit="", held={}, read=lambda _: None)
     if is_confidential and not info.is_private:
         remedy = "the models' licences don't allow that; make it private"
         raise HubError(f"{repository.name}: expected a private repository, seen a public one; {remedy}")
