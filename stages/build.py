@@ -71,18 +71,7 @@ def target_of(params: Params, text: str) -> TargetOptions:
 
 
 def build(here: Workspace, params: Params, options: TargetOptions, models: Collection[str], into: Path) -> None:
-    """Build a target's engines of some models into a folder.
-
-    Args:
-        here: The pipeline; it isn't written to.
-        params: As read from there.
-        options: The target.
-        models: By name.
-        into: A new or an empty folder, absolute.
-
-    Raises:
-        KeyboardInterrupt: It was interrupted.
-    """
+    """Build a target's engines of some models into a new or an empty folder, absolute; `here` isn't written to."""
     builder_of(options)  # refuses another toolchain before anything is fetched
     into.mkdir(parents=True, exist_ok=True)
     if found := next(into.iterdir(), None):
@@ -140,11 +129,7 @@ def _stop_event() -> Iterator[Event]:
 
 
 def _contribute(folder: Path, params: Params, options: TargetOptions, repo: str) -> None:
-    """Publish the cache in a folder beside what others published of it.
-
-    Raises:
-        SystemExit: It could not be published.
-    """
+    """Publish the cache in a folder beside what others published of it, or exit."""
     from stages.hub.client import prepare_client  # here, as the hub's client takes half a second
     from stages.hub.repository import Repository
     from stages.publish.__main__ import publish

@@ -5,7 +5,6 @@ every stage that names a parameter, and hashes every source file that a stage de
 a `dvc repro` with nothing to do take half as long again (docs/adr/0003-declared-files.md).
 """
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -14,7 +13,7 @@ from stages.files import json_bytes, new_folder, write_json
 from stages.lists import check_lists
 from stages.origin import origin_of
 from stages.params import Params, load_params
-from stages.program import run_program
+from stages.program import read_arguments, run_program
 from stages.source import builder_source, source_digest
 from stages.workspace import Workspace
 
@@ -24,7 +23,7 @@ _CHECK = ("check.py", "parity", "photos.py", "surgery")
 
 def main(workspace: Workspace) -> None:
     """Declare every fetch, prepare, compile, check and index."""
-    argparse.ArgumentParser(prog="python -m stages.declare", description=__doc__).parse_args()
+    read_arguments(__doc__)
     params = load_params(workspace.params)
     check_lists(params, workspace.dvc_yaml)
     with new_folder(workspace.declared) as part:

@@ -142,6 +142,11 @@ class Build:
     cache_key: str
     archive: str
 
+    def __post_init__(self) -> None:
+        if self.cache_key != (expected := str(self.target.target.cache_key)):
+            seen = f"as targets.{self.target.name} has it, seen {shown(self.cache_key)}"
+            raise ManifestError("cache_key", f"expected {expected}, {seen}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
@@ -191,7 +196,9 @@ def _params(data: Object) -> Params:
         origin=required(data, "origin", str),
         hub=_value(data, "hub", Hub),
         archive=_value(data, "archive", ArchiveOptions),
-        builds=_each(data, "build_targets", lambda name, entry: _build(entry, _named(targets, "targets", name))),
+        builds=_each(
+            data, "build_targets", lambda name, entry: _read(Build, {"target": _named(targets, "targets", name)}, entry)
+        ),
         targets=targets,
         models=_each(data, "models", lambda name, entry: _read(Model, {"name": name}, entry)),
     )
@@ -221,14 +228,6 @@ def _target(name: str, entry: Object) -> TargetOptions:
             raise ManifestError("", f"expected the key tolerance beside precision, seen {', '.join(entry)}")
         target = replace(target, precision=str(precision))
     return TargetOptions(name=name, target=target, archs=archs, tolerance=tolerance)
-
-
-def _build(entry: Object, target: TargetOptions) -> Build:
-    build: Build = _read(Build, {"target": target}, entry)
-    if build.cache_key != (expected := f"{target.target.cache_key}"):
-        seen = shown(build.cache_key)
-        raise ManifestError("cache_key", f"expected {expected}, as targets.{target.name} has it, seen {seen}")
-    return build
 
 
 def _named(mapping: Mapping[str, _T], where: str, name: str) -> _T:

@@ -3,7 +3,6 @@
 Locked is what every machine must find; pictures and figures, whose last digits differ, are in ``build/measured/``.
 """
 
-import argparse
 import csv
 import io
 import json
@@ -23,7 +22,7 @@ from stages import summary
 from stages.files import write_json, write_whole
 from stages.params import Params, load_params
 from stages.photos import astronaut, solvay
-from stages.program import run_program
+from stages.program import read_arguments, run_program
 from stages.workspace import Workspace
 
 SWAP_MODELS = (
@@ -39,7 +38,7 @@ GAIN_AT_LEAST = 0.5  # of the cosine to the source
 
 def main(workspace: Workspace) -> None:
     """Report on every swap model."""
-    argparse.ArgumentParser(prog="python -m stages.report", description=__doc__).parse_args()
+    read_arguments(__doc__)
     params, measured, parity = load_params(workspace.params), workspace.measured, workspace.build / "parity"
     source, target = astronaut(), solvay(workspace.downloads)
     measured.mkdir(parents=True, exist_ok=True)
@@ -51,8 +50,8 @@ def main(workspace: Workspace) -> None:
     verdict = {"faces_at_least": FACES_AT_LEAST, "gain_at_least": GAIN_AT_LEAST, "passed": list(metrics)}
     write_json(measured / "metrics.json", {**metrics, "parity": _checked(params, measured / "check")})
     records = {name: json.loads((workspace.checked / f"{name}.json").read_text("utf-8")) for name in params.models}
-    _write_csv(parity / "nines.csv", ("comparison", "nines"), summary.nines(records))
-    _write_csv(parity / "decibels.csv", ("comparison", "psnr_db"), summary.decibels(records))
+    _write_csv(parity / "nines.csv", ("comparison", "nines"), summary.nines(records).items())
+    _write_csv(parity / "decibels.csv", ("comparison", "psnr_db"), summary.decibels(records).items())
     print(summary.table(records))
     document = {"swaps": verdict, "executed": summary.executed(records), "parity": records}
     write_json(workspace.build / "report.json", document)

@@ -27,24 +27,21 @@ def table(records: Records) -> str:
     return "\n".join(lines)
 
 
-def nines(records: Records) -> Iterator[tuple[str, int]]:
-    """Yield each comparison of numbers and how many nines its cosine begins with."""
-    for name, figures in _comparisons(records):
-        if "cosine" in figures:
-            yield name, round(-math.log10(1 - figures["cosine"]))
+def nines(records: Records) -> dict[str, int]:
+    """Return how many nines the cosine of each comparison of numbers begins with."""
+    return {name: round(-math.log10(1 - cosine)) for name, cosine in _figures(records, "cosine")}
 
 
-def decibels(records: Records) -> Iterator[tuple[str, float]]:
-    """Yield each comparison of crops and its PSNR in dB."""
-    for name, figures in _comparisons(records):
-        if "psnr_db" in figures:
-            yield name, figures["psnr_db"]
+def decibels(records: Records) -> dict[str, float]:
+    """Return the PSNR in dB of each comparison of crops."""
+    return dict(_figures(records, "psnr_db"))
 
 
-def _comparisons(records: Records) -> Iterator[tuple[str, Mapping[str, float]]]:
+def _figures(records: Records, kind: str) -> Iterator[tuple[str, float]]:
     for model, record in records.items():
         for subject, figures in record.items():
-            yield f"{model} {subject}", figures
+            if kind in figures:
+                yield f"{model} {subject}", figures[kind]
 
 
 def _cell(figures: Mapping[str, float] | None) -> str:

@@ -1,6 +1,5 @@
 """validate: prove that build/ is complete, and is what its manifests and params.yaml name."""
 
-import argparse
 import json
 import tempfile
 from collections.abc import Collection
@@ -19,13 +18,13 @@ from stages.caches import cache_files
 from stages.files import write_json
 from stages.pack import archived_files
 from stages.params import Params, load_params
-from stages.program import run_program
+from stages.program import read_arguments, run_program
 from stages.workspace import Workspace
 
 
 def main(workspace: Workspace) -> None:
     """Validate everything and record what was."""
-    argparse.ArgumentParser(prog="python -m stages.validate", description=__doc__).parse_args()
+    read_arguments(__doc__)
     params = load_params(workspace.params)
     models = validate_models(workspace, params)
     caches = {name: validate_cache(workspace, params, build.cache_key) for name, build in params.builds.items()}
