@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 
@@ -119,13 +119,11 @@ def _build_one(here: Workspace, there: Workspace, params: Params, options: Targe
 @contextmanager
 def _stop_event() -> Iterator[Event]:
     """Have interrupts set an event: Python drops an exception that is raised in what it does after a fork."""
-    stop, numbers = Event(), (signal.SIGINT, signal.SIGTERM)
-    handlers = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
-    try:
+    stop = Event()
+    with ExitStack() as handlers:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handlers.callback(signal.signal, number, signal.signal(number, lambda *_: stop.set()))
         yield stop
-    finally:
-        for number, handler in zip(numbers, handlers, strict=True):
-            signal.signal(number, handler)
 
 
 def _contribute(folder: Path, params: Params, options: TargetOptions, repo: str) -> None:

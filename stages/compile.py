@@ -37,14 +37,9 @@ def compile_model(
     timing: Path,
     builders: Mapping[str, Builder] = BUILDERS,
 ) -> None:
-    """Write an engine's files and ``manifest.json``, which names them, into a folder.
+    """Write an engine's files and the ``manifest.json`` that names them into a folder.
 
-    Args:
-        options: The target.
-        prepared: The folder of the prepared model.
-        folder: Where the engine is written.
-        timing: Where builders keep what they measured, in a folder for each target.
-        builders: By name.
+    Builders keep in `timing` what they measured, in a folder for each target.
     """
     target, builder = options.target, builder_of(options, builders)
     contract = json.loads((prepared / "contract.json").read_text("utf-8"))

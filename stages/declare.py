@@ -32,14 +32,9 @@ def main(workspace: Workspace) -> None:
 
 
 def check_declared(workspace: Workspace, stage: str, params: Params) -> None:
-    """Check that a stage's declaration, if there is one, is what `declare` would write now.
+    """Check that what was declared of a stage such as ``compile/cpu``, if anything, is what `declare` would write now.
 
     DVC keeps a result under what was declared; a stage that read other params would be kept under a wrong name.
-
-    Args:
-        workspace: Where the declaration is.
-        stage: Its verb and name, such as ``compile/cpu``.
-        params: As the stage has read them.
     """
     path = workspace.declared / f"{stage}.json"
     if path.is_file() and path.read_bytes() != json_bytes(dict(declarations(params)).get(stage, {})):

@@ -58,12 +58,8 @@ def main(workspace: Workspace) -> None:
 def index_engines(target: Target, models: list[str], engines: Path, folder: Path, *, is_merged: bool = False) -> None:
     """Gather a target's engines in one folder and write the manifest that names them.
 
-    Args:
-        target: What they were built for.
-        models: The models to name.
-        engines: Where each has a folder with its engine.
-        folder: The cache to write, or to replace.
-        is_merged: A model that has no folder keeps the engine that the cache has for it, if any.
+    Each model has its engine in a folder of `engines`. With `is_merged`, one that has no folder there keeps the engine
+    that the cache has for it, if any.
     """
     with new_folder(folder) as part:
         built = [model for model in models if not is_merged or (engines / model).exists()]

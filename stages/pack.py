@@ -49,14 +49,11 @@ def latest_caches(workspace: Workspace, params: Params) -> list[CacheKey]:
     keys = [
         parse_key(str(path.parent.relative_to(caches)), params) for path in sorted(caches.glob("*/*/manifest.json"))
     ]
-    latest = {(key.arch, key.builder, key.precision): key for key in sorted(keys, key=_version_numbers)}
+    in_order = sorted(keys, key=lambda key: [int(part) for _, version in key.versions for part in version.split(".")])
+    latest = {(key.arch, key.builder, key.precision): key for key in in_order}
     if not latest:
         raise ManifestError("", f"{caches}: expected an engine cache, seen none; run `dvc repro`")
     return [key for key in keys if key in latest.values()]
-
-
-def _version_numbers(key: CacheKey) -> list[int]:
-    return [int(number) for _, version in key.versions for number in version.split(".")]
 
 
 def pack_cache(workspace: Workspace, params: Params, key: CacheKey) -> str:

@@ -10,10 +10,8 @@ Records = Mapping[str, Record]  # by model
 def executed(records: Records) -> dict[str, bool]:
     """Return whether every model's engine was executed, by target."""
     found: dict[str, bool] = {}
-    for record in records.values():
-        for subject, figures in record.items():
-            if "executed" in figures:
-                found[subject] = bool(figures["executed"]) and found.get(subject, True)
+    for (_, subject), is_executed in _figures(records, "executed"):
+        found[subject] = bool(is_executed) and found.get(subject, True)
     return found
 
 
@@ -29,19 +27,20 @@ def table(records: Records) -> str:
 
 def nines(records: Records) -> dict[str, int]:
     """Return how many nines the cosine of each comparison of numbers begins with."""
-    return {name: round(-math.log10(1 - cosine)) for name, cosine in _figures(records, "cosine")}
+    return {" ".join(names): round(-math.log10(1 - cosine)) for names, cosine in _figures(records, "cosine")}
 
 
 def decibels(records: Records) -> dict[str, float]:
     """Return the PSNR in dB of each comparison of crops."""
-    return dict(_figures(records, "psnr_db"))
+    return {" ".join(names): psnr_db for names, psnr_db in _figures(records, "psnr_db")}
 
 
-def _figures(records: Records, kind: str) -> Iterator[tuple[str, float]]:
+def _figures(records: Records, kind: str) -> Iterator[tuple[tuple[str, str], float]]:
+    """Yield each model and subject that has a figure of a kind, and the figure."""
     for model, record in records.items():
         for subject, figures in record.items():
             if kind in figures:
-                yield f"{model} {subject}", figures[kind]
+                yield (model, subject), figures[kind]
 
 
 def _cell(figures: Mapping[str, float] | None) -> str:

@@ -77,13 +77,9 @@ def validate_archives(workspace: Workspace, params: Params) -> ArchivesManifest:
 
 
 def check_archive(workspace: Workspace, name: str, entry: ArchiveEntry, wanted: Collection[str] | None) -> None:
-    """Check that an archive is as described, unpacks, and holds the files of build/ that params.yaml asks for.
+    """Check that an archive has the digests of its entry, unpacks into an empty folder, and holds the files of build/.
 
-    Args:
-        workspace: Where it is.
-        name: Its file name.
-        entry: What it should be.
-        wanted: The paths that params.yaml asks for; None for an archive that it does not name.
+    `wanted` are the paths that params.yaml asks for; None for an archive that it does not name.
     """
     if wanted is not None:
         _check_same(name, set(entry.files), set(wanted))

@@ -60,16 +60,9 @@ def publish(
     dropped: Collection[str] = (),
     is_dry: bool = False,
 ) -> Sent:
-    """Publish what was found in build/, in one commit.
+    """Publish in one commit what was found in build/, which mirrors the repository.
 
-    Args:
-        build: The folder that it is in, which mirrors the repository.
-        params: What the card shows beyond the manifests.
-        found: What to publish.
-        repository: Where.
-        what: For the commit's message.
-        dropped: Models whose published entries and files aren't kept.
-        is_dry: Change nothing.
+    The commit's message names `what`. Published entries and files of models that are `dropped` aren't kept.
     """
     with tempfile.TemporaryDirectory(dir=build, prefix=".publish.") as folder:
         composer = Composer(

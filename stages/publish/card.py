@@ -22,14 +22,7 @@ Tree = Mapping[str, Held]
 
 
 def card(params: Params, models: ModelsManifest | None, archives: ArchivesManifest | None, tree: Tree) -> str:
-    """Return the card, as the client's own card tools read it.
-
-    Args:
-        params: The inputs of the models.
-        models: As they are published; None where none is.
-        archives: The same.
-        tree: What each path of the repository holds.
-    """
+    """Return the card of what is published, as the client's own card tools read it; None of a manifest that isn't."""
     text = ModelCard.from_template(
         ModelCardData(license="other", license_name="licence-of-each-model", tags=_TAGS),
         str(_TEMPLATE),

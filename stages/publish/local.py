@@ -39,14 +39,10 @@ def local(
     names: Collection[str] = (),
     groups: Collection[str] = (),
 ) -> Local:
-    """Validate what is to be published, and return it.
+    """Validate what is to be published, some of `WHAT`, and return it.
 
-    Args:
-        workspace: Where it was built.
-        params: What should be there.
-        what: Some of `WHAT`.
-        names: Of models, cache keys or archives: these alone; none for all that params.yaml names.
-        groups: Of models: models and engines of these alone; none for all.
+    Names are of models, cache keys or archives, and groups of models: these alone are published. Where none is named,
+    all that params.yaml names is.
     """
     manifests: dict[str, Manifest] = {}
     if "models" in what:

@@ -39,26 +39,21 @@ def named_files(path: str, manifest: Manifest) -> dict[str, Digest | None]:
 def merge(published: bytes | None, ours: Manifest, dropped: Collection[str] = ()) -> str:
     """Merge a manifest: our models and archives replace those of their names, our engines all of the same models.
 
-    Args:
-        published: The text that is published; None where there is none.
-        ours: What we publish.
-        dropped: Models whose published entries aren't kept.
+    The published text is None where there is none. Published entries of dropped models aren't kept.
     """
     text, key = ours.to_json(), _KEYS[type(ours)]
     if not published:
         return text
-    theirs = type(ours).from_json(published)
+    theirs, document, entries = type(ours).from_json(published), json.loads(text), json.loads(published)[key]
     if isinstance(theirs, EngineManifest) and isinstance(ours, EngineManifest):
         kept = _kept_files(theirs, ours, dropped)
+        if theirs.toolchain != ours.toolchain:
+            document.pop("toolchain", None)  # what built ours, or theirs, is unknown
     else:
         kept = set(getattr(theirs, key)) - set(getattr(ours, key)) - set(dropped)
     if not kept:
         return text
-    document, entries = json.loads(text), json.loads(published)[key]
     document[key] = dict(sorted({**document[key], **{name: entries[name] for name in kept}}.items()))
-    if isinstance(theirs, EngineManifest) and isinstance(ours, EngineManifest) and theirs.toolchain != ours.toolchain:
-        _check_unknown(theirs, ours)
-        document.pop("toolchain", None)  # what built the others is unknown
     return fields.dump(document)
 
 
@@ -71,12 +66,8 @@ def _kept_files(theirs: EngineManifest, ours: EngineManifest, dropped: Collectio
     if theirs.toolchain == ours.toolchain:
         shared = {name: file for name, file in others.items() if not file.onnx_model}
         kept |= {name for name, file in shared.items() if name not in mine or holds_more(file, mine[name])}
-    return kept
-
-
-def _check_unknown(theirs: EngineManifest, ours: EngineManifest) -> None:
-    """Check that one of two different toolchains is unknown."""
-    if theirs.toolchain is not None and ours.toolchain is not None:
+    elif kept and theirs.toolchain is not None and ours.toolchain is not None:
         seen = f"which built engines of others there, seen {dict(ours.toolchain)}"
         remedy = "build with it, or publish every model of the cache at once"
         raise ManifestError("toolchain", f"expected {dict(theirs.toolchain)}, {seen}; {remedy}")
+    return kept
