@@ -13,7 +13,7 @@ import yaml
 from morphstream.artifact import vocabulary
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError, MorphstreamError
-from morphstream.artifact.fields import SHA256, Form, Object, check_choice, check_form, inside, path_of, required, shown
+from morphstream.artifact.fields import SHA256, Form, Object, check_form, inside, one_of, path_of, required, shown
 from morphstream.artifact.target import KEY_PRECISIONS, Target
 
 Role = Literal["detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer"]
@@ -98,7 +98,7 @@ class Model:
         if self.sha256 is not None:
             check_form("sha256", self.sha256, SHA256)
         for key, choices in _CHOICES.items():
-            check_choice(key, getattr(self, key), choices)
+            check_form(key, getattr(self, key), one_of(choices))
         if self.role in _SINGLE_ROLES and self.precision != "fp32":
             raise ManifestError("precision", f"expected fp32 for the role {self.role}, seen {shown(self.precision)}")
         sizes = list(self.batches)
@@ -160,7 +160,7 @@ class Params:
     models: Mapping[str, Model]
 
     def __post_init__(self) -> None:
-        check_choice("origin", self.origin, vocabulary.ORIGINS)
+        check_form("origin", self.origin, one_of(vocabulary.ORIGINS))
 
     def model(self, name: str) -> Model:
         """Return a model by name."""
