@@ -1,19 +1,30 @@
 """params.yaml, read and checked: every choice that changes what is published."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, TypeVar
 
 import yaml
 
 from morphstream.artifact import vocabulary
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError, MorphstreamError
-from morphstream.artifact.fields import SHA256, Form, Object, check_form, inside, one_of, path_of, required, shown
+from morphstream.artifact.fields import (
+    SHA256,
+    Form,
+    Object,
+    check,
+    check_form,
+    check_keys,
+    inside,
+    one_of,
+    read,
+    read_value,
+    required,
+    shown,
+)
 from morphstream.artifact.target import KEY_PRECISIONS, Target
 
 Role = Literal["detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer"]
@@ -22,12 +33,6 @@ REPOSITORY = Form(r"[\w.-]+/[\w.-]+", "organisation/name")
 _COMMIT = Form(r"[0-9a-f]{40}", "a commit of 40 hexadecimal digits")
 _ARCH = Form(r"sm[0-9]+|x86_64|aarch64", "an arch such as sm89")
 _SINGLE_ROLES = ("swapper", "occluder", "parser", "restorer")  # half precision shows in what they paint
-_CHOICES: Mapping[str, tuple[str, ...]] = {  # of a model's keys
-    "role": get_args(Role),
-    "group": vocabulary.GROUPS,
-    "delivery": vocabulary.DELIVERIES,
-    "precision": vocabulary.MODEL_PRECISIONS,
-}
 
 _T = TypeVar("_T")
 
@@ -43,13 +48,11 @@ class ParamsError(MorphstreamError):
 class Hub:
     """Where pinned models come from with ``origin: hub``."""
 
-    repo: str
-    revision: str | None
+    repo: Annotated[str, REPOSITORY]
+    revision: Annotated[str, _COMMIT] | None
 
     def __post_init__(self) -> None:
-        check_form("repo", self.repo, REPOSITORY)
-        if self.revision is not None:
-            check_form("revision", self.revision, _COMMIT)
+        check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,25 +83,21 @@ class Model:
     """One model; `name` is its key in params.yaml."""
 
     name: str
-    file: str
-    sha256: str | None
+    file: Annotated[str, vocabulary.MODEL_PATH]
+    sha256: Annotated[str, SHA256] | None
     bytes: int | None
-    role: Role
+    role: Annotated[Role, one_of(vocabulary.ROLES)]
     worker: str
-    group: str
-    delivery: str
-    precision: str
+    group: Annotated[str, one_of(vocabulary.GROUPS)]
+    delivery: Annotated[str, one_of(vocabulary.DELIVERIES)]
+    precision: Annotated[str, one_of(vocabulary.MODEL_PRECISIONS)]
     inputs: Mapping[str, tuple[int, ...]]
     batches: tuple[int, ...]
     licence: str
     tolerance: Tolerance
 
     def __post_init__(self) -> None:
-        check_form("file", self.file, vocabulary.MODEL_PATH)
-        if self.sha256 is not None:
-            check_form("sha256", self.sha256, SHA256)
-        for key, choices in _CHOICES.items():
-            check_form(key, getattr(self, key), one_of(choices))
+        check(self)
         if self.role in _SINGLE_ROLES and self.precision != "fp32":
             raise ManifestError("precision", f"expected fp32 for the role {self.role}, seen {shown(self.precision)}")
         sizes = list(self.batches)
@@ -152,7 +151,7 @@ class Build:
 class Params:
     """The whole of params.yaml."""
 
-    origin: str
+    origin: Annotated[str, one_of(vocabulary.ORIGINS)]
     hub: Hub
     archive: ArchiveOptions
     builds: Mapping[str, Build]
@@ -160,7 +159,7 @@ class Params:
     models: Mapping[str, Model]
 
     def __post_init__(self) -> None:
-        check_form("origin", self.origin, one_of(vocabulary.ORIGINS))
+        check(self)
 
     def model(self, name: str) -> Model:
         """Return a model by name."""
@@ -190,35 +189,39 @@ def load_params(path: Path) -> Params:
 
 
 def _params(data: Object) -> Params:
-    _check_keys(data, ("origin", "hub", "archive", "build_targets", "targets", "models"))
+    check_keys(data, ("origin", "hub", "archive", "build_targets", "targets", "models"))
     targets = _each(data, "targets", _target)
     return Params(
         origin=required(data, "origin", str),
-        hub=_value(data, "hub", Hub),
-        archive=_value(data, "archive", ArchiveOptions),
-        builds=_each(
-            data, "build_targets", lambda name, entry: _read(Build, {"target": _named(targets, "targets", name)}, entry)
-        ),
+        hub=read_value(Hub, data, "hub", is_strict=True),
+        archive=read_value(ArchiveOptions, data, "archive", is_strict=True),
+        builds=_each(data, "build_targets", lambda name, entry: _build(_named(targets, "targets", name), entry)),
         targets=targets,
-        models=_each(data, "models", lambda name, entry: _read(Model, {"name": name}, entry)),
+        models=_each(data, "models", lambda name, entry: read(Model, entry, {"name": name}, is_strict=True)),
     )
+
+
+def _build(target: TargetOptions, entry: Object) -> Build:
+    return read(Build, entry, {"target": target}, is_strict=True)
 
 
 def _target(name: str, entry: Object) -> TargetOptions:
     is_portable = entry.get("arch") == "portable"
-    _check_keys(entry, ("builder", "arch", "toolchain", *["archs"] * is_portable, "precision", "tolerance"))
+    check_keys(entry, ("builder", "arch", "toolchain", *["archs"] * is_portable, "precision", "tolerance"))
     arch, builder = required(entry, "arch", str), required(entry, "builder", str)
-    toolchain = _value(entry, "toolchain", Mapping[str, str])  # without quotes YAML reads 2026.10 as the number 2026.1
+    toolchain = read_value(
+        Mapping[str, str], entry, "toolchain"
+    )  # without quotes YAML reads 2026.10 as the number 2026.1
     try:
         target = Target(arch=arch, builder=builder, toolchain=toolchain)
     except (ValueError, TypeError) as error:
         raise ManifestError("", f"expected an arch, a builder and its toolchain, seen {error}") from None
-    archs = _value(entry, "archs", tuple[str, ...]) if is_portable else (arch,)
+    archs = read_value(tuple[str, ...], entry, "archs") if is_portable else (arch,)
     if not archs:
         raise ManifestError("archs", f"expected {_ARCH.words}, seen none")
     for one in archs:
         check_form("archs", one, _ARCH)
-    tolerance = _value(entry, "tolerance", Tolerance) if "tolerance" in entry else None
+    tolerance = read_value(Tolerance, entry, "tolerance", is_strict=True) if "tolerance" in entry else None
     if "precision" in entry:
         precision, allowed = entry["precision"], KEY_PRECISIONS[target.builder]
         if precision not in allowed:
@@ -236,40 +239,12 @@ def _named(mapping: Mapping[str, _T], where: str, name: str) -> _T:
     return mapping[name]
 
 
-def _check_keys(entry: Object, known: Iterable[str]) -> None:
-    for key in entry:
-        if key not in known:
-            raise ManifestError(path_of(key), f"expected one of {', '.join(known)}, seen {shown(key)}")
-
-
-def _within(data: Object, key: str, read: Callable[[Object], _T]) -> _T:
-    """Read the object under a key."""
-    entry = required(data, key, dict)
-    with inside(key):
-        return read(entry)
-
-
-def _each(data: Object, key: str, read: Callable[[str, Object], _T]) -> dict[str, _T]:
+def _each(data: Object, key: str, read_entry: Callable[[str, Object], _T]) -> dict[str, _T]:
     """Read an object of objects by name."""
-    return _within(data, key, lambda found: {name: _within(found, name, partial(read, name)) for name in found})
-
-
-def _read(kind: Any, known: Object, entry: Object) -> Any:
-    """Read a dataclass from an object with a key for each field that isn't known already, or has a default."""
-    types = {key: hint for key, hint in get_type_hints(kind).items() if key not in known}
-    _check_keys(entry, types)
-    wanted = {field.name for field in fields(kind) if field.default is MISSING} | entry.keys()
-    return kind(**known, **{key: _value(entry, key, types[key]) for key in types if key in wanted})
-
-
-def _value(data: Object, key: str, kind: Any) -> Any:
-    """Read the value of a key: a dataclass, a mapping, a tuple, one of these or null, or a plain value."""
-    if isinstance(kind, UnionType):
-        return None if data.get(key, ...) is None else _value(data, key, get_args(kind)[0])
-    if is_dataclass(kind):
-        return _within(data, key, partial(_read, kind, {}))
-    if get_origin(kind) is tuple:
-        return tuple(_value({key: item}, key, get_args(kind)[0]) for item in required(data, key, list))
-    if get_origin(kind) is Mapping:
-        return _within(data, key, lambda found: {name: _value(found, name, get_args(kind)[1]) for name in found})
-    return required(data, key, str if kind is Role else kind)
+    entries, found = required(data, key, dict), {}
+    with inside(key):
+        for name in entries:
+            entry: Object = required(entries, name, dict)
+            with inside(name):
+                found[name] = read_entry(name, entry)
+    return found
