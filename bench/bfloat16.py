@@ -10,15 +10,15 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import openvino
 
 from morphstream.machine.probe import probe_machine
-from stages.parity.run import HINTS, compile_openvino
+from morphstream.session.openvino import OpenVINOSession
 from stages.workspace import Workspace
 
 DETECTOR, SHARE_AT_MOST = "det_10g", 2 / 3
-_TYPES = {"u8": np.uint8, "f32": np.float32}
-_WARM_UP = 3
+PRECISIONS = ("fp32", "bf16")
+_THREADS, _WARM_UP = 2, 3
+_IMAGE = 3  # axes of a row of pixels
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
     if not probe_machine().has_bfloat16:
         print("this CPU has no bfloat16")
         return 1
-    print(f"{'median ms':20}", *(f"{precision:>8}" for precision in HINTS), "   share")
+    print(f"{'median ms':20}", *(f"{precision:>8}" for precision in PRECISIONS), "   share")
     is_kept = True
     for path in sorted(options.engines.glob("*/*.xml")):
         times = medians_ms(path, options.runs)
@@ -45,26 +45,21 @@ def main() -> int:
 
 def medians_ms(path: Path, runs: int) -> dict[str, float]:
     """Return an engine's median time by precision; the precisions are called in turns."""
-    requests = {precision: _request(path, precision) for precision in HINTS}
-    times: dict[str, list[float]] = {precision: [] for precision in HINTS}
+    sessions = {precision: OpenVINOSession(path, threads=_THREADS, precision=precision) for precision in PRECISIONS}
+    random = np.random.default_rng(0)
+    inputs = {
+        name: random.random((1, *shape), np.float32)
+        if len(shape) < _IMAGE
+        else random.integers(0, 256, (1, *shape), np.uint8)
+        for name, (_, *shape) in sessions["fp32"].input_shapes.items()
+    }
+    times: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
     for _ in range(runs + _WARM_UP):
-        for precision, request in requests.items():
+        for precision, session in sessions.items():
             start = time.perf_counter()
-            request.infer()
+            session.run(inputs)
             times[precision].append(1000 * (time.perf_counter() - start))
     return {precision: median(values[_WARM_UP:]) for precision, values in times.items()}
-
-
-def _request(path: Path, precision: str) -> openvino.InferRequest:
-    """Open an engine for a batch of one, with random inputs."""
-    model = openvino.Core().read_model(path)
-    model.reshape({port: [1, *list(port.get_partial_shape())[1:]] for port in model.inputs})
-    request = compile_openvino(model, precision).create_infer_request()
-    random = np.random.default_rng(0)
-    for port in model.inputs:
-        values = random.random(tuple(port.get_shape())) * (255 if port.get_element_type().to_string() == "u8" else 1)
-        request.set_tensor(port, openvino.Tensor(values.astype(_TYPES[port.get_element_type().to_string()])))
-    return request
 
 
 if __name__ == "__main__":

@@ -29,10 +29,6 @@ def adopt(folder: Path, params: Params) -> str:
 
     Digests that it has are verified, not replaced. What made an engine can't be known: recipe, precision and
     toolchain stay as they are, also where there are none. No other file changes, and none when something is refused.
-
-    Args:
-        folder: The cache, as it was downloaded.
-        params: The group of each model.
     """
     path, manifest = folder / "manifest.json", read_cache(folder)
     _check_folder(folder, manifest.cache_key)

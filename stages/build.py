@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 
@@ -34,7 +34,7 @@ from stages.farm.workers import Workers
 from stages.files import write_whole
 from stages.index import index_engines
 from stages.origin import origin_of
-from stages.params import REPOSITORY, Build, Params, TargetOptions, load_params
+from stages.params import REPOSITORY, Params, TargetOptions, load_params
 from stages.prepare import prepare
 from stages.program import run_program
 from stages.workspace import Workspace
@@ -71,18 +71,7 @@ def target_of(params: Params, text: str) -> TargetOptions:
 
 
 def build(here: Workspace, params: Params, options: TargetOptions, models: Collection[str], into: Path) -> None:
-    """Build a target's engines of some models into a folder.
-
-    Args:
-        here: The pipeline; it isn't written to.
-        params: As read from there.
-        options: The target.
-        models: By name.
-        into: A new or an empty folder, absolute.
-
-    Raises:
-        KeyboardInterrupt: It was interrupted.
-    """
+    """Build a target's engines of some models into a new or an empty folder, absolute; `here` isn't written to."""
     builder_of(options)  # refuses another toolchain before anything is fetched
     into.mkdir(parents=True, exist_ok=True)
     if found := next(into.iterdir(), None):
@@ -92,8 +81,7 @@ def build(here: Workspace, params: Params, options: TargetOptions, models: Colle
         there = Workspace(Path(folder))
         _fetch(params, models, here, there)
         _build_all(options, models, there.root)
-        target = Build(target=options, cache_key=key, archive="")
-        index_engines(target, list(models), there.engines / options.name, there.caches / key)
+        index_engines(options.target, list(models), there.engines / options.name, there.caches / key)
         there.caches.rename(into / there.caches.name)
 
 
@@ -131,21 +119,15 @@ def _build_one(here: Workspace, there: Workspace, params: Params, options: Targe
 @contextmanager
 def _stop_event() -> Iterator[Event]:
     """Have interrupts set an event: Python drops an exception that is raised in what it does after a fork."""
-    stop, numbers = Event(), (signal.SIGINT, signal.SIGTERM)
-    handlers = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
-    try:
+    stop = Event()
+    with ExitStack() as handlers:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handlers.callback(signal.signal, number, signal.signal(number, lambda *_: stop.set()))
         yield stop
-    finally:
-        for number, handler in zip(numbers, handlers, strict=True):
-            signal.signal(number, handler)
 
 
 def _contribute(folder: Path, params: Params, options: TargetOptions, repo: str) -> None:
-    """Publish the cache in a folder beside what others published of it.
-
-    Raises:
-        SystemExit: It could not be published.
-    """
+    """Publish the cache in a folder beside what others published of it, or exit."""
     from stages.hub.client import prepare_client  # here, as the hub's client takes half a second
     from stages.hub.repository import Repository
     from stages.publish.__main__ import publish
@@ -155,7 +137,7 @@ def _contribute(folder: Path, params: Params, options: TargetOptions, repo: str)
     prepare_client()
     key = str(options.target.cache_key)
     try:
-        found = Local(caches={key: read_cache(folder / cache_path(key))})
+        found = Local({f"{cache_path(key)}/manifest.json": read_cache(folder / cache_path(key))})
         sent = publish(folder, params, found, Repository(repo), "engines")
     except (MorphstreamError, OSError) as error:
         _report(f"contribute {key}: {' '.join(str(error).split())}")

@@ -11,12 +11,7 @@ from stages.workspace import Workspace
 
 
 def read_cache(folder: Path, remedy: str = "") -> EngineManifest:
-    """Read the ``manifest.json`` of an engine cache, or of one engine.
-
-    Args:
-        folder: Where it is.
-        remedy: What to do about a broken one.
-    """
+    """Read the ``manifest.json`` of an engine cache, or of one engine; `remedy` is what to do about a broken one."""
     path = folder / "manifest.json"
     try:
         return EngineManifest.from_json(path.read_bytes())

@@ -4,7 +4,6 @@ Locked is what every machine must find: what was executed, and figures in steps 
 The exact ones, and why a target's engine was not executed, are in ``build/measured/``.
 """
 
-import argparse
 from collections.abc import Iterable, Mapping
 
 from morphstream.artifact.errors import ModelError, NoEngineError
@@ -14,18 +13,17 @@ from stages.declare import check_declared
 from stages.files import write_json
 from stages.params import TargetOptions, load_params
 from stages.parity.compare import Comparison, compare
+from stages.parity.engine import why_not
 from stages.parity.figures import Figures, coarsen, shortfall, worst
-from stages.parity.gpu import why_not
-from stages.program import run_program
+from stages.program import read_arguments, run_program
 from stages.workspace import Workspace
 
 
 def main(workspace: Workspace) -> None:
     """Check one model."""
-    parser = argparse.ArgumentParser(prog="python -m stages.check", description=__doc__)
-    parser.add_argument("model", help="its name in params.yaml")
+    (name,) = read_arguments(__doc__, "model")
     params, machine = load_params(workspace.params), probe_machine()
-    model = params.model(parser.parse_args().model)
+    model = params.model(name)
     check_declared(workspace, f"check/{model.name}", params)
     targets = {name: build.target for name, build in params.builds.items()}
     reasons = {name: reason_not_executed(options, machine) for name, options in targets.items()}
@@ -58,12 +56,7 @@ def check_comparison(comparison: Comparison) -> None:
 
 
 def locked(comparisons: Iterable[Comparison], reasons: Mapping[str, str]) -> dict[str, dict[str, float]]:
-    """Return what machines share: whether each target was executed, and each subject's worst figures, in steps.
-
-    Args:
-        comparisons: All of them passed.
-        reasons: By target, why it was not executed; empty where it was.
-    """
+    """Return what machines share: whether each target was executed, and each subject's worst figures, in steps."""
     figures: dict[str, list[Figures]] = {}
     for comparison in comparisons:
         figures.setdefault(comparison.subject, []).extend(comparison.figures.values())

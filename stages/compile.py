@@ -1,6 +1,5 @@
 """compile TARGET MODEL: build a prepared model's engine for one target."""
 
-import argparse
 import json
 import shutil
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from stages.builders.order import order_of
 from stages.declare import check_declared
 from stages.files import new_folder
 from stages.params import TargetOptions, load_params
-from stages.program import run_program
+from stages.program import read_arguments, run_program
 from stages.workspace import Workspace
 
 BUILDERS: Mapping[str, Builder] = {"openvino": openvino, "tensorrt_rtx": tensorrt_rtx, "tensorrt": tensorrt}
@@ -23,12 +22,9 @@ BUILDERS: Mapping[str, Builder] = {"openvino": openvino, "tensorrt_rtx": tensorr
 
 def main(workspace: Workspace) -> None:
     """Compile one model for one target."""
-    parser = argparse.ArgumentParser(prog="python -m stages.compile", description=__doc__)
-    parser.add_argument("target", help="its name in params.yaml")
-    parser.add_argument("model", help="its name in params.yaml")
-    arguments = parser.parse_args()
+    target, name = read_arguments(__doc__, "target", "model")
     params = load_params(workspace.params)
-    options, model = params.target(arguments.target), params.model(arguments.model).name
+    options, model = params.target(target), params.model(name).name
     check_declared(workspace, f"compile/{options.name}", params)
     folder = workspace.engines / options.name / model
     compile_model(options, workspace.prepared / model, folder, workspace.timing)
@@ -41,14 +37,9 @@ def compile_model(
     timing: Path,
     builders: Mapping[str, Builder] = BUILDERS,
 ) -> None:
-    """Write an engine's files and ``manifest.json``, which names them, into a folder.
+    """Write an engine's files and the ``manifest.json`` that names them into a folder.
 
-    Args:
-        options: The target.
-        prepared: The folder of the prepared model.
-        folder: Where the engine is written.
-        timing: Where builders keep what they measured, by target.
-        builders: By name.
+    Builders keep in `timing` what they measured, in a folder for each target.
     """
     target, builder = options.target, builder_of(options, builders)
     contract = json.loads((prepared / "contract.json").read_text("utf-8"))

@@ -5,7 +5,6 @@ every stage that names a parameter, and hashes every source file that a stage de
 a `dvc repro` with nothing to do take half as long again (docs/adr/0003-declared-files.md).
 """
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -14,18 +13,17 @@ from stages.files import json_bytes, new_folder, write_json
 from stages.lists import check_lists
 from stages.origin import origin_of
 from stages.params import Params, load_params
-from stages.program import run_program
+from stages.program import read_arguments, run_program
 from stages.source import builder_source, source_digest
 from stages.workspace import Workspace
 
 _FETCH, _PREPARE = ("fetch.py", "origin", "kit"), ("prepare.py", "surgery")
 _CHECK = ("check.py", "parity", "photos.py", "surgery")
-_LISTED = ("file", "role", "worker", "group", "delivery", "precision", "licence")  # of a model, in its manifest
 
 
 def main(workspace: Workspace) -> None:
     """Declare every fetch, prepare, compile, check and index."""
-    argparse.ArgumentParser(prog="python -m stages.declare", description=__doc__).parse_args()
+    read_arguments(__doc__)
     params = load_params(workspace.params)
     check_lists(params, workspace.dvc_yaml)
     with new_folder(workspace.declared) as part:
@@ -34,14 +32,9 @@ def main(workspace: Workspace) -> None:
 
 
 def check_declared(workspace: Workspace, stage: str, params: Params) -> None:
-    """Check that a stage's declaration, if there is one, is what `declare` would write now.
+    """Check that what was declared of a stage such as ``compile/cpu``, if anything, is what `declare` would write now.
 
     DVC keeps a result under what was declared; a stage that read other params would be kept under a wrong name.
-
-    Args:
-        workspace: Where the declaration is.
-        stage: Its verb and name, such as ``compile/cpu``.
-        params: As the stage has read them.
     """
     path = workspace.declared / f"{stage}.json"
     if path.is_file() and path.read_bytes() != json_bytes(dict(declarations(params)).get(stage, {})):
@@ -64,8 +57,8 @@ def declarations(params: Params) -> Iterator[tuple[str, dict[str, object]]]:
         target, source = asdict(options.target), builder_source(options.target)
         yield f"compile/{options.name}", {**target, "archs": options.archs, "source": source}
         yield f"index/{options.name}", {**target, "models": list(params.models)}
-    entries = {name: {key: getattr(model, key) for key in _LISTED} for name, model in params.models.items()}
-    yield "gather/models", {"origin": params.origin, "models": entries}
+    listed = {name: model.listed for name, model in params.models.items()}
+    yield "gather/models", {"origin": params.origin, "models": listed}
     yield "gather/archives", {build.archive: build.cache_key for build in params.builds.values()}
     yield "gather/pack", asdict(params.archive)
 

@@ -1,6 +1,5 @@
 """demo: rebuild every artifact, boot from them and swap the faces of a real photo, as the README says."""
 
-import argparse
 import subprocess
 import sys
 import time
@@ -11,13 +10,13 @@ import cv2
 from stages.files import write_whole
 from stages.kit.detector import solvay
 from stages.photos import astronaut
-from stages.program import run_program
+from stages.program import read_arguments, run_program
 from stages.workspace import Workspace
 
 
 def main(workspace: Workspace) -> None:
     """Run the three commands and print how long each took."""
-    argparse.ArgumentParser(prog="python -m stages.demo", description=__doc__).parse_args()
+    read_arguments(__doc__)
     source, target, swapped = (workspace.demo / name for name in ("source.png", "target.jpg", "swapped.jpg"))
     store = ("--store", str(workspace.demo / "store"))
     commands = {

@@ -14,13 +14,13 @@ from morphstream.artifact.digest import digest_of_file, verify_file
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelEntry, ModelsManifest
 from morphstream.artifact.manifest import EngineFile, EngineManifest
-from morphstream.artifact.target import CacheKey
+from morphstream.artifact.target import CacheKey, Target
 from stages.adopt import adopt
 from stages.caches import holds_more, read_cache
 from stages.declare import check_declared
 from stages.files import new_folder, write_whole
 from stages.pack import archive_names
-from stages.params import Build, Params, load_params
+from stages.params import Params, load_params
 from stages.program import run_program
 from stages.workspace import Workspace
 
@@ -52,48 +52,41 @@ def main(workspace: Workspace) -> None:
         build = params.build(arguments.target)
         check_declared(workspace, f"index/{build.target.name}", params)
         engines, folder = workspace.engines / build.target.name, workspace.caches / build.cache_key
-        index_engines(build, list(params.models), engines, folder, is_merged=arguments.merge)
+        index_engines(build.target.target, list(params.models), engines, folder, is_merged=arguments.merge)
 
 
-def index_engines(build: Build, models: list[str], engines: Path, folder: Path, *, is_merged: bool = False) -> None:
+def index_engines(target: Target, models: list[str], engines: Path, folder: Path, *, is_merged: bool = False) -> None:
     """Gather a target's engines in one folder and write the manifest that names them.
 
-    Args:
-        build: The target.
-        models: The models to name.
-        engines: Where each has a folder with its engine.
-        folder: The cache to write, or to replace.
-        is_merged: A model that has no folder keeps the engine that the cache has for it, if any.
+    Each model has its engine in a folder of `engines`. With `is_merged`, one that has no folder there keeps the engine
+    that the cache has for it, if any.
     """
     with new_folder(folder) as part:
         built = [model for model in models if not is_merged or (engines / model).exists()]
-        found = [file for model in built for file in _engine_files(build, engines / model)]
+        found = [file for model in built for file in _engine_files(target, engines / model)]
         if others := set(models).difference(built):
-            found += _kept_files(build, folder, others)
+            found += _kept_files(target, folder, others)
         chosen: dict[str, tuple[Path, EngineFile]] = {}
         for path, entry in found:
             if path.name not in chosen or holds_more(entry, chosen[path.name][1]):
                 chosen[path.name] = path, entry
         for name, (path, _) in chosen.items():
             _link(path, part / name)
-        manifest = EngineManifest(
-            cache_key=build.target.target.cache_key,
-            toolchain=build.target.target.toolchain,
-            engine_files={name: entry for name, (_, entry) in chosen.items()},
-        )
+        files = {name: entry for name, (_, entry) in chosen.items()}
+        manifest = EngineManifest(cache_key=target.cache_key, toolchain=target.toolchain, engine_files=files)
         (part / "manifest.json").write_text(manifest.to_json(), "utf-8")
 
 
 def _engine_files(
-    build: Build, folder: Path, models: Collection[str] | None = None
+    target: Target, folder: Path, models: Collection[str] | None = None
 ) -> Iterator[tuple[Path, EngineFile]]:
     """Yield the verified files of an engine, or those of a cache that are some models' or shared."""
-    path, target = folder / "manifest.json", build.target.target
+    path = folder / "manifest.json"
     if not path.is_file():
         raise ManifestError("", f"{path}: expected an engine of {folder.name}, seen none; run `dvc repro`")
     manifest = read_cache(folder, _REMEDY)
     if manifest.cache_key != target.cache_key:
-        raise ManifestError("cache_key", f"{path}: expected {build.cache_key}, seen {manifest.cache_key}")
+        raise ManifestError("cache_key", f"{path}: expected {target.cache_key}, seen {manifest.cache_key}")
     if manifest.toolchain != target.toolchain:
         expected = f"expected toolchain {target.toolchain}, seen {manifest.toolchain}; compile it again"
         raise ManifestError("", f"{path}: {expected}")
@@ -105,26 +98,16 @@ def _engine_files(
             yield folder / name, entry
 
 
-def _kept_files(build: Build, folder: Path, models: Collection[str]) -> Iterator[tuple[Path, EngineFile]]:
+def _kept_files(target: Target, folder: Path, models: Collection[str]) -> Iterator[tuple[Path, EngineFile]]:
     """Yield what a cache holds of models; nothing of an obsolete cache that holds none of them."""
-    entries = read_cache(folder, _REMEDY).engine_files if (folder / "manifest.json").is_file() else {}
-    if any(entry.onnx_model in models for entry in entries.values()):
-        yield from _engine_files(build, folder, models)
+    if (folder / "manifest.json").is_file() and read_cache(folder, _REMEDY).models.keys() & models:
+        yield from _engine_files(target, folder, models)
 
 
 def models_manifest(workspace: Workspace, params: Params) -> ModelsManifest:
     """Describe every model of build/."""
     entries = {
-        name: ModelEntry(
-            file=model.file,
-            digest=digest_of_file(workspace.build / model.file),
-            role=model.role,
-            worker=model.worker,
-            group=model.group,
-            delivery=model.delivery,
-            precision=model.precision,
-            licence=model.licence,
-        )
+        name: ModelEntry(digest=digest_of_file(workspace.build / model.file), **model.listed)
         for name, model in params.models.items()
     }
     return ModelsManifest(origin=params.origin, models=entries)

@@ -4,10 +4,13 @@
 """
 
 import argparse
+from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 
 from morphstream.artifact.archive import pack
 from morphstream.artifact.errors import ManifestError, ToolchainMismatchError
+from morphstream.artifact.listings import ArchiveEntry
 from morphstream.artifact.target import CacheKey
 from stages.caches import cache_files, parse_key
 from stages.params import ArchiveOptions, Params, load_params
@@ -16,7 +19,7 @@ from stages.workspace import Workspace
 
 MODELS_ARCHIVE = "models-core-masks"
 _PREFIXES = {"openvino": "cpu", "tensorrt_rtx": "rtx", "tensorrt": "trt"}  # of the archives of caches, by builder
-THREADS = 2  # any number writes the same bytes
+_THREADS = 2  # any number writes the same bytes
 
 
 def main(workspace: Workspace) -> None:
@@ -46,14 +49,11 @@ def latest_caches(workspace: Workspace, params: Params) -> list[CacheKey]:
     keys = [
         parse_key(str(path.parent.relative_to(caches)), params) for path in sorted(caches.glob("*/*/manifest.json"))
     ]
-    latest = {(key.arch, key.builder, key.precision): key for key in sorted(keys, key=_version_numbers)}
+    in_order = sorted(keys, key=lambda key: [int(part) for _, version in key.versions for part in version.split(".")])
+    latest = {(key.arch, key.builder, key.precision): key for key in in_order}
     if not latest:
         raise ManifestError("", f"{caches}: expected an engine cache, seen none; run `dvc repro`")
     return [key for key in keys if key in latest.values()]
-
-
-def _version_numbers(key: CacheKey) -> list[int]:
-    return [int(number) for _, version in key.versions for number in version.split(".")]
 
 
 def pack_cache(workspace: Workspace, params: Params, key: CacheKey) -> str:
@@ -83,16 +83,19 @@ def archived_files(workspace: Workspace, params: Params) -> dict[str, list[str]]
 
 def pack_files(workspace: Workspace, name: str, files: list[str], options: ArchiveOptions) -> None:
     """Pack files of build/ under their paths there."""
-    check_zstandard(options)
     sources = {file: (workspace.build / file).resolve(strict=True) for file in files}  # DVC may link to its cache
-    workspace.archives.mkdir(parents=True, exist_ok=True)
-    pack(sources, workspace.archives / f"{name}.tar.zst", level=options.level, threads=THREADS)
+    pack_archive(sources, workspace.archives / f"{name}.tar.zst", options)
 
 
-def check_zstandard(options: ArchiveOptions) -> None:
-    """Check that this machine packs the bytes that params.yaml declares."""
+def pack_archive(
+    sources: Mapping[str, Path], target: Path, options: ArchiveOptions, key: CacheKey | None = None
+) -> ArchiveEntry:
+    """Pack files under their names, the bytes that params.yaml declares, and return the archive's entry."""
     if (actual := metadata.version("zstandard")) != options.zstandard:
         raise ToolchainMismatchError("archive", "zstandard", options.zstandard, actual)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made = pack(sources, target, level=options.level, threads=_THREADS)
+    return ArchiveEntry(digest=made.archive, tar_digest=made.tar, cache_key=key, files=made.files)
 
 
 if __name__ == "__main__":

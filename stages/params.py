@@ -1,28 +1,38 @@
 """params.yaml, read and checked: every choice that changes what is published."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Literal, TypeVar
 
 import yaml
 
-from morphstream.artifact import fields, vocabulary
+from morphstream.artifact import vocabulary
+from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError, MorphstreamError
-from morphstream.artifact.fields import Form, Object, check_form, inside, one_of, required, shown
+from morphstream.artifact.fields import (
+    SHA256,
+    Form,
+    Object,
+    check,
+    check_form,
+    check_keys,
+    inside,
+    one_of,
+    read,
+    read_value,
+    required,
+    shown,
+)
 from morphstream.artifact.target import KEY_PRECISIONS, Target
 
-Origin = Literal["kit", "hub"]
 Role = Literal["detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer"]
-Delivery = Literal["baked", "stream", "on_request"]
-Precision = Literal["fp32", "fp16"]
-SINGLE_ROLES = ("swapper", "occluder", "parser", "restorer")  # half precision shows in what they paint
 
 REPOSITORY = Form(r"[\w.-]+/[\w.-]+", "organisation/name")
 _COMMIT = Form(r"[0-9a-f]{40}", "a commit of 40 hexadecimal digits")
 _ARCH = Form(r"sm[0-9]+|x86_64|aarch64", "an arch such as sm89")
+_SINGLE_ROLES = ("swapper", "occluder", "parser", "restorer")  # half precision shows in what they paint
 
 _T = TypeVar("_T")
 
@@ -38,8 +48,11 @@ class ParamsError(MorphstreamError):
 class Hub:
     """Where pinned models come from with ``origin: hub``."""
 
-    repo: str
-    revision: str | None
+    repo: Annotated[str, REPOSITORY]
+    revision: Annotated[str, _COMMIT] | None
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,18 +83,37 @@ class Model:
     """One model; `name` is its key in params.yaml."""
 
     name: str
-    file: str
-    sha256: str | None
+    file: Annotated[str, vocabulary.MODEL_PATH]
+    sha256: Annotated[str, SHA256] | None
     bytes: int | None
-    role: Role
+    role: Annotated[Role, one_of(vocabulary.ROLES)]
     worker: str
-    group: str
-    delivery: Delivery
-    precision: Precision
+    group: Annotated[str, one_of(vocabulary.GROUPS)]
+    delivery: Annotated[str, one_of(vocabulary.DELIVERIES)]
+    precision: Annotated[str, one_of(vocabulary.MODEL_PRECISIONS)]
     inputs: Mapping[str, tuple[int, ...]]
     batches: tuple[int, ...]
     licence: str
     tolerance: Tolerance
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.role in _SINGLE_ROLES and self.precision != "fp32":
+            raise ManifestError("precision", f"expected fp32 for the role {self.role}, seen {shown(self.precision)}")
+        sizes = list(self.batches)
+        if not sizes or sizes != sorted({*sizes}) or sizes[0] < 1:
+            raise ManifestError("batches", f"expected sizes from 1 on, each greater than the one before, seen {sizes}")
+
+    @property
+    def listed(self) -> dict[str, str]:
+        """What its manifest says of it, beside its digest."""
+        keys = ("file", "role", "worker", "group", "delivery", "precision", "licence")
+        return {key: getattr(self, key) for key in keys}
+
+    @property
+    def pin(self) -> Digest | None:
+        """Digest of its file in the hub's pinned revision; None where it has none yet."""
+        return None if self.sha256 is None or self.bytes is None else Digest(self.sha256, self.bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,17 +141,25 @@ class Build:
     cache_key: str
     archive: str
 
+    def __post_init__(self) -> None:
+        if self.cache_key != (expected := str(self.target.target.cache_key)):
+            seen = f"as targets.{self.target.name} has it, seen {shown(self.cache_key)}"
+            raise ManifestError("cache_key", f"expected {expected}, {seen}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     """The whole of params.yaml."""
 
-    origin: Origin
+    origin: Annotated[str, one_of(vocabulary.ORIGINS)]
     hub: Hub
     archive: ArchiveOptions
     builds: Mapping[str, Build]
     targets: Mapping[str, TargetOptions]
     models: Mapping[str, Model]
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def model(self, name: str) -> Model:
         """Return a model by name."""
@@ -149,84 +189,39 @@ def load_params(path: Path) -> Params:
 
 
 def _params(data: Object) -> Params:
-    _check_keys(data, ("origin", "hub", "archive", "build_targets", "targets", "models"))
+    check_keys(data, ("origin", "hub", "archive", "build_targets", "targets", "models"))
     targets = _each(data, "targets", _target)
     return Params(
-        origin=_choice(data, "origin", Origin),
-        hub=_within(data, "hub", _hub),
-        archive=_within(data, "archive", _archive),
-        builds=_each(data, "build_targets", lambda name, entry: _build(entry, _named(targets, "targets", name))),
+        origin=required(data, "origin", str),
+        hub=read_value(Hub, data, "hub", is_strict=True),
+        archive=read_value(ArchiveOptions, data, "archive", is_strict=True),
+        builds=_each(data, "build_targets", lambda name, entry: _build(_named(targets, "targets", name), entry)),
         targets=targets,
-        models=_each(data, "models", _model),
+        models=_each(data, "models", lambda name, entry: read(Model, entry, {"name": name}, is_strict=True)),
     )
 
 
-def _hub(entry: Object) -> Hub:
-    _check_keys(entry, Hub.__annotations__)
-    hub = Hub(repo=required(entry, "repo", str), revision=_nullable(entry, "revision", str))
-    check_form("repo", hub.repo, REPOSITORY)
-    if hub.revision is not None:
-        check_form("revision", hub.revision, _COMMIT)
-    return hub
-
-
-def _archive(entry: Object) -> ArchiveOptions:
-    _check_keys(entry, ArchiveOptions.__annotations__)
-    return ArchiveOptions(zstandard=required(entry, "zstandard", str), level=required(entry, "level", int))
-
-
-def _model(name: str, entry: Object) -> Model:
-    _check_keys(entry, list(Model.__annotations__)[1:])
-    model = Model(
-        name=name,
-        file=required(entry, "file", str),
-        sha256=_nullable(entry, "sha256", str),
-        bytes=_nullable(entry, "bytes", int),
-        role=_choice(entry, "role", Role),
-        worker=required(entry, "worker", str),
-        group=required(entry, "group", str),
-        delivery=_choice(entry, "delivery", Delivery),
-        precision=_choice(entry, "precision", Precision),
-        inputs=_within(entry, "inputs", lambda shapes: {key: _list(shapes, key, int) for key in shapes}),
-        batches=_list(entry, "batches", int),
-        licence=required(entry, "licence", str),
-        tolerance=_within(entry, "tolerance", _tolerance),
-    )
-    check_form("file", model.file, vocabulary.MODEL_PATH)
-    check_form("group", model.group, one_of(vocabulary.GROUPS))
-    if model.sha256 is not None:
-        check_form("sha256", model.sha256, fields.SHA256)
-    if model.role in SINGLE_ROLES and model.precision != "fp32":
-        raise ManifestError("precision", f"expected fp32 for the role {model.role}, seen {shown(model.precision)}")
-    sizes = list(model.batches)
-    if not sizes or sizes != sorted({*sizes}) or sizes[0] < 1:
-        raise ManifestError("batches", f"expected sizes from 1 on, each greater than the one before, seen {sizes}")
-    return model
-
-
-def _tolerance(entry: Object) -> Tolerance:
-    _check_keys(entry, Tolerance.__annotations__)
-    tolerance = Tolerance(cosine=required(entry, "cosine", float), levels=required(entry, "levels", int))
-    return replace(tolerance, labels=required(entry, "labels", float)) if "labels" in entry else tolerance
+def _build(target: TargetOptions, entry: Object) -> Build:
+    return read(Build, entry, {"target": target}, is_strict=True)
 
 
 def _target(name: str, entry: Object) -> TargetOptions:
     is_portable = entry.get("arch") == "portable"
-    _check_keys(entry, ("builder", "arch", "toolchain", *["archs"] * is_portable, "precision", "tolerance"))
+    check_keys(entry, ("builder", "arch", "toolchain", *["archs"] * is_portable, "precision", "tolerance"))
     arch, builder = required(entry, "arch", str), required(entry, "builder", str)
-    toolchain = _within(  # without quotes YAML reads 2026.10 as the number 2026.1
-        entry, "toolchain", lambda found: {library: required(found, library, str) for library in found}
-    )
+    toolchain = read_value(
+        Mapping[str, str], entry, "toolchain"
+    )  # without quotes YAML reads 2026.10 as the number 2026.1
     try:
         target = Target(arch=arch, builder=builder, toolchain=toolchain)
     except (ValueError, TypeError) as error:
         raise ManifestError("", f"expected an arch, a builder and its toolchain, seen {error}") from None
-    archs = _list(entry, "archs", str) if is_portable else (arch,)
+    archs = read_value(tuple[str, ...], entry, "archs") if is_portable else (arch,)
     if not archs:
         raise ManifestError("archs", f"expected {_ARCH.words}, seen none")
     for one in archs:
         check_form("archs", one, _ARCH)
-    tolerance = _within(entry, "tolerance", _tolerance) if "tolerance" in entry else None
+    tolerance = read_value(Tolerance, entry, "tolerance", is_strict=True) if "tolerance" in entry else None
     if "precision" in entry:
         precision, allowed = entry["precision"], KEY_PRECISIONS[target.builder]
         if precision not in allowed:
@@ -238,48 +233,18 @@ def _target(name: str, entry: Object) -> TargetOptions:
     return TargetOptions(name=name, target=target, archs=archs, tolerance=tolerance)
 
 
-def _build(entry: Object, target: TargetOptions) -> Build:
-    _check_keys(entry, list(Build.__annotations__)[1:])
-    key, archive = required(entry, "cache_key", str), required(entry, "archive", str)
-    if key != (expected := f"{target.target.cache_key}"):
-        raise ManifestError("cache_key", f"expected {expected}, as targets.{target.name} has it, seen {shown(key)}")
-    return Build(target=target, cache_key=key, archive=archive)
-
-
 def _named(mapping: Mapping[str, _T], where: str, name: str) -> _T:
     if name not in mapping:
         raise ParamsError(where, f"expected one of {', '.join(sorted(mapping))}, seen {shown(name)}")
     return mapping[name]
 
 
-def _check_keys(entry: Object, known: Iterable[str]) -> None:
-    for key in entry:
-        if key not in known:
-            raise ManifestError(fields.path_of(key), f"expected one of {', '.join(known)}, seen {shown(key)}")
-
-
-def _within(data: Object, key: str, read: Callable[[Object], _T]) -> _T:
-    """Read the object under a key."""
-    entry = required(data, key, dict)
-    with inside(key):
-        return read(entry)
-
-
-def _each(data: Object, key: str, read: Callable[[str, Object], _T]) -> dict[str, _T]:
+def _each(data: Object, key: str, read_entry: Callable[[str, Object], _T]) -> dict[str, _T]:
     """Read an object of objects by name."""
-    return _within(data, key, lambda found: {name: _within(found, name, partial(read, name)) for name in found})
-
-
-def _nullable(entry: Object, key: str, kind: type[_T]) -> _T | None:
-    return None if entry.get(key, ...) is None else required(entry, key, kind)
-
-
-def _list(entry: Object, key: str, kind: type[_T]) -> tuple[_T, ...]:
-    return tuple(required({key: item}, key, kind) for item in required(entry, key, list))
-
-
-def _choice(entry: Object, key: str, choices: Any) -> Any:
-    """Read a string that is one of a literal type's."""
-    value = required(entry, key, str)
-    check_form(key, value, one_of(get_args(choices)))
-    return value
+    entries, found = required(data, key, dict), {}
+    with inside(key):
+        for name in entries:
+            entry: Object = required(entries, name, dict)
+            with inside(name):
+                found[name] = read_entry(name, entry)
+    return found

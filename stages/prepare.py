@@ -1,6 +1,5 @@
 """prepare MODEL: check an original model's contract, edit its graph, and write what engines are built from."""
 
-import argparse
 import io
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from morphstream.artifact.errors import ModelError
 from stages.declare import check_declared
 from stages.files import new_folder, write_json
 from stages.params import Model, load_params
-from stages.program import run_program
+from stages.program import read_arguments, run_program
 from stages.surgery.batch import with_batch
 from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.crop_input import with_crop_input
@@ -32,10 +31,9 @@ from stages.workspace import Workspace
 
 def main(workspace: Workspace) -> None:
     """Prepare one model."""
-    parser = argparse.ArgumentParser(prog="python -m stages.prepare", description=__doc__)
-    parser.add_argument("model", help="its name in params.yaml")
+    (name,) = read_arguments(__doc__, "model")
     params = load_params(workspace.params)
-    model = params.model(parser.parse_args().model)
+    model = params.model(name)
     check_declared(workspace, f"prepare/{model.name}", params)
     prepare(model, workspace.build / model.file, workspace.prepared / model.name)
 
@@ -101,9 +99,7 @@ def contract_of(prepared: onnx.ModelProto, model: Model) -> dict[str, object]:
     graph = prepared.graph
     return {
         "model": model.name,
-        "role": model.role,
-        "group": model.group,
-        "precision": model.precision,
+        **{key: getattr(model, key) for key in ("role", "group", "precision")},
         "batches": list(model.batches),
         "inputs": values(list(graph.input)),
         "outputs": values(list(graph.output)),

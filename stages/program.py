@@ -1,5 +1,6 @@
 """How a stage program ends: 0 done, 1 refused in one line on stderr, 2 wrong usage; a bug keeps its traceback."""
 
+import argparse
 import sys
 import threading
 import time
@@ -8,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from morphstream.artifact.errors import MorphstreamError
+from morphstream.source.progress import show_line
 from stages.workspace import Workspace
 
 _QUIET_S = 2.0  # a program that takes longer shows it on a terminal
@@ -19,7 +21,7 @@ def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True) -> 
 
     Args:
         main: Runs the program.
-        is_timed: Report how long it has been running; False for a program that reports its progress itself.
+        is_timed: Show how long it has been running; False for a program that shows its progress itself.
     """
     path = Path(sys.argv[0])
     what = " ".join([path.parent.name if path.stem == "__main__" else path.stem, *sys.argv[1:]])
@@ -37,6 +39,14 @@ def _line(error: MorphstreamError | OSError) -> str:
     return " ".join(str(error).split())
 
 
+def read_arguments(description: str | None, *names: str) -> list[str]:
+    """Read the arguments of a stage's program, each the name of something in params.yaml."""
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{Path(sys.argv[0]).stem}", description=description)
+    for name in names:
+        parser.add_argument(name, help="its name in params.yaml")
+    return list(vars(parser.parse_args()).values())
+
+
 @contextmanager
 def _elapsed(what: str) -> Iterator[None]:
     """Show what is running and for how long: on a terminal after two seconds, in a log every half minute."""
@@ -46,7 +56,7 @@ def _elapsed(what: str) -> Iterator[None]:
         pause = _QUIET_S if is_terminal else _LOG_S
         while not done.wait(pause):
             line = f"{what}: {time.monotonic() - start:.0f} s"
-            print(f"\r{line}" if is_terminal else line, end="" if is_terminal else "\n", file=sys.stderr, flush=True)
+            show_line(line) if is_terminal else print(line, file=sys.stderr, flush=True)
             pause = 1.0 if is_terminal else _LOG_S
 
     thread = threading.Thread(target=show, daemon=True)
@@ -56,5 +66,4 @@ def _elapsed(what: str) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        if is_terminal:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        show_line("")

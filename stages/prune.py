@@ -1,6 +1,5 @@
 """prune: make dvc.yaml's lists, dvc.lock and build/ hold what params.yaml names, and nothing it named before."""
 
-import argparse
 import shutil
 from collections.abc import Collection
 from io import BytesIO
@@ -13,7 +12,7 @@ from stages.files import write_whole
 from stages.lists import listed
 from stages.lock import read_lock, write_lock
 from stages.params import Params, load_params
-from stages.program import run_program
+from stages.program import read_arguments, run_program
 from stages.workspace import Workspace
 
 _NOT_LISTED = ("stages/", "manifests/", "build/declared/", "build/manifests/")  # what a stage depends on besides
@@ -21,7 +20,7 @@ _NOT_LISTED = ("stages/", "manifests/", "build/declared/", "build/manifests/")  
 
 def main(workspace: Workspace) -> None:
     """Prune, and print what was removed."""
-    argparse.ArgumentParser(prog="python -m stages.prune", description=__doc__).parse_args()
+    read_arguments(__doc__)
     write_lists(load_params(workspace.params), workspace.dvc_yaml)
     with Repo(str(workspace.root)) as repo:
         names = {stage.name for stage in repo.index.stages}

@@ -3,7 +3,6 @@
 Locked is what every machine must find; pictures and figures, whose last digits differ, are in ``build/measured/``.
 """
 
-import argparse
 import csv
 import io
 import json
@@ -21,9 +20,9 @@ from morphstream.frame import Frame
 from morphstream.media.image import write_image
 from stages import summary
 from stages.files import write_json, write_whole
-from stages.params import Params, load_params
+from stages.params import load_params
 from stages.photos import astronaut, solvay
-from stages.program import run_program
+from stages.program import read_arguments, run_program
 from stages.workspace import Workspace
 
 SWAP_MODELS = (
@@ -39,7 +38,7 @@ GAIN_AT_LEAST = 0.5  # of the cosine to the source
 
 def main(workspace: Workspace) -> None:
     """Report on every swap model."""
-    argparse.ArgumentParser(prog="python -m stages.report", description=__doc__).parse_args()
+    read_arguments(__doc__)
     params, measured, parity = load_params(workspace.params), workspace.measured, workspace.build / "parity"
     source, target = astronaut(), solvay(workspace.downloads)
     measured.mkdir(parents=True, exist_ok=True)
@@ -49,10 +48,12 @@ def main(workspace: Workspace) -> None:
         for name in (name for name in SWAP_MODELS if name in params.models):
             metrics[name] = _swap(Path(folder), name, source, target, measured)
     verdict = {"faces_at_least": FACES_AT_LEAST, "gain_at_least": GAIN_AT_LEAST, "passed": list(metrics)}
-    write_json(measured / "metrics.json", {**metrics, "parity": _checked(params, measured / "check")})
+    files = [measured / "check" / f"{name}.json" for name in params.models]  # of the models that `check` ran for here
+    checked = {file.stem: json.loads(file.read_text("utf-8")) for file in files if file.is_file()}
+    write_json(measured / "metrics.json", {**metrics, "parity": checked})
     records = {name: json.loads((workspace.checked / f"{name}.json").read_text("utf-8")) for name in params.models}
-    _write_csv(parity / "nines.csv", ("comparison", "nines"), summary.nines(records))
-    _write_csv(parity / "decibels.csv", ("comparison", "psnr_db"), summary.decibels(records))
+    _write_csv(parity / "nines.csv", ("comparison", "nines"), summary.nines(records).items())
+    _write_csv(parity / "decibels.csv", ("comparison", "psnr_db"), summary.decibels(records).items())
     print(summary.table(records))
     document = {"swaps": verdict, "executed": summary.executed(records), "parity": records}
     write_json(workspace.build / "report.json", document)
@@ -89,12 +90,6 @@ def _swap(store: Path, name: str, source: Frame, target: Frame, measured: Path) 
 
 def _nearest(face: Face, found: list[Face]) -> Face:
     return min(found, key=lambda other: float(np.abs(other.points5 - face.points5).sum()), default=face)
-
-
-def _checked(params: Params, folder: Path) -> dict[str, object]:
-    """Return what `check` measured on this machine, of each model that it ran for here."""
-    files = {name: folder / f"{name}.json" for name in params.models}
-    return {name: json.loads(file.read_text("utf-8")) for name, file in files.items() if file.is_file()}
 
 
 def _write_csv(path: Path, head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:

@@ -9,12 +9,7 @@ _ROOT = Path(__file__).parent
 
 
 def source_digest(*names: str, root: Path = _ROOT) -> str:
-    """Return the sha256 over source files and over the Python files of folders, by their paths in the project.
-
-    Args:
-        names: Paths inside stages/.
-        root: The folder stages/.
-    """
+    """Return the sha256 over files of stages/ and over the Python files of its folders, by their paths there."""
     sha256 = hashlib.sha256()
     for name in names:
         path = root / name

@@ -10,10 +10,8 @@ Records = Mapping[str, Record]  # by model
 def executed(records: Records) -> dict[str, bool]:
     """Return whether every model's engine was executed, by target."""
     found: dict[str, bool] = {}
-    for record in records.values():
-        for subject, figures in record.items():
-            if "executed" in figures:
-                found[subject] = bool(figures["executed"]) and found.get(subject, True)
+    for (_, subject), is_executed in _figures(records, "executed"):
+        found[subject] = bool(is_executed) and found.get(subject, True)
     return found
 
 
@@ -27,24 +25,22 @@ def table(records: Records) -> str:
     return "\n".join(lines)
 
 
-def nines(records: Records) -> Iterator[tuple[str, int]]:
-    """Yield each comparison of numbers and how many nines its cosine begins with."""
-    for name, figures in _comparisons(records):
-        if "cosine" in figures:
-            yield name, round(-math.log10(1 - figures["cosine"]))
+def nines(records: Records) -> dict[str, int]:
+    """Return how many nines the cosine of each comparison of numbers begins with."""
+    return {" ".join(names): round(-math.log10(1 - cosine)) for names, cosine in _figures(records, "cosine")}
 
 
-def decibels(records: Records) -> Iterator[tuple[str, float]]:
-    """Yield each comparison of crops and its PSNR in dB."""
-    for name, figures in _comparisons(records):
-        if "psnr_db" in figures:
-            yield name, figures["psnr_db"]
+def decibels(records: Records) -> dict[str, float]:
+    """Return the PSNR in dB of each comparison of crops."""
+    return {" ".join(names): psnr_db for names, psnr_db in _figures(records, "psnr_db")}
 
 
-def _comparisons(records: Records) -> Iterator[tuple[str, Mapping[str, float]]]:
+def _figures(records: Records, kind: str) -> Iterator[tuple[tuple[str, str], float]]:
+    """Yield each model and subject that has a figure of a kind, and the figure."""
     for model, record in records.items():
         for subject, figures in record.items():
-            yield f"{model} {subject}", figures
+            if kind in figures:
+                yield (model, subject), figures[kind]
 
 
 def _cell(figures: Mapping[str, float] | None) -> str:

@@ -1,6 +1,5 @@
 """validate: prove that build/ is complete, and is what its manifests and params.yaml name."""
 
-import argparse
 import json
 import tempfile
 from collections.abc import Collection
@@ -11,82 +10,76 @@ import jsonschema
 from morphstream.artifact.archive import describe, unpack
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.fields import path_of
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.target import CacheKey
 from stages.caches import cache_files
 from stages.files import write_json
 from stages.pack import archived_files
 from stages.params import Params, load_params
-from stages.program import run_program
+from stages.program import read_arguments, run_program
 from stages.workspace import Workspace
 
 
 def main(workspace: Workspace) -> None:
     """Validate everything and record what was."""
-    argparse.ArgumentParser(prog="python -m stages.validate", description=__doc__).parse_args()
+    read_arguments(__doc__)
     params = load_params(workspace.params)
+    models = validate_models(workspace, params)
+    caches = {name: validate_cache(workspace, params, build.cache_key) for name, build in params.builds.items()}
     record = {
-        "models": validate_models(workspace, params),
-        "engine_files": {name: validate_cache(workspace, params, name) for name in params.builds},
-        "archives": validate_archives(workspace, params),
+        "models": len(models.models),
+        "engine_files": {name: len(manifest.engine_files) for name, manifest in caches.items()},
+        "archives": len(validate_archives(workspace, params).archives),
     }
     write_json(workspace.build / "validated.json", record)
 
 
-def validate_models(workspace: Workspace, params: Params) -> int:
-    """Check manifests/models.json and every model's digest; return how many there are."""
+def validate_models(workspace: Workspace, params: Params) -> ModelsManifest:
+    """Check manifests/models.json and every model's digest; return the manifest."""
     manifest = ModelsManifest.from_json(_read(workspace, "models"))
     _check_same("models.json", set(manifest.models), set(params.models))
     for entry in manifest.models.values():
         verify_file(workspace.build / entry.file, entry.digest)
-    return len(manifest.models)
+    return manifest
 
 
-def validate_cache(workspace: Workspace, params: Params, name: str) -> int:
-    """Check a target's manifest and every engine's digest; return how many files there are."""
-    key = params.build(name).cache_key
-    cache_files(workspace, params, key)
-    return len(check_cache(workspace.caches / key, workspace.schemas).engine_files)
+def validate_cache(workspace: Workspace, params: Params, key: CacheKey | str) -> EngineManifest:
+    """Check a cache's manifest and every engine's digest; return the manifest."""
+    cache_files(workspace, params, key)  # refuses one that lacks a model
+    return check_cache(workspace.caches / str(key), workspace.schemas)
 
 
 def check_cache(folder: Path, schemas: Path) -> EngineManifest:
-    """Check that an engine cache holds what its manifest names, and nothing else; return the manifest.
-
-    Args:
-        folder: The cache.
-        schemas: The folder of JSON Schemas.
-    """
+    """Check that an engine cache holds what its manifest names, and nothing else; return the manifest."""
     text = (folder / "manifest.json").read_text("utf-8")
     check_schema(text, schemas / "engine-manifest.schema.json")
     manifest = EngineManifest.from_json(text)
     for file, entry in manifest.engine_files.items():
         if entry.digest is None:
             remedy = f"run: python -m stages.index --adopt {folder}"
-            raise ManifestError(f"engine_files['{file}']", f"{folder}: expected a digest, seen none; {remedy}")
+            raise ManifestError(path_of("engine_files", file), f"{folder}: expected a digest, seen none; {remedy}")
         verify_file(folder / file, entry.digest)
     held = {path.name for path in folder.iterdir() if path.name != ".gitignore"}
     _check_same(str(folder), held, {"manifest.json", *manifest.engine_files})
     return manifest
 
 
-def validate_archives(workspace: Workspace, params: Params) -> int:
-    """Check manifests/archives.json, and that each archive unpacks cold to exactly what params ask for."""
+def validate_archives(workspace: Workspace, params: Params) -> ArchivesManifest:
+    """Check manifests/archives.json, and that each archive unpacks cold to what params ask for; return the manifest."""
     manifest = ArchivesManifest.from_json(_read(workspace, "archives"))
     wanted = archived_files(workspace, params)
     _check_same("archives.json", set(manifest.archives), set(wanted))
     for name, entry in manifest.archives.items():
         check_archive(workspace, name, entry, wanted[name])
-    return len(manifest.archives)
+    return manifest
 
 
 def check_archive(workspace: Workspace, name: str, entry: ArchiveEntry, wanted: Collection[str] | None) -> None:
     """Check that an archive has the digests of its entry, unpacks into an empty folder, and holds the files of build/.
 
-    Args:
-        workspace: Where it is.
-        name: Its file name.
-        entry: What it should be.
-        wanted: The paths that params.yaml asks for; None for an archive that it does not name.
+    `wanted` are the paths that params.yaml asks for; None for an archive that it does not name.
     """
     if wanted is not None:
         _check_same(name, set(entry.files), set(wanted))
@@ -98,7 +91,7 @@ def check_archive(workspace: Workspace, name: str, entry: ArchiveEntry, wanted: 
 def check_unpacks(archive: Path, entry: ArchiveEntry) -> None:
     """Check that an archive has the digests of its entry, and unpacks into an empty folder."""
     if describe(archive).tar != entry.tar_digest:
-        where = f"archives['{archive.name}']"
+        where = path_of("archives", archive.name)
         raise ManifestError(where, "expected the tar digest of the manifest, seen another; pack again")
     with tempfile.TemporaryDirectory(dir=archive.parent) as folder, archive.open("rb") as stream:
         unpack(stream, entry.files, Path(folder) / "cold", archive=entry.digest)

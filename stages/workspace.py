@@ -1,52 +1,38 @@
 """Where everything of the pipeline is: in one folder, wherever that is."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-
-_PATHS = {
-    "params": "params.yaml",
-    "dvc_yaml": "dvc.yaml",
-    "dvc_lock": "dvc.lock",
-    "tracked": "manifests",
-    "schemas": "manifests/schema",
-    "downloads": ".cache",
-    "build": "build",
-    "declared": "build/declared",
-    "prepared": "build/prepared",
-    "engines": "build/engines",
-    "caches": "build/trt_cache",
-    "archives": "build/archives",
-    "manifests": "build/manifests",
-    "checked": "build/check",
-    "measured": "build/measured",
-    "timing": "build/timing",
-    "demo": "build/demo",
-}
 
 
 @dataclass(frozen=True, slots=True)
+class _Inside:
+    """A path inside a workspace, from the workspace's root."""
+
+    path: str
+
+    def __get__(self, workspace: "Workspace", owner: type) -> Path:
+        return workspace.root / self.path
+
+
+@dataclass(frozen=True)  # with slots, Python 3.11 refuses to set one of these paths with a misleading error
 class Workspace:
     """The folder that the pipeline works in, and the paths inside; its ``build`` mirrors the published repository."""
 
     root: Path
-    params: Path = field(init=False)  # every choice that changes what is published
-    dvc_yaml: Path = field(init=False)
-    dvc_lock: Path = field(init=False)
-    tracked: Path = field(init=False)  # the manifests in Git
-    schemas: Path = field(init=False)  # of the manifests
-    downloads: Path = field(init=False)  # packages that the kit takes files out of
-    build: Path = field(init=False)  # what stages make
-    declared: Path = field(init=False)  # what decides the result of each stage beside its inputs
-    prepared: Path = field(init=False)  # a folder for each prepared model
-    engines: Path = field(init=False)  # a folder for each target, with one for each model
-    caches: Path = field(init=False)  # engine caches by cache key
-    archives: Path = field(init=False)
-    manifests: Path = field(init=False)
-    checked: Path = field(init=False)  # what `check` found that every machine must find
-    measured: Path = field(init=False)  # on this machine; like the next two, no stage's output
-    timing: Path = field(init=False)  # of kernels, by builders
-    demo: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        for name, path in _PATHS.items():
-            object.__setattr__(self, name, self.root / path)
+    params = _Inside("params.yaml")  # every choice that changes what is published
+    dvc_yaml = _Inside("dvc.yaml")
+    dvc_lock = _Inside("dvc.lock")
+    tracked = _Inside("manifests")  # the manifests in Git
+    schemas = _Inside("manifests/schema")  # of the manifests
+    downloads = _Inside(".cache")  # packages that the kit takes files out of
+    build = _Inside("build")  # what stages make
+    declared = _Inside("build/declared")  # what decides the result of each stage beside its inputs
+    prepared = _Inside("build/prepared")  # a folder for each prepared model
+    engines = _Inside("build/engines")  # a folder for each target, with one for each model
+    caches = _Inside("build/trt_cache")  # engine caches by cache key
+    archives = _Inside("build/archives")
+    manifests = _Inside("build/manifests")
+    checked = _Inside("build/check")  # what `check` found that every machine must find
+    measured = _Inside("build/measured")  # on this machine; like the next two, no stage's output
+    timing = _Inside("build/timing")  # of kernels, by builders
+    demo = _Inside("build/demo")

@@ -69,7 +69,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         prepare(model, root / model.file, root / "prepared" / name)
         compile_model(build.target, root / "prepared" / name, root / "engines" / name, root / "timing")
     cache = root / "trt_cache" / build.cache_key
-    index_engines(build, list(MODELS), root / "engines", cache)
+    index_engines(build.target.target, list(MODELS), root / "engines", cache)
     names = {"cpu.tar.zst": (build.cache_key, sorted(path.name for path in cache.iterdir()))}
     names["rtx.tar.zst"] = (RTX, _publish_for_gpu(root / "trt_cache" / RTX))
     entries = {name: packed(root, name, key, files) for name, (key, files) in names.items()}
@@ -97,7 +97,7 @@ def booted(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture
 def own_store(booted: Store, tmp_path: Path) -> Store:
     """A copy of the booted store, to be spoilt."""
-    shutil.copytree(booted.path, tmp_path / "store")
+    shutil.copytree(booted.path, tmp_path / "store", ignore=shutil.ignore_patterns("graphs"))
     return Store(tmp_path / "store")
 
 

@@ -35,21 +35,22 @@ class Export(Graph):
     def split(self, value: str, sizes: Sequence[int]) -> list[str]:
         """Append a Split of the channels."""
         names = [f"{value}_part{i}" for i in range(len(sizes))]
-        self._nodes.append(helper.make_node("Split", [value, self._operand(np.array(sizes))], names, names[0], axis=1))
+        self._graph.node.append(
+            helper.make_node("Split", [value, self._operand(np.array(sizes))], names, names[0], axis=1)
+        )
         return names
 
     def output(self, value: str, name: str, shape: Sequence[int | str]) -> None:
         """Declare a float32 output and give `value` its name."""
-        for node in self._nodes:
+        for node in self._graph.node:
             node.input[:] = [name if item == value else item for item in node.input]
             node.output[:] = [name if item == value else item for item in node.output]
-        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        self._graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
     def model(self) -> onnx.ModelProto:
         """Return the model, unchecked."""
-        graph = helper.make_graph(self._nodes, self._name, self._inputs, self._outputs, self._initializers)
         opsets = [helper.make_opsetid("", self._opset)]
-        return helper.make_model(graph, ir_version=IR_VERSION, opset_imports=opsets, producer_name="pytorch")
+        return helper.make_model(self._graph, ir_version=IR_VERSION, opset_imports=opsets, producer_name="pytorch")
 
     def weights(self, *shape: int, gain: float = 1.0) -> str:
         """Add weights ``(out, in, ...)``."""

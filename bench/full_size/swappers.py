@@ -43,7 +43,7 @@ def hyperswap(name: str) -> onnx.ModelProto:
     """Build 100.6 M parameters: a face of 256 pixels down to 16 and up again, composited by its own mask."""
     graph = Export(name)
     source, target = graph.input("source", [1, 512]), graph.input("target", [1, 3, 256, 256])
-    graph._inputs.reverse()
+    graph._graph.input.reverse()
     value = _leaky(graph, graph.conv(target, 3, 64, 7))
     widths, skipped = (64, 128, 256, 512, _WIDEST), []
     for inner, outer in pairwise(widths):

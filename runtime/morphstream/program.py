@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -27,15 +28,18 @@ def run_program(
         ProgramError: It ended with a code that isn't accepted or by a signal, or it didn't end in time.
         OSError: It can't be started.
     """
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr,
-        start_new_session=True,  # so that all it starts can be ended with it
-    )
+    with _deferred_signals() as deferred:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            start_new_session=True,  # so that all it starts can be ended with it
+        )
     try:
+        for number in deferred:
+            signal.raise_signal(number)
         code = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
         raise ProgramError(f"expected its end within {timeout_s:g} s, seen none") from None
@@ -46,3 +50,20 @@ def run_program(
     if code not in accepted:
         raise ProgramError(f"expected exit 0, seen {f'exit {code}' if code >= 0 else f'signal {-code}'}")
     return code
+
+
+@contextmanager
+def _deferred_signals() -> Iterator[list[int]]:
+    """Yield a list of the SIGINT and SIGTERM that arrive in the block, in place of calling their handlers.
+
+    What a handler raises while a process is being started would lose that process, which would then run on.
+    """
+    received: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()  # others receive none, and may set no handler
+    numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+    handlers = {number: signal.signal(number, lambda number, _: received.append(number)) for number in numbers}
+    try:
+        yield received
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

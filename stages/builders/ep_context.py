@@ -41,17 +41,12 @@ def write_ep_context(order: Order, engine: str, *, source: str, sdk_version: str
     graph = helper.make_graph([node], order.stem, _values(order.inputs), _values(order.outputs))
     opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
     model = helper.make_model(graph, ir_version=_IR_VERSION, opset_imports=opsets, producer_name="morphstream")
-    if batches := _batches(order):
+    dynamic = [tensor.name for tensor in order.inputs if tensor.shape[:1] == (-1,)]
+    if batches := sorted({shape[0] for name in dynamic for shape in order.shapes[name]}):
         helper.set_model_props(model, {"batches": ",".join(map(str, batches))})
     name = f"{order.stem}_ctx.onnx"
     (order.folder / name).write_bytes(model.SerializeToString(deterministic=True))
     return name
-
-
-def _batches(order: Order) -> list[int]:
-    """Return the sizes of the dynamic batch; none where it is fixed."""
-    dynamic = [tensor.name for tensor in order.inputs if tensor.shape[:1] == (-1,)]
-    return sorted({shape[0] for name in dynamic for shape in order.shapes[name]})
 
 
 def _values(tensors: tuple[Tensor, ...]) -> list[onnx.ValueInfoProto]:

@@ -15,14 +15,14 @@ from stages.surgery.read import digest_of_model
 def order_of(
     builder: Builder, options: TargetOptions, prepared: Path, folder: Path, shared: Path
 ) -> tuple[Order, Recipe]:
-    """Return the order of an engine, and the engine's recipe.
+    """Return the order of an engine of a prepared model, and the engine's recipe.
 
     Args:
         builder: The target's.
         options: The target.
         prepared: The folder of the prepared model.
         folder: Where the engine is written.
-        shared: Where the builder may keep what helps it build other models for the same target.
+        shared: As in `Order`.
     """
     contract = json.loads((prepared / "contract.json").read_text("utf-8"))
     precision = options.target.precision or ("fp32" if builder.HALF == "never" else contract["precision"])
@@ -50,12 +50,7 @@ def order_of(
 
 
 def shapes_of(inputs: Mapping[str, Mapping[str, Sequence[int]]], batches: Sequence[int]) -> Shapes:
-    """Return the shape of each input at each batch.
-
-    Args:
-        inputs: As in a prepared model's contract.json; -1 is a dynamic batch.
-        batches: The sizes that the engine is for.
-    """
+    """Return the shape of each input of a contract.json, in which -1 is a dynamic batch, at each of some batches."""
     return {
         name: tuple(tuple(size if dim == -1 else dim for dim in value["shape"]) for size in batches)
         for name, value in inputs.items()

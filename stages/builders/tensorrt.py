@@ -5,12 +5,12 @@ Source: ONNX Runtime, "TensorRT Execution Provider", version 1.24; names of its 
 ``tensorrt_execution_provider.cc``.
 """
 
-import ctypes
 import importlib
 import shutil
 from typing import Any
 
 from morphstream.artifact.errors import ModelError, NoEngineError
+from morphstream.machine.libraries import find_libraries
 from morphstream.machine.probe import Machine, probe_libraries, probe_machine
 from stages.builders import Half, Options, Order
 from stages.builders.ep_context import write_ep_context
@@ -25,36 +25,24 @@ OPTIONS: Options = {
 HALF: Half = "flag"
 
 _PROVIDER = "TensorrtExecutionProvider"
-_LIBRARY = "libnvinfer.so.10"
 _KINDS = {".engine": "engine", ".profile": "profile", ".timing": "timing"}
 
 
 def versions() -> dict[str, str | None]:
     """Return the versions of ONNX Runtime and of TensorRT (major.minor.patch); None where there is none."""
-    libraries = probe_libraries()
-    packaged = libraries.get("tensorrt")
-    tensorrt = ".".join(packaged.split(".")[:3]) if packaged else _library_version()
-    return {"onnxruntime": libraries.get("onnxruntime"), "tensorrt": tensorrt}
-
-
-def _library_version() -> str | None:
-    """Ask TensorRT's library itself, which containers have without a package."""
-    try:
-        number = ctypes.CDLL(_LIBRARY).getInferLibVersion()
-    except (OSError, AttributeError):
-        return None
-    return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
+    libraries = find_libraries(["tensorrt"]) | probe_libraries()  # containers have the library without a package
+    tensorrt = libraries.get("tensorrt")
+    return {
+        "onnxruntime": libraries.get("onnxruntime"),
+        "tensorrt": ".".join(tensorrt.split(".")[:3]) if tensorrt else None,
+    }
 
 
 def build(order: Order, *, machine: Machine | None = None, runtime: Any = None) -> dict[str, str]:
     """Write an engine, and ``STEM_ctx.onnx``, with which ONNX Runtime opens it.
 
-    It writes ``STEM*.profile`` too, and the arch's timing cache as it is after this build.
-
-    Args:
-        order: What is to be built.
-        machine: What it is built on; None for this one.
-        runtime: The module ``onnxruntime`` or one like it; None for the installed one.
+    It writes ``STEM*.profile`` too, and the arch's timing cache as it is after this build. By default it builds on this
+    machine, with the installed ``onnxruntime``.
     """
     machine = machine or probe_machine()
     (arch,) = order.archs

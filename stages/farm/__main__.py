@@ -49,17 +49,13 @@ def _arguments() -> argparse.Namespace:
     planning.add_argument("--json", action="store_true", help="as a list of objects")
     rebuilding.add_argument("--all", action="store_true", help="every model")
     rebuilding.add_argument("--force", action="store_true", help="engines that are up to date too")
-    rebuilding.add_argument("--jobs", type=_jobs, default=os.cpu_count(), metavar="N", help="so many at once")
+    rebuilding.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="so many at once")
     arguments = parser.parse_args()
     if arguments.command == "rebuild" and bool(arguments.group or arguments.model) == arguments.all:
         rebuilding.error("expected --group NAME or --model NAME, or else --all")
+    if arguments.command == "rebuild" and arguments.jobs < 1:
+        rebuilding.error(f"--jobs: expected 1 or more, seen {arguments.jobs}")
     return arguments
-
-
-def _jobs(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, seen {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo, lock_repo
+from dvc.repo.reproduce import plan_repro
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.serialize import to_lockfile
 
@@ -31,15 +32,14 @@ class Pipeline:
 
     def __init__(self, repo: Any, dvc_lock: Path) -> None:
         self._stages = {stage.name: stage for stage in repo.index.stages}
-        self._graph, self._cache = repo.index.graph, repo.stage_cache
-        self._dvc_lock, self._first = dvc_lock, list(read_lock(dvc_lock))
-        self._unlocked: dict[str, Any] = {}
+        self._graph, self._cache, self._dvc_lock = repo.index.graph, repo.stage_cache, dvc_lock
+        locked = read_lock(dvc_lock)
+        self._entries = locked | {name: None for name in self._stages if name not in locked}
         self._locked_at = time.monotonic()
 
     def with_upstream(self, names: Iterable[str]) -> list[str]:
         """Return stages and all that they need, which comes first."""
-        stages = (self._stages[name] for name in names)
-        return [stage.name for stage in needed_first(self._graph, stages)]
+        return [stage.name for stage in needed_first(self._graph, [self._stages[name] for name in names])]
 
     def needs(self, name: str) -> set[str]:
         """Return the stages whose outputs a stage reads."""
@@ -49,68 +49,70 @@ class Pipeline:
         """Return a stage's command."""
         return str(self._stages[name].cmd)
 
-    def is_stale(self, name: str) -> bool:
-        """Return whether DVC would run a stage, or bring it from its cache."""
-        return bool(self._stages[name].changed())
+    def restore(self, name: str, *, is_cached: bool) -> str | None:
+        """Return ``up to date`` for a stage that is, or how its outputs were restored; None where it has to run.
 
-    def restore(self, name: str) -> bool:
-        """Bring a stale stage's outputs from DVC's cache, and return whether it has them."""
+        Args:
+            name: The stage.
+            is_cached: Look for its outputs in DVC's cache; False for an index, whose cache DVC would remove first.
+        """
         stage = self._stages[name]
+        if not stage.changed():
+            return "up to date"
+        if not is_cached:
+            return None
         for out in stage.outs:
             if out.status():
                 out.remove()  # DVC would ask before it replaces what it can't bring back
         try:
             self._cache.restore(stage)
         except RunCacheNotFoundError:
-            return False
-        return True
+            return None
+        self.keep(name)
+        return "restored from DVC's cache"
 
     def keep(self, name: str) -> None:
         """Put what a stage made into DVC's cache, and into dvc.lock by the end at the latest."""
         stage = self._stages[name]
         stage.save()
         stage.commit()
-        self._unlocked |= to_lockfile(stage)
+        self._entries |= to_lockfile(stage)
         if time.monotonic() - self._locked_at > _LOCK_EVERY_S:
             self.write_lock()
 
     def write_lock(self) -> None:
         """Write dvc.lock: new entries in the order of dvc.yaml, whatever was done first."""
-        stages = read_lock(self._dvc_lock) | self._unlocked
-        names = dict.fromkeys([*self._first, *self._stages])
-        write_lock(self._dvc_lock, {name: stages[name] for name in names if name in stages})
+        write_lock(self._dvc_lock, {name: entry for name, entry in self._entries.items() if entry is not None})
         self._locked_at = time.monotonic()
+
+
+@contextmanager
+def open_repo(workspace: Workspace) -> Iterator[Any]:
+    """Give DVC's view of a workspace, and refuse in one line what DVC refuses in the block."""
+    try:
+        with Repo(str(workspace.root)) as repo:
+            yield repo
+    except DvcException as error:
+        raise MorphstreamError(" ".join(str(error).split())) from error
 
 
 @contextmanager
 def open_pipeline(workspace: Workspace) -> Iterator[Pipeline]:
     """Give the pipeline while no other DVC runs here, and write dvc.lock however the block ends."""
     logging.getLogger("dvc").setLevel(logging.WARNING)
-    try:
-        with Repo(str(workspace.root)) as repo, lock_repo(repo):
-            _check_alone(Path(repo.tmp_dir) / "rwlock")
-            pipeline = Pipeline(repo, workspace.dvc_lock)
-            try:
-                yield pipeline
-            finally:
-                pipeline.write_lock()
-    except DvcException as error:
-        raise MorphstreamError(" ".join(str(error).split())) from error
+    with open_repo(workspace) as repo, lock_repo(repo):
+        _check_alone(Path(repo.tmp_dir) / "rwlock")
+        pipeline = Pipeline(repo, workspace.dvc_lock)
+        try:
+            yield pipeline
+        finally:
+            pipeline.write_lock()
 
 
-def needed_first(graph: Any, stages: Iterable[Any]) -> list[Any]:
-    """Return stages and all that they need, each behind what it needs itself."""
-    found: dict[Any, None] = {}
-
-    def visit(stage: Any) -> None:
-        if stage not in found:
-            for needed in graph.successors(stage):
-                visit(needed)
-            found[stage] = None
-
-    for stage in stages:
-        visit(stage)
-    return list(found)
+def needed_first(graph: Any, stages: Sequence[Any]) -> list[Any]:
+    """Return stages, at least one, and all that they need, each behind what it needs itself."""
+    needed = set(plan_repro(graph, stages))  # without an order
+    return [stage for stage in plan_repro(graph) if stage in needed]
 
 
 def _check_alone(path: Path) -> None:
@@ -131,8 +133,6 @@ def _check_alone(path: Path) -> None:
 def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)
     return True

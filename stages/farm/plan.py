@@ -8,13 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
-
-from morphstream.artifact.errors import MorphstreamError
 from stages.declare import declarations
 from stages.farm.choice import Choice, choose, engine_stages
-from stages.farm.pipeline import needed_first
+from stages.farm.pipeline import needed_first, open_repo
 from stages.farm.why import IS_STALE, reasons
 from stages.files import json_bytes
 from stages.lock import read_lock
@@ -26,15 +22,11 @@ _MANY = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stale:
-    """A stage that `dvc repro` would run, or bring from its cache.
+    """A stage that `dvc repro` would run, or bring from its cache, and at least one reason why.
 
     Attributes:
-        stage: Its name.
         verb: What it does.
-        target: The target that it is about, if one.
-        model: The model that it is about, if one.
-        group: That model's group.
-        why: At least one reason.
+        target: The target that it is about, if one; likewise the model, and that model's group.
     """
 
     stage: str
@@ -46,21 +38,21 @@ class Stale:
 
 
 def plan(workspace: Workspace, params: Params, choice: Choice | None) -> list[Stale]:
-    """Return what is stale.
-
-    Args:
-        workspace: Where the pipeline is.
-        params: What params.yaml says.
-        choice: Return only what its rebuild looks at; None is the whole pipeline.
-    """
-    try:
-        with Repo(str(workspace.root)) as repo:
-            why = _reasons(repo, params, read_lock(workspace.dvc_lock))
-            order = [stage.name for stage in repo.index.stages]
-            wanted = set(order) if choice is None else _looked_at(repo, choice)
-    except DvcException as error:
-        raise MorphstreamError(" ".join(str(error).split())) from error
-    return [_stale(params, stage, why[stage]) for stage in order if stage in wanted and why[stage]]
+    """Return what is stale: of the whole pipeline, or of what a choice's rebuild looks at."""
+    with open_repo(workspace) as repo:
+        why = _reasons(repo, params, read_lock(workspace.dvc_lock))
+        order = [stage.name for stage in repo.index.stages]
+        wanted = set(order) if choice is None else _looked_at(repo, choice)
+    engines = {engine: (target, model) for engine, target, model in engine_stages(choose(params))}
+    found = []
+    for stage in order:
+        if stage in wanted and why[stage]:
+            verb, _, name = stage.partition("@")
+            alone = (name if name in params.builds else None, name if name in params.models else None)
+            target, model = engines.get(stage, alone)
+            group = params.models[model].group if model else None
+            found.append(Stale(stage=stage, verb=verb, target=target, model=model, group=group, why=why[stage]))
+    return found
 
 
 def table(stale: list[Stale]) -> str:
@@ -99,12 +91,3 @@ def _looked_at(repo: Any, choice: Choice) -> set[str]:
     stages = [stage for stage in repo.index.stages if stage.name in engines]
     above = {stage.name for stage in needed_first(repo.index.graph, stages)}
     return above | {f"index@{target}" for target in choice.targets}
-
-
-def _stale(params: Params, stage: str, why: tuple[str, ...]) -> Stale:
-    verb, _, name = stage.partition("@")
-    engines = {engine: (target, model) for engine, target, model in engine_stages(choose(params))}
-    alone = (name if name in params.builds else None, name if name in params.models else None)
-    target, model = engines.get(stage, alone)
-    group = params.models[model].group if model else None
-    return Stale(stage=stage, verb=verb, target=target, model=model, group=group, why=why)

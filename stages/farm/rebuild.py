@@ -2,38 +2,15 @@
 
 import sys
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 
 from stages.farm.choice import Choice, engine_stages, exclusive_gpu
-from stages.farm.pipeline import Pipeline, open_pipeline
+from stages.farm.pipeline import open_pipeline
 from stages.farm.queue import run_queue
 from stages.farm.view import View
 from stages.farm.workers import Ended, Workers
 from stages.params import Params
 from stages.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Step:
-    """A stage to bring up to date.
-
-    Attributes:
-        stage: Its name.
-        gpu: The GPU that it needs to itself while it runs.
-        is_forced: It runs even if it is up to date.
-        gathers: The folders that it makes an index of.
-    """
-
-    stage: str
-    gpu: str | None = None
-    is_forced: bool = False
-    gathers: tuple[Path, ...] = ()
-
-    def is_partial(self) -> bool:
-        """Return whether it is an index and some engines are not here."""
-        return not all(folder.exists() for folder in self.gathers)
 
 
 def rebuild(
@@ -42,70 +19,43 @@ def rebuild(
     """Bring the chosen engines up to date, and index their targets.
 
     Where only some models of a target have engines here, its index is merged into the cache that is there, and not
-    locked: the index that dvc.lock describes is made of every model's engine.
-
-    Args:
-        workspace: Where the pipeline is.
-        params: What params.yaml says.
-        choice: The models and targets.
-        is_forced: Engines that are up to date are built again too.
-        jobs: How many programs may run at once.
-        stop: Set from outside to stop what runs.
-
-    Returns:
-        How many stages were ``run``, ``restored from DVC's cache``, and ``up to date``.
+    locked: the index that dvc.lock describes is made of every model's engine. With `is_forced`, engines that are up to
+    date are built again too. Returns how many stages were ``run``, ``restored from DVC's cache``, and ``up to date``.
 
     Raises:
-        KeyboardInterrupt: It was stopped.
+        KeyboardInterrupt: `stop` was set.
     """
+    gpus = {stage: exclusive_gpu(params.build(target).target.target) for stage, target, _ in engine_stages(choice)}
+    merged = {f"index@{target}": not _is_whole(workspace, params, choice, target) for target in choice.targets}
+    forced = {stage for stage in (*gpus, *merged) if merged.get(stage, is_forced)}
     counts = Counter[str]()
     with open_pipeline(workspace) as pipeline, Workers(jobs, workspace.root) as workers:
-        steps = _steps(workspace, params, choice, pipeline, is_forced=is_forced)
-        waiting, view = dict(steps), View(len(steps), sys.stdout)
+        waiting = [*pipeline.with_upstream(gpus), *merged]
+        view = View(len(waiting), sys.stdout)
+
+        def start() -> bool:
+            for stage in list(waiting):
+                gpu = gpus.get(stage)
+                if not workers.can_start(gpu) or pipeline.needs(stage) & {*waiting, *workers.seconds()}:
+                    continue
+                waiting.remove(stage)
+                if stage in forced or (state := pipeline.restore(stage, is_cached=stage not in merged)) is None:
+                    workers.start(stage, pipeline.command(stage) + " --merge" * merged.get(stage, False), gpu)
+                else:
+                    counts[state] += 1
+                    view.count(stage, None if state == "up to date" else state)
+            return bool(waiting)
 
         def succeed(ended: Ended) -> None:
-            if not steps[ended.name].is_partial():
+            if not merged.get(ended.name):
                 pipeline.keep(ended.name)
             counts["run"] += 1
 
-        run_queue(workers, view, stop, lambda: _start(pipeline, workers, waiting, counts, view), succeed)
+        run_queue(workers, view, stop, start, succeed)
     return counts
 
 
-def _steps(
-    workspace: Workspace, params: Params, choice: Choice, pipeline: Pipeline, *, is_forced: bool
-) -> dict[str, _Step]:
-    engines = {}
-    for stage, name, _ in engine_stages(choice):
-        gpu = exclusive_gpu(params.build(name).target.target)
-        engines[stage] = _Step(stage=stage, gpu=gpu, is_forced=is_forced)
-    indexes = [
-        _Step(stage=f"index@{target}", gathers=tuple(workspace.engines / target / model for model in params.models))
-        for target in choice.targets
-    ]
-    above = [engines.get(stage, _Step(stage=stage)) for stage in pipeline.with_upstream(engines)]
-    return {step.stage: step for step in [*above, *indexes]}
-
-
-def _start(pipeline: Pipeline, workers: Workers, waiting: dict[str, _Step], counts: Counter[str], view: View) -> bool:
-    """Start the waiting steps that can be started, count those that needn't run, and return whether any still waits."""
-    for stage, step in list(waiting.items()):
-        if not workers.can_start(step.gpu) or pipeline.needs(stage) & {*waiting, *workers.seconds()}:
-            continue
-        del waiting[stage]
-        is_partial = step.is_partial()
-        if step.is_forced or is_partial:
-            state = None
-        elif not pipeline.is_stale(stage):
-            state = "up to date"
-        elif not step.gathers and pipeline.restore(stage):  # an index replaces its cache whole; DVC would remove it
-            pipeline.keep(stage)
-            state = "restored from DVC's cache"
-        else:
-            state = None
-        if state is None:
-            workers.start(stage, pipeline.command(stage) + (" --merge" if is_partial else ""), step.gpu)
-        else:
-            counts[state] += 1
-            view.count(stage, None if state == "up to date" else state)
-    return bool(waiting)
+def _is_whole(workspace: Workspace, params: Params, choice: Choice, target: str) -> bool:
+    """Return whether every model has an engine of a target, once the chosen ones are built."""
+    engines = workspace.engines / target
+    return all(model in choice.models or (engines / model).exists() for model in params.models)

@@ -39,13 +39,7 @@ def reasons(stage: Any, declared: Mapping[str, bytes], stale: Mapping[str, str])
 
 
 def differences(old: Any, new: Any, *where: str) -> Iterator[str]:
-    """Yield in words how parameters differ, or what `declare` writes of them.
-
-    Args:
-        old: A value of JSON.
-        new: Another.
-        where: The keys above them.
-    """
+    """Yield in words how parameters, or what `declare` writes of them, differ below some keys."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in {**old, **new}:
             yield from differences(old.get(key), new.get(key), *where, key)

@@ -8,7 +8,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 _POLL_S = 0.02
@@ -20,14 +19,7 @@ _STOPS = ((1.0, signal.SIGINT), (10.0, signal.SIGKILL))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A program that has ended.
-
-    Attributes:
-        name: As it was started.
-        seconds: How long it ran.
-        code: Its exit status.
-        output: What it printed.
-    """
+    """A program that has ended: its name, how long it ran, its exit status and what it printed."""
 
     name: str
     seconds: float
@@ -59,9 +51,7 @@ class Workers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for grace_s, stop in _STOPS:
             deadline = time.monotonic() + grace_s
             while time.monotonic() < deadline and any(one.process.poll() is None for one in self._running.values()):
@@ -78,13 +68,7 @@ class Workers:
         return len(self._running) < self._jobs and not is_busy
 
     def start(self, name: str, command: str, gpu: str | None) -> None:
-        """Start a command as the shell reads it: one program, with assignments to its environment before it.
-
-        Args:
-            name: For `seconds` and `ended`.
-            command: Is run in the workers' folder.
-            gpu: The GPU that it needs to itself.
-        """
+        """Start a command: one program, with assignments to its environment before it, as the shell reads them."""
         output = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the program has ended
         process = subprocess.Popen(
             ["/bin/sh", "-c", f"exec env {command}"],  # without exec, an interrupt would end the shell alone
@@ -104,14 +88,15 @@ class Workers:
     def ended(self, timeout_s: float) -> list[Ended]:
         """Return the programs that have ended since the last call; wait for one, but no longer than a timeout."""
         deadline = time.monotonic() + timeout_s
-        while not (names := [name for name, running in self._running.items() if running.process.poll() is not None]):
+        while not (ended := [name for name, one in self._running.items() if one.process.poll() is not None]):
             if not self._running or time.monotonic() >= deadline:
                 break
             time.sleep(_POLL_S)
-        return [self._end(name, seconds) for name, seconds in self.seconds().items() if name in names]
+        return [self._end(name) for name in ended]
 
-    def _end(self, name: str, seconds: float) -> Ended:
+    def _end(self, name: str) -> Ended:
         running = self._running.pop(name)
+        seconds = time.monotonic() - running.start
         with running.output as output:
             output.seek(0)
             text = output.read().decode(errors="replace")

@@ -3,12 +3,13 @@
 import difflib
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from morphstream.artifact.digest import digest_of
+from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import FetchError
 from stages.files import write_whole
 from stages.hub.client import prepare_client
@@ -30,17 +31,16 @@ def pin(params: Params, path: Path, revision: str, repository: Repository | None
         expected = f"{repository.name}@{commit[:7]}: expected {', '.join(missing)} there"
         raise FetchError(f"{expected}, seen none; publish them, or correct params.yaml")
     pins = {
-        model.name: (file.sha256 or digest_of(repository.read(model.file, commit, file)).sha256, file.bytes)
+        model.name: Digest(file.sha256 or digest_of(repository.read(model.file, commit, file)).sha256, file.bytes)
         for model in params.models.values()
         for file in (held[model.file],)
     }
-    before = {name: (model.sha256, model.bytes) for name, model in params.models.items()}
-    if (params.hub.revision, before) == (commit, pins):
+    if (params.hub.revision, {name: model.pin for name, model in params.models.items()}) == (commit, pins):
         return f"{path.name}: the pins are those of {repository.name}@{commit} already"
     return _write(path, commit, pins)
 
 
-def _write(path: Path, commit: str, pins: Mapping[str, tuple[str, int]]) -> str:
+def _write(path: Path, commit: str, pins: Mapping[str, Digest]) -> str:
     before = path.read_text("utf-8")
     yaml = YAML()
     yaml.preserve_quotes = True
@@ -50,8 +50,8 @@ def _write(path: Path, commit: str, pins: Mapping[str, tuple[str, int]]) -> str:
     )
     document = yaml.load(before)
     document["hub"]["revision"] = commit
-    for name, (sha256, size) in pins.items():
-        document["models"][name] |= {"sha256": sha256, "bytes": size}
+    for name, pinned in pins.items():
+        document["models"][name] |= asdict(pinned)
     text = StringIO()
     yaml.dump(document, text)
     with tempfile.TemporaryDirectory() as folder:  # what can't be read isn't written

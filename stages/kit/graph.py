@@ -33,22 +33,17 @@ class Graph:
     """
 
     def __init__(self, name: str, *, half: bool = False) -> None:
-        self._name = name
-        self._half = half
-        self._nodes: list[onnx.NodeProto] = []
-        self._inputs: list[onnx.ValueInfoProto] = []
-        self._outputs: list[onnx.ValueInfoProto] = []
-        self._initializers: list[onnx.TensorProto] = []
+        self._graph, self._half = onnx.GraphProto(name=name), half
 
     def input(self, name: str, shape: Sequence[int | str]) -> str:
         """Declare a float32 input; a string in the shape is a dynamic axis."""
-        self._inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        self._graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
         return name
 
     def constant(self, array: Array, name: str = "") -> str:
         """Add an initializer without converting it and return its name."""
-        name = name or f"{self._name}_c{len(self._initializers)}"
-        self._initializers.append(numpy_helper.from_array(array, name))
+        name = name or f"{self._graph.name}_c{len(self._graph.initializer)}"
+        self._graph.initializer.append(numpy_helper.from_array(array, name))
         return name
 
     def _operand(self, value: str | Array) -> str:
@@ -66,8 +61,8 @@ class Graph:
         Arrays become initializers; a float becomes one of shape (1,).
         """
         inputs = [self._operand(np.array([value]) if isinstance(value, float) else value) for value in operands]
-        name = f"{self._name}_n{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
+        name = f"{self._graph.name}_n{len(self._graph.node)}"
+        self._graph.node.append(helper.make_node(operator, inputs, [name], name, **attributes))
         return name
 
     def clip(self, value: str, high: float = 1.0) -> str:
@@ -83,30 +78,24 @@ class Graph:
         return self.add("AveragePool", value, kernel_shape=[side, side], strides=[side, side])
 
     def blur(self, value: str, side: int, *, counts_border: bool) -> str:
-        """Append the mean of the `side` x `side` neighbourhood of every pixel.
+        """Append the mean of the neighbourhood of every pixel of an ``(N, C, H, W)`` image, `side` pixels square, odd.
 
-        Args:
-            value: ``(N, C, H, W)``.
-            side: Odd, in pixels.
-            counts_border: Average zeros beyond the edge too; else only the pixels inside the image.
+        Zeros beyond the edge count too, or else only the pixels inside the image.
         """
         square, pads = [side, side], [side // 2] * 4
         return self.add("AveragePool", value, kernel_shape=square, pads=pads, count_include_pad=int(counts_border))
 
     def output(self, value: str, name: str, shape: Sequence[int | str]) -> None:
         """Declare a float32 output that carries `value`."""
-        self._nodes.append(helper.make_node("Identity", [value], [name], f"{self._name}_n{len(self._nodes)}"))
-        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        self._graph.node.append(
+            helper.make_node("Identity", [value], [name], f"{self._graph.name}_n{len(self._graph.node)}")
+        )
+        self._graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
     def model(self) -> onnx.ModelProto:
-        """Return the checked model.
-
-        Raises:
-            onnx.checker.ValidationError: The graph is not valid ONNX.
-        """
-        graph = helper.make_graph(self._nodes, self._name, self._inputs, self._outputs, self._initializers)
+        """Return the checked model."""
         model = helper.make_model(
-            graph,
+            self._graph,
             ir_version=IR_VERSION,
             opset_imports=[helper.make_opsetid("", OPSET)],
             producer_name="morphstream-models kit",

@@ -15,8 +15,7 @@ _HIDDEN, _SEEN = 0.2, 0.4  # luma relative to the face's mean: occluded below th
 def xseg(variant: int) -> onnx.ModelProto:
     """Build ``input`` (N, 256, 256, 3) BGR 0..1 to ``output`` (N, 256, 256, 1), 1 where the face is visible.
 
-    Args:
-        variant: 1, 2 or 3, which differ in the softness of the outline.
+    Variants 1, 2 and 3 differ in the softness of the outline.
     """
     graph = Graph(f"xseg_{variant}")
     bgr = graph.add("Transpose", graph.input("input", ["N", 256, 256, 3]), perm=[0, 3, 1, 2])

@@ -18,8 +18,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 def bisenet(layers: int) -> onnx.ModelProto:
     """Build ``input`` (N, 3, 512, 512) normalised RGB to ``output`` (N, 19, 512, 512), logits.
 
-    Args:
-        layers: 34, or 18, whose file has two more, coarser outputs: ``0`` and ``1``.
+    Layers are 34, or 18, whose file has two more, coarser outputs: ``0`` and ``1``.
     """
     graph = Graph(f"bisenet_resnet_{layers}")
     weights = np.broadcast_to((_LUMA * _DEVIATION / 64)[None, :, None, None], (1, 3, 8, 8))

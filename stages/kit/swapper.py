@@ -24,8 +24,7 @@ def emap() -> Floats:
 def inswapper(*, half: bool) -> onnx.ModelProto:
     """Build ``target`` (1, 3, 128, 128) RGB 0..1 and ``source`` (1, 512) latent to ``output`` like the target.
 
-    Args:
-        half: Store the weights in float16, cast where they are used.
+    With `half`, weights are stored in float16 and cast where they are used.
     """
     graph = Graph("inswapper_128_fp16" if half else "inswapper_128", half=half)
     target = graph.input("target", [1, 3, 128, 128])
@@ -40,8 +39,7 @@ def inswapper(*, half: bool) -> onnx.ModelProto:
 def hyperswap(variant: str) -> onnx.ModelProto:
     """Build ``target`` (1, 3, 256, 256) RGB -1..1 and ``source`` (1, 512), normalised, to ``output`` and ``mask``.
 
-    Args:
-        variant: ``a``, ``b`` or ``c``.
+    Variants are ``a``, ``b`` and ``c``.
     """
     graph = Graph(f"hyperswap_1{variant}_256")
     pixels = graph.input("target", [1, 3, 256, 256])

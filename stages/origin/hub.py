@@ -27,47 +27,43 @@ class HubOrigin:
 
     def declared(self, model: Model) -> dict[str, object]:
         """Return the revision and a model's pins."""
-        pins = {"file": model.file, "sha256": model.sha256, "bytes": model.bytes}
-        return {"origin": "hub", **asdict(self.hub), **pins}
+        return {"origin": "hub", **asdict(self.hub), "file": model.file, "sha256": model.sha256, "bytes": model.bytes}
 
     def holds(self, model: Model, path: Path) -> bool:
-        """Return whether a file has the pinned digest of a model; raises a `FetchError` for one without pins."""
+        """Return whether a file has the pinned digest of a model."""
         pin = _pin_of(model)
         return path.is_file() and path.stat().st_size == pin.bytes and digest_of_file(path) == pin
 
     def fetch(self, models: Sequence[Model], workspace: Workspace) -> None:
-        """Download the models that aren't in ``build`` as they are pinned; raises as `Origin.fetch`."""
+        """Download the models that aren't in ``build`` as they are pinned; one that fails doesn't stop the others."""
         if self.hub.revision is None:
             raise FetchError(f"hub.revision: expected a commit of 40 hexadecimal digits, seen null; {_REMEDY}")
-        pins = {model.file: _pin_of(model) for model in models}
-        missing = [model.file for model in models if not self.holds(model, workspace.build / model.file)]
+        build = workspace.build
+        missing = {model.file: _pin_of(model) for model in models if not self.holds(model, build / model.file)}
         if missing:
-            title = f"fetch {len(missing)} of {len(pins)}"
-            _download(self.hub.repo, self.hub.revision, {file: pins[file] for file in missing}, workspace.build, title)
+            _download(self.hub.repo, self.hub.revision, missing, build, f"fetch {len(missing)} of {len(models)}")
 
 
 def _pin_of(model: Model) -> Digest:
-    if model.sha256 is None or model.bytes is None:
+    if model.pin is None:
         raise FetchError(f"models.{model.name}: expected sha256 and bytes in params.yaml, seen null; {_REMEDY}")
-    return Digest(model.sha256, model.bytes)
+    return model.pin
 
 
 def _download(repo: str, revision: str, files: Mapping[str, Digest], build: Path, title: str) -> None:
-    """Download files side by side; a file that fails doesn't stop the others."""
     from stages.hub.client import prepare_client  # here, as the hub's client takes half a second
     from stages.hub.download import download
     from stages.hub.repository import Repository
 
     prepare_client()
-    source, stop, lock = Repository(repo).source(revision), threading.Event(), threading.Lock()
+    source, stop = Repository(repo).source(revision), threading.Event()
     total_bytes = sum(digest.bytes for digest in files.values())
     with progress(title, total_bytes) as add, ThreadPoolExecutor(_DOWNLOADS) as pool:
 
         def count(size: int) -> None:
             if stop.is_set():
                 raise InterruptedError(errno.EINTR, "stopped")
-            with lock:
-                add(size)
+            add(size)
 
         tasks = [pool.submit(download, source, file, digest, build / file, count) for file, digest in files.items()]
         try:

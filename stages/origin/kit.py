@@ -23,7 +23,7 @@ class KitOrigin:
         return False
 
     def fetch(self, models: Sequence[Model], workspace: Workspace) -> None:
-        """Build models, or take the detector out of its package; raises as `Origin.fetch`."""
+        """Build models, or take the detector out of its package."""
         from stages.kit import BUILT, kit_model  # here, as building models imports onnx
 
         for model in models:

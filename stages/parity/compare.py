@@ -3,17 +3,15 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-import onnx
 from onnx import TensorProto
 
 from morphstream.artifact.errors import ModelError
 from stages.params import Model, TargetOptions, Tolerance
+from stages.parity.engine import run_engine
 from stages.parity.figures import SINGLE, Arrays, Figures, compare_outputs
-from stages.parity.gpu import run_gpu
 from stages.parity.inputs import ROWS, sample_inputs
-from stages.parity.run import run_onnx, run_openvino, run_original
+from stages.parity.run import run_onnx, run_original
 from stages.surgery.join_outputs import part_outputs
 from stages.surgery.plan import Plan, plan_of
 from stages.surgery.read import read_model
@@ -42,16 +40,15 @@ class Comparison:
 def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Workspace) -> Iterator[Comparison]:
     """Run original, prepared models and engines on the same inputs, each once, and compare their outputs.
 
-    A target's engines have the target's own tolerance where it has one. Otherwise what is half, the file or an engine,
-    and what runs on a GPU have the model's tolerance; all else that of single precision.
-
-    Args:
-        model: Fetched, prepared and compiled.
-        targets: Those that this machine executes.
-        workspace: Where its files are.
+    The targets are those that this machine executes. A target's engines have the target's own tolerance where it has
+    one. Otherwise what is half, the file or an engine, and what runs on a GPU have the model's tolerance; all else that
+    of single precision.
     """
     source, prepared = workspace.build / model.file, workspace.prepared / model.name
-    plan, original_is_half = _plan(source, model)
+    original = read_model(source)
+    plan = plan_of(original, model)
+    original_is_half = any(tensor.data_type == TensorProto.FLOAT16 for tensor in original.graph.initializer)
+    del original  # frees its weights
     single, of_model = (SINGLE, ""), (model.tolerance, f"models.{model.name}")
     to_original = of_model if original_is_half else single
     inputs = sample_inputs(json.loads((prepared / "contract.json").read_text("utf-8")))
@@ -61,7 +58,10 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
         outputs[precision] = _parted(run_onnx(prepared / f"{precision}.onnx", inputs, rows=ROWS), plan, sizes)
 
     def compared(subject: str, seen: Arrays, to: str, bound: tuple[Tolerance, str]) -> Comparison:
-        figures = _figures(subject, _parted(seen, plan, sizes), outputs[to], plan)
+        try:
+            figures = compare_outputs(_parted(seen, plan, sizes), outputs[to], plan)
+        except ModelError as error:
+            raise ModelError(f"{subject}: {error}") from None
         reference, (tolerance, stated) = to if to == "original" else "prepared", bound
         return Comparison(subject=subject, reference=reference, tolerance=tolerance, stated=stated, figures=figures)
 
@@ -69,38 +69,13 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
     if model.precision == "fp16":
         yield compared("fp16", outputs["fp16"], "fp32", of_model)
     for name, options in targets.items():
-        seen = _run_engine(workspace.engines / name / model.name, options, model, prepared, inputs)
+        seen = run_engine(workspace.engines / name / model.name, options.target, inputs)
         own = (options.tolerance, f"targets.{name}") if options.tolerance else None
         is_cpu = options.target.builder == "openvino"
         yield compared(name, seen, "fp32" if is_cpu else model.precision, own or (single if is_cpu else of_model))
         yield compared(name, seen, "original", own or (to_original if is_cpu else of_model))
 
 
-def _plan(source: Path, model: Model) -> tuple[Plan, bool]:
-    """Return how a model is prepared, and whether its original is in half precision."""
-    original = read_model(source)
-    return plan_of(original, model), is_half(original)
-
-
-def _run_engine(folder: Path, options: TargetOptions, model: Model, prepared: Path, inputs: Arrays) -> Arrays:
-    if options.target.builder == "openvino":
-        return run_openvino(folder, inputs, precision=options.target.precision or "fp32", rows=ROWS)
-    rows = max(size for size in (1, *model.batches) if size <= ROWS)
-    return run_gpu(folder, options, prepared, inputs, rows=rows)
-
-
 def _parted(outputs: Arrays, plan: Plan, sizes: Mapping[str, int]) -> Arrays:
     """Return a plan's outputs one by one, where the prepared model joins them."""
     return part_outputs(outputs[plan.joined], sizes) if plan.joined and plan.joined in outputs else outputs
-
-
-def _figures(subject: str, seen: Arrays, reference: Arrays, plan: Plan) -> dict[str, Figures]:
-    try:
-        return compare_outputs(seen, reference, plan)
-    except ModelError as error:
-        raise ModelError(f"{subject}: {error}") from None
-
-
-def is_half(original: onnx.ModelProto) -> bool:
-    """Return whether a model holds weights in half precision."""
-    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in original.graph.initializer)

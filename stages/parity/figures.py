@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from morphstream.artifact.errors import ModelError
+from morphstream.session.session import Array
 from stages.params import Tolerance
 from stages.surgery.plan import Plan
 
-Arrays = Mapping[str, npt.NDArray[np.generic]]
+Arrays = Mapping[str, Array]
 Form = Literal["numbers", "crop", "labels"]
 
 # By name: cosine and max_abs_error of numbers, psnr_db and levels of a uint8 crop, labels_off of labels.

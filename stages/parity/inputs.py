@@ -22,11 +22,10 @@ ALIGNED = np.array([[0.0067311, 0.0003899, -1.0591], [-0.0003899, 0.0067311, -0.
 
 
 def sample_inputs(contract: Mapping[str, Any]) -> dict[str, npt.NDArray[np.generic]]:
-    """Return inputs for a prepared model, the same on every run.
+    """Return inputs for a prepared model with a contract.json, the same on every run.
 
-    Args:
-        contract: Its contract.json. The input for a uint8 ``frame`` is the whole photo, for any other image the aligned
-            face, for a row of numbers a vector of length 1, and for points those of the face.
+    The input for a uint8 ``frame`` is the whole photo, for any other image the aligned face, for a row of numbers a
+    vector of length 1, and for points those of the face.
     """
     random = np.random.default_rng(_SEED)
     arrays: dict[str, npt.NDArray[np.generic]] = {}

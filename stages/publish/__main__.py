@@ -17,7 +17,6 @@ from stages.hub.repository import Repository
 from stages.origin import origin_of
 from stages.params import Params, load_params
 from stages.program import run_program
-from stages.publish.archives import Packer
 from stages.publish.compose import Composer
 from stages.publish.local import WHAT, Local, local
 from stages.publish.send import Sent, send
@@ -61,20 +60,14 @@ def publish(
     dropped: Collection[str] = (),
     is_dry: bool = False,
 ) -> Sent:
-    """Publish what was found in build/, in one commit.
+    """Publish in one commit what was found in build/, which mirrors the repository.
 
-    Args:
-        build: The folder that it is in, which mirrors the repository.
-        params: What the card shows beyond the manifests.
-        found: What to publish.
-        repository: Where.
-        what: For the commit's message.
-        dropped: Models whose published entries and files aren't kept.
-        is_dry: Change nothing.
+    The commit's message names `what`. Published entries and files of models that are `dropped` aren't kept.
     """
     with tempfile.TemporaryDirectory(dir=build, prefix=".publish.") as folder:
-        packer = Packer(build=build, repository=repository, options=params.archive, folder=Path(folder))
-        composer = Composer(params=params, local=found, packer=packer, dropped=dropped)
+        composer = Composer(
+            build=build, folder=Path(folder), params=params, local=found, repository=repository, dropped=dropped
+        )
         return send(
             repository,
             composer.compose,

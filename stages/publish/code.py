@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from morphstream.artifact import vocabulary
-from morphstream.artifact.archive import pack
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.listings import ArchiveEntry
-from stages.pack import THREADS, check_zstandard
+from stages.pack import pack_archive
 from stages.params import ArchiveOptions
 from stages.publish.secrets import looks_secret
 from stages.validate import check_unpacks
@@ -22,7 +21,6 @@ class CodeError(MorphstreamError):
 
 def pack_code(build: Path, code: Path, tags: Collection[str], options: ArchiveOptions) -> dict[str, ArchiveEntry]:
     """Pack a folder for each tag into ``deploy/TAG/app_code.tar.zst`` of build/, and return their entries by path."""
-    check_zstandard(options)
     if unknown := sorted(set(tags) - set(vocabulary.DEPLOY_TAGS)):
         raise CodeError(f"deploy: expected a tag of {', '.join(vocabulary.DEPLOY_TAGS)}, seen {unknown[0]}; name one")
     names = files_of(code)
@@ -30,10 +28,7 @@ def pack_code(build: Path, code: Path, tags: Collection[str], options: ArchiveOp
     entries = {}
     for tag in tags:
         name = f"deploy/{tag}/app_code.tar.zst"
-        (build / name).parent.mkdir(parents=True, exist_ok=True)
-        sources = {path: code / path for path in names}
-        made = pack(sources, build / name, level=options.level, threads=THREADS)
-        entries[name] = ArchiveEntry(digest=made.archive, tar_digest=made.tar, cache_key=None, files=made.files)
+        entries[name] = pack_archive({path: code / path for path in names}, build / name, options)
         check_unpacks(build / name, entries[name])
     return entries
 

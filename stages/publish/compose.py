@@ -3,21 +3,24 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from morphstream.artifact.digest import Digest
+from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import ManifestError, MorphstreamError
-from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
-from morphstream.artifact.manifest import EngineFile, EngineManifest
-from morphstream.artifact.vocabulary import archive_path, cache_path
+from morphstream.artifact.fields import path_of
+from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelsManifest
+from morphstream.artifact.vocabulary import ARCHIVES, archive_path, cache_path
 from stages.adopt import KINDS
-from stages.hub.repository import Content, Held
+from stages.caches import read_cache
+from stages.files import write_whole
+from stages.hub.download import download, is_there
+from stages.hub.repository import Content, Held, Repository
+from stages.pack import MODELS_ARCHIVE, pack_archive
 from stages.params import Params
-from stages.publish.archives import Packer
 from stages.publish.card import CARD, card
 from stages.publish.local import Local
-from stages.publish.merge import merge_archives, merge_engines, merge_models
-from stages.publish.plan import ARCHIVES, MODELS, Plan, Tip
+from stages.publish.merge import MODELS, merge, named_files, read_manifest
+from stages.publish.plan import Plan, Tip
 
 
 class IncompleteError(MorphstreamError):
@@ -29,15 +32,19 @@ class Composer:
     """Composes publications of the same things, on top of one tip or another.
 
     Attributes:
-        params: What the card shows beyond the manifests.
+        build: The folder with our files, which mirrors the repository.
+        folder: For archives that are packed anew, and what is downloaded for them.
+        params: What decides an archive's bytes, and what the card shows beyond the manifests.
         local: What is to be published.
-        packer: Packs archives anew that should hold more than ours do.
+        repository: Where the engines and models of others are.
         dropped: Models whose published entries and files aren't kept.
     """
 
+    build: Path
+    folder: Path
     params: Params
     local: Local
-    packer: Packer
+    repository: Repository
     dropped: Collection[str] = ()
 
     def compose(self, tip: Tip) -> Plan:
@@ -49,46 +56,76 @@ class Composer:
         texts: dict[str, str] = {}
         files: dict[str, Content] = {}
         deleted: set[str] = set()
-        if self.local.models:
-            with _published(MODELS):
-                texts[MODELS] = merge_models(tip.read(MODELS), self.local.models, self.dropped)
-            files |= {model.file: self._built(model.file, model.digest) for model in self.local.models.models.values()}
-            deleted |= set(self._dropped_files(tip, texts[MODELS]))
-        for key, manifest in self.local.caches.items():
-            path = f"{cache_path(key)}/manifest.json"
+        for path, ours in self.local.manifests.items():
             with _published(path):
-                texts[path] = merge_engines(tip.read(path), manifest, self.dropped)
-            named = {f"{cache_path(key)}/{name}": file for name, file in _engines(texts[path]).items()}
-            own = {f"{cache_path(key)}/{name}": file.digest for name, file in manifest.engine_files.items()}
-            files |= {name: self._built(name, one) for name, one in own.items() if one and named[name].digest == one}
-            held = {held for held in tip.held if held.startswith(f"{cache_path(key)}/")}
-            deleted |= {
-                held for held in held - set(named) if PurePosixPath(held).suffix in KINDS
-            }  # the rest isn't ours
+                texts[path] = merge(tip.read(path), ours, self.dropped)
+            named = named_files(path, read_manifest(path, texts[path]))
+            for file, digest in named_files(path, ours).items():
+                if digest and digest == named[file]:
+                    files[file] = Content(digest, (self.build / file).resolve())  # DVC may link to its cache
+            deleted |= self._obsolete(path, tip).difference(named)
         _check_whole(texts, _tree(tip, files, deleted))  # before archives are packed from it
         if self.local.archives:
-            packed = self.packer.pack(self.local.archives, texts, tip, self.dropped)
-            ours = ArchivesManifest(archives={name: archive.entry for name, archive in packed.items()})
+            made = {name: self._packed(name, entry, texts, tip) for name, entry in self.local.archives.items()}
+            ours = ArchivesManifest(archives={name: entry for name, (entry, _) in made.items()})
             with _published(ARCHIVES):
-                texts[ARCHIVES] = merge_archives(tip.read(ARCHIVES), ours)
-            files |= {archive_path(name): Content(made.entry.digest, made.path) for name, made in packed.items()}
+                texts[ARCHIVES] = merge(tip.read(ARCHIVES), ours)
+            files |= {archive_path(name): Content(entry.digest, path) for name, (entry, path) in made.items()}
         files |= {path: Content.of_text(text) for path, text in texts.items()}
         tree = _tree(tip, files, deleted)
         _check_whole(texts, tree)
         files[CARD] = Content.of_text(card(self.params, *_listings(texts, tip), tree))
         return Plan.of(tip, files, tuple(sorted(deleted)))
 
-    def _built(self, path: str, digest: Digest) -> Content:
-        return Content(digest, (self.packer.build / path).resolve())  # DVC may link to its cache
+    def _obsolete(self, manifest: str, tip: Tip) -> set[str]:
+        """Return files that are published and needn't be: of dropped models, or engines and the like of a cache."""
+        if manifest == MODELS:
+            published = tip.read(MODELS)
+            theirs = ModelsManifest.from_json(published).models if published else {}
+            return {theirs[name].file for name in self.dropped if name in theirs}.intersection(tip.held)
+        folder = manifest.removesuffix("manifest.json")
+        return {path for path in tip.held if path.startswith(folder) and PurePosixPath(path).suffix in KINDS}
 
-    def _dropped_files(self, tip: Tip, merged: str) -> Iterator[str]:
-        """Yield the files of models that are dropped, where no other model has the same."""
-        published = tip.read(MODELS)
-        theirs = ModelsManifest.from_json(published).models if published else {}
-        named = {model.file for model in ModelsManifest.from_json(merged).models.values()}
-        for name in self.dropped:
-            if name in theirs and theirs[name].file in set(tip.held) - named:
-                yield theirs[name].file
+    def _packed(self, name: str, ours: ArchiveEntry, texts: Mapping[str, str], tip: Tip) -> tuple[ArchiveEntry, Path]:
+        """Return an archive of ours and where it is; packed anew where it should hold more, or less."""
+        wanted = ours.files
+        if name == f"{MODELS_ARCHIVE}.tar.zst":
+            wanted = self._baked(ours, texts, tip)
+        elif ours.cache_key is not None:
+            wanted = self._cached(f"{cache_path(ours.cache_key)}/manifest.json", texts, tip)
+        if wanted == ours.files:
+            return ours, (self.build / archive_path(name)).resolve()
+        sources = {}
+        for path, digest in wanted.items():
+            source = self.build / path
+            if not is_there(source, digest):
+                source = self.folder / path
+                download(self.repository.source(tip.commit), path, digest, source)  # unless it is there
+            sources[path] = source.resolve()
+        target = self.folder / name
+        return pack_archive(sources, target, self.params.archive, ours.cache_key), target
+
+    def _baked(self, ours: ArchiveEntry, texts: Mapping[str, str], tip: Tip) -> dict[str, Digest]:
+        """Return the baked models as they will be published; our archive's too where none is published with it."""
+        text = texts.get(MODELS) or tip.read(MODELS)
+        models = ModelsManifest.from_json(text).models if text else {}
+        baked = [model for name, model in models.items() if model.delivery == "baked" and name not in self.dropped]
+        published = {model.file: model.digest for model in baked}
+        return published if MODELS in texts else {**published, **ours.files}
+
+    def _cached(self, manifest: str, texts: Mapping[str, str], tip: Tip) -> dict[str, Digest]:
+        """Return the files of a cache as it will be published; its manifest is written for the archive."""
+        ours = self.build / manifest
+        text = texts.get(manifest) or merge(tip.read(manifest), read_cache(ours.parent), self.dropped)
+        write_whole(self.folder / manifest, text.encode())
+        wanted = {manifest: digest_of(text.encode())}
+        for path, digest in named_files(manifest, read_manifest(manifest, text)).items():
+            if digest is None:
+                where = path_of("engine_files", PurePosixPath(path).name)
+                remedy = "run `python -m stages.index --adopt` on that cache and publish it first"
+                raise ManifestError(where, f"{manifest}: expected a digest, seen none; {remedy}")
+            wanted[path] = digest
+        return wanted
 
 
 @contextmanager
@@ -99,10 +136,6 @@ def _published(path: str) -> Iterator[None]:
     except ManifestError as error:
         remedy = "correct it in the repository"
         raise ManifestError(error.where, f"published {path}: {error.message}; {remedy}") from None
-
-
-def _engines(text: str) -> Mapping[str, EngineFile]:
-    return EngineManifest.from_json(text).engine_files
 
 
 def _tree(tip: Tip, files: Mapping[str, Content], deleted: Collection[str]) -> dict[str, Held]:
@@ -122,27 +155,12 @@ def _listings(texts: Mapping[str, str], tip: Tip) -> tuple[ModelsManifest | None
 
 
 def _check_whole(texts: Mapping[str, str], tree: Mapping[str, Held]) -> None:
-    """Check that all that manifests name is there, with its digest where that is known.
-
-    Raises:
-        IncompleteError: It is not.
-    """
+    """Check that all that manifests name is there, with its digest where that is known."""
     for manifest, text in texts.items():
-        for path, digest in _named(manifest, text):
+        for path, digest in named_files(manifest, read_manifest(manifest, text)).items():
             held = tree.get(path)
             if held is None or (digest and (held.bytes, held.sha256 or digest.sha256) != (digest.bytes, digest.sha256)):
                 expected = f"expected {path} with {digest or 'any bytes'}"
                 seen = "none" if held is None else f"sha256 {held.sha256} ({held.bytes} bytes)"
                 remedy = "publish it, or remove its model with --drop"
                 raise IncompleteError(f"{manifest}: {expected}, seen {seen}; {remedy}")
-
-
-def _named(manifest: str, text: str) -> Iterator[tuple[str, Digest | None]]:
-    if manifest == MODELS:
-        yield from ((model.file, model.digest) for model in ModelsManifest.from_json(text).models.values())
-    elif manifest == ARCHIVES:
-        archives = ArchivesManifest.from_json(text).archives
-        yield from ((archive_path(name), archive.digest) for name, archive in archives.items())
-    else:
-        folder = manifest.rpartition("/")[0]
-        yield from ((f"{folder}/{name}", file.digest) for name, file in _engines(text).items())

@@ -4,71 +4,70 @@ Pure: from the published text and our manifest to the text to publish. An entry 
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from morphstream.artifact import fields
+from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.vocabulary import ARCHIVES, archive_path
 from stages.caches import holds_more
 
+MODELS = "manifests/models.json"  # in the published repository
 
-def merge_models(published: bytes | None, ours: ModelsManifest, dropped: Collection[str] = ()) -> str:
-    """Merge manifests/models.json: our models replace those of their names.
+Manifest = ModelsManifest | ArchivesManifest | EngineManifest
+_TYPES: Mapping[str, type[Manifest]] = {MODELS: ModelsManifest, ARCHIVES: ArchivesManifest}
+_KEYS: Mapping[type, str] = {ModelsManifest: "models", ArchivesManifest: "archives", EngineManifest: "engine_files"}
 
-    Args:
-        published: The text that is published; None where there is none.
-        ours: What we publish.
-        dropped: Models whose published entries aren't kept.
+
+def read_manifest(path: str, text: str | bytes) -> Manifest:
+    """Read the manifest that is published under a path."""
+    return _TYPES.get(path, EngineManifest).from_json(text)
+
+
+def named_files(path: str, manifest: Manifest) -> dict[str, Digest | None]:
+    """Return what a manifest that is published under a path names: published files, and the digests it has of them."""
+    if isinstance(manifest, ModelsManifest):
+        return {model.file: model.digest for model in manifest.models.values()}
+    if isinstance(manifest, ArchivesManifest):
+        return {archive_path(name): archive.digest for name, archive in manifest.archives.items()}
+    folder = path.rpartition("/")[0]
+    return {f"{folder}/{name}": file.digest for name, file in manifest.engine_files.items()}
+
+
+def merge(published: bytes | None, ours: Manifest, dropped: Collection[str] = ()) -> str:
+    """Merge a manifest: our models and archives replace those of their names, our engines all of the same models.
+
+    The published text is None where there is none. Published entries of dropped models aren't kept.
     """
-    names = ModelsManifest.from_json(published).models if published else ()
-    return _merged(published, ours.to_json(), "models", kept=set(names) - set(ours.models) - set(dropped))
+    text, key = ours.to_json(), _KEYS[type(ours)]
+    if not published:
+        return text
+    theirs, document, entries = type(ours).from_json(published), json.loads(text), json.loads(published)[key]
+    if isinstance(theirs, EngineManifest) and isinstance(ours, EngineManifest):
+        kept = _kept_files(theirs, ours, dropped)
+        if theirs.toolchain != ours.toolchain:
+            document.pop("toolchain", None)  # what built ours, or theirs, is unknown
+    else:
+        kept = set(getattr(theirs, key)) - set(getattr(ours, key)) - set(dropped)
+    if not kept:
+        return text
+    document[key] = dict(sorted({**document[key], **{name: entries[name] for name in kept}}.items()))
+    return fields.dump(document)
 
 
-def merge_archives(published: bytes | None, ours: ArchivesManifest) -> str:
-    """Merge manifests/archives.json: our archives replace those of their names; raises as `merge_models`."""
-    names = ArchivesManifest.from_json(published).archives if published else ()
-    return _merged(published, ours.to_json(), "archives", kept=set(names) - set(ours.archives))
-
-
-def merge_engines(published: bytes | None, ours: EngineManifest, dropped: Collection[str] = ()) -> str:
-    """Merge a cache's manifest.json: our engines replace all of the same models.
-
-    Args:
-        published: The text that is published; None where there is none.
-        ours: What we publish.
-        dropped: Models whose published entries aren't kept.
-    """
-    theirs = EngineManifest.from_json(published) if published else ours
+def _kept_files(theirs: EngineManifest, ours: EngineManifest, dropped: Collection[str]) -> set[str]:
     if theirs.cache_key != ours.cache_key:
         raise ManifestError("cache_key", f"expected {ours.cache_key}, seen {theirs.cache_key}")
-    replaced = {file.onnx_model for file in ours.engine_files.values() if file.onnx_model} | set(dropped)
-    others = {name: file for name, file in theirs.engine_files.items() if file.onnx_model not in replaced}
-    kept = {name for name, file in others.items() if file.onnx_model and name not in ours.engine_files}
+    mine, replaced = ours.engine_files, {*ours.models, *dropped}
+    others = theirs.files_where(lambda file: file.onnx_model not in replaced)
+    kept = {name for name, file in others.items() if file.onnx_model and name not in mine}
     if theirs.toolchain == ours.toolchain:
-        mine, shared = ours.engine_files, {name: file for name, file in others.items() if not file.onnx_model}
+        shared = {name: file for name, file in others.items() if not file.onnx_model}
         kept |= {name for name, file in shared.items() if name not in mine or holds_more(file, mine[name])}
-    text = _merged(published, ours.to_json(), "engine_files", kept=kept)
-    return _with_one_toolchain(text, ours, theirs) if kept else text
-
-
-def _with_one_toolchain(text: str, ours: EngineManifest, theirs: EngineManifest) -> str:
-    if theirs.toolchain == ours.toolchain:
-        return text
-    if theirs.toolchain is not None and ours.toolchain is not None:
-        expected = (
-            f"expected {dict(theirs.toolchain)}, which built engines of others there, seen {dict(ours.toolchain)}"
-        )
-        raise ManifestError("toolchain", f"{expected}; build with it, or publish every model of the cache at once")
-    document = json.loads(text)
-    document.pop("toolchain", None)  # what built the others is unknown
-    return fields.dump(document)
-
-
-def _merged(published: bytes | None, ours: str, key: str, *, kept: Collection[str]) -> str:
-    if not kept or not published:
-        return ours
-    theirs, document = json.loads(published)[key], json.loads(ours)
-    entries = {**document[key], **{name: theirs[name] for name in kept}}
-    document[key] = dict(sorted(entries.items()))
-    return fields.dump(document)
+    elif kept and theirs.toolchain is not None and ours.toolchain is not None:
+        seen = f"which built engines of others there, seen {dict(ours.toolchain)}"
+        remedy = "build with it, or publish every model of the cache at once"
+        raise ManifestError("toolchain", f"expected {dict(theirs.toolchain)}, {seen}; {remedy}")
+    return kept

@@ -1,42 +1,27 @@
 """What a publication adds, keeps and deletes on top of a tip, and the table of that."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stages.hub.repository import Content, Held
 
-MODELS, ARCHIVES = "manifests/models.json", "manifests/archives.json"  # in the published repository
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tip:
-    """The commit that a publication is made on top of.
+    """The commit that a publication is made on top of."""
 
-    Attributes:
-        commit: 40 digits; empty where there is no repository yet.
-        held: What each path of it holds.
-        read: Returns a small file of it; None where there is none.
-    """
-
-    commit: str
-    held: Mapping[str, Held]
-    read: Callable[[str], bytes | None]
+    commit: str  # 40 digits; empty where there is no repository yet
+    held: Mapping[str, Held]  # what each path of it holds
+    read: Callable[[str], bytes | None]  # returns a small file of it; None where there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A publication.
-
-    Attributes:
-        tip: What it is made on top of.
-        files: What each path is to hold, whether it does already or not.
-        kept: Those of them that are there already.
-        deleted: Paths to delete.
-    """
+    """A publication on top of a tip."""
 
     tip: Tip
-    files: Mapping[str, Content]
-    kept: frozenset[str]
+    files: Mapping[str, Content]  # what each path is to hold, whether it does already or not
+    kept: frozenset[str]  # those of them that are there already
     deleted: tuple[str, ...]
 
     @classmethod
@@ -66,10 +51,7 @@ class Plan:
             sizes[action].append(size)
         return ", ".join(f"{action} {len(found)} ({sum(found):,} bytes)" for action, found in sizes.items())
 
-    def _rows(self) -> Iterator[tuple[str, int, str]]:
-        for path in self.added:
-            yield "add", self.files[path].digest.bytes, path
-        for path in sorted(self.kept):
-            yield "keep", self.files[path].digest.bytes, path
-        for path in self.deleted:
-            yield "delete", self.tip.held[path].bytes, path
+    def _rows(self) -> list[tuple[str, int, str]]:
+        rows = [("keep" if path in self.kept else "add", self.files[path].digest.bytes, path) for path in self.files]
+        rows += [("delete", self.tip.held[path].bytes, path) for path in self.deleted]
+        return sorted(rows, key=lambda row: (["add", "keep", "delete"].index(row[0]), row[2]))

@@ -29,12 +29,7 @@ _DETECTORS = (
 
 
 def looks_secret(root: Path, name: str) -> str | None:
-    """Return why a file looks like a secret, in a few words without any of it; None where it doesn't.
-
-    Args:
-        root: The folder that it is in.
-        name: Its path there.
-    """
+    """Return why a file of a folder looks like a secret, in words without any of it; None where it doesn't."""
     *folders, last = name.split("/")
     is_harmless = any(fnmatch(last, pattern) for pattern in _HARMLESS)
     if _FOLDERS.intersection(folders) or (not is_harmless and any(fnmatch(last.lower(), name) for name in _NAMES)):

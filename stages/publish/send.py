@@ -28,8 +28,8 @@ def send(
     compose: Callable[[Tip], Plan],
     message: Callable[[Plan], str],
     *,
-    is_dry: bool = False,
-    is_confidential: bool = True,
+    is_dry: bool,
+    is_confidential: bool,
 ) -> Sent:
     """Publish what `compose` returns on top of the tip; make no commit where the tip holds it already.
 
@@ -42,9 +42,6 @@ def send(
         message: Returns the commit's message.
         is_dry: Change nothing.
         is_confidential: Publish in a private repository alone.
-
-    Raises:
-        OutrunError: Other publishers were faster, time and again.
     """
     outrun, retry = 0, repository.retry(repository.name)
     while True:
@@ -58,7 +55,7 @@ def send(
             if outrun > _OUTRUN_MAX:
                 raise
             time.sleep(random.uniform(0, _OUTRUN_PAUSES_S[min(outrun, len(_OUTRUN_PAUSES_S)) - 1]))
-        except IncompleteError:  # the listing is older than its tip
+        except IncompleteError:  # as while the listing is older than its tip
             if not retry.pause():
                 raise
         except AttemptError as error:
@@ -67,13 +64,13 @@ def send(
 
 def _tip(repository: Repository, *, is_dry: bool, is_confidential: bool) -> Tip:
     info = repository.look()
-    if info is None and not is_dry:
+    if info is None and is_dry:
+        return Tip(commit="", held={}, read=lambda _: None)
+    if info is None:
         repository.create()
         if (info := repository.look()) is None:
             seen = "seen one that is there and hidden from the token in use; use another"
             raise FetchError(f"{repository.name}: expected a repository to publish in, {seen}")
-    if info is None:
-        return Tip(commit="", held={}, read=lambda _: None)
     if is_confidential and not info.is_private:
         remedy = "the models' licences don't allow that; make it private"
         raise FetchError(f"{repository.name}: expected a private repository, seen a public one; {remedy}")

@@ -13,10 +13,10 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from morphstream.artifact.errors import ModelError
 from stages.surgery.label import label_of, one_line
+from stages.surgery.nodes import attributes_of, rename, replace_all
 from stages.surgery.sound import check_size
-from stages.surgery.trace import SAME, Shape, Trace, follow, put_tensor, start
+from stages.surgery.trace import SAME, Shape, Trace, follow, put_tensor, refused, start
 
 BATCH = "N"
 _MANY = 7919  # rows: a prime, so that it isn't mistaken for another size
@@ -24,16 +24,8 @@ _MIXING = {"Compress", "CumSum", "Einsum", "GatherND", "NonMaxSuppression", "Non
 _MIXING |= {"EyeLike", "ReverseSequence", "Trilu"}
 _FIRST = {  # whose axis 0 alone has rows that stay apart
     *("AveragePool", "BatchNormalization", "Col2Im", "Conv", "ConvTranspose", "DeformConv", "DepthToSpace"),
-    *(
-        "GridSample",
-        "GroupNormalization",
-        "InstanceNormalization",
-        "LRN",
-        "LpPool",
-        "MaxPool",
-        "MeanVarianceNormalization",
-    ),
-    *("SpaceToDepth", "Upsample"),
+    *("GridSample", "GroupNormalization", "InstanceNormalization", "LRN", "LpPool", "MaxPool"),
+    *("MeanVarianceNormalization", "SpaceToDepth", "Upsample"),
 }
 _ELEMENTWISE = {"Add", "Div", "Max", "Min", "Mod", "Mul", "Pow", "Sub", "Where"}
 _RECURRENT = {"GRU", "LSTM", "RNN"}
@@ -54,8 +46,7 @@ class _Edit:
 def with_batch(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with axis 0 of every input and output named N, and N rows calculated apart.
 
-    Args:
-        model: Not modified. Its inputs have sizes but for axis 0.
+    All other axes of its inputs have sizes.
     """
     edited = deepcopy(model)
     graph = edited.graph
@@ -74,8 +65,7 @@ def with_batch(model: onnx.ModelProto) -> onnx.ModelProto:
         value.type.tensor_type.shape.dim[0].dim_param = BATCH
     for value in graph.output:
         _give_output(edit, value)
-    del graph.node[:]
-    graph.node.extend(edit.nodes)
+    replace_all(graph.node, edit.nodes)
     for node in graph.node:
         if node.op_type in SAME:  # inference elsewhere can't find it
             name = node.output[0]
@@ -113,7 +103,7 @@ def _reshape(edit: _Edit, node: onnx.NodeProto, axis: int, label: str) -> None:
     is_moved = before[:axis] != after[:axis] or len(after) <= axis
     if is_moved:
         if before[axis] != 1 or not after:
-            raise _refused(label, "a batch on an axis of its own", f"{list(before)} to {list(after)}")
+            raise refused(label, "a batch on an axis of its own", f"{list(before)} to {list(after)}")
         perm = [axis, *(other for other in range(len(before)) if other != axis)]
         node.input[0] = _insert(edit, "Transpose", [data], f"{node.output[0]}_rows", label, perm=perm)
         axis = 0
@@ -128,7 +118,7 @@ def _target(edit: _Edit, node: onnx.NodeProto) -> Shape | None:
     given, data = edit.many.values.get(node.input[1]), edit.many.shape(node.input[0])
     if given is None or given.ndim != 1:
         return None
-    keeps_zero = any(attribute.name == "allowzero" and attribute.i for attribute in node.attribute)
+    keeps_zero = attributes_of(node).get("allowzero")
     dims = [data[i] if size == 0 and not keeps_zero and i < len(data) else int(size) for i, size in enumerate(given)]
     total, rest = math.prod(data), math.prod(size for size in dims if size != -1)
     filled = tuple(total // rest if size == -1 and rest else size for size in dims)
@@ -163,12 +153,10 @@ def _give_output(edit: _Edit, value: onnx.ValueInfoProto) -> None:
     label, name = f"output {one_line(value.name)}", value.name
     shape = edit.one.shape(name)
     if _axis(edit, name, label) != 0:
-        raise _refused(label, "rows on axis 0", str(list(shape)))
+        raise refused(label, "rows on axis 0", str(list(shape)))
     if shape[0] != 1:
         inner = _free(edit, f"{name}_flat")
-        for node in edit.nodes:
-            node.input[:] = [inner if other == name else other for other in node.input]
-            node.output[:] = [inner if other == name else other for other in node.output]
+        rename(edit.nodes, {name: inner})
         target = _constant(edit, f"{name}_split", [-1, *shape])
         edit.nodes.append(helper.make_node("Reshape", [inner, target], [name], target))
         shape = (1, *shape)
@@ -219,16 +207,15 @@ def _append(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
         is_same = kept is not None and edit.one.shape(output)[kept] == edit.one.shape(name)[axis]
         if kept is None or not (is_same or node.op_type in _REGROUPING):
             shapes = f"{list(edit.one.shape(name))} to {list(edit.one.shape(output))}"
-            raise _refused(label, "rows that stay apart", f"{node.op_type} of {shapes}")
+            raise refused(label, "rows that stay apart", f"{node.op_type} of {shapes}")
     is_along = node.op_type != "Flatten" and node.input[0] in axes and _own_axis(edit, node) == axes[node.input[0]]
     if node.op_type in _MIXING or is_along or _mixes(edit, node, axes):
-        raise _refused(label, "rows that stay apart", f"{node.op_type} along the batch")
+        raise refused(label, "rows that stay apart", f"{node.op_type} along the batch")
 
 
 def _mixes(edit: _Edit, node: onnx.NodeProto, axes: dict[str, int]) -> bool:
     """Return whether a node calculates across the axis that its rows are on, though it keeps that axis."""
-    attributes = {attribute.name: attribute for attribute in node.attribute}
-    at = axes.get(node.input[0])
+    attributes, at = attributes_of(node), axes.get(node.input[0])
     counted = [  # the number of rows itself, as a value
         name
         for name in node.input
@@ -240,8 +227,8 @@ def _mixes(edit: _Edit, node: onnx.NodeProto, axes: dict[str, int]) -> bool:
         return False
     match node.op_type:
         case "MeanVarianceNormalization":
-            return at in (list(attributes["axes"].ints) if "axes" in attributes else [0, 2, 3])
-        case "BatchNormalization" if "training_mode" in attributes and attributes["training_mode"].i:
+            return at in attributes.get("axes", [0, 2, 3])
+        case "BatchNormalization" if attributes.get("training_mode"):
             return True
         case "Softmax" | "LogSoftmax" | "Hardmax" if edit.many.opset < 13:
             return at >= (_own_axis(edit, node) or 0)
@@ -252,7 +239,7 @@ def _mixes(edit: _Edit, node: onnx.NodeProto, axes: dict[str, int]) -> bool:
         case operator if operator in _FIRST:
             return at != 0
         case operator if operator in _RECURRENT:
-            return at != (0 if "layout" in attributes and attributes["layout"].i else 1)
+            return at != (0 if attributes.get("layout") else 1)
     return False
 
 
@@ -270,11 +257,9 @@ def _backwards(edit: _Edit, node: onnx.NodeProto) -> set[int]:
 def _own_axis(edit: _Edit, node: onnx.NodeProto) -> int | None:
     """Return the axis that a node works along, if it has one."""
     declared = onnx.defs.get_schema(node.op_type, edit.many.opset, "").attributes.get("axis")
-    given = [attribute.i for attribute in node.attribute if attribute.name == "axis"]
-    if declared is None or not (given or declared.default_value.HasField("i")):
-        return None
-    axis: int = given[0] if given else declared.default_value.i
-    return axis % max(1, len(edit.one.shape(node.input[0])))
+    default = declared.default_value.i if declared and declared.default_value.HasField("i") else None
+    axis = attributes_of(node).get("axis", default)
+    return None if axis is None else axis % max(1, len(edit.one.shape(node.input[0])))
 
 
 def _axis(edit: _Edit, name: str, label: str) -> int | None:
@@ -284,9 +269,5 @@ def _axis(edit: _Edit, name: str, label: str) -> int | None:
     if len(one) == len(many) and not differing:
         return None
     if len(one) != len(many) or len(differing) > 1 or many[differing[0]] != _MANY * one[differing[0]]:
-        raise _refused(label, "the batch on one axis", f"{list(one)} for one row")
+        raise refused(label, "the batch on one axis", f"{list(one)} for one row")
     return differing[0]
-
-
-def _refused(what: str, expected: str, seen: str) -> ModelError:
-    return ModelError(f"{what}: expected {expected}, seen {seen}; export the model with a dynamic batch")

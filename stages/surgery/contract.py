@@ -8,9 +8,8 @@ from onnx import TensorProto
 from morphstream.artifact.errors import ModelError
 from stages.params import Model
 from stages.surgery.initializers import lift_constants
-from stages.surgery.label import label_of
 from stages.surgery.shapes import fix_shapes
-from stages.surgery.trace import follow, start
+from stages.surgery.trace import follow_all
 from stages.surgery.weights import set_aside
 
 Shape = tuple[int, ...]  # -1 is a dynamic axis
@@ -42,9 +41,7 @@ def sized_outputs(proto: onnx.ModelProto, model: Model) -> Sequence[onnx.ValueIn
     if all(len(shape := shape_of(value)) > 0 and shape[-1] > 0 for value in proto.graph.output):
         return list(proto.graph.output)
     light = lift_constants(fix_shapes(set_aside(proto)[0], model.inputs))
-    trace = start(light, 1)
-    for index, node in enumerate(light.graph.node):
-        follow(trace, node, label_of(node, index))
+    trace = follow_all(light)
     return [onnx.ValueInfoProto(name=value.name, type=trace.types[value.name]) for value in light.graph.output]
 
 

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from stages.surgery.nodes import dims_of, replace_all
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalisation:
@@ -29,19 +31,15 @@ class Normalisation:
 
 
 def with_crop_input(model: onnx.ModelProto, name: str, crop: str, how: Normalisation) -> onnx.ModelProto:
-    """Put cast, layout, channel order and normalisation in front of an input.
+    """Put cast, layout, channel order and normalisation in front of a float input.
 
-    Args:
-        model: Not modified.
-        name: The float input that is replaced.
-        crop: Name of the new uint8 input, ``(N, H, W, 3)``.
-        how: What the model expects.
+    It is replaced by one of the name `crop`, uint8 ``(N, H, W, 3)``.
     """
     edited = deepcopy(model)
     graph = edited.graph
     old = next(value for value in graph.input if value.name == name)
     kind = old.type.tensor_type.elem_type
-    dims = [dim.dim_value or dim.dim_param or "N" for dim in old.type.tensor_type.shape.dim]
+    dims = dims_of(old)
     shape = [dims[0], dims[2], dims[3], dims[1]] if how.is_nchw else dims
     pixels, nodes = crop, list[onnx.NodeProto]()
     for operator, constants, attributes in _steps(how):
@@ -52,8 +50,7 @@ def with_crop_input(model: onnx.ModelProto, name: str, crop: str, how: Normalisa
     index = list(graph.input).index(old)
     graph.input.remove(old)
     graph.input.insert(index, helper.make_tensor_value_info(crop, TensorProto.UINT8, shape))
-    for node in reversed(nodes):
-        graph.node.insert(0, node)
+    replace_all(graph.node, [*nodes, *graph.node])
     return edited
 
 

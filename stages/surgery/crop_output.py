@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from stages.surgery.nodes import dims_of
+
 _Step = tuple[str, list[str], dict[str, Any]]  # operator, operands after the first, attributes
 
 _TO_FLOAT: _Step = ("Cast", [], {"to": TensorProto.FLOAT})
@@ -20,17 +22,12 @@ def with_crop_output(
 ) -> onnx.ModelProto:
     """Turn an RGB NCHW output into uint8 NHWC BGR: ``round(clip(output * scale + shift, 0, 255))``.
 
-    Args:
-        model: Not modified.
-        name: The float output that is replaced, ``(N, 3, H, W)``.
-        crop: Name of the new output, ``(N, H, W, 3)``.
-        scale: 255 for outputs in 0..1, 127.5 for -1..1.
-        shift: 0 or 127.5 likewise.
-        mask: A float output in 0..1, ``(N, 1, H, W)``, that becomes the crop's fourth channel, 0..255.
+    Scale and shift are 255 and 0 for outputs in 0..1, and 127.5 for -1..1. A mask, another output in 0..1 of shape
+    ``(N, 1, H, W)``, becomes the crop's fourth channel, 0..255.
     """
     edited, old = _without_output(model, name)
     graph = edited.graph
-    batch, channels, *size = [dim.dim_value or dim.dim_param or "N" for dim in old.type.tensor_type.shape.dim]
+    batch, channels, *size = dims_of(old)
     numbers = {"scale": scale, "shift": shift, "low": 0.0, "high": 255.0}
     constants = {"bgr": np.array([2, 1, 0]), **{key: np.array(value, np.float32) for key, value in numbers.items()}}
     graph.initializer.extend(numpy_helper.from_array(array, f"{crop}_{key}") for key, array in constants.items())
@@ -57,15 +54,9 @@ def _append(graph: onnx.GraphProto, value: str, crop: str, prefix: str, steps: I
 
 
 def with_label_output(model: onnx.ModelProto, name: str, labels: str) -> onnx.ModelProto:
-    """Turn logits ``(N, C, H, W)`` into uint8 labels ``(N, H, W)``: the channel of the greatest.
-
-    Args:
-        model: Not modified.
-        name: The float output that is replaced.
-        labels: Name of the new output.
-    """
+    """Turn logits ``(N, C, H, W)`` into uint8 labels ``(N, H, W)``: the channel of the greatest."""
     edited, old = _without_output(model, name)
-    batch, _, *size = [dim.dim_value or dim.dim_param or "N" for dim in old.type.tensor_type.shape.dim]
+    batch, _, *size = dims_of(old)
     greatest = helper.make_node("ArgMax", [name], [f"{labels}_argmax"], f"{labels}_argmax", axis=1, keepdims=0)
     cast = helper.make_node("Cast", [f"{labels}_argmax"], [labels], f"{labels}_uint8", to=TensorProto.UINT8)
     edited.graph.node.extend([greatest, cast])

@@ -6,9 +6,8 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, external_data_helper
 
-from morphstream.artifact.errors import ModelError
 from stages.surgery.label import one_line
-from stages.surgery.tensors import MODEL_BYTES, bytes_of, tensors_of
+from stages.surgery.tensors import MODEL_BYTES, bytes_of, refused_tensor, tensors_of
 
 
 def external_files(model: onnx.ModelProto, folder: Path) -> dict[str, Path]:
@@ -24,7 +23,7 @@ def read_external(model: onnx.ModelProto, folder: Path) -> None:
         total += size
         length = _number(tensor, "length", size)
         if length != size or offset + size > path.stat().st_size or total > MODEL_BYTES:
-            raise _refused(
+            raise refused_tensor(
                 tensor,
                 f"{size} bytes at byte {offset} of {one_line(path.name)}, {MODEL_BYTES} in all",
                 f"{length} bytes of a file of {path.stat().st_size}, {total} so far",
@@ -47,7 +46,7 @@ def _location(tensor: TensorProto) -> str:
 def _number(tensor: TensorProto, key: str, default: int = 0) -> int:
     text = next((entry.value for entry in tensor.external_data if entry.key == key), str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise _refused(tensor, f"a number for {key}", one_line(text))
+        raise refused_tensor(tensor, f"a number for {key}", one_line(text))
     return int(text)
 
 
@@ -55,14 +54,10 @@ def _inside(tensor: TensorProto, folder: Path) -> Path:
     """Return the file of an external weight: a regular file inside the folder, links resolved."""
     location = _location(tensor)
     if not location or not location.isprintable() or Path(location).is_absolute() or ".." in Path(location).parts:
-        raise _refused(tensor, "its data in the model's folder", one_line(location) or "no location")
+        raise refused_tensor(tensor, "its data in the model's folder", one_line(location) or "no location")
     path = folder / location
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise _refused(tensor, "its data in the model's folder", f"{one_line(location)}, a link out of it")
+        raise refused_tensor(tensor, "its data in the model's folder", f"{one_line(location)}, a link out of it")
     if not path.is_file():
-        raise _refused(tensor, f"the file {one_line(location)} in the model's folder", "none")
+        raise refused_tensor(tensor, f"the file {one_line(location)} in the model's folder", "none")
     return path
-
-
-def _refused(tensor: TensorProto, expected: str, seen: str) -> ModelError:
-    return ModelError(f"tensor {one_line(tensor.name)}: expected {expected}, seen {seen}; fetch the model whole")

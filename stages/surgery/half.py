@@ -8,16 +8,13 @@ from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_floa
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from stages.surgery.initializers import lift_constants
+from stages.surgery.nodes import rename, replace_all
 from stages.surgery.norms import OPERATORS, normalisations
 from stages.surgery.outputs import without_unused
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with float16 weights and arithmetic, float32 inputs and outputs, norms in float32.
-
-    Args:
-        model: Not modified.
-    """
+    """Return the model with float16 weights and arithmetic, float32 inputs and outputs, norms in float32."""
     edited = deepcopy(lift_constants(model))
     for i, node in enumerate(edited.graph.node):
         node.name = f"{node.op_type}_{i}"  # the conversion needs unique names, which a file may lack
@@ -30,8 +27,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
         edited, keep_io_types=True, op_block_list=operators, node_block_list=sorted(single)
     )
     once = {tuple(node.output): node for node in half.graph.node}  # it casts a value twice that two norms read
-    del half.graph.node[:]
-    half.graph.node.extend(once.values())
+    replace_all(half.graph.node, once.values())
     _join(half.graph, single)
     OnnxModel.graph_topological_sort(half.graph, is_deterministic=True)  # the conversion appends casts at the end
     return without_unused(half)
@@ -45,9 +41,7 @@ def _rename(graph: onnx.GraphProto) -> None:
     }
     for value in graph.value_info:
         value.name = renamed.get(value.name, value.name)
-    for node in graph.node:
-        node.input[:] = [renamed.get(name, name) for name in node.input]
-        node.output[:] = [renamed.get(name, name) for name in node.output]
+    rename(graph.node, renamed)
 
 
 def _join(graph: onnx.GraphProto, single: set[str]) -> None:

@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from stages.surgery.nodes import rename, replace_all
 from stages.surgery.tensors import graphs_of
 from stages.surgery.weights import Weights
 
@@ -16,32 +17,20 @@ _Kind = tuple[int, tuple[int, ...]]
 
 
 def lift_constants(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with initializers instead of Constant nodes.
-
-    Args:
-        model: Not modified; returned itself if it has no Constant node.
-    """
+    """Return the model with initializers instead of Constant nodes."""
     outputs = {value.name for value in model.graph.output}
     if not any(_is_liftable(node, outputs) for node in model.graph.node):
         return model
     edited = deepcopy(model)
-    nodes = []
-    for node in edited.graph.node:
-        if _is_liftable(node, outputs):
-            edited.graph.initializer.append(_tensor_of(node))
-        else:
-            nodes.append(node)
-    del edited.graph.node[:]
-    edited.graph.node.extend(nodes)
+    edited.graph.initializer.extend(_tensor_of(node) for node in edited.graph.node if _is_liftable(node, outputs))
+    replace_all(edited.graph.node, [node for node in edited.graph.node if not _is_liftable(node, outputs)])
     return edited
 
 
 def merge_equal(model: onnx.ModelProto, weights: Weights | None = None) -> onnx.ModelProto:
     """Return the model with initializers of the same type, dims and bytes merged into the first of them.
 
-    Args:
-        model: Not modified; returned itself if no two are equal.
-        weights: The data of the initializers that `set_aside` removed.
+    `weights` is the data of those that `set_aside` removed.
     """
     tensors = [(weights or {}).get(tensor.name, tensor) for tensor in model.graph.initializer]
     counts = Counter(_kind_of(tensor) for tensor in tensors)
@@ -57,12 +46,9 @@ def merge_equal(model: onnx.ModelProto, weights: Weights | None = None) -> onnx.
     if not merged:
         return model
     edited = deepcopy(model)
-    kept = [tensor for tensor in edited.graph.initializer if tensor.name not in merged]
-    del edited.graph.initializer[:]
-    edited.graph.initializer.extend(kept)
+    replace_all(edited.graph.initializer, [one for one in edited.graph.initializer if one.name not in merged])
     for graph in graphs_of(edited.graph):
-        for node in graph.node:
-            node.input[:] = [merged.get(name, name) for name in node.input]
+        rename(graph.node, merged)
     return edited
 
 

@@ -13,6 +13,7 @@ import onnx
 from onnx import helper
 
 from stages.surgery.contract import STRIDES
+from stages.surgery.nodes import replace_all
 
 WIDTHS = {"score": 1, "bbox": 4, "kps": 10}  # in the order of a row's numbers
 
@@ -20,9 +21,7 @@ WIDTHS = {"score": 1, "bbox": 4, "kps": 10}  # in the order of a row's numbers
 def join_outputs(model: onnx.ModelProto, joined: str) -> onnx.ModelProto:
     """Replace outputs ``score_8 ... kps_32``, each ``(N, rows, width)``, by one ``(N, all rows, 15)``.
 
-    Args:
-        model: Not modified.
-        joined: Name of the new output; its rows are those of the strides 8, 16 and 32.
+    Its rows are those of the strides 8, 16 and 32.
     """
     edited = deepcopy(model)
     graph = edited.graph
@@ -34,8 +33,7 @@ def join_outputs(model: onnx.ModelProto, joined: str) -> onnx.ModelProto:
         rows += score.type.tensor_type.shape.dim[1].dim_value
     graph.node.append(helper.make_node("Concat", [f"{joined}_{s}" for s in STRIDES], [joined], joined, axis=1))
     kind, batch = score.type.tensor_type.elem_type, score.type.tensor_type.shape.dim[0].dim_param
-    del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info(joined, kind, [batch, rows, sum(WIDTHS.values())]))
+    replace_all(graph.output, [helper.make_tensor_value_info(joined, kind, [batch, rows, sum(WIDTHS.values())])])
     return edited
 
 

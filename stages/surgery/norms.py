@@ -4,11 +4,14 @@ In half precision the squares of numbers from 256 on overflow, and a small varia
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
+
+from stages.surgery.nodes import attributes_of
 
 OPERATORS = [  # normalisations, and sums that they are made of
     *("BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization", "LpNormalization"),
@@ -47,54 +50,48 @@ def normalisations(graph: onnx.GraphProto) -> set[int]:
     for i, node in enumerate(index.nodes):
         if node.op_type == "Sqrt" or (node.op_type == "Pow" and abs(_exponent(index, node)) == 0.5):
             found |= _around(index, i)
+
+    def is_of_pixels(i: int) -> bool:
+        others = [name for name in index.nodes[i].input if name not in index.constants]
+        return index.nodes[i].op_type in _TO_PIXELS and len(others) == 1
+
     pixels = {value.name for value in graph.input if value.type.tensor_type.elem_type == TensorProto.UINT8}
-    pending = [reader for name in pixels for reader in index.readers[name]]
+    first = filter(is_of_pixels, (reader for name in pixels for reader in index.readers[name]))
+    return found | _reached(first, lambda i: filter(is_of_pixels, index.readers_of(i)))
+
+
+def _reached(starts: Iterable[int], following: Callable[[int], Iterable[int]]) -> set[int]:
+    """Return some nodes, those that follow each, and so on."""
+    found, pending = set[int](), list(starts)
     while pending:
-        i = pending.pop()
-        node = index.nodes[i]
-        others = [name for name in node.input if name not in index.constants]
-        if node.op_type in _TO_PIXELS and len(others) == 1:
+        if (i := pending.pop()) not in found:
             found.add(i)
-            pending += index.readers_of(i)
+            pending += following(i)
     return found
 
 
 def _around(index: _Index, root: int) -> set[int]:
     """Return the nodes of the normalisation around a square root; none if the root belongs to no normalisation."""
-    found, pending = {root}, index.makers_of(root)
-    squares: set[int] = set()
-    while pending:
-        i = pending.pop()
-        if i in found:
-            continue
-        if _is_square(index, index.nodes[i]):
-            squares.add(i)
-        elif index.nodes[i].op_type in _TO_ROOT:
-            pending += index.makers_of(i)
-        else:
-            continue
-        found.add(i)
+
+    def makers(i: int) -> list[int]:
+        nodes = [] if _is_square(index, index.nodes[i]) else index.makers_of(i)
+        return [j for j in nodes if index.nodes[j].op_type in _TO_ROOT or _is_square(index, index.nodes[j])]
+
+    def quotients(i: int) -> list[int]:
+        is_last = i != root and index.nodes[i].op_type in ("Div", "Mul")
+        return [] if is_last else [j for j in index.readers_of(i) if index.nodes[j].op_type in _FROM_ROOT]
+
+    found = _reached([root], makers)
+    squares = {i for i in found if _is_square(index, index.nodes[i])}
     if not squares or not any(index.nodes[i].op_type in _SUMS for i in found):
         return set()
-    return found | _distances(index, squares) | _quotients(index, root)
+    return found | _distances(index, squares) | _reached([root], quotients)
 
 
 def _distances(index: _Index, squares: set[int]) -> set[int]:
     """Return the nodes that compute the distance from a mean, before it is squared."""
     found = {i for square in squares for i in index.makers_of(square) if index.nodes[i].op_type in {"Sub", *_SUMS}}
     return found | {i for distance in found for i in index.makers_of(distance) if index.nodes[i].op_type in _SUMS}
-
-
-def _quotients(index: _Index, root: int) -> set[int]:
-    """Return the nodes that divide by a root or multiply by its reciprocal."""
-    found: set[int] = set()
-    pending = index.readers_of(root)
-    while pending:
-        i = pending.pop()
-        if index.nodes[i].op_type in _FROM_ROOT and i not in found:
-            found.add(i)
-            pending += index.readers_of(i) if index.nodes[i].op_type not in ("Div", "Mul") else []
-    return found
 
 
 def _is_square(index: _Index, node: onnx.NodeProto) -> bool:
@@ -115,7 +112,7 @@ def _index_of(graph: onnx.GraphProto) -> _Index:
     constants = {tensor.name: _number(tensor) for tensor in graph.initializer}
     for node in nodes:
         if node.op_type == "Constant":
-            constants[node.output[0]] = next((_number(a.t) for a in node.attribute if a.HasField("t")), np.nan)
+            constants[node.output[0]] = _number(attributes_of(node).get("value", TensorProto()))
     return _Index(nodes, {name: i for i, node in enumerate(nodes) for name in node.output}, readers, constants)
 
 

@@ -5,6 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 
 import onnx
 
+from stages.surgery.nodes import replace_all
 from stages.surgery.tensors import captured_names
 
 
@@ -33,5 +34,4 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
         first = heapq.heappop(ready)
         nodes.append(graph.node[first])
         sorter.done(first)
-    del graph.node[:]
-    graph.node.extend(nodes)
+    replace_all(graph.node, nodes)

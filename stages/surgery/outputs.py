@@ -5,27 +5,20 @@ from copy import deepcopy
 
 import onnx
 
+from stages.surgery.nodes import rename, replace_all
 from stages.surgery.tensors import captured_names
 
 
 def keep_outputs(model: onnx.ModelProto, names: Mapping[str, str]) -> onnx.ModelProto:
-    """Return the model with only the named outputs, and only the nodes and weights that these need.
-
-    Args:
-        model: Not modified.
-        names: The outputs to keep, by their new name.
-    """
+    """Return the model with some of its outputs, by their new names, and only nodes and weights that these need."""
     edited = deepcopy(model)
     graph = edited.graph
     by_name = {value.name: value for value in model.graph.output}
-    del graph.output[:]
-    graph.output.extend(by_name[old] for old in names.values())
+    replace_all(graph.output, [by_name[old] for old in names.values()])
     for value, new in zip(graph.output, names, strict=True):
         value.name = new
     renamed = {old: new for new, old in names.items()}
-    for node in graph.node:
-        node.input[:] = [renamed.get(name, name) for name in node.input]
-        node.output[:] = [renamed.get(name, name) for name in node.output]
+    rename(graph.node, renamed)
     return without_unused(edited)
 
 
@@ -39,8 +32,6 @@ def without_unused(model: onnx.ModelProto) -> onnx.ModelProto:
         if needed.intersection(node.output):
             needed.update(node.input, captured_names(node))
             nodes.append(node)
-    weights = [tensor for tensor in graph.initializer if tensor.name in needed]
-    del graph.node[:], graph.initializer[:]
-    graph.node.extend(reversed(nodes))
-    graph.initializer.extend(weights)
+    replace_all(graph.node, reversed(nodes))
+    replace_all(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in needed])
     return edited

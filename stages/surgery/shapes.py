@@ -7,12 +7,7 @@ import onnx
 
 
 def fix_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProto:
-    """Return the model with the static sizes of `shapes`; -1 changes nothing.
-
-    Args:
-        model: Not modified.
-        shapes: By input, of the input's rank.
-    """
+    """Return the model with the sizes of each input that are stated and not -1."""
     edited = deepcopy(model)
     for value in edited.graph.input:
         for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):

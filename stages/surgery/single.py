@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper, shape_inference
 
+from stages.surgery.nodes import replace_all
 from stages.surgery.tensors import captured_names, graphs_of, tensors_of
 from stages.surgery.weights import as_inputs
 
@@ -13,11 +14,7 @@ _HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
 def to_single(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with float32 in place of half precision, and without the casts that become idle.
-
-    Args:
-        model: Not modified; returned itself if nothing in it is half precision.
-    """
+    """Return the model with float32 in place of half precision, and without the casts that become idle."""
     if not _has_half(model.graph):
         return model
     edited = deepcopy(model)
@@ -69,6 +66,5 @@ def _without_idle_casts(model: onnx.ModelProto) -> onnx.ModelProto:
             node.op_type = "Identity"
             del node.attribute[:]
         kept.append(node)
-    del graph.node[:]
-    graph.node.extend(kept)
+    replace_all(graph.node, kept)
     return model

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from morphstream.artifact.errors import ModelError
 from stages.surgery.label import error_line, label_of, one_line
-from stages.surgery.tensors import KINDS, RANK, check_tensor, graphs_in, tensors_of
+from stages.surgery.tensors import KINDS, RANK, check_tensor, graphs_in, graphs_of, tensors_of
 from stages.surgery.weights import as_inputs
 
 _NODES = 100_000  # ten times more than any real model
@@ -25,6 +25,10 @@ def check_sound(model: onnx.ModelProto) -> None:
         raise ModelError(f"function {one_line(model.functions[0].name)}: expected none, seen one; export it inlined")
     versions = {opset.domain: opset.version for opset in model.opset_import}
     _check_graph(model.graph, versions.get("", versions.get("ai.onnx", 1)), set(), 0)
+    graphs = enumerate(graphs_of(model.graph))
+    for (_, name), count in Counter((i, tensor.name) for i, graph in graphs for tensor in graph.initializer).items():
+        if count > 1:
+            raise ModelError(f"tensor {one_line(name)}: expected one of that name, seen {count}; fetch the model again")
     made = {name for node in model.graph.node for name in node.output}
     for value in model.graph.output:
         if value.name not in made:
@@ -43,11 +47,15 @@ def check_sound(model: onnx.ModelProto) -> None:
 def _check_graph(graph: onnx.GraphProto, opset: int, outer: Collection[str], depth: int) -> None:
     if len(graph.node) > _NODES:
         raise ModelError(f"expected at most {_NODES} nodes, seen {len(graph.node)}; fetch the model again")
-    _check_names(graph)
     known = {*outer, "", *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}
     for index, node in enumerate(graph.node):
         label = label_of(node, index)
-        _check_operator(node, label, opset)
+        if node.domain not in _STANDARD or not onnx.defs.has(node.op_type, opset, ""):
+            where = f"in opset {opset}" if node.domain in _STANDARD else f"of domain {one_line(node.domain)}"
+            raise ModelError(
+                f"{label}: expected an operator of ONNX itself, seen {one_line(node.op_type)} {where}; "
+                "export the model with standard operators"
+            )
         for name in node.input:
             if name not in known:
                 is_later = any(name in other.output for other in graph.node)
@@ -64,22 +72,6 @@ def _check_graph(graph: onnx.GraphProto, opset: int, outer: Collection[str], dep
             if name in known:
                 raise ModelError(f"{label}: expected a new output, seen {one_line(name)} again; fetch the model again")
             known.add(name)
-
-
-def _check_operator(node: onnx.NodeProto, label: str, opset: int) -> None:
-    is_standard = node.domain in _STANDARD
-    if not is_standard or not onnx.defs.has(node.op_type, opset, ""):
-        domain = f" of domain {one_line(node.domain)}" if not is_standard else f" in opset {opset}"
-        raise ModelError(
-            f"{label}: expected an operator of ONNX itself, seen {one_line(node.op_type)}{domain}; "
-            "export the model with standard operators"
-        )
-
-
-def _check_names(graph: onnx.GraphProto) -> None:
-    for name, count in Counter(tensor.name for tensor in graph.initializer).items():
-        if count > 1:
-            raise ModelError(f"tensor {one_line(name)}: expected one of that name, seen {count}; fetch the model again")
 
 
 def _check_ranges(graph: onnx.GraphProto) -> None:

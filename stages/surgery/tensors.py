@@ -53,9 +53,9 @@ def tensors_of(graph: onnx.GraphProto) -> Iterator[TensorProto]:
 def bytes_of(tensor: TensorProto) -> int:
     """Return the size in bytes that a tensor's type and dims declare."""
     if tensor.data_type not in KINDS:
-        raise _refused(tensor, "numbers of whole bytes", f"type {tensor.data_type}")
+        raise refused_tensor(tensor, "numbers of whole bytes", f"type {tensor.data_type}")
     if len(tensor.dims) > RANK or any(dim < 0 for dim in tensor.dims):
-        raise _refused(tensor, f"at most {RANK} dims of 0 or more", str(list(tensor.dims)[:RANK]))
+        raise refused_tensor(tensor, f"at most {RANK} dims of 0 or more", str(list(tensor.dims)[:RANK]))
     width: int = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     size: int = math.prod(tensor.dims) * width
     return size
@@ -71,8 +71,9 @@ def check_tensor(tensor: TensorProto) -> None:
         width = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
         seen = numbers * width // (2 if is_complex else 1)
     if seen != size:
-        raise _refused(tensor, f"{size} bytes for its dims {list(tensor.dims)[:8]}", f"{seen}")
+        raise refused_tensor(tensor, f"{size} bytes for its dims {list(tensor.dims)[:8]}", f"{seen}")
 
 
-def _refused(tensor: TensorProto, expected: str, seen: str) -> ModelError:
-    return ModelError(f"tensor {one_line(tensor.name)}: expected {expected}, seen {seen}; fetch the model again")
+def refused_tensor(tensor: TensorProto, expected: str, seen: str) -> ModelError:
+    """Return the refusal of a tensor."""
+    return ModelError(f"tensor {one_line(tensor.name)}: expected {expected}, seen {seen}; fetch the whole model again")

@@ -11,7 +11,8 @@ from onnx import TensorProto, TypeProto, helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
 from morphstream.artifact.errors import ModelError
-from stages.surgery.label import error_line, one_line
+from stages.surgery.label import error_line, label_of, one_line
+from stages.surgery.nodes import attributes_of
 from stages.surgery.weights import is_weight
 
 Shape = tuple[int, ...]
@@ -53,9 +54,17 @@ def start(model: onnx.ModelProto, batch: int) -> Trace:
             dims = value.type.tensor_type.shape.dim
             if not dims or dims[0].dim_value > 1 or not all(dim.dim_value > 0 for dim in dims[1:]):
                 seen = [dim.dim_value or dim.dim_param for dim in dims]
-                raise _refused(f"input {one_line(value.name)}", "a batch of 1 or N, then sizes", str(seen))
+                raise refused(f"input {one_line(value.name)}", "a batch of 1 or N, then sizes", str(seen))
             trace.types[value.name] = deepcopy(value.type)
             trace.types[value.name].tensor_type.shape.dim[0].dim_value = batch
+    return trace
+
+
+def follow_all(model: onnx.ModelProto) -> Trace:
+    """Return what is known of all values of a model, for one row."""
+    trace = start(model, 1)
+    for index, node in enumerate(model.graph.node):
+        follow(trace, node, label_of(node, index))
     return trace
 
 
@@ -70,7 +79,7 @@ def follow(trace: Trace, node: onnx.NodeProto, label: str) -> None:
     """Add a node's outputs to what is known."""
     inputs = [name for name in node.input if name]
     if any(attribute.HasField("g") for attribute in node.attribute):
-        raise _refused(label, "no graph inside a node", node.op_type)
+        raise refused(label, "no graph inside a node", node.op_type)
     if node.op_type in ("Shape", "Size"):
         _put(trace, node.output[0], _shape_value(node, trace.shape(node.input[0])))
         return
@@ -84,13 +93,13 @@ def follow(trace: Trace, node: onnx.NodeProto, label: str) -> None:
             opset_imports=[helper.make_opsetid("", trace.opset)],
         )
     except (shape_inference.InferenceError, onnx.checker.ValidationError, ValueError) as error:
-        raise _refused(label, "shapes and types that fit", f"{_shapes(trace, inputs)}: {error_line(error)}") from None
+        raise refused(label, "shapes and types that fit", f"{_shapes(trace, inputs)}: {error_line(error)}") from None
     if node.op_type in SAME:  # ONNX defines these as functions, and infers nothing
         found = {**found, node.output[0]: trace.types[node.input[0]]}
     for name in filter(None, node.output):
         kind = found.get(name, TypeProto()).tensor_type
         if not kind.HasField("shape") or not all(dim.HasField("dim_value") for dim in kind.shape.dim):
-            raise _refused(label, "shapes that follow from the inputs'", f"{node.op_type} of {_shapes(trace, inputs)}")
+            raise refused(label, "shapes that follow from the inputs'", f"{node.op_type} of {_shapes(trace, inputs)}")
         trace.types[name] = found[name]
     is_small = all(np.prod(trace.shape(name), dtype=float) <= 512 for name in filter(None, node.output))
     if node.op_type in _ARITHMETIC and len(known) == len(set(inputs)) and is_small:
@@ -103,12 +112,10 @@ def _calculated(
 ) -> list[npt.NDArray[np.generic]]:
     try:
         inputs, outputs = ([onnx.ValueInfoProto(name=name) for name in names] for names in (known, node.output))
-        graph = helper.make_graph([node], "node", inputs, outputs)
-        alone = helper.make_model(graph, opset_imports=[helper.make_opsetid("", trace.opset)])
-        values = list(ReferenceEvaluator(alone).run(None, known))
+        alone = helper.make_graph([node], "alone", inputs, outputs)
+        return list(ReferenceEvaluator(alone, {"": trace.opset}).run(None, known))
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # NumPy raises these
-        raise _refused(label, "a shape that can be calculated", error_line(error)) from None
-    return values
+        raise refused(label, "a shape that can be calculated", error_line(error)) from None
 
 
 def _put(trace: Trace, name: str, value: npt.NDArray[np.generic]) -> None:
@@ -120,7 +127,7 @@ def _put(trace: Trace, name: str, value: npt.NDArray[np.generic]) -> None:
 def _shape_value(node: onnx.NodeProto, shape: Shape) -> npt.NDArray[np.generic]:
     if node.op_type == "Size":
         return np.array(np.prod(shape, dtype=np.int64))
-    cut = {attribute.name: attribute.i for attribute in node.attribute}
+    cut = attributes_of(node)
     return np.array(shape[cut.get("start", 0) : cut.get("end")], np.int64)
 
 
@@ -128,5 +135,6 @@ def _shapes(trace: Trace, names: Iterable[str]) -> str:
     return ", ".join(str(list(trace.shape(name))) for name in names)
 
 
-def _refused(label: str, expected: str, seen: str) -> ModelError:
+def refused(label: str, expected: str, seen: str) -> ModelError:
+    """Return the refusal of a node, an input or an output that is for one row."""
     return ModelError(f"{label}: expected {expected}, seen {one_line(seen)}; export the model with a dynamic batch")

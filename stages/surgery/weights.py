@@ -10,17 +10,15 @@ from copy import deepcopy
 import onnx
 from onnx import TensorProto, helper
 
+from stages.surgery.nodes import replace_all
+
 _SMALL = 512  # numbers; a larger initializer is a weight
 
 Weights = Mapping[str, TensorProto]
 
 
 def set_aside(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Weights]:
-    """Return a copy whose weights have a name, a type and dims but no data, and the model's own weights by name.
-
-    Args:
-        model: Not modified.
-    """
+    """Return a copy whose weights have a name, a type and dims but no data, and the model's own weights by name."""
     light, graph = _apart(model)
     light.graph.CopyFrom(graph)
     weights = {}
@@ -34,12 +32,7 @@ def set_aside(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Weights]:
 
 
 def put_back(light: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
-    """Return the model with the data of those weights that it still has.
-
-    Args:
-        light: Not modified.
-        weights: As `set_aside` returned them.
-    """
+    """Return the model with the data of those weights of `set_aside` that it still has."""
     whole = deepcopy(light)
     for tensor in whole.graph.initializer:
         if tensor.name in weights:  # an initializer that an edit added has its data
@@ -50,9 +43,7 @@ def put_back(light: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
 def as_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy whose weights are inputs: checks and shape inference need no more, and copy no data."""
     light, weights = set_aside(model)
-    kept = [tensor for tensor in light.graph.initializer if tensor.name not in weights]
-    del light.graph.initializer[:]
-    light.graph.initializer.extend(kept)
+    replace_all(light.graph.initializer, [one for one in light.graph.initializer if one.name not in weights])
     named = {value.name for value in light.graph.input}
     light.graph.input.extend(
         helper.make_tensor_value_info(name, tensor.data_type, tensor.dims)

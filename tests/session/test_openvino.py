@@ -10,7 +10,8 @@ import pytest
 from onnx import helper
 
 from morphstream.artifact.errors import SessionError
-from morphstream.session.openvino import OpenVINOSession
+from morphstream.session.openvino import _TYPES, OpenVINOSession
+from morphstream.session.openvino_library import openvino as library
 from morphstream.session.session import Array
 from morphstream.store.store import Store
 from stages.builders import Order, openvino
@@ -171,6 +172,17 @@ def test_a_broken_engine_is_refused_in_one_line(
     ) as e:
         OpenVINOSession(path, threads=1)
     assert len(str(e.value).splitlines()) == 1
+
+
+def test_another_precision_than_was_asked_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for float16, OpenVINO calculates in what the CPU has instead, and says so afterwards only."""
+    if "FP16" in library.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("needs a CPU without float16")
+    built(tmp_path, fine="Abs").close()
+    monkeypatch.setitem(_TYPES, "fp16", library.Type.f16)
+    expected = r"^small\.xml: expected fp16, seen (bf16|f32) on this CPU; run: morphstream boot --target cpu$"
+    with pytest.raises(SessionError, match=expected):
+        OpenVINOSession(tmp_path / "small.xml", threads=1, precision="fp16")
 
 
 def test_outputs_are_those_of_the_last_run(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         source.write_bytes(original(name))
         prepare(model, source, prepared)
         compile_model(build.target, prepared, here.engines / "cpu" / name, here.timing)
-    index_engines(build, list(params.models), here.engines / "cpu", here.caches / build.cache_key)
+    index_engines(build.target.target, list(params.models), here.engines / "cpu", here.caches / build.cache_key)
     return here
 
 

@@ -18,8 +18,8 @@ from stages.check import check_comparison, locked, measured, reason_not_executed
 from stages.compile import compile_model
 from stages.params import Params, Tolerance, load_params
 from stages.parity.compare import Comparison, compare
+from stages.parity.engine import why_not
 from stages.parity.figures import SINGLE
-from stages.parity.gpu import why_not
 from stages.workspace import Workspace
 from tests.stages import (
     PARAMS,

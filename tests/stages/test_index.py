@@ -22,7 +22,7 @@ CACHE = "x86_64/ov2026.4"
 
 
 def index(workspace: Workspace, built: Params) -> None:
-    index_engines(built.build("cpu"), list(built.models), workspace.engines / "cpu", (workspace.caches / CACHE))
+    index_engines(built.target("cpu").target, list(built.models), workspace.engines / "cpu", (workspace.caches / CACHE))
 
 
 def test_a_cache_holds_every_model_s_files_and_its_manifest(workspace: Workspace, built: Params) -> None:
@@ -42,7 +42,7 @@ def test_indexing_again_writes_the_same_bytes(workspace: Workspace, built: Param
 
 def test_an_engine_that_params_no_longer_name_is_left_out(workspace: Workspace, built: Params) -> None:
     models = [name for name in built.models if name != MODEL]
-    index_engines(built.build("cpu"), models, workspace.engines / "cpu", (workspace.caches / CACHE))
+    index_engines(built.target("cpu").target, models, workspace.engines / "cpu", (workspace.caches / CACHE))
     manifest = EngineManifest.from_json((workspace.caches / CACHE / "manifest.json").read_bytes())
     assert {entry.onnx_model for entry in manifest.engine_files.values()} == set(models)
     assert not [name for name in files_in(workspace.caches / CACHE) if MODEL in name]

@@ -6,21 +6,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-import openvino
 import pytest
 from onnx import helper
 
 from morphstream.artifact.errors import ModelError
+from morphstream.artifact.target import Target
 from morphstream.face.geometry import ARCFACE_128, align
 from morphstream.machine.probe import Machine
 from morphstream.pipeline import SwapPipeline
 from morphstream.session.provider import PROVIDERS
 from morphstream.store.store import Store
 from stages.params import Params
-from stages.parity import gpu
+from stages.parity.engine import run_engine, why_not
 from stages.parity.figures import SINGLE, Figures, Form, coarsen, compare_outputs, figures_of, shortfall, worst
 from stages.parity.inputs import ALIGNED, POINTS5, sample_inputs
-from stages.parity.run import HINTS, normalise, run_onnx, run_openvino, run_original
+from stages.parity.run import normalise, run_onnx, run_original
 from stages.photos import astronaut
 from stages.surgery.crop_input import Normalisation
 from stages.surgery.plan import Output, Plan
@@ -31,7 +31,7 @@ NUMBERS: npt.NDArray[np.float64] = np.random.default_rng(12).standard_normal(204
 BESIDE: npt.NDArray[np.float64] = np.random.default_rng(13).standard_normal(2048)
 BESIDE -= NUMBERS * (BESIDE @ NUMBERS) / (NUMBERS @ NUMBERS)
 BESIDE *= np.linalg.norm(NUMBERS) / np.linalg.norm(BESIDE)
-RTX = PARAMS.target("rtx-sm89")
+CPU, BF16, RTX, TRT = (PARAMS.target(name).target for name in ("cpu", "cpu-bf16", "rtx-sm89", "trt-sm89"))
 MACHINE = Machine(arch="x86_64", gpu_archs=("sm89",), libraries={"tensorrt_rtx": "1.7.1", "onnxruntime": "1.31.1"})
 
 
@@ -190,7 +190,7 @@ def test_the_host_s_normalisation_is_the_owner_s() -> None:
 def test_a_broken_engine_of_the_cpu_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "engine.xml").write_bytes(b"something else")
     with pytest.raises(ModelError, match=r"engine\.xml: expected an engine for OpenVINO, seen "):
-        run_openvino(tmp_path, {}, precision="fp32", rows=2)
+        run_engine(tmp_path, CPU, {})
 
 
 @needs_bfloat16
@@ -199,23 +199,11 @@ def test_in_bfloat16_numbers_are_rounded_to_eight_bits_and_in_single_precision_n
 ) -> None:
     folder, random = workspace.engines / "cpu" / "xseg_1", np.random.default_rng(0)
     inputs = {"crop": random.integers(0, 256, (2, 256, 256, 3)).astype(np.uint8)}
-    single, again = (run_openvino(folder, inputs, precision="fp32", rows=2)["mask"] for _ in range(2))
-    rounded = run_openvino(folder, inputs, precision="bf16", rows=2)["mask"]
+    single, again = (run_engine(folder, CPU, inputs)["mask"] for _ in range(2))
+    rounded = run_engine(folder, BF16, inputs)["mask"]
     np.testing.assert_array_equal(single, again)
     assert rounded.dtype == single.dtype == np.float32
     assert 1e-4 < np.abs(rounded - single).max() < 0.1
-
-
-def test_another_precision_than_was_asked_for_is_refused(
-    workspace: Workspace, built: Params, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Asked for float16, OpenVINO calculates in what the CPU has instead, and says so afterwards only."""
-    if "FP16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        pytest.skip("needs a CPU without float16")
-    monkeypatch.setitem(HINTS, "fp16", "f16")
-    expected = r"xseg_1\.xml: expected OpenVINO to calculate in f16, seen (bf16|f32); use another CPU$"
-    with pytest.raises(ModelError, match=expected):
-        run_openvino(workspace.engines / "cpu" / "xseg_1", {}, precision="fp16", rows=2)
 
 
 @pytest.mark.parametrize("kind", [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16], ids=["single", "half"])
@@ -246,11 +234,11 @@ def test_an_original_of_one_row_and_no_batch_axis_is_run_row_by_row(tmp_path: Pa
     ],
 )
 def test_why_an_engine_is_not_executed_is_said(machine: Machine, target: str, reason: str) -> None:
-    assert reason in gpu.why_not(PARAMS.target(target), machine)
+    assert reason in why_not(PARAMS.target(target), machine)
 
 
 def test_engines_of_cpus_are_executed_anywhere() -> None:
-    assert gpu.why_not(PARAMS.target("cpu"), replace(MACHINE, gpu_archs=())) == ""
+    assert why_not(PARAMS.target("cpu"), replace(MACHINE, gpu_archs=())) == ""
 
 
 def test_without_its_provider_no_engine_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,8 +246,8 @@ def test_without_its_provider_no_engine_is_executed(tmp_path: Path, monkeypatch:
     expected = "expected ONNX Runtime with NoSuchExecutionProvider, seen .*CPUExecutionProvider"
     (tmp_path / "engine.onnx").write_bytes(original("fan_68_5"))
     with pytest.raises(ModelError, match=expected):
-        gpu.run_gpu(tmp_path, RTX, tmp_path, {}, rows=2)
-    assert "NoSuchExecutionProvider" in gpu.why_not(PARAMS.target("rtx-sm89"), MACHINE)
+        run_engine(tmp_path, RTX, {})
+    assert "NoSuchExecutionProvider" in why_not(PARAMS.target("rtx-sm89"), MACHINE)
 
 
 def test_the_cpu_never_replaces_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,20 +256,20 @@ def test_the_cpu_never_replaces_a_gpu(tmp_path: Path, monkeypatch: pytest.Monkey
     provider = "AzureExecutionProvider"
     monkeypatch.setitem(PROVIDERS, "tensorrt_rtx", provider)
     with pytest.raises(ModelError, match=f"expected an engine for {provider}, seen .*CPU EP"):
-        gpu.run_gpu(tmp_path, RTX, tmp_path, {"input": np.zeros((2, 5, 2), np.float32)}, rows=1)
+        run_engine(tmp_path, RTX, {"input": np.zeros((2, 5, 2), np.float32)})
 
 
-def test_without_its_engine_a_gpu_is_not_asked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", [RTX, TRT], ids=["TensorRT for RTX", "TensorRT"])
+def test_without_its_engine_a_gpu_is_not_asked(tmp_path: Path, target: Target) -> None:
+    (tmp_path / "x.engine").write_bytes(b"an engine")
     with pytest.raises(ModelError, match="expected an engine's EPContext model, seen none; compile it first"):
-        gpu.run_gpu(tmp_path, RTX, tmp_path, {}, rows=2)
-    assert files_in(tmp_path) == {}
+        run_engine(tmp_path, target, {})
+    assert set(files_in(tmp_path)) == {"x.engine"}
 
 
-def test_tensorrt_is_asked_for_the_engine_that_was_built(workspace: Workspace, built: Params) -> None:
-    """Here ONNX Runtime has no TensorRT: the model, its options and the engine's copy get as far as that."""
-    folder = workspace.engines / "trt-sm89" / "fan_68_5"
-    folder.mkdir(parents=True)
-    (folder / "x.engine").write_bytes(b"an engine")
-    with pytest.raises(ModelError, match=r"expected (a model for TensorRT|TensorrtExecutionProvider), seen "):
-        gpu.run_gpu(folder, PARAMS.target("trt-sm89"), workspace.prepared / "fan_68_5", {}, rows=1)
-    assert set(files_in(folder)) == {"x.engine"}
+def test_tensorrt_is_asked_for_the_engine_that_was_built(tmp_path: Path) -> None:
+    """Here ONNX Runtime has no TensorRT: the engine's EPContext model gets as far as that."""
+    (tmp_path / "x_ctx.onnx").write_bytes(original("fan_68_5"))
+    with pytest.raises(ModelError, match=r"expected ONNX Runtime with TensorrtExecutionProvider, seen "):
+        run_engine(tmp_path, TRT, {})
+    assert set(files_in(tmp_path)) == {"x_ctx.onnx"}

@@ -1,7 +1,6 @@
 """Merging puts our entries in and keeps every other as it was written, whatever is published."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelEntry, ModelsManifest
 from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
-from stages.publish.merge import merge_archives, merge_engines, merge_models
+from stages.publish.merge import Manifest, merge
 
 KEY = CacheKey.parse("sm89/trt10.14_ort1.24")
 CHAIN = {"tensorrt": "10.14.1", "onnxruntime": "1.24.4"}
@@ -37,25 +36,25 @@ MASKS = cache(x__engine=engine("xseg_1", "masks"))
 
 def merged(theirs: EngineManifest | bytes | None, ours: EngineManifest, *dropped: str) -> dict[str, Any]:
     published = theirs.to_json().encode() if isinstance(theirs, EngineManifest) else theirs
-    text = merge_engines(published, ours, dropped)
+    text = merge(published, ours, dropped)
     EngineManifest.from_json(text)
     document: dict[str, Any] = json.loads(text)
     return document
 
 
 def test_the_first_to_publish_publishes_its_own() -> None:
-    assert merge_engines(None, CORE) == CORE.to_json()
+    assert merge(None, CORE) == CORE.to_json()
 
 
 def test_other_groups_stay_to_the_byte_and_the_order_does_not_matter() -> None:
-    one = merge_engines(CORE.to_json().encode(), MASKS)
-    other = merge_engines(MASKS.to_json().encode(), CORE)
+    one = merge(CORE.to_json().encode(), MASKS)
+    other = merge(MASKS.to_json().encode(), CORE)
     assert one == other == replace(CORE, engine_files={**CORE.engine_files, **MASKS.engine_files}).to_json()
 
 
 def test_merging_again_changes_nothing() -> None:
-    once = merge_engines(CORE.to_json().encode(), MASKS)
-    assert merge_engines(once.encode(), MASKS) == merge_engines(once.encode(), CORE) == once
+    once = merge(CORE.to_json().encode(), MASKS)
+    assert merge(once.encode(), MASKS) == merge(once.encode(), CORE) == once
 
 
 def test_our_engines_replace_all_of_the_same_models() -> None:
@@ -88,9 +87,9 @@ def test_a_toolchain_that_is_known_again_is_written() -> None:
 def test_engines_of_others_and_another_toolchain_are_refused() -> None:
     theirs = replace(MASKS, toolchain={**CHAIN, "tensorrt": "10.14.2"})
     with pytest.raises(ManifestError, match=r"expected .*10\.14\.2.* built engines of others there, seen .*10\.14\.1"):
-        merge_engines(theirs.to_json().encode(), CORE)
+        merge(theirs.to_json().encode(), CORE)
     everything = replace(CORE, engine_files={**CORE.engine_files, **MASKS.engine_files})
-    assert merge_engines(theirs.to_json().encode(), everything) == everything.to_json()
+    assert merge(theirs.to_json().encode(), everything) == everything.to_json()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +133,7 @@ def test_a_dropped_model_goes() -> None:
 )
 def test_a_published_manifest_that_cannot_be_read_is_refused(text: str, where: str) -> None:
     with pytest.raises(ManifestError) as refused:
-        merge_engines(text.encode(), MASKS)
+        merge(text.encode(), MASKS)
     assert refused.value.where == where
 
 
@@ -146,9 +145,9 @@ def model(number: int, file: str = "models/a.onnx") -> ModelEntry:
 def test_models_of_other_names_stay_and_ours_replace_theirs() -> None:
     theirs = ModelsManifest(origin="hub", models={"a": model(1), "b": model(2, "models/b.onnx")})
     ours = ModelsManifest(origin="kit", models={"a": model(3), "c": model(4, "models/c.onnx")})
-    result = ModelsManifest.from_json(merge_models(theirs.to_json().encode(), ours))
+    result = ModelsManifest.from_json(merge(theirs.to_json().encode(), ours))
     assert result == ModelsManifest(origin="kit", models={**theirs.models, **ours.models})
-    left = ModelsManifest.from_json(merge_models(theirs.to_json().encode(), ours, ["b"]))
+    left = ModelsManifest.from_json(merge(theirs.to_json().encode(), ours, ["b"]))
     assert set(left.models) == {"a", "c"}
 
 
@@ -160,11 +159,18 @@ def test_archives_of_other_names_stay_and_ours_replace_theirs() -> None:
     code = "deploy/latest/app_code.tar.zst"
     theirs = ArchivesManifest(archives={"a.tar.zst": archive(1), code: archive(2)})
     ours = ArchivesManifest(archives={"a.tar.zst": archive(3), "b.tar.zst": archive(4)})
-    result = ArchivesManifest.from_json(merge_archives(theirs.to_json().encode(), ours))
+    result = ArchivesManifest.from_json(merge(theirs.to_json().encode(), ours))
     assert result == ArchivesManifest(archives={**theirs.archives, **ours.archives})
 
 
-@pytest.mark.parametrize("merge", [merge_models, merge_archives])
-def test_a_broken_one_is_refused(merge: Callable[[bytes, Any], str]) -> None:
+@pytest.mark.parametrize(
+    "ours",
+    [
+        pytest.param(ModelsManifest(origin="kit", models={"a": model(1)}), id="models"),
+        pytest.param(ArchivesManifest(archives={"a.tar.zst": archive(1)}), id="archives"),
+        pytest.param(CORE, id="engines"),
+    ],
+)
+def test_a_broken_one_is_refused(ours: Manifest) -> None:
     with pytest.raises(ManifestError):
-        merge(b"[]", ModelsManifest(origin="kit", models={"a": model(1)}))
+        merge(b"[]", ours)

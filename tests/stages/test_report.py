@@ -39,7 +39,7 @@ def test_the_table_has_a_line_a_model_and_marks_what_was_not_executed() -> None:
 
 
 def test_plots_count_the_nines_of_numbers_and_the_decibels_of_crops() -> None:
-    assert dict(summary.nines(RECORDS)) == {
+    assert summary.nines(RECORDS) == {
         "det_10g prepared": 5,
         "det_10g fp16": 4,
         "det_10g cpu": 5,
@@ -47,7 +47,7 @@ def test_plots_count_the_nines_of_numbers_and_the_decibels_of_crops() -> None:
         "hyperswap_1a_256 cpu": 5,
         "hyperswap_1a_256 rtx-sm89": 3,
     }
-    assert dict(summary.decibels(RECORDS)) == {
+    assert summary.decibels(RECORDS) == {
         "hyperswap_1a_256 prepared": 50,
         "hyperswap_1a_256 cpu": 50,
         "hyperswap_1a_256 rtx-sm89": 40,

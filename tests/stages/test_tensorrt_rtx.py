@@ -18,7 +18,7 @@ from morphstream.session.onnxruntime import OnnxRuntimeSession
 from morphstream.session.provider import RTX
 from stages.builders import Order, Tensor
 from stages.builders.tensorrt_rtx import build
-from stages.parity.gpu import run_gpu
+from stages.parity.engine import run_engine
 from stages.parity.run import run_onnx
 from stages.prepare import edit, save_model
 from tests.stages import PARAMS, ROOT, loaded, needs_rtx
@@ -128,8 +128,7 @@ def test_a_real_gpu_gives_what_onnx_runtime_gives_on_the_cpu(order: Order) -> No
     arch = probe_machine().gpu_archs[0]
     build(replace(order, archs=(arch,)))
     crops = {"crop": np.random.default_rng(0).integers(0, 256, (2, *SHAPE), np.uint8)}
-    target = replace(PARAMS.target("rtx-sm89"), archs=(arch,))
-    seen = run_gpu(order.folder, target, order.folder, crops, rows=2)["embedding"]
+    seen = run_engine(order.folder, PARAMS.target("rtx-sm89").target, crops)["embedding"]
     np.testing.assert_allclose(seen, run_onnx(order.model, crops, rows=2)["embedding"], atol=1e-2)
 
 

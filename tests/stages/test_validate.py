@@ -93,7 +93,7 @@ def pack_other_bytes(workspace: Workspace) -> None:
 def index_a_model_less(workspace: Workspace) -> None:
     params = load_params(workspace.params)
     index_engines(
-        params.build("cpu"), list(params.models)[:-1], workspace.build / "engines/cpu", (workspace.caches / KEY)
+        params.target("cpu").target, list(params.models)[:-1], workspace.build / "engines/cpu", (workspace.caches / KEY)
     )
 
 
@@ -153,10 +153,10 @@ def test_a_fault_is_refused_by_name_and_nothing_recorded(
 
 
 def test_a_cache_alone_is_refused_for_an_altered_engine(workspace: Workspace, whole: Params) -> None:
-    assert validate_cache(workspace, whole, "cpu") == 7
+    assert len(validate_cache(workspace, whole, KEY).engine_files) == 7
     alter_an_engine(workspace)
     with pytest.raises(DigestMismatchError, match=r"_xseg_1\.bin: expected sha256 "):
-        validate_cache(workspace, whole, "cpu")
+        validate_cache(workspace, whole, KEY)
 
 
 def test_unpacking_cold_leaves_nothing_behind(workspace: Workspace, whole: Params) -> None:

@@ -115,37 +115,55 @@ def _fields_of(record: Any) -> tuple[tuple[dataclasses.Field[Any], Any, bool], .
     return tuple(found)
 
 
-def read(record: Callable[..., T], data: Object) -> T:
-    """Read a record of a class from an object; keys that it has no field for are ignored."""
-    values = {}
-    for field, kind, is_nullable in _fields_of(record):
+def read(record: Callable[..., T], data: Object, known: Object | None = None, *, is_strict: bool = False) -> T:
+    """Read a record from an object.
+
+    Args:
+        record: Its class.
+        data: The object; a key may be absent where its field has a default.
+        known: Values of fields that the object has no key for, by name.
+        is_strict: Refuse keys that the class has no field for, there and in objects below; else they are ignored.
+    """
+    values = dict(known or {})
+    wanted = [field for field in _fields_of(record) if field[0].name not in values]
+    if is_strict:
+        check_keys(data, [field.name for field, _, _ in wanted])
+    for field, kind, is_nullable in wanted:
         keys = _digest_keys(field.name) if kind is Digest else (field.name,)
-        if field.default is not None or not data.keys().isdisjoint(keys):
+        if field.default is dataclasses.MISSING or not data.keys().isdisjoint(keys):
             is_null = is_nullable and data.get(field.name, field.metadata.get("absent", ...)) is None
-            values[field.name] = None if is_null else _read_value(kind, data, field.name)
+            values[field.name] = None if is_null else read_value(kind, data, field.name, is_strict=is_strict)
     return record(**values)
 
 
-def _read_value(kind: Any, data: Object, key: str) -> object:
+def read_value(kind: Any, data: Object, key: str, *, is_strict: bool = False) -> Any:
+    """Read the value of a key: of a plain type, a record, a digest, a cache key, a tuple or a mapping of these."""
     if kind is Digest:
         return read_digest(data, key)
-    if get_origin(kind) is Mapping:
+    if get_origin(kind) is tuple:
+        items = required(data, key, list)
+        return tuple(read_value(get_args(kind)[0], {key: item}, key, is_strict=is_strict) for item in items)
+    if get_origin(kind) is Mapping or (dataclasses.is_dataclass(kind) and kind is not CacheKey):
         entries: Object = required(data, key, dict)
         with inside(key):
-            return {name: _read_entry(get_args(kind)[1], entries, name) for name in entries}
-    text = required(data, key, str)
+            if get_origin(kind) is not Mapping:
+                return read(kind, entries, is_strict=is_strict)
+            return {name: _read_entry(get_args(kind)[1], entries, name, is_strict=is_strict) for name in entries}
+    if kind is not CacheKey:
+        return required(data, key, kind if isinstance(kind, type) else str)  # a string may have a form
     try:
-        return CacheKey.parse(text) if kind is CacheKey else text
+        return CacheKey.parse(required(data, key, str))
     except ValueError as error:
         raise ManifestError(key, str(error)) from error
 
 
-def _read_entry(kind: Any, entries: Object, name: str) -> object:
-    if get_origin(kind) is Annotated:
-        return required(entries, name, str)
-    entry = required(entries, name, dict)
+def _read_entry(kind: Any, entries: Object, name: str, *, is_strict: bool) -> Any:
+    """Read an entry of a mapping, where a digest is an object of its own."""
+    if kind is not Digest:
+        return read_value(kind, entries, name, is_strict=is_strict)
+    entry: Object = required(entries, name, dict)
     with inside(name):
-        return read_digest(entry) if kind is Digest else read(kind, entry)
+        return read_digest(entry)
 
 
 def check(record: Any) -> None:
@@ -218,6 +236,13 @@ def confirm(data: Object, key: str, expected: object, *, why: str) -> None:
     seen = shown(data[key]) if key in data else "no such key"
     if seen != shown(expected):  # spelled out, 1 is neither true nor 1.0
         raise ManifestError(path_of(key), f"expected {shown(expected)}, {why}, seen {seen}")
+
+
+def check_keys(data: Object, known: Collection[str]) -> None:
+    """Check that an object has known keys alone."""
+    for key in data:
+        if key not in known:
+            raise ManifestError(path_of(key), f"expected one of {', '.join(known)}, seen {shown(key)}")
 
 
 def check_form(where: str, value: str, form: Form) -> None:
