@@ -1,12 +1,9 @@
 """A program's whole process group ends with it, whatever ends the one that runs it, and its end is told in words."""
 
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
@@ -15,39 +12,34 @@ from morphstream.program import ProgramError, run_program
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 
-@pytest.fixture
-def exits_on_sigterm() -> Iterator[None]:
-    """Have SIGTERM raise SystemExit, as the command line does."""
+# SIGTERM raises SystemExit, as in the command line, and arrives when the system has started the program already.
+INTERRUPTED = """
+import signal, subprocess, sys
+from pathlib import Path
+from morphstream.program import run_program
 
-    def end(number: int, _: FrameType | None) -> None:
-        sys.exit(128 + number)
+class Interrupted(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        print(self.pid, flush=True)
+        signal.raise_signal(signal.SIGTERM)
 
-    before = signal.signal(signal.SIGTERM, end)
-    yield
-    signal.signal(signal.SIGTERM, before)
+subprocess.Popen = Interrupted
+signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+run_program(sys.argv[1:], folder=Path(), environment={}, timeout_s=60.0)
+"""
 
 
 def run(folder: Path, *command: str, timeout_s: float = 60.0) -> int:
     return run_program(command, folder=folder, environment={}, timeout_s=timeout_s)
 
 
-def test_a_signal_that_arrives_while_a_program_starts_ends_the_program(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exits_on_sigterm: None
-) -> None:
-    started: list[int] = []
-
-    class Interrupted(subprocess.Popen[bytes]):
-        def __init__(self, *arguments: object, **options: object) -> None:
-            super().__init__(*arguments, **options)  # type: ignore[call-overload]
-            started.append(self.pid)
-            signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(subprocess, "Popen", Interrupted)
-    with pytest.raises(SystemExit) as caught:
-        run(tmp_path, *SLEEP)
-    assert caught.value.code == 143
+def test_a_signal_that_arrives_while_a_program_starts_ends_the_program(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, *SLEEP]
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, check=False, timeout=30)
+    assert done.returncode == 143
     with pytest.raises(ProcessLookupError):
-        os.kill(started[0], 0)
+        os.kill(int(done.stdout), 0)
 
 
 @pytest.mark.parametrize(
