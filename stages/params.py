@@ -151,7 +151,7 @@ class Build:
 class Params:
     """The whole of params.yaml."""
 
-    origin: Annotated[str, one_of(vocabulary.ORIGINS)]
+    origin: str
     hub: Hub
     archive: ArchiveOptions
     builds: Mapping[str, Build]
@@ -159,7 +159,7 @@ class Params:
     models: Mapping[str, Model]
 
     def __post_init__(self) -> None:
-        check(self)
+        check_form("origin", self.origin, one_of(vocabulary.ORIGINS))
 
     def model(self, name: str) -> Model:
         """Return a model by name."""
@@ -177,9 +177,12 @@ class Params:
 def load_params(path: Path) -> Params:
     """Read params.yaml."""
     try:
-        document = json.loads(json.dumps(yaml.load(path.read_bytes(), yaml.CSafeLoader)))  # dates and sets are refused
+        document = yaml.load(path.read_bytes(), yaml.CSafeLoader)
+        is_json = json.loads(json.dumps(document)) == document
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         raise ParamsError("", f"expected YAML of what JSON has, seen a fault: {' '.join(str(error).split())}") from None
+    if not is_json:
+        raise ParamsError("", "expected names that are strings and numbers that are finite, seen others")
     if not isinstance(document, dict):
         raise ParamsError("", f"expected an object, seen {shown(document)}")
     try:
