@@ -25,7 +25,7 @@ def parse_key(text: str, params: Params) -> CacheKey:
         return CacheKey.parse(text)
     except ValueError as error:
         known = ", ".join(build.cache_key for build in params.builds.values())
-        raise ManifestError("cache_key", f"{error}; name one such as {known}") from None
+        raise ManifestError("", f"{error}; name one such as {known}") from None
 
 
 def cache_files(workspace: Workspace, params: Params, key: CacheKey | str) -> list[str]:
