@@ -1,5 +1,6 @@
 """Run engines as the runtime does, in their target's precision: none is rebuilt, and no CPU replaces a GPU."""
 
+import re
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +44,8 @@ def run_engine(folder: Path, target: Target, inputs: Arrays) -> Arrays:
         with closing(_open(path, target)) as session:
             return session.run(inputs)
     except SessionError as error:
-        raise ModelError(f"{folder}: {error}") from None
+        fault = re.sub("; boot( or build it)? again$", "", str(error))  # a remedy where engines are run, not built
+        raise ModelError(f"{folder}: {fault}{'' if '; ' in fault else '; compile it again'}") from None
 
 
 def _open(path: Path, target: Target) -> Session:

@@ -189,8 +189,13 @@ def test_the_host_s_normalisation_is_the_owner_s() -> None:
 
 def test_a_broken_engine_of_the_cpu_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "engine.xml").write_bytes(b"something else")
-    with pytest.raises(ModelError, match=r"engine\.xml: expected an engine for OpenVINO, seen "):
+    with pytest.raises(ModelError, match=r"engine\.xml: expected an engine for OpenVINO, seen .*; compile it again$"):
         run_engine(tmp_path, CPU, {})
+
+
+def test_an_engine_of_another_model_is_refused(workspace: Workspace, built: Params) -> None:
+    with pytest.raises(ModelError, match=r"seen inputs frame instead of crop; compile it again$"):
+        run_engine(workspace.engines / "cpu" / "xseg_1", CPU, {"frame": np.zeros((1, 8, 8, 3), np.uint8)})
 
 
 @needs_bfloat16
@@ -255,7 +260,7 @@ def test_the_cpu_never_replaces_a_gpu(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "engine.onnx").write_bytes(original("fan_68_5"))
     provider = "AzureExecutionProvider"
     monkeypatch.setitem(PROVIDERS, "tensorrt_rtx", provider)
-    with pytest.raises(ModelError, match=f"expected an engine for {provider}, seen .*CPU EP"):
+    with pytest.raises(ModelError, match=f"expected an engine for {provider}, seen .*CPU EP.*; compile it again$"):
         run_engine(tmp_path, RTX, {"input": np.zeros((2, 5, 2), np.float32)})
 
 
