@@ -14,7 +14,7 @@ from stages.lists import check_lists
 from stages.origin import origin_of
 from stages.params import Params, load_params
 from stages.program import read_arguments, run_program
-from stages.source import builder_source, source_digest
+from stages.source import builder_files, session_source, source_digest
 from stages.workspace import Workspace
 
 _FETCH, _PREPARE = ("fetch.py", "origin", "kit"), ("prepare.py", "surgery")
@@ -52,9 +52,9 @@ def declarations(params: Params) -> Iterator[tuple[str, dict[str, object]]]:
         choices = {key: getattr(model, key) for key in ("role", "group", "precision", "inputs", "batches")}
         yield f"prepare/{model.name}", {**choices, "source": sources[_PREPARE]}
         bounds = {"tolerance": asdict(model.tolerance), "targets": list(params.builds), "tolerances": own}
-        yield f"check/{model.name}", {**bounds, "source": sources[_CHECK]}
+        yield f"check/{model.name}", {**bounds, "source": [sources[_CHECK], session_source()]}
     for options in (build.target for build in params.builds.values()):
-        target, source = asdict(options.target), builder_source(options.target)
+        target, source = asdict(options.target), source_digest("compile.py", *builder_files(options.target))
         yield f"compile/{options.name}", {**target, "archs": options.archs, "source": source}
         yield f"index/{options.name}", {**target, "models": list(params.models)}
     listed = {name: model.listed for name, model in params.models.items()}

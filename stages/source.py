@@ -3,13 +3,14 @@
 import hashlib
 from pathlib import Path
 
+from morphstream.artifact import errors
 from morphstream.artifact.target import Target
 
 _ROOT = Path(__file__).parent
 
 
 def source_digest(*names: str, root: Path = _ROOT) -> str:
-    """Return the sha256 over files of stages/ and over the Python files of its folders, by their paths there."""
+    """Return the sha256 over files of stages/, or another root, and over the Python files of folders there."""
     sha256 = hashlib.sha256()
     for name in names:
         path = root / name
@@ -19,7 +20,17 @@ def source_digest(*names: str, root: Path = _ROOT) -> str:
     return sha256.hexdigest()
 
 
+def builder_files(target: Target) -> list[str]:
+    """Return the files of stages/ that decide the bytes of a target's engines."""
+    parts = ["__init__", "order", target.builder, *(["ep_context"] if target.builder != "openvino" else [])]
+    return [f"builders/{part}.py" for part in parts]
+
+
 def builder_source(target: Target, root: Path = _ROOT) -> str:
     """Return the digest of the source that decides a target's engines; it is part of their recipes."""
-    parts = ["__init__", "order", target.builder, *(["ep_context"] if target.builder != "openvino" else [])]
-    return source_digest(*(f"builders/{part}.py" for part in parts), root=root)
+    return source_digest(*builder_files(target), root=root)
+
+
+def session_source() -> str:
+    """Return the digest of the runtime's sessions, by which `check` runs engines."""
+    return source_digest("session", root=Path(errors.__file__).parents[1])

@@ -46,7 +46,7 @@ def differences(old: Any, new: Any, *where: str) -> Iterator[str]:
     elif old == new:
         return
     elif where[-1] == "source":
-        yield "its source in stages changed"
+        yield "its source changed"
     elif "toolchain" in where[:-1]:
         yield f"toolchain: {where[-1]} {_change(old, new)}"
     else:

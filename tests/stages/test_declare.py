@@ -1,6 +1,10 @@
 """A stage's declaration changes with what decides its result, and with nothing else."""
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +102,47 @@ def test_a_changed_source_is_another_digest_and_another_folder_is_not(tmp_path: 
     with (tmp_path / "there/parity/run.py").open("a") as file:
         file.write("\n")
     assert source_digest("parity", root=tmp_path / "there") != here
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Copy the source, to be altered."""
+    shutil.copytree(ROOT / "stages", tmp_path / "stages")
+    shutil.copytree(ROOT / "runtime", tmp_path / "runtime")
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    return tmp_path
+
+
+def declared_in(checkout: Path) -> dict[str, Any]:
+    """Return what a checkout's own code declares."""
+    program = (
+        "import json, pathlib, stages.declare as d, stages.params as p\n"
+        "print(json.dumps(dict(d.declarations(p.load_params(pathlib.Path('params.yaml'))))))"
+    )
+    settings = {**os.environ, "PYTHONPATH": f"{checkout}:{checkout / 'runtime'}"}
+    done = subprocess.run([sys.executable, "-c", program], cwd=checkout, env=settings, capture_output=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("file", "verbs"),
+    [
+        pytest.param("stages/origin/kit.py", {"fetch"}, id="origin"),
+        pytest.param("stages/surgery/nodes.py", {"prepare", "check"}, id="surgery"),
+        pytest.param("stages/compile.py", {"compile"}, id="the manifest of an engine"),
+        pytest.param("stages/builders/order.py", {"compile"}, id="orders"),
+        pytest.param("stages/parity/engine.py", {"check"}, id="parity"),
+        pytest.param("runtime/morphstream/session/openvino.py", {"check"}, id="the runtime's sessions"),
+        pytest.param("stages/index.py", set(), id="stage with dependencies of its own"),
+    ],
+)
+def test_a_changed_source_is_declared_to_the_stages_that_it_decides(checkout: Path, file: str, verbs: set[str]) -> None:
+    before = declared_in(checkout)
+    with (checkout / file).open("a") as source:
+        source.write("# changed\n")
+    after = declared_in(checkout)
+    assert {stage.split("/")[0] for stage in after if after[stage] != before[stage]} == verbs
 
 
 def test_declared_files_are_the_same_on_every_run_and_lose_what_is_gone(workspace: Workspace, built: Params) -> None:

@@ -64,6 +64,20 @@ def test_no_stage_depends_on_a_folder_of_other_stages_outputs(stage: str) -> Non
     assert not above
 
 
+@pytest.mark.parametrize(
+    ("stage", "files"),
+    [
+        ("declare", {"stages", "runtime/morphstream/session"}),
+        ("index", {"stages/index.py", "stages/caches.py"}),
+        ("index_archives", {"stages/index.py", "stages/pack.py"}),
+        ("pack", {"stages/pack.py", "stages/caches.py"}),
+        ("validate", {"stages/validate.py", "stages/pack.py", "stages/caches.py"}),
+    ],
+)
+def test_a_stage_depends_on_the_source_that_decides_its_result(stage: str, files: set[str]) -> None:
+    assert files <= set(paths(stage, "deps"))
+
+
 def test_every_verb_of_the_design_is_a_stage() -> None:
     verbs = {"fetch", "prepare", "compile", "check", "index", "pack", "validate", "report"}
     assert verbs <= set(STAGES)

@@ -19,7 +19,7 @@ from stages.farm.why import differences
             ["toolchain: tensorrt_rtx 1.7.1.116 -> 1.7.2"],
             id="toolchain",
         ),
-        pytest.param({"source": "0" * 64}, {"source": "1" * 64}, ["its source in stages changed"], id="source"),
+        pytest.param({"source": "0" * 64}, {"source": "1" * 64}, ["its source changed"], id="source"),
         pytest.param(
             {"inputs": {"a": [1, 3]}}, {"inputs": {"a": [-1, 3]}}, ["params: inputs.a [1, 3] -> [-1, 3]"], id="shape"
         ),
