@@ -1,6 +1,6 @@
 """Compare a build with that of an earlier checkout: engines by target, model and kind, and every archive member.
 
-Recipes hash source, and name engines: after a change of source the same bytes lie under other names. So a file of an
+Recipes hash source, and name engines: after a change of source the same bytes have other names. So a file of an
 engine cache is known by its cache key, model and kind; in an EPContext model and in ``manifest.json`` the recipe is
 replaced by its model's name before both are compared. All else is compared by its path.
 """
