@@ -16,7 +16,7 @@ def read_cache(folder: Path, remedy: str = "") -> EngineManifest:
     try:
         return EngineManifest.from_json(path.read_bytes())
     except ManifestError as error:
-        raise ManifestError(error.where, f"{path}: {error.message}{remedy and f'; {remedy}'}") from None
+        raise ManifestError("", f"{path}: {error}{remedy and f'; {remedy}'}") from None
 
 
 def parse_key(text: str, params: Params) -> CacheKey:
@@ -31,12 +31,12 @@ def parse_key(text: str, params: Params) -> CacheKey:
 def cache_files(workspace: Workspace, params: Params, key: CacheKey | str) -> list[str]:
     """Return the path of every file of an engine cache, in build/ and in the cache's archive."""
     folder = workspace.caches / str(key)
-    manifest = read_cache(folder)
+    manifest = read_cache(folder, "run `dvc repro`")
     models = {entry.onnx_model for entry in manifest.engine_files.values() if entry.onnx_model}
     is_built = str(key) in {build.cache_key for build in params.builds.values()}
     if is_built and (differing := models ^ set(params.models)):
         expected = f"{folder}: expected the models of params.yaml, seen a difference in {', '.join(sorted(differing))}"
-        raise ManifestError("engine_files", f"{expected}; run `dvc repro`")
+        raise ManifestError("", f"{expected}; run `dvc repro`")
     return [f"{cache_path(key)}/{name}" for name in ("manifest.json", *manifest.engine_files)]
 
 

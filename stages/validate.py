@@ -91,8 +91,8 @@ def check_archive(workspace: Workspace, name: str, entry: ArchiveEntry, wanted: 
 def check_unpacks(archive: Path, entry: ArchiveEntry) -> None:
     """Check that an archive has the digests of its entry, and unpacks into an empty folder."""
     if describe(archive).tar != entry.tar_digest:
-        where = path_of("archives", archive.name)
-        raise ManifestError(where, "expected the tar digest of the manifest, seen another; pack again")
+        seen = "expected the tar digest of the manifest, seen another; pack it again"
+        raise ManifestError("", f"{archive.name}: {seen}")
     with tempfile.TemporaryDirectory(dir=archive.parent) as folder, archive.open("rb") as stream:
         unpack(stream, entry.files, Path(folder) / "cold", archive=entry.digest)
 

@@ -80,7 +80,9 @@ def test_a_cache_of_other_models_than_params_is_refused(workspace: Workspace, bu
     first, *others = built.models
     differing = more[0] if more else first
     models = {name: PARAMS.models[name] for name in ([first, *others, *more] if more else others)}
-    with pytest.raises(ManifestError, match=f"expected the models of params.yaml, seen a difference in {differing}"):
+    with pytest.raises(
+        ManifestError, match=f"expected the models of params.yaml, seen a difference in {differing}; run `dvc repro`$"
+    ):
         cache_files(workspace, replace(built, models=models), KEY)
 
 

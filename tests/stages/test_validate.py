@@ -104,6 +104,11 @@ def break_the_format(workspace: Workspace) -> None:
         write_json(folder / "models.json", data)
 
 
+def break_the_format_of_a_cache(workspace: Workspace) -> None:
+    path = workspace.caches / KEY / "manifest.json"
+    write_json(path, {**read_json(path), "engine_files": []})
+
+
 def add_a_model_to_params(workspace: Workspace) -> None:
     write_params(workspace.root, reduced([*load_params(workspace.params).models, "gfpgan"], ["cpu"]))
 
@@ -138,8 +143,13 @@ def test_what_the_stages_made_is_valid_and_counted(workspace: Workspace, whole: 
         ),
         pytest.param(pack_a_file_more, "['models/xseg_1.onnx'] extra", id="an archive with a file more"),
         pytest.param(pack_other_bytes, "_xseg_1.bin: expected ", id="an archive of other bytes"),
-        pytest.param(index_a_model_less, "seen a difference in xseg_1", id="a cache less a model"),
+        pytest.param(index_a_model_less, "seen a difference in xseg_1; run `dvc repro`", id="a cache less a model"),
         pytest.param(break_the_format, "in 'models.xseg_1.role'", id="a manifest that breaks its format"),
+        pytest.param(
+            break_the_format_of_a_cache,
+            "manifest.json: expected an object, seen an array in 'engine_files'; run `dvc repro`",
+            id="a cache's manifest that breaks its format",
+        ),
         pytest.param(add_a_model_to_params, "seen ['gfpgan'] missing", id="a model more in params"),
         pytest.param(add_a_target_to_params, "sm89", id="a target more in params"),
     ],
