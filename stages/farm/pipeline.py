@@ -110,8 +110,8 @@ def open_pipeline(workspace: Workspace) -> Iterator[Pipeline]:
 
 
 def needed_first(graph: Any, stages: Sequence[Any]) -> list[Any]:
-    """Return stages, at least one, and all that they need, each behind what it needs itself."""
-    needed = set(plan_repro(graph, stages))  # without an order
+    """Return stages and all that they need, each behind what it needs itself."""
+    needed = set(plan_repro(graph, stages) if stages else ())  # without an order; of no stages DVC plans all
     return [stage for stage in plan_repro(graph) if stage in needed]
 
 

@@ -1,9 +1,11 @@
 """A choice is made of groups, models and targets that params.yaml has, in the order it has them."""
 
+import networkx as nx  # type: ignore[import-untyped]
 import pytest
 
 from morphstream.artifact.errors import MorphstreamError
 from stages.farm.choice import Choice, choose, engine_stages
+from stages.farm.pipeline import needed_first
 from tests.stages import PARAMS
 
 
@@ -38,3 +40,9 @@ def test_its_engines_are_every_model_for_every_target() -> None:
 def test_an_unknown_name_is_refused(named: dict[str, list[str]], message: str) -> None:
     with pytest.raises(MorphstreamError, match=message):
         choose(PARAMS, **named)
+
+
+def test_what_stages_need_comes_first_and_no_stages_need_nothing() -> None:
+    graph = nx.DiGraph([("index", "compile"), ("compile", "prepare"), ("check", "prepare")])
+    assert needed_first(graph, ["index"]) == ["prepare", "compile", "index"]
+    assert needed_first(graph, []) == []
