@@ -33,6 +33,14 @@ def test_store_and_source_can_come_from_the_environment(
     assert Store(here / "elsewhere").current().archive == "cpu.tar.zst"
 
 
+def test_empty_options_are_as_if_they_were_not_given(
+    here: Path, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MORPHSTREAM_SOURCE", str(published))
+    assert main(["boot", "--target", "cpu", "--source", "", "--groups", ""]) == 0
+    assert Store(here / "store").current().is_whole
+
+
 def test_doctor_says_that_nothing_was_booted(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 1
     assert capfd.readouterr().out.endswith("run: morphstream boot\n")

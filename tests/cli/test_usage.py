@@ -25,6 +25,7 @@ SWAPPED = ("swap", *SWAP[:2], "-o", "out.png")
         pytest.param([*SWAPPED, "--regions", "skin,toe"], "seen toe", id="a region"),
         pytest.param(["boot", "--target", "banana"], "seen 'banana'", id="a target of another form"),
         pytest.param(["boot", "--source", "hub:models"], "seen 'models'", id="a repository without an organisation"),
+        pytest.param([*SWAPPED, "--threads", "-1"], "expected a number of 0 or more", id="fewer than no threads"),
         pytest.param(["boot", "--groups", "core,banana"], "seen banana", id="a group"),
         pytest.param(["boot", "--contribute", "some/models"], "expected --build", id="nothing built to contribute"),
         pytest.param(["download", "xseg_1", "--budget", "2 GB"], "seen '2 GB'", id="a budget"),
@@ -46,6 +47,15 @@ def test_wrong_usage_is_2(
     assert said.startswith("usage: morphstream")
     assert expected in said.splitlines()[-1]
     assert (here / "out.png").read_bytes() == OLD
+
+
+def test_a_list_of_no_sources_is_wrong_usage(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MORPHSTREAM_SOURCE", ",")
+    assert "expected a folder or hub:ORG/REPO[@REV], seen ','" in wrong_usage(
+        capfd, "deploy", "develop", "--into", "app"
+    )
 
 
 def test_an_interrupt_ends_a_command_in_silence(

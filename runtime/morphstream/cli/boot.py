@@ -64,11 +64,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read_groups(text: str) -> list[str]:
+def _read_groups(text: str) -> list[str] | None:
     names = read_names(text)
     if odd := sorted(set(names) - set(GROUPS)):
         raise ValueError(f"expected some of {', '.join(GROUPS)}, seen {', '.join(odd)}")
-    return names
+    return names or None
 
 
 def _read_target(text: str) -> str:

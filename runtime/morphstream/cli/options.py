@@ -57,13 +57,15 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def read_sources(text: str) -> list[Source]:
-    """Return the sources that a text names, with commas between several.
+    """Return the sources that a text names, with commas between several; the default ones of an empty text.
 
     Raises:
-        ValueError: One of them is no source.
+        ValueError: One of them is no source, or there is none.
         OSError: The Hub's token is there, and can't be read.
     """
-    return sources_of(read_names(text))
+    if not (sources := sources_of(read_names(text) or None)):
+        raise ValueError(f"expected a folder or hub:ORG/REPO[@REV], seen {text!r}")
+    return sources
 
 
 def read_names(text: str) -> list[str]:
@@ -81,6 +83,17 @@ def read_bytes(text: str) -> int:
     if not found:
         raise ValueError(f"expected bytes such as 500MiB, seen {text!r}")
     return int(found[1]) << {"": 0, "KiB": 10, "MiB": 20, "GiB": 30}[found[2]]
+
+
+def read_count(text: str) -> int:
+    """Return a number of 0 or more.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"expected a number of 0 or more, seen {text!r}")
+    return int(text)
 
 
 def exit_on_sigterm() -> None:
