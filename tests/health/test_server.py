@@ -2,6 +2,9 @@
 
 import contextlib
 import socket
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -110,6 +113,7 @@ def test_nothing_else_is_served(server: HealthServer, method: str, path: str, ex
         pytest.param(b"GET /livez HTTP/1.1\r\nX: " + b"x" * MOST_BYTES + b"\r\n\r\n", b"431", id="a long header"),
         pytest.param(b"GET /livez HTTP/1.1\r\n" + b"X: x\r\n" * 2000 + b"\r\n", b"431", id="many headers"),
         pytest.param(b"x" * 5 * MOST_BYTES, b"431", id="a line without end"),
+        pytest.param(b"x" * (MOST_BYTES + 1), b"431", id="a line without end, and then nothing"),
         pytest.param(b"GET /livez HTTP/1.0\r\n\r\n", b"200", id="an old client"),
     ],
 )
@@ -211,6 +215,19 @@ def test_closing_disconnects_everybody_ends_all_threads_and_frees_the_port(metri
     server.close()  # once more does nothing
     with HealthServer(metrics, port=server.port) as again:
         assert ask(again, "/livez")[0].status == 200
+
+
+def test_a_process_that_ends_waits_for_no_client() -> None:
+    program = """
+        import socket
+        from morphstream.health.metrics import Metrics
+        from morphstream.health.server import HealthServer
+        server = HealthServer(Metrics(), port=0, timeout_s=60)
+        client = socket.create_connection(("127.0.0.1", server.port))
+        client.sendall(b"GET /livez HTTP/1.1\\r\\n\\r\\n")
+        client.recv(1)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=30)
 
 
 def test_a_port_that_is_taken_is_refused_in_a_line(server: HealthServer, metrics: Metrics) -> None:

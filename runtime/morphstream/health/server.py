@@ -9,6 +9,7 @@ import io
 import socket
 import threading
 import time
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
@@ -45,7 +46,7 @@ class HealthServer(ThreadingTCPServer):  # not an HTTPServer, which asks DNS for
             OSError: The port is taken, or the host isn't this machine's.
         """
         self.metrics, self._timeout_s = metrics, timeout_s
-        self._clients: list[tuple[float, socket.socket]] = []  # each with its deadline, oldest first
+        self._clients: list[tuple[float, socket.socket, threading.Thread]] = []  # each with its deadline, oldest first
         self._thread = threading.Thread(target=self.serve_forever, args=(_POLL_S,), daemon=True)
         try:
             self.address_family = socket.getaddrinfo(host, port, flags=socket.AI_PASSIVE)[0][0]
@@ -63,21 +64,24 @@ class HealthServer(ThreadingTCPServer):  # not an HTTPServer, which asks DNS for
             self.shutdown()
             self._thread.join()
         self.service_actions(most=0)
+        for _, _, thread in self._clients:
+            thread.join()
         super().server_close()
 
     close = server_close
 
-    def get_request(self) -> tuple[socket.socket, object]:
-        """Accept a client, whose time begins."""
-        client, address = super().get_request()
-        self._clients.append((time.monotonic() + self._timeout_s, client))
-        return client, address
+    def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]  # TCP
+        """Answer a client, whose time begins, in a thread that a process which ends doesn't wait for."""
+        answer = partial(self.process_request_thread, request, client_address)
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        self._clients.append((time.monotonic() + self._timeout_s, request, thread))
 
     def service_actions(self, most: int = MOST_CLIENTS) -> None:
         """Disconnect clients whose time is over, and the oldest where they are too many."""
-        self._clients = [client for client in self._clients if client[1].fileno() >= 0]  # without those that are closed
-        late = sum(deadline < time.monotonic() for deadline, _ in self._clients)
-        for _, client in self._clients[: max(late, len(self._clients) - most)]:
+        self._clients = [client for client in self._clients if client[2].is_alive()]  # without those that have ended
+        late = sum(deadline < time.monotonic() for deadline, _, _ in self._clients)
+        for _, client, _ in self._clients[: max(late, len(self._clients) - most)]:
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)  # its thread reads the end
 
@@ -93,7 +97,7 @@ class _Connection(BaseHTTPRequestHandler):
     def handle(self) -> None:
         with self.rfile as sent, contextlib.suppress(OSError):  # a connection that is gone is the client's affair
             head = b""
-            while len(head) <= MOST_BYTES and (line := sent.readline(MOST_BYTES)).strip():
+            while len(head) <= MOST_BYTES and (line := sent.readline(MOST_BYTES + 1 - len(head))).strip():
                 head += line
             self.rfile = io.BytesIO(head)
             if len(head) <= MOST_BYTES:
