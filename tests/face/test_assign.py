@@ -98,7 +98,7 @@ def test_identities_are_asked_for_once() -> None:
     assert assign([], {BOB: like(ALICE)}, never) == {}
 
 
-@pytest.mark.parametrize("position", [0, -1, "middle", 1.5, None])
+@pytest.mark.parametrize("position", [0, -1, True, "middle", 1.5, None])
 def test_a_position_that_there_is_not_is_refused(position: Any) -> None:
     with pytest.raises(ValueError, match=r"^at: expected left, right, or 1 or more from the left, seen"):
         at(position)
@@ -110,8 +110,23 @@ def test_a_threshold_that_is_no_cosine_is_refused(threshold: float) -> None:
         like(ALICE, threshold)
 
 
+def test_a_reference_that_is_no_identity_is_refused() -> None:
+    reference: Any = ALICE.embedding
+    with pytest.raises(TypeError, match=r"^like: expected an identity as reference, seen ndarray"):
+        like(reference)
+
+
 @pytest.mark.parametrize(
-    "wanted", [{ALICE: "largest"}, {ALICE: BOB}, {0: "alice"}, {"left": ALICE}, {ALICE: everyone, BOB: None}]
+    "wanted",
+    [
+        pytest.param({ALICE: "largest"}, id="a rule's name"),
+        pytest.param({ALICE: BOB}, id="an identity as a rule"),
+        pytest.param({0: "alice"}, id="an identity's name"),
+        pytest.param({"left": ALICE}, id="a name as an index"),
+        pytest.param({ALICE: everyone, BOB: None}, id="no rule"),
+        pytest.param([(ALICE, everyone)], id="pairs"),
+        pytest.param(None, id="nothing"),
+    ],
 )
 def test_what_is_no_rule_or_identity_is_refused(wanted: Any) -> None:
     with pytest.raises(TypeError, match=r"^assign: expected a"):

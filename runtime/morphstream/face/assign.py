@@ -40,7 +40,7 @@ class At(Rule):
     position: int | Literal["left", "right"]
 
     def __post_init__(self) -> None:
-        if self.position not in ("left", "right") and not (isinstance(self.position, int) and self.position >= 1):
+        if self.position not in ("left", "right") and not (type(self.position) is int and self.position >= 1):
             raise ValueError(f"at: expected left, right, or 1 or more from the left, seen {self.position!r}")
 
 
@@ -53,6 +53,7 @@ class Like(Rule):
         threshold: Minimum cosine of a face and the reference, -1..1. Source: FaceFusion, 0.4.
 
     Raises:
+        TypeError: The reference is no identity.
         ValueError: The threshold is no cosine.
     """
 
@@ -60,6 +61,9 @@ class Like(Rule):
     threshold: float = 0.4
 
     def __post_init__(self) -> None:
+        if not isinstance(self.reference, Identity):
+            seen = type(self.reference).__name__
+            raise TypeError(f"like: expected an identity as reference, seen {seen}; identify the picture first")
         if not -1 <= self.threshold <= 1:
             raise ValueError(f"like: expected a cosine of -1..1 as threshold, seen {self.threshold}")
 
@@ -82,6 +86,8 @@ def assign(faces: Sequence[Face], wanted: Wanted, identities: Callable[[], Seque
     """
     wishes: Mapping[int, Identity] | Mapping[Identity, Rule]
     wishes = {wanted: everyone} if isinstance(wanted, Identity) else wanted
+    if not isinstance(wishes, Mapping):
+        raise TypeError(f"assign: expected an identity, or a mapping with identities, seen {type(wishes).__name__}")
     assignment, cosines, identities = dict[int, Identity](), dict[int, float](), cache(identities)
     for key, value in wishes.items():
         identity, rule = (key, value) if isinstance(key, Identity) else (value, key)
