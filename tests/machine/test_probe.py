@@ -119,6 +119,12 @@ def test_a_library_is_found_under_each_name_of_its_package(install: Installer) -
     assert (found["onnxruntime"], found["tensorrt"]) == ("1.24.4", "10.14.1.48")
 
 
+def test_libraries_are_listed_in_one_order_and_the_first_package_decides_a_version() -> None:
+    packages = {"tensorrt-cu12": "10.14.1", "onnxruntime": "1.31.1", "onnxruntime-gpu": "1.24.4", "openvino": "2026.4"}
+    expected = [("openvino", "2026.4"), ("onnxruntime", "1.24.4"), ("tensorrt", "10.14.1")]
+    assert list(probe_libraries(packages).items()) == expected
+
+
 def test_a_version_is_cut_to_its_digits(install: Installer) -> None:
     install("onnxruntime-gpu", "1.32.0.dev20261101+cu12")
     assert probe_libraries()["onnxruntime"] == "1.32.0"

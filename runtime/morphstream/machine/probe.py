@@ -152,7 +152,9 @@ def probe_gpus(nvml: Any) -> Gpus:
 def probe_libraries(packages: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the version of each library that runs engines, by that of the packages that bring it (None: installed)."""
     packages = _packages() if packages is None else packages
-    found = {_LIBRARIES[name]: packages[name] for name in reversed(list(packages)) if name in _LIBRARIES}
+    found = dict[str, str]()
+    for name in filter(packages.get, _LIBRARIES):
+        found.setdefault(_LIBRARIES[name], packages[name])
     if RTX_PROVIDER in packages and (bundled := _bundled_rtx_version()):
         found["tensorrt_rtx"] = bundled
     return found
