@@ -20,6 +20,7 @@ SWAPPED = ("swap", *SWAP[:2], "-o", "out.png")
         pytest.param(["swap", "source.png", "-o", "out.png"], "required: target", id="no target"),
         pytest.param(["swap", *SWAP[:2], "-o", "out.png", "--fast"], "unrecognized arguments: --fast", id="an option"),
         pytest.param([*SWAPPED, "--masks", "box,hair"], "or own, seen hair", id="a mask"),
+        pytest.param([*SWAPPED, "--masks", ""], "or own, seen none", id="no mask"),
         pytest.param([*SWAPPED, "--feather", "0.9"], "seen 0.9", id="a feather"),
         pytest.param([*SWAPPED, "--occluder", "xseg_4"], "seen 'xseg_4'", id="an occluder"),
         pytest.param([*SWAPPED, "--regions", "skin,toe"], "seen toe", id="a region"),

@@ -56,6 +56,6 @@ def read_look(options: argparse.Namespace) -> "Look":
 
 def _read_masks(text: str) -> list[str]:
     names = read_names(text)
-    if odd := sorted(set(names) - set(_MASKS)):
-        raise ValueError(f"expected box, occlusion, regions or own, seen {', '.join(odd)}")
+    if (odd := sorted(set(names) - set(_MASKS))) or not names:
+        raise ValueError(f"expected box, occlusion, regions or own, seen {', '.join(odd) or 'none'}")
     return names
