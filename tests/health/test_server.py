@@ -4,7 +4,6 @@ import contextlib
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -218,16 +217,14 @@ def test_closing_disconnects_everybody_ends_all_threads_and_frees_the_port(metri
 
 
 def test_a_process_that_ends_waits_for_no_client() -> None:
-    program = """
-        import socket
-        from morphstream.health.metrics import Metrics
-        from morphstream.health.server import HealthServer
+    program = """if True:
+        from tests.health.test_server import HealthServer, Metrics, connect
         server = HealthServer(Metrics(), port=0, timeout_s=60)
-        client = socket.create_connection(("127.0.0.1", server.port))
+        client = connect(server)
         client.sendall(b"GET /livez HTTP/1.1\\r\\n\\r\\n")
         client.recv(1)
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
 
 
 def test_a_port_that_is_taken_is_refused_in_a_line(server: HealthServer, metrics: Metrics) -> None:
