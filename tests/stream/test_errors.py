@@ -93,17 +93,18 @@ def test_a_live_run_stops_at_an_error_too(place: str) -> None:
     assert written == sorted(set(written) - {9})
 
 
-def test_ctrl_c_in_the_caller_ends_all_threads() -> None:
+@pytest.mark.parametrize("at", [0, 3])
+def test_ctrl_c_in_the_caller_ends_all_threads(at: int) -> None:
     interrupted = threading.Event()
 
     def interrupt(index: int) -> None:
-        if index == 3:
+        if index == at:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             interrupted.wait(0.2)
 
     error, written = failed({"source": interrupt})
     assert type(error) is KeyboardInterrupt
-    assert written == [0, 1, 2][: len(written)]
+    assert written == list(range(at))[: len(written)]
 
 
 def test_a_source_that_never_returns_cannot_keep_the_process_from_a_second_ctrl_c() -> None:

@@ -9,7 +9,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast, get_args
 
@@ -95,13 +95,14 @@ class _Ahead:
 
     def __iter__(self) -> _Frames:
         """Yield the frames, then raise the error that ended them; at the end and when closed, end the thread."""
-        self._thread.start()
         try:
+            self._thread.start()  # in here, as Ctrl-C may interrupt it
             while (frame := self._take()) is not None:
                 yield frame
         finally:
             self._end()
-            self._thread.join()
+            with suppress(RuntimeError):  # a thread that couldn't start, or was interrupted before it ran
+                self._thread.join()
         if self._error:
             raise self._error
 
