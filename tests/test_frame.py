@@ -12,11 +12,12 @@ from morphstream.frame import Timed, check_frame
     ("frame", "error", "message"),
     [
         (np.zeros((2, 2, 3), np.float32), TypeError, "expected a frame of uint8, seen float32"),
+        (None, TypeError, "expected a frame, seen NoneType"),
         (np.zeros((2, 2), np.uint8), ValueError, r"expected a BGR frame \(H, W, 3\), seen shape \(2, 2\)"),
         (np.zeros((2, 2, 4), np.uint8), ValueError, "seen shape"),
         (np.zeros((0, 2, 3), np.uint8), ValueError, "seen shape"),
     ],
-    ids=["floats", "grey", "with alpha", "no pixel"],
+    ids=["floats", "nothing", "grey", "with alpha", "no pixel"],
 )
 def test_what_is_no_frame_is_refused(frame: np.ndarray, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):

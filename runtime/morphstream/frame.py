@@ -39,9 +39,11 @@ def check_frame(frame: Frame) -> None:
     """Check that an array is a frame.
 
     Raises:
-        TypeError: It isn't uint8.
+        TypeError: It isn't an array of uint8.
         ValueError: It isn't ``(H, W, 3)`` with at least one pixel.
     """
+    if not isinstance(frame, np.ndarray):
+        raise TypeError(f"expected a frame, seen {type(frame).__name__}, as cv2.imread returns if it can't read a file")
     if frame.dtype != np.uint8:
         raise TypeError(f"expected a frame of uint8, seen {frame.dtype}; scale it to 0..255")
     if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:

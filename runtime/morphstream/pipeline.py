@@ -92,7 +92,7 @@ class SwapPipeline(Closing):
             open_model(name)
 
     def close(self) -> None:
-        """Close every engine."""
+        """Close every engine; calls in other threads must have ended."""
         with self._lock, self._stack:
             self._engines = None
             self._own.close()
