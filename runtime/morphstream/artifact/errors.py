@@ -31,6 +31,7 @@ class DigestMismatchError(SourceError):
 
     def __init__(self, what: str, expected: object, observed: object) -> None:
         super().__init__(f"{what}: expected {expected}, seen {observed}; fetch or build it again")
+        self.expected, self.observed = expected, observed
 
 
 class UnsafeArchiveError(SourceError):
@@ -47,6 +48,7 @@ class ToolchainMismatchError(MorphstreamError):
     def __init__(self, what: str, library: str, declared: str, actual: str | None) -> None:
         seen = f"this machine has {actual}" if actual else "this machine has none"
         super().__init__(f"{what}: declared {library} {declared}, {seen}; install {declared} or change the target")
+        self.declared, self.actual = declared, actual
 
 
 class FetchError(SourceError):

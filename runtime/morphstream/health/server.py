@@ -19,6 +19,7 @@ from morphstream.health.probe import url_of
 
 MOST_BYTES = 8192  # of a request; Prometheus and kubelet send some 300
 MOST_CLIENTS = 64
+_METHODS = ("GET", "HEAD")
 _MOST_IGNORED = 65536  # of a body that nobody asked for; closing before it is read would lose the answer
 _POLL_S = 0.1  # after which late clients are disconnected
 
@@ -118,17 +119,20 @@ class _Connection(BaseHTTPRequestHandler):
             status, text = HTTPStatus.NOT_FOUND, "expected /livez, /readyz or /metrics\n"
         elif unready is not None:
             status, text = HTTPStatus.SERVICE_UNAVAILABLE, f"{unready}\n"
+        if self.command not in _METHODS and status != HTTPStatus.NOT_FOUND:
+            status, text = HTTPStatus.METHOD_NOT_ALLOWED, f"expected {' or '.join(_METHODS)}\n"
         body = text.encode("utf-8", "replace")
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
+        self.send_header("Allow", ", ".join(_METHODS))
         self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_HEAD = do_GET  # noqa: N815
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_GET  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Log nothing: probes ask every few seconds."""
