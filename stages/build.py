@@ -33,7 +33,7 @@ from stages.farm.view import View
 from stages.farm.workers import Workers
 from stages.files import write_whole
 from stages.index import index_engines
-from stages.origin import origin_of
+from stages.origin.named import origin_of
 from stages.params import REPOSITORY, Params, TargetOptions, load_params
 from stages.prepare import prepare
 from stages.program import run_program

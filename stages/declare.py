@@ -11,7 +11,7 @@ from dataclasses import asdict
 from morphstream.artifact.errors import MorphstreamError
 from stages.files import json_bytes, new_folder, write_json
 from stages.lists import check_lists
-from stages.origin import origin_of
+from stages.origin.named import origin_of
 from stages.params import Params, load_params
 from stages.program import read_arguments, run_program
 from stages.source import builder_files, session_source, source_digest

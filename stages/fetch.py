@@ -7,7 +7,7 @@ import argparse
 import sys
 
 from stages.declare import check_declared
-from stages.origin import origin_of
+from stages.origin.named import origin_of
 from stages.params import load_params
 from stages.program import run_program
 from stages.workspace import Workspace

@@ -14,7 +14,7 @@ from pathlib import Path
 from morphstream.artifact import vocabulary
 from stages.hub.client import prepare_client
 from stages.hub.repository import Repository
-from stages.origin import origin_of
+from stages.origin.named import origin_of
 from stages.params import Params, load_params
 from stages.program import run_program
 from stages.publish.compose import Composer
