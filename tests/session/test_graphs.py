@@ -1,5 +1,6 @@
 """A saved graph opens the engine that it was compiled of, bit for bit, and no other; a bad one is compiled again."""
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from morphstream.artifact.errors import SessionError
 from morphstream.session.graphs import SavedGraphs
 from morphstream.session.load import Engines, open_session
 from morphstream.session.openvino import OpenVINOSession
-from morphstream.session.session import Array, Session
+from morphstream.session.session import Array
 from morphstream.store.store import Store
 from stages.builders import Order, openvino
 from stages.prepare import save_model
@@ -61,14 +62,10 @@ def saved(engine: Path, **choices: Any) -> SavedGraphs:
     return SavedGraphs(folder=engine.parent / "graphs", digests=digests, **choices)
 
 
-def opened(engine: Path, graphs: SavedGraphs | None = None, *, threads: int = 1) -> OpenVINOSession:
-    """Open an engine with the graphs beside it."""
-    return OpenVINOSession(engine, threads=threads, graphs=graphs or saved(engine))
-
-
-def output(session: Session) -> Array:
-    """Return what an engine makes of rows."""
-    return session.run({"x": ROWS})["y"].copy()
+def opened(engine: Path, graphs: SavedGraphs | None = None, *, threads: int = 1) -> Array:
+    """Open an engine with the graphs beside it, run it on rows, and close it; return what it makes of them."""
+    with contextlib.closing(OpenVINOSession(engine, threads=threads, graphs=graphs or saved(engine))) as session:
+        return session.run({"x": ROWS})["y"].copy()
 
 
 def files(engine: Path) -> list[Path]:
@@ -99,12 +96,12 @@ def test_a_saved_graph_needs_no_compiling(engine: Path) -> None:
     opened(engine)
     (graph,) = files(engine)
     before = graph.stat()
-    np.testing.assert_array_equal(output(opened(engine)), ROWS + 1)
+    np.testing.assert_array_equal(opened(engine), ROWS + 1)
     assert graph.stat().st_ino == before.st_ino
 
 
 def test_a_graph_holds_no_weights(booted: Store, tmp_path: Path) -> None:
-    open_session(booted.current(), "inswapper_128", threads=1, graphs=tmp_path)
+    open_session(booted.current(), "inswapper_128", threads=1, graphs=tmp_path).close()
     (graph,) = tmp_path.iterdir()
     assert graph.stat().st_size < booted.current().files_of("inswapper_128")["ir_weights"].stat().st_size / 2
 
@@ -116,7 +113,7 @@ def test_other_weights_of_the_same_name_size_and_time_are_not_served_by_the_old_
     for path, stat in before.items():
         assert path.stat().st_size == stat.st_size
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    np.testing.assert_array_equal(output(opened(engine)), ROWS + 2)
+    np.testing.assert_array_equal(opened(engine), ROWS + 2)
 
 
 def test_each_configuration_has_its_graph(engine: Path) -> None:
@@ -159,7 +156,7 @@ def test_a_damaged_graph_is_compiled_again(
     (path,) = files(engine)
     good = path.read_bytes()
     damage(path)
-    np.testing.assert_array_equal(output(opened(engine)), ROWS + 1)
+    np.testing.assert_array_equal(opened(engine), ROWS + 1)
     (message,) = [record.getMessage() for record in caplog.records]
     assert message.startswith(f"{path}: expected a graph of OpenVINO, seen ")
     assert len(message.splitlines()) == 1
@@ -190,7 +187,7 @@ def test_damaged_weights_have_no_graph_that_outlasts_their_repair(
 
 def test_a_folder_that_can_not_be_written_is_done_without(engine: Path) -> None:
     (engine.parent / "graphs").write_bytes(b"no folder")
-    np.testing.assert_array_equal(output(opened(engine)), ROWS + 1)
+    np.testing.assert_array_equal(opened(engine), ROWS + 1)
 
 
 def test_graphs_of_other_generations_go_when_one_is_saved_and_foreign_files_stay(engine: Path) -> None:

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -49,27 +50,25 @@ class SavedGraphs:
 
     def open(
         self, core: openvino.Core, engine: Path, config: Config, compile_engine: Callable[[], openvino.CompiledModel]
-    ) -> openvino.CompiledModel:
-        """Import an engine's graph; if there is no good one, compile the engine and save its graph.
+    ) -> tuple[openvino.CompiledModel, Callable[[], None]]:
+        """Import an engine's graph; if there is no good one, compile the engine.
 
         The engine is the ``.xml``, with the ``.bin`` of its weights in the same folder. The configuration that it is
         compiled with has ``OPTIMIZE_SIZE`` as its ``CACHE_MODE``.
+
+        Returns:
+            The compiled engine, and a function that saves its graph if that is new: for a time when nobody waits.
         """
         weights = engine.with_suffix(".bin")
         try:
             verify_file(engine, self.digests[engine.name])
         except (DigestMismatchError, OSError):
-            return compile_engine()  # OpenVINO says what is wrong with it
+            return compile_engine(), _do_nothing  # OpenVINO says what is wrong with it
         path = self._path_of(core, engine, self.digests[weights.name], config)
         if (imported := _import(core, path, {**config, "WEIGHTS_PATH": str(weights)})) is not None:
-            return imported
+            return imported, _do_nothing
         compiled = compile_engine()
-        try:
-            verify_file(weights, self.digests[weights.name])  # a graph of damaged ones would outlast their repair
-            self._save(compiled.export_model().getvalue(), path)
-        except (DigestMismatchError, OSError) as error:
-            _log.info("%s: its graph is compiled, and not saved: %s", engine.name, error)
-        return compiled
+        return compiled, partial(self._save, compiled, weights, path)
 
     def _path_of(self, core: openvino.Core, engine: Path, weights: Digest, config: Config) -> Path:
         cpu = (core.get_property("CPU", "FULL_DEVICE_NAME"), _flags(self.cpuinfo))
@@ -77,10 +76,16 @@ class SavedGraphs:
         names = (self.digests[engine.name].sha256, sha256(rest.encode()).hexdigest())
         return self.folder / f"{'-'.join(name[:_DIGITS] for name in names)}.graph"
 
-    def _save(self, graph: bytes, path: Path) -> None:
-        """Save a graph, unless it is large, and remove those of other generations."""
-        if len(graph) > self.max_bytes:
-            return
+    def _save(self, compiled: openvino.CompiledModel, weights: Path, path: Path) -> None:
+        """Save the graph of a compiled engine, and remove those of other generations; log why where that can't be."""
+        try:
+            verify_file(weights, self.digests[weights.name])  # a graph of damaged ones would outlast their repair
+            if len(graph := compiled.export_model().getvalue()) <= self.max_bytes:
+                self._write(graph, path)
+        except (DigestMismatchError, OSError) as error:
+            _log.info("%s: its graph is compiled, and not saved: %s", weights.name, error)
+
+    def _write(self, graph: bytes, path: Path) -> None:
         self.folder.mkdir(exist_ok=True)
         part = path.with_suffix(".part")  # two writers may mix their bytes in it, which the digest then shows
         part.write_bytes(sha256(graph).digest() + graph)
@@ -89,6 +94,10 @@ class SavedGraphs:
         for other in (*self.folder.glob("*-*.graph"), *self.folder.glob("*-*.part")):
             if other.name[:_DIGITS] not in own:
                 other.unlink(missing_ok=True)
+
+
+def _do_nothing() -> None:
+    """Save no graph."""
 
 
 def _import(core: openvino.Core, path: Path, config: Config) -> openvino.CompiledModel | None:

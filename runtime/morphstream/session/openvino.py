@@ -1,6 +1,6 @@
 """A session of an OpenVINO engine, on the CPU."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ class OpenVINOSession:
         self._path, kind = path, _TYPES[precision]
         config = _CONFIG | {"INFERENCE_PRECISION_HINT": kind.get_type_name(), "INFERENCE_NUM_THREADS": threads}
         try:
-            compiled = _open(path, config, graphs)
+            compiled, self._save_graph = _open(path, config, graphs)
             self._request = compiled.create_infer_request()
             used = compiled.get_property("INFERENCE_PRECISION_HINT")
         except RuntimeError as error:
@@ -77,12 +77,13 @@ class OpenVINOSession:
         return outputs
 
     def close(self) -> None:
-        """Release the compiled model."""
-        del self._request, self._inputs, self._outputs
+        """Release the compiled model, and save its graph if that is new: now nobody waits for a frame."""
+        self._save_graph()
+        del self._save_graph, self._request, self._inputs, self._outputs
 
 
-def _open(path: Path, config: Config, graphs: SavedGraphs | None) -> openvino.CompiledModel:
-    """Open an engine for one row."""
+def _open(path: Path, config: Config, graphs: SavedGraphs | None) -> tuple[openvino.CompiledModel, Callable[[], None]]:
+    """Open an engine for one row; return it and what saves its graph."""
     core = openvino.Core()
 
     def compile_engine() -> openvino.CompiledModel:
@@ -90,4 +91,4 @@ def _open(path: Path, config: Config, graphs: SavedGraphs | None) -> openvino.Co
         model.reshape({port: [1, *port.partial_shape[1:]] for port in model.inputs if port.partial_shape[0].is_dynamic})
         return core.compile_model(model, "CPU", dict(config))
 
-    return graphs.open(core, path, config, compile_engine) if graphs else compile_engine()
+    return graphs.open(core, path, config, compile_engine) if graphs else (compile_engine(), lambda: None)
