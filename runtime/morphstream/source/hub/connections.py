@@ -29,7 +29,7 @@ from morphstream.source.hub.refusals import AttemptError, faulty, refused_by_pro
 LEAST_BYTES = 1 << 16  # in each `timeout_s`, or the connection is too slow; after as many, attempts are counted anew
 
 _CONNECT_TIMEOUT_S = 10.0  # aborting can't cut it short
-_READ_BYTES = 1 << 18
+READ_BYTES = 1 << 18
 _OF_PROXIES = frozenset({407, 502, 504})
 
 
@@ -71,7 +71,7 @@ class Connections:
         while True:
             start = time.monotonic()
             try:
-                data = response.read1(_READ_BYTES)
+                data = response.read1(READ_BYTES, decode_content=False)
             except HTTPError as error:
                 raise faulty(error, self._timeout_s) from error
             if not data:

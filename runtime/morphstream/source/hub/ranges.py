@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
+from typing import cast
 
 from urllib3 import BaseHTTPResponse
 
-from morphstream.source.hub.connections import LEAST_BYTES
+from morphstream.source.hub.connections import LEAST_BYTES, READ_BYTES
 from morphstream.source.hub.file import HubFile
 from morphstream.source.hub.refusals import AttemptError, inconsistent
 
 RANGE_BYTES = 8 << 20  # a request each: large enough that asking costs nothing, small enough to keep several in memory
 
-_PIECE_BYTES = 1 << 20  # given to the reader at once; after a fault, what came until then
+_PIECE_BYTES = 1 << 20  # given to the reader at once, at most; after a fault, what came until then
 _AHEAD = 2  # ranges beside those that are coming
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _PARTIAL = 206
@@ -31,7 +32,7 @@ class Download(io.RawIOBase):
     def __init__(self, file: HubFile, *, range_bytes: int, start: int) -> None:
         """Ask for the first range; the answer tells the file's size, and whether the server knows ranges."""
         self._file, self._range_bytes, self._asked = file, range_bytes, start
-        self._coming, self._piece = deque[Iterator[bytes]](), memoryview(b"")
+        self._coming, self._piece = deque[Iterator[bytes]](), cast("bytes | memoryview", b"")
         self._pool, self._has_ranges = ThreadPoolExecutor(file.count, "morphstream-hub"), False
         try:
             first = file.retry().call(partial(self._ask, start, start + range_bytes))
@@ -51,8 +52,11 @@ class Download(io.RawIOBase):
             raise ValueError(f"{self._file.what}: read of a closed file")
         if size < 0:
             return b"".join(iter(lambda: self.read(self._range_bytes), b""))
-        self._piece = self._piece or memoryview(next(self._rest, b""))
-        data, self._piece = bytes(self._piece[:size]), self._piece[size:]
+        piece = self._piece or next(self._rest, b"")
+        if len(piece) <= size:  # nearly always, so that it isn't copied
+            self._piece = b""
+            return bytes(piece)
+        data, self._piece = bytes(piece[:size]), memoryview(piece)[size:]
         return data
 
     def close(self) -> None:
@@ -77,21 +81,21 @@ class Download(io.RawIOBase):
 
     def _pieces(self, begin: int, end: int, response: BaseHTTPResponse | None) -> Iterator[bytes]:
         """Yield a range in pieces, from one answer or several; ask again from the byte where one was cut."""
-        retry, counted, piece = self._file.retry(), begin, bytearray()
+        retry, counted, parts, size = self._file.retry(), begin, list[bytes](), 0
         while begin < end:
             fault = None
             try:
                 for data in self._received(begin, end, response):
-                    piece += data
-                    begin += len(data)
-                    if len(piece) >= _PIECE_BYTES:
-                        yield bytes(piece)
-                        piece.clear()
+                    parts.append(data)
+                    begin, size = begin + len(data), size + len(data)
+                    if size > _PIECE_BYTES - READ_BYTES:
+                        yield b"".join(parts)
+                        parts, size = [], 0
             except AttemptError as error:
                 fault = error
-            if piece:
-                yield bytes(piece)
-                piece.clear()
+            if parts:
+                yield b"".join(parts)
+                parts, size = [], 0
             if fault:
                 if begin - counted >= LEAST_BYTES:
                     retry, counted = self._file.retry(), begin
