@@ -78,9 +78,15 @@ class Parser:
 
 def select_regions(labels: npt.NDArray[np.uint8], regions: frozenset[str]) -> npt.NDArray[np.uint8]:
     """Return 255 where a label ``(H, W)`` of `Parser.parse` is one of the regions, else 0."""
+    return cv2.LUT(labels, _table(regions))  # type: ignore[return-value]
+
+
+@cache
+def _table(regions: frozenset[str]) -> npt.NDArray[np.uint8]:
+    """Return 255 for the label of each region, 0 for the others, ``(256,)``."""
     table = np.zeros(256, np.uint8)
     table[[REGIONS[name] for name in regions]] = 255
-    return cv2.LUT(labels, table)  # type: ignore[return-value]
+    return table
 
 
 def soften(mask: npt.NDArray[np.float32] | npt.NDArray[np.uint8], side: int) -> Mask:
