@@ -116,4 +116,6 @@ def _resize(crops: Crop, side: int, each: Each) -> Crop:
     """Return square crops in another size, ``(N, side, side, 3)`` uint8; those of that size as they are."""
     if crops.shape[1] == side:
         return crops
-    return np.stack(list(each(lambda index: cv2.resize(crops[index], (side, side)), range(len(crops)))))
+    fitted = np.empty((len(crops), side, side, 3), np.uint8)
+    list(each(lambda index: cv2.resize(crops[index], (side, side), dst=fitted[index]), range(len(crops))))
+    return fitted
