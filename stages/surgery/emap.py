@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import numpy_helper
 
 from morphstream.artifact.errors import ModelError
+from stages.surgery.weights import array_of
 
 _NAME = "buff2fs"
 _SHAPE = (512, 512)
@@ -28,4 +28,4 @@ def find_emap(model: onnx.ModelProto) -> npt.NDArray[np.float32] | None:
         raise ModelError(
             f"emap: expected one initializer {_NAME} of shape {_SHAPE}, seen {shapes}; fetch the model again"
         )
-    return numpy_helper.to_array(found[0]).astype(np.float32)
+    return array_of(found[0]).astype(np.float32)
