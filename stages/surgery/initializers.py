@@ -70,5 +70,5 @@ def _kind_of(tensor: TensorProto) -> _Kind:
 def _digest(tensor: TensorProto) -> bytes:
     sha256 = hashlib.sha256()
     for chunk in chunks_of(tensor):
-        sha256.update(np.ascontiguousarray(chunk).data)
+        sha256.update(np.ascontiguousarray(chunk).view(np.uint8).data)
     return sha256.digest()

@@ -34,7 +34,7 @@ def _dense(sparse: SparseTensorProto, name: str) -> TensorProto:
     is_flat = list(indices.dims) == [count]
     if any(dim < 0 for dim in dims) or size * width > _BYTES or indices.data_type != TensorProto.INT64:
         raise refused_tensor(values, f"a sparse constant of at most {_BYTES} bytes", f"dims {list(dims)[:8]}")
-    places = array_of(indices)
+    places = array_of(indices).astype(np.int64)
     if not is_flat and list(indices.dims) == [count, len(dims)]:
         inside = (places >= 0).all() and (places < np.array(dims)).all()
         places = np.ravel_multi_index(tuple(places.T), dims) if inside and count else np.full(count, -1)

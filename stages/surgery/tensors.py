@@ -47,10 +47,8 @@ def tensors_of(graph: onnx.GraphProto) -> Iterator[TensorProto]:
         for node in inner.node:
             for attribute in node.attribute:
                 yield from attribute.tensors
-                sparse += [
-                    *attribute.sparse_tensors,
-                    *([attribute.sparse_tensor] * attribute.HasField("sparse_tensor")),
-                ]
+                sparse += attribute.sparse_tensors
+                sparse += [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
                 if attribute.HasField("t"):
                     yield attribute.t
         for tensor in sparse:

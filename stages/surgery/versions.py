@@ -1,7 +1,7 @@
 """The opset and IR version of a model: ones that ONNX knows, then ones that every runtime here reads.
 
-ONNX Runtime 1.31 reads opset 26 and IR 13, 1.24 (of classic TensorRT) opset 25; OpenVINO 2026.4 and TensorRT for RTX 1.7
-read what these do. Edits write operators as from opset 11 on.
+ONNX Runtime 1.31 reads opset 26 and IR 13, and 1.24, which classic TensorRT has, opset 25; OpenVINO 2026.4 and TensorRT
+for RTX 1.7 read what these do. Edits write operators as they are from opset 11 on.
 """
 
 import onnx
@@ -25,10 +25,8 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 def check_versions(model: onnx.ModelProto) -> None:
     """Check that a model has one opset, and an IR version, that the installed ONNX knows."""
-    opsets, newest = (
-        [opset.version for opset in model.opset_import if opset.domain in _OWN],
-        onnx.defs.onnx_opset_version(),
-    )
+    opsets = [opset.version for opset in model.opset_import if opset.domain in _OWN]
+    newest = onnx.defs.onnx_opset_version()
     if len(opsets) != 1 or not 1 <= opsets[0] <= newest:
         raise ModelError(f"expected one opset of ONNX from 1 to {newest}, seen {opsets[:4]}; export with opset {OPSET}")
     if not 1 <= model.ir_version <= onnx.IR_VERSION:

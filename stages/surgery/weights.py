@@ -1,8 +1,8 @@
 """Weights stay in the file that they were read from: a tensor says where, and edits copy that alone.
 
-A weight is an initializer too large to be a shape, an axis or a scalar, which edits and inference read. A stored one has
-ONNX's external data, with the absolute path of its file and the type of the numbers there. The tensor's own type may be
-another: then its numbers are converted as they are read, a chunk at a time. No written model has a stored weight.
+A weight is an initializer too large to be a shape, an axis or a scalar, which edits and inference read. A stored one
+has ONNX's external data, with the absolute path of its file and the type of the numbers there. The tensor's own type
+may be another: then its numbers are converted as they are read, a chunk at a time. No written model has a stored weight.
 """
 
 import math
@@ -113,11 +113,11 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
             for chunk in chunks_of(tensor):
                 _check_finite(tensor, chunk)
                 if is_stored(tensor):
-                    file.write(np.ascontiguousarray(chunk).data)
+                    file.write(np.ascontiguousarray(chunk).view(np.uint8).data)
 
 
 def _frame(tensor: TensorProto) -> tuple[bytes, int]:
-    """Return what an initializer's field has before the numbers that are read from a file, and the field's whole size."""
+    """Return an initializer's field up to numbers that are in a file, and the field's whole size."""
     written, rest = TensorProto(), 0
     written.CopyFrom(tensor)
     if is_stored(tensor):
@@ -150,9 +150,8 @@ def _check_finite(tensor: TensorProto, chunk: Array) -> None:
         return
     odd = chunk[~np.isfinite(chunk)][0]
     if np.isnan(odd) or math.prod(tensor.dims) > 1:
-        raise ModelError(
-            f"tensor {one_line(tensor.name)}: expected finite numbers, seen {odd}; export a checkpoint without such ones"
-        )
+        name, advice = one_line(tensor.name), "export a checkpoint without such ones"
+        raise ModelError(f"tensor {name}: expected finite numbers, seen {odd}; {advice}")
 
 
 def _apart(model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.GraphProto]:

@@ -91,15 +91,15 @@ def _light_tensor(data: Data, at: int, end: int, location: str) -> bytes:
     fields = list(_fields(data, at, end))
     numbers = [one for one in fields if one.number not in _NO_NUMBERS]
     if len(numbers) != 1 or numbers[0].wire != _LENGTH or numbers[0].number not in _AS_STORED:
-        return data[at:end]
+        return bytes(data[at:end])
     (found,) = numbers
     types = [one.value for one in fields if one.number == TensorProto.DATA_TYPE_FIELD_NUMBER]
     if found.end - found.at <= _LARGE or _AS_STORED[found.number] not in (None, *types[-1:]):
-        return data[at:end]
+        return bytes(data[at:end])
     reference = TensorProto(data_location=TensorProto.EXTERNAL)
     for key, value in {"location": location, "offset": found.at, "length": found.end - found.at}.items():
         reference.external_data.add(key=key, value=str(value))
-    return data[at : found.start] + reference.SerializeToString(deterministic=True) + data[found.end : end]
+    return b"".join([data[at : found.start], reference.SerializeToString(deterministic=True), data[found.end : end]])
 
 
 def tag_of(field: int, size: int) -> bytes:
