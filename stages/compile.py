@@ -66,6 +66,8 @@ def _entry(path: Path, kind: str, contract: Mapping[str, str], order: Order, rec
         recipe=recipe.sha256,
         kind=kind,
         precision=order.precision,
+        role=contract["role"],
+        delivery=contract["delivery"],
     )
 
 

@@ -99,7 +99,7 @@ def contract_of(prepared: onnx.ModelProto, model: Model) -> dict[str, object]:
     graph = prepared.graph
     return {
         "model": model.name,
-        **{key: getattr(model, key) for key in ("role", "group", "precision")},
+        **{key: getattr(model, key) for key in ("role", "group", "delivery", "precision")},
         "batches": list(model.batches),
         "inputs": values(list(graph.input)),
         "outputs": values(list(graph.output)),
