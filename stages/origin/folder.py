@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from morphstream.artifact.digest import Digest, digest_of_file
-from morphstream.artifact.errors import FetchError, MorphstreamError
+from morphstream.artifact.errors import DigestMismatchError, FetchError, MorphstreamError
 from stages.origin.keep import check_replaceable
 from stages.params import Model
 from stages.workspace import Workspace
@@ -56,11 +57,11 @@ class FolderOrigin:
             check_replaceable(model, target, workspace)
         found = candidates(self.folder, model, pin.bytes)
         for source in found:
-            with whole_file(source, workspace.downloads) as whole:
-                if len(found) == 1 or (whole.stat().st_size == pin.bytes and digest_of_file(whole) == pin):
+            with whole_file(source, workspace.downloads) as whole, suppress(DigestMismatchError):
+                if whole.stat().st_size == pin.bytes:
                     copy_verified(whole, target, pin)
                     return
-        seen = f"{len(found)} with other bytes" if found else "none"
+        seen = f"{found[0]} with other bytes" if found else "none"
         remedy = "name the right folder, or pin what it has: python -m stages.fetch --pin FOLDER"
         raise FetchError(f"{self.folder}: expected {model.file} with {pin} there, seen {seen}; {remedy}")
 
