@@ -25,6 +25,7 @@ from threading import Event
 
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.vocabulary import cache_path
+from stages.bounds import REPOSITORY
 from stages.caches import read_cache
 from stages.compile import builder_of, compile_model
 from stages.farm.choice import choose, exclusive_gpu
@@ -34,7 +35,7 @@ from stages.farm.workers import Workers
 from stages.files import write_whole
 from stages.index import index_engines
 from stages.origin.named import origin_of
-from stages.params import REPOSITORY, Params, TargetOptions, load_params
+from stages.params import Params, TargetOptions, load_params
 from stages.prepare import prepare
 from stages.program import run_program
 from stages.workspace import Workspace

@@ -67,6 +67,8 @@ def _entry(path: Path, kind: str, contract: Mapping[str, Any], order: Order, rec
         recipe=recipe.sha256,
         kind=kind,
         precision=order.precision,
+        role=contract["role"],
+        delivery=contract["delivery"],
         emap=contract.get("emap"),
     )
 

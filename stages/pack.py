@@ -1,4 +1,4 @@
-"""pack: make an archive. `pack TARGET` packs its engine cache, `pack --models` the models baked into images.
+"""pack: make an archive. `pack TARGET` packs its engine cache, `pack --models NAME` models that images contain.
 
 `pack --cache ARCH KEY` packs any cache of build/, and `pack --cache` the latest of each target.
 """
@@ -17,7 +17,6 @@ from stages.params import ArchiveOptions, Params, load_params
 from stages.program import run_program
 from stages.workspace import Workspace
 
-MODELS_ARCHIVE = "models-core-masks"
 _PREFIXES = {"openvino": "cpu", "tensorrt_rtx": "rtx", "tensorrt": "trt"}  # of the archives of caches, by builder
 _THREADS = 2  # any number writes the same bytes
 
@@ -27,7 +26,7 @@ def main(workspace: Workspace) -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.pack", description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("target", nargs="?", help="a key of build_targets in params.yaml")
-    which.add_argument("--models", action="store_true", help=f"pack {MODELS_ARCHIVE}.tar.zst")
+    which.add_argument("--models", nargs="?", const="", metavar="NAME", help="pack one of model_archives (all)")
     which.add_argument("--cache", nargs="*", metavar="PART", help="pack a cache: sm89 trt10.14_ort1.24 (the latest)")
     arguments = parser.parse_args()
     if arguments.cache and len(arguments.cache) != 2:
@@ -37,8 +36,9 @@ def main(workspace: Workspace) -> None:
         named = [parse_key("/".join(arguments.cache), params)] if arguments.cache else latest_caches(workspace, params)
         for key in named:
             print(f"{pack_cache(workspace, params, key)}.tar.zst")
-    elif arguments.models:
-        pack_files(workspace, MODELS_ARCHIVE, model_files(params), params.archive)
+    elif arguments.models is not None:
+        for name in [arguments.models] if arguments.models else params.model_archives:
+            pack_files(workspace, name, model_files(params, name), params.archive)
     else:
         pack_cache(workspace, params, params.build(arguments.target).target.target.cache_key)
 
@@ -65,20 +65,25 @@ def pack_cache(workspace: Workspace, params: Params, key: CacheKey) -> str:
     return name
 
 
-def model_files(params: Params) -> list[str]:
-    """Return the path of every baked model, in build/ and in the archive."""
-    return [model.file for model in params.models.values() if model.delivery == "baked"]
+def model_files(params: Params, name: str | None = None) -> list[str]:
+    """Return the path of every model in an archive of models, or in any, in build/ and in the archive."""
+    archives = [params.model_archive(name)] if name else params.model_archives.values()
+    groups = {group for held in archives for group in held}
+    return [model.file for model in params.models.values() if model.group in groups]
 
 
 def archive_names(params: Params) -> list[str]:
     """Return the file name of each archive of params.yaml."""
-    return [f"{name}.tar.zst" for name in (MODELS_ARCHIVE, *(build.archive for build in params.builds.values()))]
+    return [
+        f"{name}.tar.zst" for name in (*params.model_archives, *(build.archive for build in params.builds.values()))
+    ]
 
 
 def archived_files(workspace: Workspace, params: Params) -> dict[str, list[str]]:
     """Return the paths that each archive of params.yaml holds, by its file name."""
+    models = [model_files(params, name) for name in params.model_archives]
     caches = [cache_files(workspace, params, build.cache_key) for build in params.builds.values()]
-    return dict(zip(archive_names(params), [model_files(params), *caches], strict=True))
+    return dict(zip(archive_names(params), [*models, *caches], strict=True))
 
 
 def pack_files(workspace: Workspace, name: str, files: list[str], options: ArchiveOptions) -> None:

@@ -1,19 +1,15 @@
 """params.yaml, read and checked: every choice that changes what is published."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
-
-import yaml
 
 from morphstream.artifact import vocabulary
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError, MorphstreamError
 from morphstream.artifact.fields import (
     SHA256,
-    Form,
     Object,
     check,
     check_form,
@@ -26,13 +22,27 @@ from morphstream.artifact.fields import (
     shown,
 )
 from morphstream.artifact.target import KEY_PRECISIONS, Target
+from stages.bounds import (
+    ARCHIVE,
+    COMMIT,
+    FULL_VERSION,
+    LEVELS,
+    MODEL_FILE,
+    NAME,
+    REPOSITORY,
+    check_archs,
+    check_batches,
+    check_inputs,
+    check_model_bytes,
+    check_number,
+    check_toolchain,
+)
+from stages.consistency import check_delivery, check_names
 from stages.tolerance import Tolerance
+from stages.yaml_file import read_object
 
 Role = Literal["detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer"]
 
-REPOSITORY = Form(r"[\w.-]+/[\w.-]+", "organisation/name")
-_COMMIT = Form(r"[0-9a-f]{40}", "a commit of 40 hexadecimal digits")
-_ARCH = Form(r"sm[0-9]+|x86_64|aarch64", "an arch such as sm89")
 _SINGLE_ROLES = ("swapper", "occluder", "parser", "restorer")  # half precision shows in what they paint
 
 _T = TypeVar("_T")
@@ -50,7 +60,7 @@ class Hub:
     """Where pinned models come from with ``origin: hub``."""
 
     repo: Annotated[str, REPOSITORY]
-    revision: Annotated[str, _COMMIT] | None
+    revision: Annotated[str, COMMIT] | None
 
     def __post_init__(self) -> None:
         check(self)
@@ -60,47 +70,56 @@ class Hub:
 class ArchiveOptions:
     """What decides an archive's bytes: zstandard's exact version and level."""
 
-    zstandard: str
+    zstandard: Annotated[str, FULL_VERSION]
     level: int
+
+    def __post_init__(self) -> None:
+        check(self)
+        check_number("level", self.level, LEVELS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model; `name` is its key in params.yaml.
+    """One model.
 
     Attributes:
+        name: Its key in params.yaml.
+        origin: None where it comes from where all do.
         emap: Whether a swapper's input is the embedding times a matrix that its file has to hold; absent, it is.
     """
 
-    name: str
-    file: Annotated[str, vocabulary.MODEL_PATH]
+    name: Annotated[str, NAME]
+    file: Annotated[str, MODEL_FILE]
     sha256: Annotated[str, SHA256] | None
     bytes: int | None
     role: Annotated[Role, one_of(vocabulary.ROLES)]
-    worker: str
-    group: Annotated[str, one_of(vocabulary.GROUPS)]
+    worker: Annotated[str, vocabulary.CLASS_NAME] | None
+    group: Annotated[str, NAME]
     delivery: Annotated[str, one_of(vocabulary.DELIVERIES)]
     precision: Annotated[str, one_of(vocabulary.MODEL_PRECISIONS)]
     inputs: Mapping[str, tuple[int, ...]]
     batches: tuple[int, ...]
-    licence: str
+    licence: Annotated[str, vocabulary.LICENCE]
     tolerance: Tolerance
+    origin: Annotated[str, one_of(vocabulary.ORIGINS)] | None = None
     emap: bool | None = None
 
     def __post_init__(self) -> None:
         check(self)
         if self.emap is not None and self.role != "swapper":
             raise ManifestError("emap", f"expected no such key for the role {self.role}, seen {shown(self.emap)}")
+        if self.group == vocabulary.SHARED:
+            raise ManifestError("group", f"expected a group of models, seen {self.group}, that of files they share")
+        check_model_bytes(self.bytes)
+        check_inputs(self.inputs)
+        check_batches(self.batches)
         if self.role in _SINGLE_ROLES and self.precision != "fp32":
             raise ManifestError("precision", f"expected fp32 for the role {self.role}, seen {shown(self.precision)}")
-        sizes = list(self.batches)
-        if not sizes or sizes != sorted({*sizes}) or sizes[0] < 1:
-            raise ManifestError("batches", f"expected sizes from 1 on, each greater than the one before, seen {sizes}")
 
     @property
     def listed(self) -> dict[str, str]:
         """What its manifest says of it, beside its digest."""
-        keys = ("file", "role", "worker", "group", "delivery", "precision", "licence")
+        keys = ("file", "role", "worker", "group", "delivery", "precision", "licence", "origin")
         return {key: getattr(self, key) for key in keys}
 
     @property
@@ -110,7 +129,7 @@ class Model:
 
     @property
     def pin(self) -> Digest | None:
-        """Digest of its file in the hub's pinned revision; None where it has none yet."""
+        """Digest of its file in the hub's pinned revision or a folder; None where it has none yet."""
         return None if self.sha256 is None or self.bytes is None else Digest(self.sha256, self.bytes)
 
 
@@ -125,10 +144,15 @@ class TargetOptions:
         tolerance: Of all its engines, instead of their models' tolerances; None where it has none.
     """
 
-    name: str
+    name: Annotated[str, NAME]
     target: Target
     archs: tuple[str, ...]
     tolerance: Tolerance | None = None
+
+    def __post_init__(self) -> None:
+        check_form("", self.name, NAME)
+        check_toolchain(self.target)
+        check_archs(self.target, self.archs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +161,10 @@ class Build:
 
     target: TargetOptions
     cache_key: str
-    archive: str
+    archive: Annotated[str, ARCHIVE]
 
     def __post_init__(self) -> None:
+        check(self)
         if self.cache_key != (expected := str(self.target.target.cache_key)):
             seen = f"as targets.{self.target.name} has it, seen {shown(self.cache_key)}"
             raise ManifestError("cache_key", f"expected {expected}, {seen}")
@@ -147,21 +172,43 @@ class Build:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
-    """The whole of params.yaml."""
+    """The whole of params.yaml.
+
+    Attributes:
+        origin: Of every model that has none of its own.
+        hub: Where the models of the origin ``hub`` are.
+        archive: What decides archives' bytes.
+        model_archives: The groups of models that each archive of ONNX files holds, by the archive's name.
+        builds: The targets that are built, by name.
+        targets: All that are described.
+        models: The models.
+    """
 
     origin: str
     hub: Hub
     archive: ArchiveOptions
+    model_archives: Mapping[Annotated[str, ARCHIVE], tuple[str, ...]]
     builds: Mapping[str, Build]
     targets: Mapping[str, TargetOptions]
     models: Mapping[str, Model]
 
     def __post_init__(self) -> None:
         check_form("origin", self.origin, one_of(vocabulary.ORIGINS))
+        check_names(self)
+        for model in self.models.values():
+            check_delivery(self, model)
+
+    def origin_of(self, model: Model) -> str:
+        """Return where a model comes from."""
+        return model.origin or self.origin
 
     def model(self, name: str) -> Model:
         """Return a model by name."""
         return _named(self.models, "models", name)
+
+    def model_archive(self, name: str) -> tuple[str, ...]:
+        """Return the groups of an archive of models by its name."""
+        return _named(self.model_archives, "model_archives", name)
 
     def target(self, name: str) -> TargetOptions:
         """Return a target by name."""
@@ -175,27 +222,19 @@ class Params:
 def load_params(path: Path) -> Params:
     """Read params.yaml."""
     try:
-        document = yaml.load(path.read_bytes(), yaml.CSafeLoader)
-        is_json = json.loads(json.dumps(document)) == document
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
-        raise ParamsError("", f"expected YAML of what JSON has, seen a fault: {' '.join(str(error).split())}") from None
-    if not is_json:
-        raise ParamsError("", "expected names that are strings and numbers that are finite, seen others")
-    if not isinstance(document, dict):
-        raise ParamsError("", f"expected an object, seen {shown(document)}")
-    try:
-        return _params(document)
+        return _params(read_object(path))
     except ManifestError as error:
         raise ParamsError(error.where, error.message) from None
 
 
 def _params(data: Object) -> Params:
-    check_keys(data, ("origin", "hub", "archive", "build_targets", "targets", "models"))
+    check_keys(data, ("origin", "hub", "archive", "model_archives", "build_targets", "targets", "models"))
     targets = _each(data, "targets", _target)
     return Params(
         origin=required(data, "origin", str),
         hub=read_value(Hub, data, "hub", is_strict=True),
         archive=read_value(ArchiveOptions, data, "archive", is_strict=True),
+        model_archives=read_value(Mapping[str, tuple[str, ...]], data, "model_archives"),
         builds=_each(data, "build_targets", lambda name, entry: _build(_named(targets, "targets", name), entry)),
         targets=targets,
         models=_each(data, "models", lambda name, entry: read(Model, entry, {"name": name}, is_strict=True)),
@@ -218,10 +257,6 @@ def _target(name: str, entry: Object) -> TargetOptions:
     except (ValueError, TypeError) as error:
         raise ManifestError("", f"expected an arch, a builder and its toolchain, seen {error}") from None
     archs = read_value(tuple[str, ...], entry, "archs") if is_portable else (arch,)
-    if not archs:
-        raise ManifestError("archs", f"expected {_ARCH.words}, seen none")
-    for one in archs:
-        check_form("archs", one, _ARCH)
     tolerance = read_value(Tolerance, entry, "tolerance", is_strict=True) if "tolerance" in entry else None
     if "precision" in entry:
         precision, allowed = entry["precision"], KEY_PRECISIONS[target.builder]

@@ -98,7 +98,7 @@ def contract_of(prepared: onnx.ModelProto, model: Model) -> dict[str, object]:
     graph = prepared.graph
     return {
         "model": model.name,
-        **{key: getattr(model, key) for key in ("role", "group", "precision")},
+        **{key: getattr(model, key) for key in ("role", "group", "delivery", "precision")},
         "batches": list(model.batches),
         **({"emap": True} if model.needs_emap else {}),
         "inputs": values(list(graph.input)),

@@ -3,6 +3,22 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+# Folders of build/ that no model may be in, as stages and commands make them.
+MADE = (
+    "archives",
+    "check",
+    "declared",
+    "demo",
+    "deploy",
+    "engines",
+    "manifests",
+    "measured",
+    "parity",
+    "prepared",
+    "timing",
+    "trt_cache",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Inside:

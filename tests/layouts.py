@@ -30,7 +30,13 @@ def archive_of(key: str) -> str:
     return f"cache-{key.replace('/', '-')}.tar.zst"
 
 
-def publish(root: Path, *keys: str, build: int = 0, files: Sequence[str] = tuple(FILES)) -> Path:
+def publish(
+    root: Path,
+    *keys: str,
+    build: int = 0,
+    files: Sequence[str] = tuple(FILES),
+    groups: Mapping[str, str] | None = None,
+) -> Path:
     """Publish an archive of engines for each cache key, and one of models.
 
     Args:
@@ -38,6 +44,7 @@ def publish(root: Path, *keys: str, build: int = 0, files: Sequence[str] = tuple
         keys: The cache keys.
         build: Another one gives files with other bytes.
         files: Which of `FILES` and `ON_DEMAND` a cache holds.
+        groups: Groups of models, instead of those there.
     """
     entries = {}
     for key in keys:
@@ -48,10 +55,12 @@ def publish(root: Path, *keys: str, build: int = 0, files: Sequence[str] = tuple
             data = random.Random(f"{key} {name} {build}").randbytes(5000)  # that can't be compressed
             (cache / name).write_bytes(data)
             group, made_from, kind = (FILES | ON_DEMAND)[name]
-            digest = digest_of_file(cache / name)
-            precision = CacheKey.parse(key).precision
             engine_files[name] = EngineFile(
-                group=group, onnx_model=made_from, digest=digest, kind=kind, precision=precision
+                group=(groups or {}).get(made_from, group),
+                onnx_model=made_from,
+                digest=digest_of_file(cache / name),
+                kind=kind,
+                precision=CacheKey.parse(key).precision,
             )
         write_manifest(cache, EngineManifest(cache_key=CacheKey.parse(key), engine_files=engine_files))
         entries[archive_of(key)] = packed(root, archive_of(key), key, [*files, "manifest.json"])
@@ -60,6 +69,22 @@ def publish(root: Path, *keys: str, build: int = 0, files: Sequence[str] = tuple
     entries["models.tar.zst"] = packed_files(root, "models.tar.zst", None, {"models/a.onnx": model})
     write_archives(root, ArchivesManifest(archives=entries))
     return root
+
+
+def say_roles(root: Path, key: str) -> None:
+    """Have the manifest of a cache say role and delivery, as published ones don't, and pack it again."""
+    cache = root / "trt_cache" / key
+    manifest = EngineManifest.from_json((cache / "manifest.json").read_bytes())
+    files = {
+        name: replace(
+            file,
+            role="detector" if file.onnx_model == "det_10g" else "swapper",
+            delivery="baked" if file.onnx_model == "det_10g" else "stream",
+        )
+        for name, file in manifest.engine_files.items()
+    }
+    write_manifest(cache, replace(manifest, engine_files=files))
+    replace_entry(root, archive_of(key), packed(root, archive_of(key), key, [*files, "manifest.json"]))
 
 
 def packed(root: Path, name: str, key: str, files: Sequence[str]) -> ArchiveEntry:

@@ -21,7 +21,7 @@ import yaml
 
 from morphstream.artifact.archive import describe
 from morphstream.artifact.listings import ArchivesManifest
-from stages.pack import MODELS_ARCHIVE, archived_files
+from stages.pack import archived_files
 from stages.params import Params, load_params
 from stages.workspace import Workspace
 from tests.loopback.server import Hub
@@ -242,7 +242,7 @@ def test_a_clone_with_the_hub_as_origin_rebuilds_what_another_published(
     published = {path: served.read(entry) for path, entry in served.files(served.tip()).items()}
     here, there = (files_in(clone.folder / "build") for clone in (clone, first))
     shared = {path for path in here if path.startswith(("models/", "trt_cache/", "archives/"))}
-    assert {f"archives/{name}.tar.zst" for name in (MODELS_ARCHIVE, "cpu-cache-x86_64")} <= shared
+    assert {f"archives/{name}.tar.zst" for name in ("models-core-masks", "cpu-cache-x86_64")} <= shared
     for path in shared:
         assert here[path] == there[path] == published[path], path
     tracked = ("dvc.lock", "params.yaml")

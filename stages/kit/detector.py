@@ -11,13 +11,13 @@ from morphstream.artifact.errors import DigestMismatchError, FetchError
 
 PACKAGE, VERSION = "scrfd", "0.3.0"
 _PACKAGE_SHA256 = "35855c664d565492aab0068f1c64b4957a15ca6cd106b9c8b1642d67cfeeb5fc"
-_MODEL = Digest("9c162a817c7dd32d35d1f1c6ae6445032d6e73c6c5fe61d8b5b663ba8bc86b30", 3291739)
+MODEL = Digest("9c162a817c7dd32d35d1f1c6ae6445032d6e73c6c5fe61d8b5b663ba8bc86b30", 3291739)
 _PHOTO = Digest("ae76a5be54f53cca50074a0d1ac8653187154d264fc58ed928e1b92c27e17e2a", 2671814)
 
 
 def det_10g(downloads: Path) -> bytes:
     """Return the ONNX file: ``input.1`` (1, 3, 640, 640) to score, bbox and kps of strides 8, 16 and 32."""
-    return _member(downloads, "models/scrfd.onnx", _MODEL)
+    return _member(downloads, "models/scrfd.onnx", MODEL)
 
 
 def solvay(downloads: Path) -> bytes:

@@ -11,6 +11,7 @@ from typing import ClassVar
 from morphstream.artifact.digest import Digest, digest_of_file
 from morphstream.artifact.errors import FetchError
 from morphstream.source.progress import progress
+from stages.origin.keep import check_replaceable
 from stages.params import Hub, Model
 from stages.workspace import Workspace
 
@@ -40,8 +41,17 @@ class HubOrigin:
             raise FetchError(f"hub.revision: expected a commit of 40 hexadecimal digits, seen null; {_REMEDY}")
         build = workspace.build
         missing = {model.file: _pin_of(model) for model in models if not self.holds(model, build / model.file)}
+        kept = []
+        for model in [model for model in models if model.file in missing]:
+            try:
+                check_replaceable(model, build / model.file, workspace)
+            except FetchError as error:
+                kept.append(error)
+                del missing[model.file]
         if missing:
             _download(self.hub.repo, self.hub.revision, missing, build, f"fetch {len(missing)} of {len(models)}")
+        if kept:
+            raise kept[0]
 
 
 def _pin_of(model: Model) -> Digest:

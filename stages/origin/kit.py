@@ -5,6 +5,7 @@ from pathlib import Path
 
 from morphstream.artifact.errors import FetchError
 from stages.files import write_whole
+from stages.origin.keep import check_replaceable
 from stages.params import Model
 from stages.workspace import Workspace
 
@@ -28,5 +29,9 @@ class KitOrigin:
 
         for model in models:
             if model.name not in {"det_10g", *BUILT}:
-                raise FetchError(f"{model.name}: expected a model of the kit, seen none; set origin: hub")
-            write_whole(workspace.build / model.file, kit_model(model.name, workspace.downloads))
+                expected = f"{model.name}: expected a model of the kit, seen none"
+                raise FetchError(f"{expected}; set its origin to hub, or to folder for your own file")
+            data, path = kit_model(model.name, workspace.downloads), workspace.build / model.file
+            if not path.is_file() or path.read_bytes() != data:
+                check_replaceable(model, path, workspace)
+                write_whole(path, data)

@@ -103,8 +103,9 @@ def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace, p
         parser.error(f"names go with {', '.join(WHAT)}, not with {options.what}")
     if options.group and options.what in ("archives", "deploy"):
         parser.error(f"--group goes with models, engines or all, not with {options.what}")
-    if unknown := sorted(set(options.group) - set(vocabulary.GROUPS)):
-        parser.error(f"--group: expected one of {', '.join(vocabulary.GROUPS)}, seen {unknown[0]}")
+    groups = {vocabulary.SHARED, *(model.group for model in params.models.values())}
+    if unknown := sorted(set(options.group) - groups):
+        parser.error(f"--group: expected one of {', '.join(sorted(groups))}, seen {unknown[0]}")
     if named := sorted(set(options.drop) & set(params.models)):
         parser.error(f"--drop: params.yaml names {named[0]}; remove it there first")
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from morphstream.artifact import vocabulary
 from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import archive_path, cache_path
@@ -31,7 +30,7 @@ def card(params: Params, models: ModelsManifest | None, archives: ArchivesManife
         origin=models.origin if models else None,
         inputs={name: model.inputs for name, model in params.models.items()},
         caches=list(_caches(tree)),
-        groups=vocabulary.GROUPS,
+        groups=sorted({model.group for model in models.models.values()} if models else ()),
         archives=archives.archives if archives else {},
         archive_path=archive_path,
         size=_size,

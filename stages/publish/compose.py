@@ -15,7 +15,7 @@ from stages.caches import read_cache
 from stages.files import write_whole
 from stages.hub.download import download, is_there
 from stages.hub.repository import Content, Held, Repository
-from stages.pack import MODELS_ARCHIVE, pack_archive
+from stages.pack import pack_archive
 from stages.params import Params
 from stages.publish.card import CARD, card
 from stages.publish.local import Local
@@ -89,8 +89,8 @@ class Composer:
     def _packed(self, name: str, ours: ArchiveEntry, texts: Mapping[str, str], tip: Tip) -> tuple[ArchiveEntry, Path]:
         """Return an archive of ours and where it is; packed anew where it should hold more, or less."""
         wanted = ours.files
-        if name == f"{MODELS_ARCHIVE}.tar.zst":
-            wanted = self._baked(ours, texts, tip)
+        if (groups := self.params.model_archives.get(name.removesuffix(".tar.zst"))) is not None:
+            wanted = self._baked(groups, ours, texts, tip)
         elif ours.cache_key is not None:
             wanted = self._cached(f"{cache_path(ours.cache_key)}/manifest.json", texts, tip)
         if wanted == ours.files:
@@ -105,11 +105,13 @@ class Composer:
         target = self.folder / name
         return pack_archive(sources, target, self.params.archive, ours.cache_key), target
 
-    def _baked(self, ours: ArchiveEntry, texts: Mapping[str, str], tip: Tip) -> dict[str, Digest]:
-        """Return the baked models as they will be published; our archive's too where none is published with it."""
+    def _baked(
+        self, groups: Collection[str], ours: ArchiveEntry, texts: Mapping[str, str], tip: Tip
+    ) -> dict[str, Digest]:
+        """Return the models of groups as they will be published; our archive's too where none is published with it."""
         text = texts.get(MODELS) or tip.read(MODELS)
         models = ModelsManifest.from_json(text).models if text else {}
-        baked = [model for name, model in models.items() if model.delivery == "baked" and name not in self.dropped]
+        baked = [model for name, model in models.items() if model.group in groups and name not in self.dropped]
         published = {model.file: model.digest for model in baked}
         return published if MODELS in texts else {**published, **ours.files}
 

@@ -10,7 +10,7 @@ from morphstream.boot.boot import boot
 from morphstream.boot.doctor import diagnose
 from morphstream.machine.probe import Machine
 from morphstream.store.store import Store
-from tests.layouts import CPU, MACHINE, archive_of, publish
+from tests.layouts import CPU, MACHINE, archive_of, publish, say_roles
 from tests.machine.test_findings import SERVER, WORKSTATION
 
 TRT = "sm89/trt10.14_ort1.24"
@@ -40,8 +40,7 @@ def test_a_good_store_is_usable(store: Store, layout: Path) -> None:
         f"store      {store.path}: {CPU} from {archive_of(CPU)}, 5 files, 0.0 MiB",
         "  core: det_10g",
         "  inswapper_128: inswapper_128",
-        "missing    masks, inswapper_128_fp16, hyperswap_1a_256, hyperswap_1b_256, hyperswap_1c_256, yolov8n; "
-        f"for these run: dvc repro && morphstream boot --update --store {store.path}",
+        "missing    nothing",
         f"would use  {CPU} from {store.path} on the CPU; second best: none",
         "usable     yes",
     ]
@@ -227,13 +226,29 @@ def test_a_store_without_a_swap_model_is_not_usable(store: Store, tmp_path: Path
     layout = publish(tmp_path / "layout", CPU, files=("det_10g.xml", "det_10g.bin"))
     boot(store, source=layout, machine=MACHINE)
     line = last_of(store, MACHINE)
-    assert line.startswith("store: expected the group core and a swap model, seen core; run: dvc repro && morphstream ")
+    expected = "store: expected a detector and a swap model, seen the groups core alone; run: dvc repro && morphstream "
+    assert line.startswith(expected)
+    missing = next(line for line in diagnose(store, MACHINE).lines if line.startswith("missing "))
+    assert missing.startswith("missing    swapper; for these run: dvc repro && morphstream boot --update ")
 
 
 def test_what_is_published_already_is_downloaded_and_not_built(store: Store, layout: Path) -> None:
     boot(store, source=layout, machine=MACHINE, groups=["core"])
     remedy = f"run: morphstream download inswapper_128_fp16 --store {store.path}"
-    assert last_of(store, MACHINE) == f"store: expected the group core and a swap model, seen core; {remedy}"
+    assert (
+        last_of(store, MACHINE) == f"store: expected a detector and a swap model, seen the groups core alone; {remedy}"
+    )
     other = Store(store.path.with_name("other"))
     boot(other, source=layout, machine=MACHINE, groups=["inswapper_128"])
     assert last_of(other, MACHINE).endswith(f"; run: morphstream boot --update --store {other.path}")
+
+
+def test_roles_that_the_manifest_says_count_whatever_the_groups_are_called(store: Store, tmp_path: Path) -> None:
+    layout = publish(tmp_path / "layout", CPU, groups={"det_10g": "eyes", "inswapper_128": "eyes"})
+    say_roles(layout, CPU)
+    boot(store, source=layout, machine=MACHINE)
+    diagnosis = diagnose(store, MACHINE)
+    assert diagnosis.is_usable
+    assert "  eyes: det_10g, inswapper_128" in diagnosis.lines
+    missing = "missing    embedder, occluder, parser, landmarker, person_detector; for these run: "
+    assert any(line.startswith(missing) for line in diagnosis.lines)

@@ -12,7 +12,7 @@ from morphstream.source.folder import FolderSource
 from morphstream.store.store import Store
 from morphstream.store.usage import Usage
 from tests.boot.test_boot_order import Elsewhere
-from tests.layouts import CPU, FILES, MACHINE, ON_DEMAND, publish
+from tests.layouts import CPU, FILES, MACHINE, ON_DEMAND, publish, say_roles
 
 A, B = "hyperswap_1a_256", "hyperswap_1b_256"
 CORE = 10_000  # bytes of the core's files; a swapper has 5,000, inswapper_128 15,000
@@ -157,3 +157,22 @@ def test_use_is_not_noted_where_nothing_can_be_written(tmp_path: Path) -> None:
     usage.touch("a")
     usage.forget("a")
     assert usage.order(["a"]) == ["a"]
+
+
+def test_the_manifest_says_what_may_be_evicted_whatever_the_groups_are_called(store: Store, tmp_path: Path) -> None:
+    groups = {"det_10g": "eyes", "inswapper_128": "faces", A: "faces", B: "faces"}
+    layout = publish(tmp_path / "layout", CPU, files=(*FILES, *ON_DEMAND), groups=groups)
+    say_roles(layout, CPU)
+    boot(store, source=layout, machine=MACHINE, groups=["eyes"])
+    source = FolderSource(layout)
+    add_model(store, A, source)
+    assert add_model(store, B, source, budget_bytes=CORE + 5_000).evicted == (A,)
+    assert models_of(store) == ["det_10g", B]
+
+
+def test_a_model_of_an_unknown_group_stays_where_nothing_says_how_it_is_delivered(store: Store, tmp_path: Path) -> None:
+    layout = publish(tmp_path / "layout", CPU, files=(*FILES, *ON_DEMAND), groups={A: "faces"})
+    boot(store, source=layout, machine=MACHINE, groups=["core"])
+    add_model(store, A, FolderSource(layout))
+    with pytest.raises(NoEngineError, match="expected room for it in a budget"):
+        add_model(store, B, FolderSource(layout), budget_bytes=CORE + 5_000)

@@ -12,7 +12,7 @@ import pytest
 from stages.caches import cache_files
 from stages.compile import compile_model
 from stages.index import index_engines
-from stages.pack import MODELS_ARCHIVE, model_files, pack_files
+from stages.pack import model_files, pack_files
 from stages.params import Params, load_params
 from stages.prepare import prepare
 from stages.workspace import Workspace
@@ -62,7 +62,7 @@ def published_template(template: Workspace, tmp_path_factory: pytest.TempPathFac
     shutil.copytree(template.root, here.root)
     params = load_params(here.params)
     build = params.build("cpu")
-    pack_files(here, MODELS_ARCHIVE, model_files(params), params.archive)
+    pack_files(here, "models-core-masks", model_files(params), params.archive)
     pack_files(here, build.archive, cache_files(here, params, build.cache_key), params.archive)
     write_manifests(here, params)
     return here

@@ -14,7 +14,7 @@ from morphstream.artifact.vocabulary import archive_path
 from stages.caches import cache_files
 from stages.hub.repository import Repository as Published
 from stages.index import archives_manifest, models_manifest
-from stages.pack import MODELS_ARCHIVE, model_files, pack_files
+from stages.pack import model_files, pack_files
 from stages.params import Params
 from stages.publish.__main__ import publish
 from stages.publish.local import WHAT, local
@@ -67,7 +67,7 @@ def fill(workspace: Workspace, params: Params, turn: int = 0) -> None:
         engines = {name: f"the engine of {name} for {key}, {turn} ".encode() for name in params.models}
         write_cache(workspace, params, key, engines, build.target.target.toolchain)
         pack_files(workspace, build.archive, cache_files(workspace, params, key), params.archive)
-    pack_files(workspace, MODELS_ARCHIVE, model_files(params), params.archive)
+    pack_files(workspace, "models-core-masks", model_files(params), params.archive)
     write_manifests(workspace, params)
 
 

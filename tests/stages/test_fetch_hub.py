@@ -81,13 +81,23 @@ def test_all_are_fetched_side_by_side(workspace: Workspace, hub: Hub, served: Se
 def test_what_is_there_and_right_is_not_asked_for(workspace: Workspace, hub: Hub, served: Served) -> None:
     fetch(workspace, hub)
     hub.requests.clear()
-    (workspace.build / load_params(workspace.params).models["xseg_1"].file).write_bytes(b"altered")
+    (workspace.build / load_params(workspace.params).models["xseg_1"].file).unlink()
     assert fetch(workspace, hub).returncode == 0
     assert fetched(workspace) == DATA
     assert len([asked for asked in hub.requests if asked.path.startswith("/lfs/")]) == 1
     hub.requests.clear()
     assert fetch(workspace, hub).returncode == 0
     assert hub.requests == []
+
+
+def test_somebody_s_own_file_stays_and_the_others_come(workspace: Workspace, hub: Hub, served: Served) -> None:
+    own = workspace.build / load_params(workspace.params).models["xseg_1"].file
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"my own")
+    assert f"{own.relative_to(workspace.root)}: expected no file, or one that can be had again, seen another file" in (
+        refusal(workspace, hub)
+    )
+    assert fetched(workspace) == DATA | {"xseg_1": b"my own"}
 
 
 def test_one_model_s_fault_is_one_line_and_the_others_come(workspace: Workspace, hub: Hub, served: Served) -> None:

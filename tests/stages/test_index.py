@@ -12,7 +12,7 @@ from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
 from stages.caches import cache_files
 from stages.index import archives_manifest, described, index_engines, models_manifest
-from stages.pack import MODELS_ARCHIVE, model_files, pack_files
+from stages.pack import model_files, pack_files
 from stages.params import Params
 from stages.workspace import Workspace
 from tests.stages import files_in, read_json, refusal, run_stage, write_json
@@ -212,7 +212,7 @@ def test_models_json_describes_every_model_of_build(workspace: Workspace, built:
 
 def test_archives_json_describes_every_archive_to_its_end(workspace: Workspace, built: Params) -> None:
     build = built.build("cpu")
-    pack_files(workspace, MODELS_ARCHIVE, model_files(built), built.archive)
+    pack_files(workspace, "models-core-masks", model_files(built), built.archive)
     pack_files(workspace, build.archive, cache_files(workspace, built, build.cache_key), built.archive)
     assert run_stage(workspace, "index", "--archives").returncode == 0
     manifest = ArchivesManifest.from_json((workspace.tracked / "archives.json").read_bytes())

@@ -67,10 +67,10 @@ def test_targets_that_are_commented_out_are_built_on_request(tmp_path: Path) -> 
     text, count = re.subn(
         r"^  # ([a-z0-9-]+: \{cache_key: )", r"  \1", (ROOT / "params.yaml").read_text("utf-8"), flags=re.M
     )
-    assert count == 3
+    assert count == 5
     (tmp_path / "params.yaml").write_text(text, "utf-8")
     builds = load_params(tmp_path / "params.yaml").builds
-    assert set(builds) - set(PARAMS.builds) == {"cpu-bf16", "rtx-portable", "rtx-sm75"}
+    assert set(builds) - set(PARAMS.builds) == {"cpu-bf16", "rtx-portable", "rtx-sm75", "rtx-sm80", "rtx-sm121"}
     assert builds["cpu-bf16"].cache_key == "x86_64/ov2026.4_bf16"
     assert len({build.archive for build in builds.values()}) == len(builds)
 
@@ -99,7 +99,9 @@ def test_no_two_models_or_targets_are_published_under_one_name() -> None:
         pytest.param("targets/cpu/batches", 8, "targets.cpu.batches: ", id="unknown key of a target"),
         pytest.param("archive/threads", 2, "archive.threads: ", id="unknown key of archive"),
         pytest.param("build_targets/cpu/arch", "sm89", "build_targets.cpu.arch: ", id="unknown key of a build"),
-        pytest.param("origin", "mirror", 'origin: expected one of kit, hub, seen "mirror"', id="unknown origin"),
+        pytest.param(
+            "origin", "mirror", 'origin: expected one of kit, hub, folder, seen "mirror"', id="unknown origin"
+        ),
         pytest.param("models", [], "models: expected an object", id="models as a list"),
         pytest.param("models/xseg_1", None, "models.xseg_1: expected an object", id="model of nothing"),
         pytest.param("models/xseg_1/file", 5, "models.xseg_1.file: ", id="file as a number"),

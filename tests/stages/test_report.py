@@ -1,6 +1,10 @@
 """The report says of every target whether its engines were executed, and of every model how near they are."""
 
+from pathlib import Path
+
 from stages import summary
+from stages.report import is_judged, swap_models
+from tests.stages import PARAMS, document, write_params
 
 RECORDS: summary.Records = {
     "det_10g": {
@@ -57,3 +61,19 @@ def test_each_meaning_has_a_plot_of_its_own() -> None:
         "hyperswap_1a_256 rtx-sm89": 40,
     }
     assert list(plots["labels"].values()) == [0.001] * 3
+
+
+def test_every_swapper_is_tried_whatever_it_is_called(tmp_path: Path) -> None:
+    data = document()
+    data["models"]["mine"] = {**data["models"]["inswapper_128"], "file": "models/mine.onnx"}
+    assert swap_models(write_params(tmp_path, data)) == [*swap_models(PARAMS), "mine"]
+    assert len(swap_models(PARAMS)) == 5
+
+
+def test_a_swapper_is_judged_by_an_embedder_of_its_own_origin(tmp_path: Path) -> None:
+    data = document()
+    data["models"]["inswapper_128"]["origin"] = "folder"
+    params = write_params(tmp_path, data)
+    assert [name for name in swap_models(params) if not is_judged(params, name)] == ["inswapper_128"]
+    data["models"]["w600k_r50"]["origin"] = "folder"
+    assert is_judged(write_params(tmp_path, data), "inswapper_128")

@@ -23,16 +23,18 @@ class ModelEntry:
         delivery: How it reaches a machine.
         precision: The numbers its engines on GPUs calculate with.
         licence: Licence of the weights, in words.
+        origin: Where it comes from, if not from where the manifest says; None if so.
     """
 
     file: Annotated[str, vocabulary.MODEL_PATH]
     digest: Digest
     role: Annotated[str, fields.one_of(vocabulary.ROLES)]
     worker: Annotated[str, vocabulary.CLASS_NAME] | None
-    group: Annotated[str, fields.one_of(vocabulary.GROUPS)]
+    group: Annotated[str, vocabulary.GROUP]
     delivery: Annotated[str, fields.one_of(vocabulary.DELIVERIES)]
     precision: Annotated[str, fields.one_of(vocabulary.MODEL_PRECISIONS)]
     licence: Annotated[str, vocabulary.LICENCE]
+    origin: Annotated[str, fields.one_of(vocabulary.ORIGINS)] | None = None
 
     def __post_init__(self) -> None:
         fields.check(self)

@@ -13,6 +13,15 @@ from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.target import CacheKey
 
+# Of the model card's groups, but for those of swap models, which are named as these are. An unknown group stays.
+_PUBLISHED = {
+    "core": ("detector", "baked"),
+    "masks": (None, "baked"),
+    "yolov8n": ("person_detector", "baked"),
+    "gfpgan": ("restorer", "on_request"),
+    vocabulary.SHARED: (None, "baked"),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFile:
@@ -24,21 +33,42 @@ class EngineFile:
         recipe: sha256 over everything that decided its bytes.
         kind: What is in it.
         precision: The numbers it calculates with.
+        role: Of its model.
+        delivery: How its model reaches a machine.
         emap: True where its model's source is the embedding times an emap, which is one of the model's files.
     """
 
-    group: Annotated[str, fields.one_of(vocabulary.GROUPS)]
+    group: Annotated[str, vocabulary.GROUP]
     onnx_model: Annotated[str, vocabulary.MODEL_NAME] | None = field(metadata={"absent": None})
     digest: Digest | None = None
     recipe: Annotated[str, fields.SHA256] | None = None
     kind: Annotated[str, fields.one_of(vocabulary.KINDS)] | None = None
     precision: Annotated[str, fields.one_of(vocabulary.ENGINE_PRECISIONS)] | None = None
+    role: Annotated[str, fields.one_of(vocabulary.ROLES)] | None = None
+    delivery: Annotated[str, fields.one_of(vocabulary.DELIVERIES)] | None = None
     emap: bool | None = None
 
     def __post_init__(self) -> None:
         fields.check(self)
-        if self.onnx_model is None and self.group != "shared":
+        if self.onnx_model is None and self.group != vocabulary.SHARED:
             raise ManifestError("onnx_model", "expected a model's name outside group shared, seen none")
+
+    @property
+    def is_on_demand(self) -> bool:
+        """Whether its model comes when it is asked for, and may be evicted."""
+        return (self.delivery or self._published[1]) != "baked"
+
+    @property
+    def served_role(self) -> str | None:
+        """The role of its model; None where it can't be known."""
+        return self.role or self._published[0]
+
+    @property
+    def _published(self) -> tuple[str | None, str]:
+        """Role and delivery in a manifest that says neither, as published ones do: those of the model card's groups."""
+        if self.group in _PUBLISHED:
+            return _PUBLISHED[self.group]
+        return ("swapper", "stream") if self.group == self.onnx_model else (None, "baked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,24 +2,12 @@
 
 from morphstream.artifact.fields import Form
 
-GROUPS = (
-    "core",
-    "masks",
-    "inswapper_128",
-    "inswapper_128_fp16",
-    "hyperswap_1a_256",
-    "hyperswap_1b_256",
-    "hyperswap_1c_256",
-    "yolov8n",
-    "shared",
-    "gfpgan",
-)
-BAKED_GROUPS = ("core", "masks", "yolov8n", "shared")  # the others come on demand, and may be evicted
-SWAP_MODEL = "inswapper_128_fp16"  # the default preset of the model card; its group has its name
+SHARED = "shared"  # the group of files that several models share
+SWAP_MODEL = "inswapper_128_fp16"  # the default preset of the model card
 KINDS = ("ir", "ir_weights", "engine", "ep_context", "profile", "timing", "emap")
 ENGINE_PRECISIONS = ("fp32", "fp16", "bf16")
 
-ORIGINS = ("kit", "hub")
+ORIGINS = ("kit", "hub", "folder")
 ROLES = ("detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer")
 DELIVERIES = ("baked", "stream", "on_request")
 MODEL_PRECISIONS = ("fp32", "fp16")
@@ -41,6 +29,7 @@ ARCHIVE_NAME = Form(
 SAFE_PATH = Form(_PATH, "a relative path without .., \\ or control characters")
 MODEL_PATH = Form(rf"(?=.*\.onnx$){_PATH}", "a relative path without .., \\ or control characters, ending in .onnx")
 MODEL_NAME = Form(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a model's name such as det_10g")
+GROUP = Form(MODEL_NAME.pattern, "a group such as core")
 CLASS_NAME = Form(r"[A-Za-z_][A-Za-z0-9_]*", "a class name such as DirectSCRFD")
 LIBRARY = Form(r"[a-z][a-z0-9_-]*", "a library such as onnxruntime")
 VERSION = Form(r"[0-9]+(\.[0-9]+)+", "a version such as 10.14.1")

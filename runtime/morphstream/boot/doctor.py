@@ -12,14 +12,14 @@ from pathlib import Path
 
 from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError
 from morphstream.artifact.target import CacheKey
-from morphstream.artifact.vocabulary import GROUPS, SWAP_MODEL
+from morphstream.artifact.vocabulary import ROLES, SWAP_MODEL
 from morphstream.machine.findings import command_for, findings_of
 from morphstream.machine.probe import Machine
 from morphstream.machine.select import candidates, check_usable
 from morphstream.store.store import CURRENT, Installed, Store
 
-_ON_REQUEST = ("shared", "gfpgan")  # groups that a store may do without
-_SWAP_GROUPS = {group for group in GROUPS if group.startswith(("inswapper_", "hyperswap_"))}
+_NEEDED = ("detector", "swapper")  # roles that no swap does without
+_OPTIONAL = "restorer"  # comes on request alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,11 @@ def _lines_of_store(store: Store, installed: Installed) -> list[str]:
     sizes = [digest.bytes for digest in installed.manifest.digests.values()]
     total = f"{len(sizes)} files, {sum(sizes) / 2**20:.1f} MiB"
     lines = [f"store      {store.path}: {installed.cache_key} from {installed.archive}, {total}"]
-    models: dict[str, list[str]] = {group: [] for group in GROUPS}
+    models: dict[str, list[str]] = {}
     for model, group in installed.models.items():
-        models[group].append(model)
-    lines += [f"  {group}: {', '.join(names)}" for group, names in models.items() if names]
-    missing = [group for group, names in models.items() if not names and group not in _ON_REQUEST]
+        models.setdefault(group, []).append(model)
+    lines += [f"  {group}: {', '.join(names)}" for group, names in sorted(models.items())]
+    missing = _missing(installed)
     remedy = f"; for these run: {_completing(store, installed, missing)}" if missing else ""
     return [*lines, f"missing    {', '.join(missing) or 'nothing'}{remedy}"]
 
@@ -106,12 +106,18 @@ def _faults(store: Store, installed: Installed, machine: Machine) -> Iterator[st
         fault, boot = str(error).partition("; ")[0], _command(store, "boot")
         installing = command_for(installed.cache_key, machine)
         yield f"{fault}; run: {installing}; or boot for this machine: {boot}" if installing else f"{error}: {boot}"
-    groups = set(installed.models.values())
-    if "core" not in groups or not groups & _SWAP_GROUPS:
-        seen = ", ".join(sorted(groups)) or "none"
-        missing = [SWAP_MODEL] if "core" in groups else ["core"]
+    if missing := [role for role in _missing(installed) if role in _NEEDED]:
+        seen = ", ".join(sorted(set(installed.models.values()))) or "none"
         remedy = _completing(store, installed, missing)
-        yield f"store: expected the group core and a swap model, seen {seen}; run: {remedy}"
+        yield f"store: expected a detector and a swap model, seen the groups {seen} alone; run: {remedy}"
+
+
+def _missing(installed: Installed) -> list[str]:
+    """Return the roles that no model of a store has, as far as its manifest says which roles they have."""
+    files = [file for file in installed.manifest.engine_files.values() if file.onnx_model]
+    roles = {file.served_role for file in files}
+    wanted = [role for role in ROLES if role != _OPTIONAL] if all(file.role for file in files) else _NEEDED
+    return [role for role in wanted if role not in roles]
 
 
 def _explain(error: MorphstreamError | OSError, store: Store) -> str:
@@ -142,8 +148,7 @@ def _command(store: Store, words: str) -> str:
 
 
 def _completing(store: Store, installed: Installed, missing: Sequence[str]) -> str:
-    """Return the command that brings groups into a store; if it holds the whole publication, they must be built."""
+    """Return the command that brings roles into a store; if it holds the whole publication, they must be built."""
     if installed.is_whole and not installed.added:  # else groups may have been evicted
         return f"dvc repro && {_command(store, 'boot --update')}"
-    is_swap = _SWAP_GROUPS.issuperset(missing)  # a group is named as its swap model is
-    return _command(store, f"download {' '.join(missing)}" if is_swap else "boot --update")
+    return _command(store, f"download {SWAP_MODEL}" if missing == ["swapper"] else "boot --update")

@@ -5,7 +5,6 @@ from functools import partial
 
 from morphstream.artifact.errors import NoEngineError
 from morphstream.artifact.manifest import EngineManifest
-from morphstream.artifact.vocabulary import BAKED_GROUPS
 from morphstream.source.fetch import fetch_engines
 from morphstream.source.publication import read_manifest
 from morphstream.source.source import Source
@@ -39,8 +38,8 @@ def add_model(
         store: A booted one.
         model: Its name, such as ``hyperswap_1a_256``.
         source: Gives the published manifest of the store's cache key, and the files.
-        budget_bytes: Limit for all engines of the store together. To keep it, models are evicted that are in no group
-            of ``BAKED_GROUPS``, the least recently used first. None for no limit.
+        budget_bytes: Limit for all engines of the store together. To keep it, models are evicted that come on demand,
+            as the manifest says, the least recently used first. None for no limit.
         transfer: Counts the bytes that have come, and may be cancelled, which raises CancelledError.
     """
     transfer = transfer or Transfer()
@@ -69,8 +68,8 @@ def _select(
         expected = f"{model}: expected an engine for {current.cache_key} at {source}"
         raise NoEngineError(f"{expected}, seen those of {', '.join(published.models)}; name one of these or publish it")
     manifest = replace(current.manifest, engine_files={**current.manifest.engine_files, **files})
-    groups = manifest.models.items()
-    others = store.usage.order(other for other, group in groups if group not in BAKED_GROUPS and other != model)
+    on_demand = {file.onnx_model for file in manifest.files_where(lambda file: file.is_on_demand).values()}
+    others = store.usage.order(other for other in manifest.models if other in on_demand and other != model)
     while budget_bytes is not None and (total := _size(manifest)) > budget_bytes:
         if not others:
             expected = f"{model}: expected room for it in a budget of {budget_bytes} bytes"

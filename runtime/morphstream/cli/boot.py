@@ -2,9 +2,10 @@
 
 import argparse
 import logging
+import re
 from pathlib import Path
 
-from morphstream.artifact.vocabulary import GROUPS
+from morphstream.artifact.vocabulary import GROUP
 from morphstream.boot.boot import boot
 from morphstream.boot.build import Builder
 from morphstream.cli.options import Commands, UsageError, add_source, checked, exit_on_sigterm, read_names
@@ -66,8 +67,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _read_groups(text: str) -> list[str] | None:
     names = read_names(text)
-    if odd := sorted(set(names) - set(GROUPS)):
-        raise ValueError(f"expected some of {', '.join(GROUPS)}, seen {', '.join(odd)}")
+    if odd := [name for name in names if not re.fullmatch(GROUP.pattern, name)]:
+        raise ValueError(f"expected {GROUP.words}, seen {odd[0]!r}")
     return names or None
 
 

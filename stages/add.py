@@ -1,0 +1,193 @@
+"""add NAME FILE: add a model of your own, an ONNX file, beside the others.
+
+Its inputs and outputs say which model it is like; its role, group, batches and the rest are that model's. It is written
+into params.yaml, pinned, and copied into build/, and dvc.yaml is brought in line: `dvc repro` then builds it, and
+`morphstream swap --swap-model NAME` uses a swapper. Where its file is later: see MORPHSTREAM_MODELS of stages.fetch.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+import yaml
+from onnx import TensorProto
+
+from morphstream.artifact.digest import Digest, digest_of_file
+from morphstream.artifact.errors import ModelError, MorphstreamError
+from stages.bounds import NAME, is_name
+from stages.files import write_whole
+from stages.origin.keep import check_replaceable
+from stages.origin.own_file import copy_verified, digest_of_own, whole_file
+from stages.params import Model, Params, load_params
+from stages.params_file import difference, edit_params, editor
+from stages.program import run_program
+from stages.prune import write_lists
+from stages.surgery.contract import check_contract, shape_of
+from stages.surgery.read import read_model
+from stages.workspace import Workspace
+
+_LICENCE = "unknown"
+
+
+def main(workspace: Workspace) -> None:
+    """Add one model, and print what was changed."""
+    parser = argparse.ArgumentParser(prog="python -m stages.add", description=__doc__)
+    parser.add_argument("name", help="how it will be called")
+    parser.add_argument("file", type=Path, help="its ONNX file; external weights are beside it")
+    parser.add_argument("--like", metavar="MODEL", help="a model of params.yaml with its role (the nearest)")
+    arguments = parser.parse_args()
+    print(add(workspace, arguments.name, arguments.file.expanduser(), arguments.like))
+
+
+def add(workspace: Workspace, name: str, file: Path, like: str | None = None) -> str:
+    """Add a model to a workspace, and return what was changed; on any error nothing is.
+
+    Args:
+        workspace: Where.
+        name: How the model will be called.
+        file: Its ONNX file.
+        like: The model whose role and the like it gets; None for the first with its inputs and outputs.
+    """
+    params = load_params(workspace.params)
+    if not is_name(name):
+        raise MorphstreamError(f"add: expected {NAME.words}, seen {name!r}; choose another name")
+    if not file.exists():
+        raise MorphstreamError(f"{file}: expected an ONNX file, seen none; name another")
+    with whole_file(file, workspace.downloads) as whole:
+        digest = digest_of_own(whole)
+        if name in params.models:
+            model, other = _same(params, name, digest), None
+        else:
+            model, other = nearest(read_model(whole), params, name, digest, like)
+        with _placed(whole, model, digest, workspace):
+            lines = _write(workspace, model, other) or [f"{name}: it is in params.yaml already, with this file"]
+    use = f", then: morphstream swap --swap-model {name}" if model.role == "swapper" else ""
+    return "\n".join([*lines, f"next: dvc repro{use}"])
+
+
+def nearest(proto: onnx.ModelProto, params: Params, name: str, digest: Digest, like: str | None) -> tuple[Model, Model]:
+    """Return a new model, and the one that it has role and the like of: a given one, or that with its inputs.
+
+    Raises:
+        ModelError: The file keeps no model's contract, or not that of the one it shall be like.
+        ParamsError: There is no model of that name.
+    """
+    if like is not None:
+        model = _like(proto, params.model(like), name, digest)
+        check_contract(proto, model)
+        return model, params.model(like)
+    fitting = []
+    for other in params.models.values():
+        model = _like(proto, other, name, digest)
+        if all(shape[1:] == other.inputs[key][1:] for key, shape in model.inputs.items()) and _fits(proto, model):
+            fitting.append((model, other))
+    if not fitting:
+        seen = {value.name: list(shape_of(value)) for value in (*proto.graph.input, *proto.graph.output)}
+        expected = "expected inputs and outputs as those of a model of params.yaml"
+        raise ModelError(f"{name}: {expected}, seen {seen}; name the model that it is like: --like MODEL")
+    is_half = any(tensor.data_type == TensorProto.FLOAT16 for tensor in proto.graph.initializer)
+    return max(fitting, key=lambda pair: pair[0].tolerance.levels) if is_half else fitting[0]
+
+
+def _fits(proto: onnx.ModelProto, model: Model) -> bool:
+    try:
+        check_contract(proto, model)
+    except ModelError:
+        return False
+    return True
+
+
+def _like(proto: onnx.ModelProto, model: Model, name: str, digest: Digest) -> Model:
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    shapes = {value.name: shape_of(value) for value in proto.graph.input if value.name not in weights}
+    inputs = {}
+    for key, declared in model.inputs.items():  # another order, or another name, is for the contract to refuse
+        shape = shapes.get(key, declared)
+        if len(shape) == len(declared):
+            shape = (shape[0], *(size if size > 0 else old for size, old in zip(shape[1:], declared[1:], strict=True)))
+        inputs[key] = shape
+    return replace(
+        model,
+        name=name,
+        file=f"models/{name}.onnx",
+        **asdict(digest),
+        group=model.group if model.delivery == "baked" else name,
+        inputs=inputs,
+        licence=_LICENCE,
+        origin="folder",
+    )
+
+
+def _same(params: Params, name: str, digest: Digest) -> Model:
+    model = params.model(name)
+    if params.origin_of(model) != "folder" or model.pin != digest:
+        expected = f"expected a new name, or the file that it has: {model.pin} of its {params.origin_of(model)}"
+        raise MorphstreamError(
+            f"{name}: {expected}, seen {digest}; choose another name, or pin it by stages.fetch --pin"
+        )
+    return model
+
+
+@contextmanager
+def _placed(whole: Path, model: Model, digest: Digest, workspace: Workspace) -> Iterator[None]:
+    """Copy a model's file into its place in build/, and remove it there when the block raises."""
+    target = workspace.build / model.file
+    if target.is_file() and digest_of_file(target) == digest:
+        yield
+        return
+    check_replaceable(model, target, workspace)
+    copy_verified(whole, target, digest)
+    try:
+        yield
+    except BaseException:
+        target.unlink()
+        raise
+
+
+def _write(workspace: Workspace, model: Model, other: Model | None) -> list[str]:
+    """Write a model's entry after that of another, if any, and the lists of dvc.yaml: both, or neither."""
+    paths = [path for path in (workspace.params, workspace.dvc_yaml) if path.is_file()]
+    before = {path: path.read_bytes() for path in paths}
+    try:
+        if other is not None:
+            edit_params(workspace.params, lambda document: _insert(document, model, other.name))
+        if workspace.dvc_yaml in before:
+            write_lists(load_params(workspace.params), workspace.dvc_yaml)
+    except BaseException:
+        for path, data in before.items():
+            write_whole(path, data)
+        raise
+    changes = (difference(path.name, data.decode(), path.read_text("utf-8")) for path, data in before.items())
+    return [change for change in changes if change]
+
+
+def _insert(document: Any, model: Model, other: str) -> None:
+    """Insert a model's entry with the keys of another's, whose comments stay with it."""
+    own = {
+        "file": model.file,
+        "sha256": model.sha256,
+        "bytes": model.bytes,
+        "origin": model.origin,
+        "group": model.group,
+        "inputs": {name: list(shape) for name, shape in model.inputs.items()},
+        "licence": model.licence,
+    }
+    entry = {key: own.get(key, value) for key, value in document["models"][other].items()}
+    entry = {"file": model.file, "sha256": model.sha256, "bytes": model.bytes, "origin": model.origin} | entry | own
+    lines = [f"{key}: {_flow(value)}" for key, value in entry.items()]
+    document["models"][model.name] = editor().load("\n".join(lines))
+
+
+def _flow(value: object) -> str:
+    """Return a value as YAML on one line."""
+    plain = json.loads(json.dumps(value))  # without the comments that ruamel keeps
+    return yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=10**6).removesuffix("...\n").strip()
+
+
+if __name__ == "__main__":
+    run_program(main)

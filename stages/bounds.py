@@ -1,0 +1,114 @@
+"""Names, numbers and archs that params.yaml may have: what files, DVC, the builders and the libraries take."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.fields import Form, check_form, path_of, shown
+from morphstream.artifact.target import KEY_LIBRARIES, Target
+from stages.workspace import MADE
+
+_WORD = "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+
+NAME = Form(_WORD, "a name of at most 100 letters, digits, _, . and -, the first a letter or digit")
+ARCHIVE = Form(rf"(?!.*\.tar\.zst$){_WORD}", f"{NAME.words}, without .tar.zst")
+MODEL_FILE = Form(
+    rf"(?!({'|'.join(MADE)})/|.*\.onnx/)({_WORD}/){{0,8}}(?=.*\.onnx$){_WORD}",
+    "a path such as models/NAME.onnx of letters, digits, _, . and -, outside the folders that stages make in build/",
+)
+REPOSITORY = Form(rf"{_WORD}/{_WORD}", "organisation/name")
+COMMIT = Form(r"[0-9a-f]{40}", "a commit of 40 hexadecimal digits")
+FULL_VERSION = Form(r"[0-9]{1,9}(\.[0-9]{1,9}){2,3}", "a full version such as 1.31.1, in quotes if YAML needs them")
+
+# What each builder builds for. Source: TensorRT for RTX 1.7, `ComputeCapability` of its Python API.
+ARCHS: Mapping[str, Form] = {
+    "openvino": Form("x86_64|aarch64", "x86_64 or aarch64"),
+    "tensorrt_rtx": Form("sm(75|80|86|89|120|121)", "sm75, sm80, sm86, sm89, sm120 or sm121"),
+    "tensorrt": Form("sm[1-9][0-9]{1,2}", "an arch such as sm89"),
+}
+
+
+class Range(NamedTuple):
+    """The least and the greatest value that a number may have."""
+
+    least: int
+    most: int
+
+
+LEVELS = Range(1, 22)  # of zstandard
+BATCHES = Range(1, 1024)
+_SIZES = Range(1, 1 << 16)  # of an axis of an input
+_BYTES = Range(1, (1 << 31) - 1)  # of an ONNX file, which Protocol Buffers limits
+_MOST_AXES = 8
+_MOST_BATCHES = 16
+
+
+def check_number(where: str, value: int, bounds: Range) -> None:
+    """Check that a number is in a range."""
+    if not bounds.least <= value <= bounds.most:
+        raise ManifestError(where, f"expected {bounds.least} to {bounds.most}, seen {value}")
+
+
+def check_model_bytes(size: int | None) -> None:
+    """Check the size of an ONNX file; None where it isn't known."""
+    if size is not None:
+        check_number("bytes", size, _BYTES)
+
+
+def check_inputs(inputs: Mapping[str, Sequence[int]]) -> None:
+    """Check names and shapes of a model's inputs: -1 is a dynamic batch, the first axis."""
+    for name, shape in inputs.items():
+        where = path_of("inputs", name)
+        if not name.strip() or not name.isprintable():
+            raise ManifestError(where, f"expected the name of an input on one line, seen {shown(name)}")
+        if not 1 <= len(shape) <= _MOST_AXES:
+            raise ManifestError(where, f"expected 1 to {_MOST_AXES} axes, seen {len(shape)}")
+        for size in shape[shape[0] == -1 :]:
+            check_number(where, size, _SIZES)
+
+
+def check_batches(batches: Sequence[int]) -> None:
+    """Check the batch sizes that engines are built for."""
+    sizes = list(batches)
+    if not 1 <= len(sizes) <= _MOST_BATCHES or sizes != sorted({*sizes}):
+        expected = f"expected 1 to {_MOST_BATCHES} sizes, each greater than the one before"
+        raise ManifestError("batches", f"{expected}, seen {shown(' '.join(map(str, sizes)))}")
+    for size in sizes:
+        check_number("batches", size, BATCHES)
+
+
+def check_toolchain(target: Target) -> None:
+    """Check that a target names its builder's libraries by their full versions."""
+    for _, library in KEY_LIBRARIES[target.builder]:
+        check_form(path_of("toolchain", library), target.toolchain[library], FULL_VERSION)
+
+
+def check_archs(target: Target, archs: Sequence[str]) -> None:
+    """Check that a target's builder builds for its archs, several of which a portable engine runs on."""
+    known = ARCHS[target.builder]
+    form = Form(known.pattern, f"{known.words}: the builder {target.builder} has no other")
+    if target.arch != "portable":
+        check_form("arch", target.arch, form)
+        return
+    if target.builder != "tensorrt_rtx":
+        raise ManifestError("arch", f"expected {form.words}, seen {shown(target.arch)}")
+    if not archs:
+        raise ManifestError("archs", f"expected some of {known.words}, seen none")
+    for arch in archs:
+        check_form("archs", arch, form)
+    if len({*archs}) != len(archs):
+        raise ManifestError("archs", f"expected every arch once, seen {shown(' '.join(archs))}")
+
+
+def check_unique(what: str, owned: Iterable[tuple[str, str]]) -> None:
+    """Check that no two owners have one name, nor two that differ in case alone, which some disks don't tell apart."""
+    owners: dict[str, str] = {}
+    for owner, name in owned:
+        if (other := owners.setdefault(name.casefold(), owner)) is not owner:
+            raise ManifestError(owner, f"expected {what} of its own, seen {shown(name)}, which {other} has too")
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text may name a model, a group or a target."""
+    return re.fullmatch(NAME.pattern, text) is not None

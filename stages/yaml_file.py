@@ -1,0 +1,89 @@
+"""Read YAML that people write: in UTF-8, bounded in size and depth before it is read, and each key once."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.fields import Object, shown
+
+MOST_BYTES = 4 << 20
+MOST_VALUES = 200_000
+MOST_DEPTH = 32  # the C loader calls itself for each level, and crashes on very many
+
+
+class _Loader(yaml.CSafeLoader):
+    """Reads what JSON has, and refuses a key that is there twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - YAML's
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        first: dict[str, yaml.ScalarNode] = {}
+        for key in keys:
+            if (other := first.setdefault(key.value, key)) is not key:
+                lines = f"lines {other.start_mark.line + 1} and {key.start_mark.line + 1}"
+                raise ManifestError("", f"expected every key once, seen {key.value!r} in {lines}")
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> object:
+    """Return what a YAML file has.
+
+    Raises:
+        ManifestError: It isn't such a file; says what was expected and seen, not which file.
+        OSError: It can't be read.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ManifestError("", "expected a regular file, seen another kind")
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ManifestError("", f"expected at most {MOST_BYTES} bytes, seen more")
+    try:
+        text = data.decode()
+        _check_size(text)
+        return yaml.load(text, _Loader)  # noqa: S506 - a safe one
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
+        raise ManifestError("", f"expected YAML in UTF-8, seen a fault: {' '.join(str(error).split())}") from None
+
+
+def read_object(path: Path) -> Object:
+    """Return the object that a YAML file has, of what JSON has alone; raises as `read_yaml`."""
+    document = read_yaml(path)
+    if not isinstance(document, dict):
+        raise ManifestError("", f"expected an object, seen {shown(document)}")
+    try:
+        is_json = json.loads(json.dumps(document, allow_nan=False)) == document
+    except (TypeError, ValueError) as error:
+        raise ManifestError("", f"expected YAML of what JSON has, seen a fault: {error}") from None
+    if not is_json:
+        raise ManifestError("", "expected names that are strings, seen others")
+    return document
+
+
+def _check_size(text: str) -> None:
+    """Check how deep and how many the values are once aliases are written out, by the parser's events alone."""
+    sizes: dict[str | None, tuple[int, int]] = {}  # of anchors: values, and levels of nesting
+    above: list[tuple[str | None, int, int]] = [(None, 0, 0)]  # of what is open
+    for event in yaml.parse(text, yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            above.append((event.anchor, 1, 1))
+            size, levels = 0, 0
+        elif isinstance(event, yaml.AliasEvent):
+            size, levels = sizes.get(event.anchor, (MOST_VALUES, 0))  # in its own value it has no end
+        elif isinstance(event, yaml.ScalarEvent):
+            size, levels = 1, 0
+            sizes[event.anchor] = size, levels
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size, levels = above.pop()
+            sizes[anchor] = size, levels
+        else:
+            continue
+        if len(above) - 1 + levels > MOST_DEPTH:
+            raise ManifestError("", f"expected at most {MOST_DEPTH} levels of nesting, seen more")
+        anchor, size_above, levels_above = above[-1]
+        above[-1] = anchor, size_above + size, max(levels_above, levels + 1)
+        if size_above + size > MOST_VALUES:
+            raise ManifestError("", f"expected at most {MOST_VALUES} values, aliases written out, seen more")
