@@ -26,6 +26,7 @@ from morphstream.artifact.fields import (
     shown,
 )
 from morphstream.artifact.target import KEY_PRECISIONS, Target
+from stages.tolerance import Tolerance
 
 Role = Literal["detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer"]
 
@@ -64,23 +65,12 @@ class ArchiveOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tolerance:
-    """How far outputs may be from the original where half precision, bfloat16 or a GPU made them.
+class Model:
+    """One model; `name` is its key in params.yaml.
 
     Attributes:
-        cosine: Least cosine of numbers.
-        levels: Greatest difference of a uint8 crop.
-        labels: Greatest share of labels that differ, as they do where two logits are all but equal.
+        emap: Whether a swapper's input is the embedding times a matrix that its file has to hold; absent, it is.
     """
-
-    cosine: float
-    levels: int
-    labels: float = 0.001
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """One model; `name` is its key in params.yaml."""
 
     name: str
     file: Annotated[str, vocabulary.MODEL_PATH]
@@ -95,9 +85,12 @@ class Model:
     batches: tuple[int, ...]
     licence: str
     tolerance: Tolerance
+    emap: bool | None = None
 
     def __post_init__(self) -> None:
         check(self)
+        if self.emap is not None and self.role != "swapper":
+            raise ManifestError("emap", f"expected no such key for the role {self.role}, seen {shown(self.emap)}")
         if self.role in _SINGLE_ROLES and self.precision != "fp32":
             raise ManifestError("precision", f"expected fp32 for the role {self.role}, seen {shown(self.precision)}")
         sizes = list(self.batches)
@@ -109,6 +102,11 @@ class Model:
         """What its manifest says of it, beside its digest."""
         keys = ("file", "role", "worker", "group", "delivery", "precision", "licence")
         return {key: getattr(self, key) for key in keys}
+
+    @property
+    def needs_emap(self) -> bool:
+        """Whether it is a swapper whose file must hold an emap: each of which params don't say the contrary."""
+        return self.role == "swapper" and self.emap is not False
 
     @property
     def pin(self) -> Digest | None:

@@ -2,19 +2,17 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-
-from onnx import TensorProto
+from dataclasses import dataclass, field
 
 from morphstream.artifact.errors import ModelError
-from stages.params import Model, TargetOptions, Tolerance
+from stages.params import Model, TargetOptions
 from stages.parity.engine import run_engine
-from stages.parity.figures import SINGLE, Arrays, Figures, compare_outputs
-from stages.parity.inputs import ROWS, sample_inputs
-from stages.parity.run import run_onnx, run_original
+from stages.parity.figures import Arrays, Figures, compare_outputs, unseen
+from stages.parity.inputs import sample_inputs
+from stages.parity.original import Original, run_file
+from stages.parity.run import run_onnx
 from stages.surgery.join_outputs import part_outputs
-from stages.surgery.plan import Plan, plan_of
-from stages.surgery.read import read_model
+from stages.tolerance import SINGLE, Tolerance
 from stages.workspace import Workspace
 
 
@@ -28,6 +26,7 @@ class Comparison:
         tolerance: How far it may be.
         stated: What has that tolerance in params.yaml, such as ``models.det_10g``; empty for single precision's.
         figures: How far it is, by output.
+        unseen: Columns that no figure says anything of, as the reference has nothing there, by output that has any.
     """
 
     subject: str
@@ -35,6 +34,7 @@ class Comparison:
     tolerance: Tolerance
     stated: str
     figures: Mapping[str, Figures]
+    unseen: Mapping[str, int] = field(default_factory=dict)
 
 
 def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Workspace) -> Iterator[Comparison]:
@@ -44,26 +44,26 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
     one. Otherwise what is half, the file or an engine, and what runs on a GPU have the model's tolerance; all else that
     of single precision.
     """
-    source, prepared = workspace.build / model.file, workspace.prepared / model.name
-    original = read_model(source)
-    plan = plan_of(original, model)
-    original_is_half = any(tensor.data_type == TensorProto.FLOAT16 for tensor in original.graph.initializer)
-    del original  # frees its weights
-    single, of_model = (SINGLE, ""), (model.tolerance, f"models.{model.name}")
-    to_original = of_model if original_is_half else single
+    prepared = workspace.prepared / model.name
     inputs = sample_inputs(json.loads((prepared / "contract.json").read_text("utf-8")))
-    outputs: dict[str, Arrays] = {"original": run_original(source, plan, inputs)}
-    sizes = {name: array.size for name, array in outputs["original"].items()}
+    original = run_file(model, workspace.build / model.file, inputs)
+    plan, nothing = original.plan, unseen(original.outputs, original.plan)
+    single, of_model = (SINGLE, ""), (model.tolerance, f"models.{model.name}")
+    to_original = of_model if original.is_half else single
+    outputs, rows = {"original": original.outputs}, len(next(iter(inputs.values())))
     for precision in dict.fromkeys(("fp32", model.precision)):
-        outputs[precision] = _parted(run_onnx(prepared / f"{precision}.onnx", inputs, rows=ROWS), plan, sizes)
+        seen = run_onnx(prepared / f"{precision}.onnx", inputs, rows=rows)
+        outputs[precision] = _parted(seen, original)
 
     def compared(subject: str, seen: Arrays, to: str, bound: tuple[Tolerance, str]) -> Comparison:
         try:
-            figures = compare_outputs(_parted(seen, plan, sizes), outputs[to], plan)
+            figures = compare_outputs(_parted(seen, original), outputs[to], plan)
         except ModelError as error:
             raise ModelError(f"{subject}: {error}") from None
         reference, (tolerance, stated) = to if to == "original" else "prepared", bound
-        return Comparison(subject=subject, reference=reference, tolerance=tolerance, stated=stated, figures=figures)
+        return Comparison(
+            subject=subject, reference=reference, tolerance=tolerance, stated=stated, figures=figures, unseen=nothing
+        )
 
     yield compared("prepared", outputs["fp32"], "original", to_original)
     if model.precision == "fp16":
@@ -76,6 +76,12 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
         yield compared(name, seen, "original", own or (to_original if is_cpu else of_model))
 
 
-def _parted(outputs: Arrays, plan: Plan, sizes: Mapping[str, int]) -> Arrays:
+def _parted(outputs: Arrays, original: Original) -> Arrays:
     """Return a plan's outputs one by one, where the prepared model joins them."""
-    return part_outputs(outputs[plan.joined], sizes) if plan.joined and plan.joined in outputs else outputs
+    joined = original.plan.joined
+    if not joined or joined not in outputs:
+        return outputs
+    sizes = {name: array.size for name, array in original.outputs.items()}
+    if outputs[joined].size != sum(sizes.values()):
+        raise ModelError(f"{joined}: expected {sum(sizes.values())} numbers, seen {outputs[joined].size}")
+    return part_outputs(outputs[joined], sizes)

@@ -30,6 +30,15 @@ _WEIGHTS_ALONE = 4  # the first IR version whose weights need not be inputs
 
 def read_model(path: Path) -> onnx.ModelProto:
     """Read a model; its weights are those of stages.surgery.weights."""
+    model = read_exported(path)
+    try:
+        return to_readable(to_inference(model))
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+def read_exported(path: Path) -> onnx.ModelProto:
+    """Read a model as `read_model` does, but in the mode, the opset and the IR version that it was exported in."""
     try:
         model = _parsed(path)
         check_versions(model)
@@ -39,9 +48,9 @@ def read_model(path: Path) -> onnx.ModelProto:
         _without_repeats(model)
         sort_nodes(model.graph)
         check_sound(model)
-        return to_readable(to_inference(model))
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
+    return model
 
 
 def digest_of_model(path: Path) -> Digest:

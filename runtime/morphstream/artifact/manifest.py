@@ -24,6 +24,7 @@ class EngineFile:
         recipe: sha256 over everything that decided its bytes.
         kind: What is in it.
         precision: The numbers it calculates with.
+        emap: True where its model's source is the embedding times an emap, which is one of the model's files.
     """
 
     group: Annotated[str, fields.one_of(vocabulary.GROUPS)]
@@ -32,6 +33,7 @@ class EngineFile:
     recipe: Annotated[str, fields.SHA256] | None = None
     kind: Annotated[str, fields.one_of(vocabulary.KINDS)] | None = None
     precision: Annotated[str, fields.one_of(vocabulary.ENGINE_PRECISIONS)] | None = None
+    emap: bool | None = None
 
     def __post_init__(self) -> None:
         fields.check(self)
@@ -64,6 +66,7 @@ class EngineManifest:
                 raise ManifestError(where, f"expected {declared}, as in the cache key, seen {exact}")
         for name, file in self.engine_files.items():
             _check_precision(name, file, self.cache_key)
+            self._check_emap(name, file)
 
     @property
     def digests(self) -> dict[str, Digest]:
@@ -88,6 +91,13 @@ class EngineManifest:
     def groups(self) -> set[str]:
         """Groups that have a file here."""
         return {file.group for file in self.engine_files.values()}
+
+    def _check_emap(self, name: str, file: EngineFile) -> None:
+        """Check that the emap of a file's model is here, if it needs one: without it faces become another's."""
+        if file.emap and not any(one.kind == "emap" for one in self.files_of(str(file.onnx_model)).values()):
+            where = f"{fields.path_of('engine_files', name)}.emap"
+            seen = f"seen none of {file.onnx_model}; build its engines again"
+            raise ManifestError(where, f"expected a file of kind emap beside it, {seen}")
 
     def files_of(self, model: str) -> dict[str, EngineFile]:
         """Return the files of a model, by name."""
