@@ -10,7 +10,7 @@ demo: setup
 	python -m stages.demo
 
 test: setup
-	python -m pytest -n 2 --dist loadgroup
+	python -m pytest -n 2 --dist loadgroup --max-worker-restart 0 # a worker that dies ends the run, and names its test
 
 check: setup
 	ruff check .

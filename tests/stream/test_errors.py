@@ -93,33 +93,45 @@ def test_a_live_run_stops_at_an_error_too(place: str) -> None:
     assert written == sorted(set(written) - {9})
 
 
-@pytest.mark.parametrize("at", [0, 3])
-def test_ctrl_c_in_the_caller_ends_all_threads(at: int) -> None:
-    interrupted = threading.Event()
-
-    def interrupt(index: int) -> None:
-        if index == at:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            interrupted.wait(0.2)
-
-    error, written = failed({"source": interrupt})
-    assert type(error) is KeyboardInterrupt
-    assert written == list(range(at))[: len(written)]
-
-
-def test_a_source_that_never_returns_cannot_keep_the_process_from_a_second_ctrl_c() -> None:
-    code = """
+# A program of its own is interrupted, not the one that runs the tests.
+INTERRUPTED = """
+import signal, sys, threading
+from morphstream.stream.run import run
+from tests.stream import KeptFrames, PlayedSource
+at, sink = int(sys.argv[1]), KeptFrames()
+def interrupt(index):
+    if index == at:
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        threading.Event().wait(0.2)
+try:
+    run(PlayedSource(20, interrupt), (lambda frame: frame,), sink)
+except KeyboardInterrupt:
+    print(sink.indices == list(range(at))[: len(sink.indices)])
+"""
+ENDLESS = """
 import threading
 from morphstream.stream.run import run
 from tests.stream import KeptFrames, PlayedSource
 run(PlayedSource(1, lambda _: (print("reading", flush=True), threading.Event().wait())), (), KeptFrames())
 """
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", code], stdout=pipe, stderr=pipe, text=True) as process:
+
+
+@pytest.mark.parametrize("at", [0, 3])
+def test_ctrl_c_in_the_caller_ends_all_threads(at: int) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, str(at)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
+def test_a_source_that_never_returns_cannot_keep_the_process_from_a_second_ctrl_c() -> None:
+    command, pipe = [sys.executable, "-c", ENDLESS], subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             assert process.stdout
             assert process.stdout.readline() == "reading\n"
-            while process.poll() is None:
+            for _ in range(600):
+                if process.poll() is not None:
+                    break
                 process.send_signal(signal.SIGINT)
                 threading.Event().wait(0.1)
             assert process.returncode == -signal.SIGINT
