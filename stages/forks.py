@@ -1,5 +1,6 @@
 """Run calls side by side, each in a process forked from this one, which has its libraries loaded already."""
 
+import gc
 import multiprocessing
 import signal
 import sys
@@ -46,6 +47,7 @@ class Forks:
         receiver, sender = _CONTEXT.Pipe(duplex=False)
         process = _CONTEXT.Process(target=_run, args=(call, self._free, sender), name=name, daemon=True)
         sys.stdout.flush()
+        gc.freeze()  # so that no collection writes into memory that is shared with this process
         process.start()
         sender.close()
         self._running[name] = process, receiver

@@ -1,8 +1,8 @@
-"""DVC's side of the farm: which stages are up to date, which DVC's cache has, and the entries of dvc.lock.
+"""DVC's side of the farm: which stages are up to date, which DVC's cache has, and the entries of dvc.lock files.
 
-`dvc repro` writes all of dvc.lock again after every stage, and no two at once: with a hundred stages that takes more
-than half a second each, and several side by side are no faster than one. So the farm runs the stages' programs itself,
-has DVC's own code judge and keep what they made, and writes dvc.lock for many at once (docs/adr/0007-farm.md).
+`dvc repro` runs one stage after the other, and several of them side by side wait for each other's lock. So the farm
+runs the stages' programs itself, has DVC's own code judge and keep what they made, and writes the dvc.lock files for
+many stages at once (docs/adr/0007-farm.md).
 """
 
 import json
@@ -21,20 +21,19 @@ from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.serialize import to_lockfile
 
 from morphstream.artifact.errors import MorphstreamError
-from stages.lock import read_lock, write_lock
+from stages.lock import read_locks, write_locks
 from stages.workspace import Workspace
 
 _LOCK_EVERY_S = 10.0  # should this be killed, what ran since is in DVC's cache, and needn't run again
 
 
 class Pipeline:
-    """Holds the stages of dvc.yaml, under DVC's lock; `open_pipeline` makes it."""
+    """Holds the stages of all dvc.yaml files, under DVC's lock; `open_pipeline` makes it."""
 
-    def __init__(self, repo: Any, dvc_lock: Path) -> None:
+    def __init__(self, repo: Any, workspace: Workspace) -> None:
         self._stages = {stage.name: stage for stage in repo.index.stages}
-        self._graph, self._cache, self._dvc_lock = repo.index.graph, repo.stage_cache, dvc_lock
-        locked = read_lock(dvc_lock)
-        self._entries = locked | {name: None for name in self._stages if name not in locked}
+        self._graph, self._cache, self._workspace = repo.index.graph, repo.stage_cache, workspace
+        self._locked = read_locks(workspace)
         self._locked_at = time.monotonic()
 
     def with_upstream(self, names: Iterable[str]) -> list[str]:
@@ -76,13 +75,13 @@ class Pipeline:
         stage = self._stages[name]
         stage.save()
         stage.commit()
-        self._entries |= to_lockfile(stage)
+        self._locked |= to_lockfile(stage)
         if time.monotonic() - self._locked_at > _LOCK_EVERY_S:
-            self.write_lock()
+            self.write_locks()
 
-    def write_lock(self) -> None:
-        """Write dvc.lock: new entries in the order of dvc.yaml, whatever was done first."""
-        write_lock(self._dvc_lock, {name: entry for name, entry in self._entries.items() if entry is not None})
+    def write_locks(self) -> None:
+        """Write the dvc.lock files."""
+        write_locks(self._workspace, self._locked)
         self._locked_at = time.monotonic()
 
 
@@ -102,11 +101,11 @@ def open_pipeline(workspace: Workspace) -> Iterator[Pipeline]:
     logging.getLogger("dvc").setLevel(logging.WARNING)
     with open_repo(workspace) as repo, lock_repo(repo):
         _check_alone(Path(repo.tmp_dir) / "rwlock")
-        pipeline = Pipeline(repo, workspace.dvc_lock)
+        pipeline = Pipeline(repo, workspace)
         try:
             yield pipeline
         finally:
-            pipeline.write_lock()
+            pipeline.write_locks()
 
 
 def needed_first(graph: Any, stages: Sequence[Any]) -> list[Any]:
