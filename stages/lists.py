@@ -100,7 +100,10 @@ def write_lists(params: Params, workspace: Workspace) -> None:
         document, is_changed = yaml.load(path), False
         for stage, lists in stages.items():
             for key, wanted in lists.items():
-                definition = document["stages"][stage]
+                definition = document["stages"].get(stage)
+                if definition is None:
+                    expected = f"expected the stage {stage}, seen none"
+                    raise MorphstreamError(f"{file}: {expected}; run: git checkout {file}")
                 if list(_odd(wanted, _of_stage(definition, key))):
                     _put(definition, key, wanted)
                     is_changed = True

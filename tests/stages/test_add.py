@@ -11,7 +11,7 @@ from stages.add import add
 from stages.lists import check_lists
 from stages.params import ParamsError, load_params
 from stages.workspace import Workspace
-from tests.stages import PARAMS, ROOT, files_in, refusal, run_stage
+from tests.stages import PARAMS, ROOT, copy_pipeline, files_in, refusal, run_stage
 from tests.stages.own_files import write_in_parts, write_own
 
 TEXT = (ROOT / "params.yaml").read_text("utf-8")
@@ -19,9 +19,9 @@ TEXT = (ROOT / "params.yaml").read_text("utf-8")
 
 @pytest.fixture
 def project(workspace: Workspace) -> Workspace:
-    """A workspace with the project's own params.yaml and dvc.yaml."""
-    for path in (workspace.params, workspace.dvc_yaml):
-        shutil.copyfile(ROOT / path.name, path)
+    """A workspace with the project's own params.yaml and dvc.yaml files."""
+    shutil.copyfile(ROOT / "params.yaml", workspace.params)
+    copy_pipeline(workspace)
     return workspace
 
 
@@ -56,7 +56,7 @@ def test_a_model_is_like_the_one_with_its_inputs_and_outputs(
         assert getattr(model, key) == getattr(other, key), key
     assert (model.group, model.licence) == (group, "unknown")
     assert (project.build / model.file).read_bytes() == data
-    check_lists(load_params(project.params), project.dvc_yaml)
+    check_lists(load_params(project.params), project)
     assert ("then: morphstream swap --swap-model mine" in said) == (model.role == "swapper")
 
 
@@ -68,7 +68,7 @@ def test_every_other_line_of_params_stays(project: Workspace, tmp_path: Path) ->
     come = after.removeprefix(TEXT).splitlines()
     assert (come[0], len(come)) == ("  mine:", len(TEXT.partition("  gfpgan:\n")[2].splitlines()) + 2)
     assert {f"+{line}" for line in come} <= {*said}
-    assert "+        - build/engines/${key}/mine" in said
+    assert {"+        - build/engines/${key}/mine", "+      mine: models/mine.onnx"} <= {*said}
 
 
 def test_adding_again_says_that_it_is_there(project: Workspace, tmp_path: Path) -> None:
@@ -134,9 +134,9 @@ def test_what_cannot_be_added_is_refused_and_nothing_changes(
 
 def test_a_file_of_dvc_that_cannot_be_written_leaves_params_as_they_were(project: Workspace, tmp_path: Path) -> None:
     write_own(tmp_path / "a.onnx", "xseg_1")
-    project.dvc_yaml.write_text("stages: {}\n", "utf-8")
+    (project.root / "pipeline/pack/dvc.yaml").write_text("stages: {}\n", "utf-8")
     before = state(project)
-    with pytest.raises(KeyError):
+    with pytest.raises(MorphstreamError, match="expected the stage pack, seen none; run: git checkout"):
         add(project, "mine", tmp_path / "a.onnx")
     assert state(project) == before
 
