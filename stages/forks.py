@@ -71,9 +71,12 @@ class Forks:
 def _check(name: str, code: int | None, connection: Connection) -> None:
     if code == 0:
         return
-    if connection.poll():
-        raise MorphstreamError(str(connection.recv()))
-    raise MorphstreamError(f"{name}: expected its process to end with 0, seen {code}; see above, or is memory short?")
+    try:
+        refusal = str(connection.recv())
+    except EOFError:
+        seen = f"expected its process to end with 0, seen {code}"
+        raise MorphstreamError(f"{name}: {seen}; see above, or free memory if it was killed") from None
+    raise MorphstreamError(refusal)
 
 
 def _run(call: Callable[[], None], free: Semaphore, sender: Connection) -> None:
