@@ -21,7 +21,9 @@ def check_names(params: "Params") -> None:
     check_unique("a cache key", [(path_of("build_targets", name), build.cache_key) for name, build in builds])
     check_unique("a file", [(path_of("models", name), model.file) for name, model in models])
     pairs = [(target, model) for target in built_alone(params) for model in params.models]
-    check_unique("a stage of DVC", [(f"{target} with {model}", f"gpu_engine@{target}-{model}") for target, model in pairs])
+    check_unique(
+        "a stage of DVC", [(f"{target} with {model}", f"gpu_engine@{target}-{model}") for target, model in pairs]
+    )
 
 
 def check_delivery(params: "Params", model: "Model") -> None:

@@ -5,7 +5,7 @@ runs the stages' programs itself, has DVC's own code judge and keep what they ma
 many stages at once (docs/adr/0007-farm.md).
 """
 
-import json
+import getpass
 import logging
 import os
 import time
@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from dvc.exceptions import DvcException
+from dvc.lock import LockError
 from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import plan_repro
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.serialize import to_lockfile
 
 from morphstream.artifact.errors import MorphstreamError
+from stages.farm.alone import check_alone, holder
 from stages.lock import read_locks, write_locks
 from stages.workspace import Workspace
 
@@ -88,9 +90,13 @@ class Pipeline:
 @contextmanager
 def open_repo(workspace: Workspace) -> Iterator[Any]:
     """Give DVC's view of a workspace, and refuse in one line what DVC refuses in the block."""
+    _name_user()
     try:
         with Repo(str(workspace.root)) as repo:
             yield repo
+    except LockError:
+        seen = f"seen it held{holder(workspace.root / '.dvc/tmp')}"
+        raise MorphstreamError(f"expected DVC's lock, .dvc/tmp/lock, to be free, {seen}; wait for it") from None
     except DvcException as error:
         raise MorphstreamError(" ".join(str(error).split())) from error
 
@@ -100,7 +106,7 @@ def open_pipeline(workspace: Workspace) -> Iterator[Pipeline]:
     """Give the pipeline while no other DVC runs here, and write dvc.lock however the block ends."""
     logging.getLogger("dvc").setLevel(logging.WARNING)
     with open_repo(workspace) as repo, lock_repo(repo):
-        _check_alone(Path(repo.tmp_dir) / "rwlock")
+        check_alone(Path(os.path.relpath(repo.tmp_dir)))
         pipeline = Pipeline(repo, workspace)
         try:
             yield pipeline
@@ -108,30 +114,15 @@ def open_pipeline(workspace: Workspace) -> Iterator[Pipeline]:
             pipeline.write_locks()
 
 
+def _name_user() -> None:
+    """Name a user whom the system has no name for, as of a container; DVC would raise what isn't one of its errors."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = f"uid-{os.getuid()}"
+
+
 def needed_first(graph: Any, stages: Sequence[Any]) -> list[Any]:
     """Return stages and all that they need, each behind what it needs itself."""
     needed = set(plan_repro(graph, stages) if stages else ())  # without an order; of no stages DVC plans all
     return [stage for stage in plan_repro(graph) if stage in needed]
-
-
-def _check_alone(path: Path) -> None:
-    """Refuse while a DVC runs a stage, during which its lock is free; remove its list if a kill left half of it."""
-    try:
-        listed = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return
-    except ValueError:
-        path.unlink()
-        return
-    for writer in listed.get("write", {}).values():
-        if _is_running(int(writer["pid"])):
-            expected = "expected no other DVC here, seen one that runs"
-            raise MorphstreamError(f"{expected} (process {writer['pid']}: {writer['cmd']}); wait for it")
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)
-    return True

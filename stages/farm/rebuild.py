@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from threading import Event
 
 from stages.exclusive import exclusive_gpu
@@ -19,22 +20,17 @@ def rebuild(
 ) -> Counter[str]:
     """Bring the chosen engines up to date, and index and pack their targets.
 
-    A stage makes a model's engines for all targets that need no GPU; it keeps what is up to date. Where only some
-    models of a target have engines here, its index is merged into the cache that is there, and neither packed nor
-    locked: the cache that dvc.lock describes is made of every model's engine. With `is_forced`, engines that are up to
-    date are built again too. Returns how many stages were ``run``, ``restored from DVC's cache``, and ``up to date``.
+    Where only some models of a target have engines here, its index is merged into the cache that is there, and neither
+    packed nor locked: the cache that dvc.lock describes is made of every model's engine. With `is_forced`, engines that
+    are up to date are built again too. Returns how many stages were ``run``, ``restored from DVC's cache``, and ``up to
+    date``.
 
     Raises:
         KeyboardInterrupt: `stop` was set.
     """
-    engines = engine_stages(params, choice)
-    gpus = {
-        stage: exclusive_gpu(params.build(target).target.target) if target else None
-        for stage, (target, _) in engines.items()
-    }
+    gpus = {stage: _gpu(params, target) for stage, (target, _) in engine_stages(params, choice).items()}
     merged = {f"pack@{target}": not _is_whole(workspace, params, choice, target) for target in choice.targets}
-    options = {name: " --merge" for name, is_merged in merged.items() if is_merged}
-    options |= dict.fromkeys(engines, f" --jobs {max(1, jobs // len(engines))}{' --force' * is_forced}")
+    options = _options(gpus, merged, jobs, is_forced=is_forced)
     forced = {stage for stage in (*gpus, *merged) if merged.get(stage, is_forced)}
     counts = Counter[str]()
     with open_pipeline(workspace) as pipeline, Workers(jobs, workspace.root) as workers:
@@ -61,6 +57,17 @@ def rebuild(
 
         run_queue(workers, view, stop, start, succeed)
     return counts
+
+
+def _options(gpus: Iterable[str], merged: Mapping[str, bool], jobs: int, *, is_forced: bool) -> dict[str, str]:
+    """Return what is said to stages' programs beside what dvc.yaml says: a model's engines are built on their share."""
+    engines = list(gpus)
+    option = f" --jobs {max(1, jobs // len(engines))}{' --force' * is_forced}"
+    return dict.fromkeys(engines, option) | {stage: " --merge" * is_merged for stage, is_merged in merged.items()}
+
+
+def _gpu(params: Params, target: str | None) -> str | None:
+    return None if target is None else exclusive_gpu(params.build(target).target.target)
 
 
 def _is_whole(workspace: Workspace, params: Params, choice: Choice, target: str) -> bool:

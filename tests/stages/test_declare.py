@@ -18,7 +18,18 @@ from stages.lists import write_lists
 from stages.params import Params
 from stages.source import source_digest
 from stages.workspace import Workspace
-from tests.stages import PARAMS, ROOT, copy_pipeline, document, files_in, read_json, refusal, run_stage, with_bfloat16, write_params
+from tests.stages import (
+    PARAMS,
+    ROOT,
+    copy_pipeline,
+    document,
+    files_in,
+    read_json,
+    refusal,
+    run_stage,
+    with_bfloat16,
+    write_params,
+)
 
 MODEL = "xseg_1"
 

@@ -40,12 +40,20 @@ def test_a_difference_is_shown_by_its_key_and_both_values(old: Any, new: Any, wo
 def test_what_several_things_are_made_of_is_shown_by_the_thing() -> None:
     old = {
         "prepare": {"batches": [1], "source": "0"},
-        "targets": {"cpu": {"toolchain": {"openvino": "1"}}, "rtx-sm86": {"arch": "sm86"}, "rtx-sm89": {"arch": "sm89"}},
+        "targets": {
+            "cpu": {"toolchain": {"openvino": "1"}},
+            "rtx-sm86": {"arch": "sm86"},
+            "rtx-sm89": {"arch": "sm89"},
+        },
         "check": {"tolerance": {"levels": 1}, "source": "0"},
     }
     new = {
         "prepare": {"batches": [1, 2], "source": "1"},
-        "targets": {"cpu": {"toolchain": {"openvino": "2"}}, "rtx-sm89": {"arch": "sm89"}, "cpu-bf16": {"arch": "x86_64"}},
+        "targets": {
+            "cpu": {"toolchain": {"openvino": "2"}},
+            "rtx-sm89": {"arch": "sm89"},
+            "cpu-bf16": {"arch": "x86_64"},
+        },
         "check": {"tolerance": {"levels": 2}, "source": "0"},
     }
     assert sorted(declared_differences(old, new)) == [

@@ -75,7 +75,9 @@ def test_some_are_waited_for_while_others_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        pytest.param(partial(refuse, MorphstreamError("a: expected b, seen c")), "^a: expected b, seen c$", id="refusal"),
+        pytest.param(
+            partial(refuse, MorphstreamError("a: expected b, seen c")), "^a: expected b, seen c$", id="refusal"
+        ),
         pytest.param(
             partial(refuse, ToolchainMismatchError("targets.a", "openvino", "1", "2")),
             "this machine has 2; install 1 or change the target$",

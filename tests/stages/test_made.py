@@ -38,7 +38,9 @@ def cache(workspace: Workspace, folder: Path, where: str = ".dvc/cache") -> dict
     for name in files:
         (folder / name).unlink()
     folder.rmdir()
-    return {"outs": [{"path": str(folder.relative_to(workspace.root)), "md5": put(json.dumps(listing).encode(), ".dir")}]}
+    return {
+        "outs": [{"path": str(folder.relative_to(workspace.root)), "md5": put(json.dumps(listing).encode(), ".dir")}]
+    }
 
 
 def test_a_folder_that_was_recorded_is_made_of_the_same_things_alone(tmp_path: Path) -> None:
@@ -69,7 +71,9 @@ def test_a_folder_that_dvc_removed_comes_from_its_cache(workspace: Workspace, tm
     if where != ".dvc/cache":
         (workspace.root / ".dvc").mkdir()
         setting = tmp_path / "absolute" if where == "absolute" else "elsewhere"
-        (workspace.root / ".dvc/config.local").write_text(f"[core]\n    a = b%c\n[cache]\n    dir = {setting}\n", "utf-8")
+        (workspace.root / ".dvc/config.local").write_text(
+            f"[core]\n    a = b%c\n[cache]\n    dir = {setting}\n", "utf-8"
+        )
     folder = make(workspace.engines / "cpu/xseg_1")
     before = files_in(folder)
     locked = cache(workspace, folder, str(tmp_path / "absolute") if where == "absolute" else where)

@@ -55,7 +55,9 @@ def test_lists_get_the_lines_of_what_is_new(workspace: Workspace, shortened: Par
     check_lists(shortened, workspace)
     write_lists(PARAMS, workspace)
     for path in pipeline_files(workspace):
-        assert yaml.safe_load(path.read_bytes()) == yaml.safe_load((ROOT / path.relative_to(workspace.root)).read_bytes())
+        assert yaml.safe_load(path.read_bytes()) == yaml.safe_load(
+            (ROOT / path.relative_to(workspace.root)).read_bytes()
+        )
 
 
 def test_lists_that_are_right_are_not_touched(workspace: Workspace, shortened: Params) -> None:
@@ -69,7 +71,9 @@ def test_lists_that_are_right_are_not_touched(workspace: Workspace, shortened: P
 @pytest.mark.parametrize(
     ("is_new", "seen"),
     [
-        pytest.param(True, f"the deps of validate to be what params.yaml names, seen a difference in .*{GONE}", id="new"),
+        pytest.param(
+            True, f"the deps of validate to be what params.yaml names, seen a difference in .*{GONE}", id="new"
+        ),
         pytest.param(False, "the deps of validate to be what params.yaml names, seen a difference in .*", id="gone"),
     ],
 )
