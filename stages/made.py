@@ -2,11 +2,8 @@
 
 DVC removes all outputs of a stage that it runs, and its run cache knows a stage's inputs as a whole: where one stage
 makes several folders, a change that concerns one of them would make all of them again.
-
-Source: DVC's documentation, "Structure of the cache directory", of version 3.
 """
 
-import configparser
 import json
 import shutil
 from collections.abc import Mapping
@@ -14,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from morphstream.artifact.digest import digest_of_file
+from stages.dvc_cache import cached_folder
 from stages.files import new_folder, write_json
 from stages.workspace import Workspace
 
@@ -48,19 +46,11 @@ def take_from_cache(workspace: Workspace, locked: Mapping[str, Any], folder: Pat
     if is_made_of(folder, of):
         return True
     outs = {out["path"]: out.get("md5", "") for out in locked.get("outs", [])}
-    listing = _cached(workspace, outs.get(str(folder.relative_to(workspace.root)), ""))
     try:
-        files = {entry["relpath"]: _cached(workspace, entry["md5"]) for entry in json.loads(listing.read_bytes())}
+        files = cached_folder(workspace, outs.get(str(folder.relative_to(workspace.root)), ""))
         with new_folder(folder) as part:
             for name, path in files.items():
                 shutil.copyfile(path, part / Path(name).name)
     except (OSError, ValueError, KeyError, TypeError):  # it has none, or only a part of it
         return False
     return is_made_of(folder, of)
-
-
-def _cached(workspace: Workspace, md5: str) -> Path:
-    """Return where DVC's cache keeps content."""
-    settings, here = configparser.ConfigParser(), workspace.root / ".dvc"
-    settings.read([here / "config", here / "config.local"])
-    return here / settings.get("cache", "dir", fallback="cache") / "files/md5" / md5[:2] / md5[2:]

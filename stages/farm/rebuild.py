@@ -21,9 +21,8 @@ def rebuild(
     """Bring the chosen engines up to date, and index and pack their targets.
 
     Where only some models of a target have engines here, its index is merged into the cache that is there, and neither
-    packed nor locked: the cache that dvc.lock describes is made of every model's engine. With `is_forced`, engines that
-    are up to date are built again too. Returns how many stages were ``run``, ``restored from DVC's cache``, and ``up to
-    date``.
+    packed nor locked: the cache in dvc.lock has every model's. With `is_forced`, engines that are up to date are built
+    again. Returns how many stages were ``run``, ``restored from DVC's cache``, and ``up to date``.
 
     Raises:
         KeyboardInterrupt: `stop` was set.
@@ -34,8 +33,7 @@ def rebuild(
     forced = {stage for stage in (*gpus, *merged) if merged.get(stage, is_forced)}
     counts = Counter[str]()
     with open_pipeline(workspace) as pipeline, Workers(jobs, workspace.root) as workers:
-        waiting = [*pipeline.with_upstream(gpus), *merged]
-        view = View(len(waiting), sys.stdout)
+        view = View(len(waiting := [*pipeline.with_upstream(gpus), *merged]), sys.stdout)
 
         def start() -> bool:
             for stage in list(waiting):
