@@ -4,6 +4,7 @@ Locked is what every machine must find: what was executed, and figures in steps 
 The exact ones, and why a target's engine was not executed, are in ``build/measured/``.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 
 from morphstream.artifact.errors import ModelError, NoEngineError
@@ -29,6 +30,8 @@ def main(workspace: Workspace) -> None:
     reasons = {name: reason_not_executed(options, machine) for name, options in targets.items()}
     executed = {name: options for name, options in targets.items() if not reasons[name]}
     comparisons = list(compare(model, executed, workspace))
+    for output, count in comparisons[0].unseen.items():
+        print(f"check {name}: {output}: nothing is known of {count} columns, 0 with these inputs", file=sys.stderr)
     write_json(workspace.measured / "check" / f"{model.name}.json", measured(comparisons, reasons))
     for comparison in comparisons:
         check_comparison(comparison)
@@ -69,7 +72,10 @@ def measured(comparisons: Iterable[Comparison], reasons: Mapping[str, str]) -> d
     """Return what this machine found: exact figures by subject, reference and output, and reasons."""
     found: dict[str, dict[str, object]] = {}
     for comparison in comparisons:
-        found.setdefault(comparison.subject, {})[comparison.reference] = dict(comparison.figures)
+        found.setdefault(comparison.subject, {})[comparison.reference] = {
+            output: {**figures, **({"unseen": count} if (count := comparison.unseen.get(output)) else {})}
+            for output, figures in comparison.figures.items()
+        }
     return found | {name: {"executed": False, "reason": reason} for name, reason in reasons.items() if reason}
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from morphstream.artifact.digest import digest_of_file
 from morphstream.artifact.errors import ToolchainMismatchError
@@ -47,7 +48,7 @@ def compile_model(
         shared = timing / "-".join([target.arch, *target.toolchain.values()])
         order, recipe = order_of(builder, options, prepared, part, shared)
         kinds = builder.build(order)
-        if (prepared / "emap.npy").is_file():
+        if contract.get("emap"):
             kinds[f"{order.stem}.npy"] = "emap"
             shutil.copyfile(prepared / "emap.npy", part / f"{order.stem}.npy")
         files = {name: _entry(part / name, kind, contract, order, recipe) for name, kind in kinds.items()}
@@ -55,7 +56,7 @@ def compile_model(
         (part / "manifest.json").write_text(manifest.to_json(), "utf-8")
 
 
-def _entry(path: Path, kind: str, contract: Mapping[str, str], order: Order, recipe: Recipe) -> EngineFile:
+def _entry(path: Path, kind: str, contract: Mapping[str, Any], order: Order, recipe: Recipe) -> EngineFile:
     digest = digest_of_file(path)
     if kind == "timing":  # of all models of the target
         return EngineFile(group="shared", onnx_model=None, digest=digest, kind=kind)
@@ -68,6 +69,7 @@ def _entry(path: Path, kind: str, contract: Mapping[str, str], order: Order, rec
         precision=order.precision,
         role=contract["role"],
         delivery=contract["delivery"],
+        emap=contract.get("emap"),
     )
 
 

@@ -18,7 +18,7 @@ from stages.source import builder_files, session_source, source_digest
 from stages.workspace import Workspace
 
 _FETCH, _PREPARE = ("fetch.py", "origin", "kit"), ("prepare.py", "surgery")
-_CHECK = ("check.py", "parity", "photos.py", "surgery")
+_CHECK = ("check.py", "parity", "photos.py", "tolerance.py", "surgery")
 
 
 def main(workspace: Workspace) -> None:
@@ -49,7 +49,8 @@ def declarations(params: Params) -> Iterator[tuple[str, dict[str, object]]]:
     origin = origin_of(params)
     for model in params.models.values():
         yield f"fetch/{model.name}", {**origin.declared(model), "source": sources[_FETCH]}
-        choices = {key: getattr(model, key) for key in ("role", "group", "delivery", "precision", "inputs", "batches")}
+        keys = ("role", "group", "delivery", "precision", "inputs", "batches", "emap")
+        choices = {key: getattr(model, key) for key in keys}
         yield f"prepare/{model.name}", {**choices, "source": sources[_PREPARE]}
         bounds = {"tolerance": asdict(model.tolerance), "targets": list(params.builds), "tolerances": own}
         yield f"check/{model.name}", {**bounds, "source": [sources[_CHECK], session_source()]}

@@ -38,6 +38,7 @@ from stages.bounds import (
     check_toolchain,
 )
 from stages.consistency import check_delivery, check_names
+from stages.tolerance import Tolerance
 from stages.yaml_file import read_object
 
 Role = Literal["detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer"]
@@ -78,23 +79,13 @@ class ArchiveOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tolerance:
-    """How far outputs may be from the original where half precision, bfloat16 or a GPU made them.
+class Model:
+    """One model; `name` is its key in params.yaml.
 
     Attributes:
-        cosine: Least cosine of numbers.
-        levels: Greatest difference of a uint8 crop.
-        labels: Greatest share of labels that differ, as they do where two logits are all but equal.
+        origin: Where it comes from, if not from where all do.
+        emap: Whether a swapper's input is the embedding times a matrix that its file has to hold; absent, it is.
     """
-
-    cosine: float
-    levels: int
-    labels: float = 0.001
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """One model; `name` is its key in params.yaml, and `origin` None where it comes from where all do."""
 
     name: Annotated[str, NAME]
     file: Annotated[str, MODEL_FILE]
@@ -110,6 +101,7 @@ class Model:
     licence: Annotated[str, vocabulary.LICENCE]
     tolerance: Tolerance
     origin: Annotated[str, one_of(vocabulary.ORIGINS)] | None = None
+    emap: bool | None = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -118,6 +110,8 @@ class Model:
         check_model_bytes(self.bytes)
         check_inputs(self.inputs)
         check_batches(self.batches)
+        if self.emap is not None and self.role != "swapper":
+            raise ManifestError("emap", f"expected no such key for the role {self.role}, seen {shown(self.emap)}")
         if self.role in _SINGLE_ROLES and self.precision != "fp32":
             raise ManifestError("precision", f"expected fp32 for the role {self.role}, seen {shown(self.precision)}")
 
@@ -126,6 +120,11 @@ class Model:
         """What its manifest says of it, beside its digest."""
         keys = ("file", "role", "worker", "group", "delivery", "precision", "licence", "origin")
         return {key: getattr(self, key) for key in keys}
+
+    @property
+    def needs_emap(self) -> bool:
+        """Whether it is a swapper whose file must hold an emap: each of which params don't say the contrary."""
+        return self.role == "swapper" and self.emap is not False
 
     @property
     def pin(self) -> Digest | None:

@@ -15,7 +15,7 @@ from stages.surgery.batch import with_batch
 from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.crop_input import with_crop_input
 from stages.surgery.crop_output import with_crop_output, with_label_output
-from stages.surgery.emap import find_emap
+from stages.surgery.emap import emap_of
 from stages.surgery.half import to_half
 from stages.surgery.initializers import lift_constants, merge_equal
 from stages.surgery.join_outputs import join_outputs
@@ -42,12 +42,13 @@ def prepare(model: Model, source: Path, folder: Path) -> None:
     """Write ``fp32.onnx``, ``contract.json``, and, of a model that has them, ``fp16.onnx`` and ``emap.npy``."""
     original = read_model(source)
     check_contract(original, model)
+    emap = emap_of(original, model)
     prepared = edit(original, model)
     with new_folder(folder) as part:
         save_model(prepared, part / "fp32.onnx")
         if model.precision == "fp16":
             save_model(to_half(prepared), part / "fp16.onnx")
-        if (emap := find_emap(original)) is not None:
+        if emap is not None:
             buffer = io.BytesIO()
             np.save(buffer, emap)
             (part / "emap.npy").write_bytes(buffer.getvalue())
@@ -101,6 +102,7 @@ def contract_of(prepared: onnx.ModelProto, model: Model) -> dict[str, object]:
         "model": model.name,
         **{key: getattr(model, key) for key in ("role", "group", "delivery", "precision")},
         "batches": list(model.batches),
+        **({"emap": True} if model.needs_emap else {}),
         "inputs": values(list(graph.input)),
         "outputs": values(list(graph.output)),
     }

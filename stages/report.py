@@ -49,8 +49,8 @@ def main(workspace: Workspace) -> None:
     checked = {file.stem: json.loads(file.read_text("utf-8")) for file in files if file.is_file()}
     write_json(measured / "metrics.json", {**metrics, "parity": checked})
     records = {name: json.loads((workspace.checked / f"{name}.json").read_text("utf-8")) for name in params.models}
-    _write_csv(parity / "nines.csv", ("comparison", "nines"), summary.nines(records).items())
-    _write_csv(parity / "decibels.csv", ("comparison", "psnr_db"), summary.decibels(records).items())
+    for name, bars in summary.plots(records).items():
+        _write_csv(parity / f"{name}.csv", ("comparison", name), bars.items())
     print(summary.table(records))
     document = {"swaps": verdict, "executed": summary.executed(records), "parity": records}
     write_json(workspace.build / "report.json", document)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 Record = Mapping[str, Mapping[str, float]]  # by subject, as in build/check/MODEL.json
 Records = Mapping[str, Record]  # by model
 
+_PLOTS = {"pixels": "pixels", "scores": "score", "decibels": "psnr_db", "labels": "labels_off"}  # figure by plot
+
 
 def executed(records: Records) -> dict[str, bool]:
     """Return whether every model's engine was executed, by target."""
@@ -25,14 +27,19 @@ def table(records: Records) -> str:
     return "\n".join(lines)
 
 
-def nines(records: Records) -> dict[str, int]:
-    """Return how many nines the cosine of each comparison of numbers begins with."""
-    return {" ".join(names): round(-math.log10(1 - cosine)) for names, cosine in _figures(records, "cosine")}
+def plots(records: Records) -> dict[str, dict[str, float]]:
+    """Return the bars of every plot, by its name: of each comparison, by model and subject, one meaning's figure.
+
+    Nines are those that the least cosine begins with, of any column or embedding.
+    """
+    found = {name: bars(records, kind) for name, kind in _PLOTS.items()}
+    cosines = bars(records, "cosine") | bars(records, "column_cosine")
+    return found | {"nines": {name: round(-math.log10(1 - cosine)) for name, cosine in cosines.items()}}
 
 
-def decibels(records: Records) -> dict[str, float]:
-    """Return the PSNR in dB of each comparison of crops."""
-    return {" ".join(names): psnr_db for names, psnr_db in _figures(records, "psnr_db")}
+def bars(records: Records, kind: str) -> dict[str, float]:
+    """Return a figure of each comparison that has it."""
+    return {" ".join(names): value for names, value in _figures(records, kind)}
 
 
 def _figures(records: Records, kind: str) -> Iterator[tuple[tuple[str, str], float]]:
@@ -48,5 +55,12 @@ def _cell(figures: Mapping[str, float] | None) -> str:
         return "-"
     if not figures.get("executed", True):
         return "not executed"
-    words = {"cosine": "cosine >= {}", "psnr_db": ">= {} dB", "labels_off": "<= {} off"}
-    return ", ".join(words[name].format(value) for name, value in figures.items() if name in words)
+    words = {
+        "pixels": "<= {} px",
+        "score": "scores <= {} off",
+        "cosine": "cosine >= {}",
+        "column_cosine": "columns >= {}",
+        "psnr_db": ">= {} dB",
+        "labels_off": "<= {} of labels off",
+    }
+    return ", ".join(text.format(figures[name]) for name, text in words.items() if name in figures)

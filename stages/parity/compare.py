@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from onnx import TensorProto
+import onnx
 
 from morphstream.artifact.errors import ModelError
-from stages.params import Model, TargetOptions, Tolerance
+from stages.params import Model, TargetOptions
 from stages.parity.engine import run_engine
-from stages.parity.figures import SINGLE, Arrays, Figures, compare_outputs
-from stages.parity.inputs import ROWS, sample_inputs
+from stages.parity.figures import Arrays, Figures, compare_outputs, unseen
+from stages.parity.inputs import sample_inputs
 from stages.parity.run import run_onnx, run_original
 from stages.surgery.join_outputs import part_outputs
 from stages.surgery.plan import Plan, plan_of
 from stages.surgery.read import read_model
+from stages.tolerance import SINGLE, Tolerance
 from stages.workspace import Workspace
 
 
@@ -28,6 +29,7 @@ class Comparison:
         tolerance: How far it may be.
         stated: What has that tolerance in params.yaml, such as ``models.det_10g``; empty for single precision's.
         figures: How far it is, by output.
+        unseen: Columns that no figure says anything of, as the reference has nothing there, by output that has any.
     """
 
     subject: str
@@ -35,6 +37,7 @@ class Comparison:
     tolerance: Tolerance
     stated: str
     figures: Mapping[str, Figures]
+    unseen: Mapping[str, int] = field(default_factory=dict)
 
 
 def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Workspace) -> Iterator[Comparison]:
@@ -44,26 +47,24 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
     one. Otherwise what is half, the file or an engine, and what runs on a GPU have the model's tolerance; all else that
     of single precision.
     """
-    source, prepared = workspace.build / model.file, workspace.prepared / model.name
-    original = read_model(source)
-    plan = plan_of(original, model)
-    original_is_half = any(tensor.data_type == TensorProto.FLOAT16 for tensor in original.graph.initializer)
+    original = read_model(workspace.build / model.file)
+    plan, original_is_half = plan_of(original, model), _has_half(original.graph)
     del original  # frees its weights
     single, of_model = (SINGLE, ""), (model.tolerance, f"models.{model.name}")
     to_original = of_model if original_is_half else single
-    inputs = sample_inputs(json.loads((prepared / "contract.json").read_text("utf-8")))
-    outputs: dict[str, Arrays] = {"original": run_original(source, plan, inputs)}
-    sizes = {name: array.size for name, array in outputs["original"].items()}
-    for precision in dict.fromkeys(("fp32", model.precision)):
-        outputs[precision] = _parted(run_onnx(prepared / f"{precision}.onnx", inputs, rows=ROWS), plan, sizes)
+    inputs = sample_inputs(json.loads((workspace.prepared / model.name / "contract.json").read_text("utf-8")))
+    outputs = _run_files(model, plan, workspace, inputs)
+    nothing = unseen(outputs["original"], plan)
 
     def compared(subject: str, seen: Arrays, to: str, bound: tuple[Tolerance, str]) -> Comparison:
         try:
-            figures = compare_outputs(_parted(seen, plan, sizes), outputs[to], plan)
+            figures = compare_outputs(_parted(seen, plan, outputs["original"]), outputs[to], plan)
         except ModelError as error:
             raise ModelError(f"{subject}: {error}") from None
         reference, (tolerance, stated) = to if to == "original" else "prepared", bound
-        return Comparison(subject=subject, reference=reference, tolerance=tolerance, stated=stated, figures=figures)
+        return Comparison(
+            subject=subject, reference=reference, tolerance=tolerance, stated=stated, figures=figures, unseen=nothing
+        )
 
     yield compared("prepared", outputs["fp32"], "original", to_original)
     if model.precision == "fp16":
@@ -76,6 +77,27 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
         yield compared(name, seen, "original", own or (to_original if is_cpu else of_model))
 
 
-def _parted(outputs: Arrays, plan: Plan, sizes: Mapping[str, int]) -> Arrays:
+def _run_files(model: Model, plan: Plan, workspace: Workspace, inputs: Arrays) -> dict[str, Arrays]:
+    """Return the outputs of the original, as "original", and of the prepared files, by precision."""
+    outputs: dict[str, Arrays] = {"original": run_original(workspace.build / model.file, plan, inputs)}
+    rows = len(next(iter(inputs.values())))
+    for precision in dict.fromkeys(("fp32", model.precision)):
+        path = workspace.prepared / model.name / f"{precision}.onnx"
+        outputs[precision] = _parted(run_onnx(path, inputs, rows=rows), plan, outputs["original"])
+    return outputs
+
+
+def _parted(outputs: Arrays, plan: Plan, original: Arrays) -> Arrays:
     """Return a plan's outputs one by one, where the prepared model joins them."""
-    return part_outputs(outputs[plan.joined], sizes) if plan.joined and plan.joined in outputs else outputs
+    if not plan.joined or plan.joined not in outputs:
+        return outputs
+    sizes = {name: array.size for name, array in original.items()}
+    joined, count = outputs[plan.joined], sum(sizes.values())
+    if joined.size != count:
+        raise ModelError(f"{plan.joined}: expected {count} numbers, seen {joined.size}")
+    return part_outputs(joined, sizes)
+
+
+def _has_half(graph: onnx.GraphProto) -> bool:
+    constants = [attribute.t for node in graph.node if node.op_type == "Constant" for attribute in node.attribute]
+    return any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in (*graph.initializer, *constants))

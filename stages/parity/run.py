@@ -9,7 +9,7 @@ import onnxruntime
 from morphstream.artifact.errors import ModelError
 from morphstream.session.provider import ERRORS, TYPES
 from morphstream.session.session import Array
-from stages.parity.figures import Arrays
+from stages.parity.figures import Arrays, check_finite
 from stages.surgery.crop_input import Normalisation
 from stages.surgery.plan import Plan
 
@@ -27,14 +27,19 @@ def run_original(path: Path, plan: Plan, inputs: Arrays) -> Arrays:
         arrays[plan.pixels] = normalise(arrays.pop(plan.crop), plan.normalisation)
     given = run_onnx(path, arrays, rows=1)
     outputs = {}
+    rows = len(next(iter(inputs.values())))
     for name, output in plan.outputs.items():
         value = given[output.source]
+        for source in filter(None, (output.source, output.mask)):
+            check_finite(f"{path}: {source}", given[source])
         if output.form == "crop":
             floats = [(value.astype(np.float32) * output.scale + output.shift)[:, ::-1]]
             floats += [given[output.mask].astype(np.float32) * 255] if output.mask else []
             value = np.rint(np.clip(np.concatenate(floats, 1), 0, 255)).astype(np.uint8).transpose(0, 2, 3, 1)
         elif output.form == "labels":
             value = value.argmax(1).astype(np.uint8)
+        elif len(value) != rows:  # the file has no batch axis
+            value = value.reshape(rows, -1, *value.shape[1:])
         outputs[name] = value
     return outputs
 

@@ -18,12 +18,14 @@ from morphstream.session.provider import PROVIDERS
 from morphstream.store.store import Store
 from stages.params import Params
 from stages.parity.engine import run_engine, why_not
-from stages.parity.figures import SINGLE, Figures, Form, coarsen, compare_outputs, figures_of, shortfall, worst
+from stages.parity.figures import Figures, coarsen, compare_outputs, figures_of, shortfall, worst
 from stages.parity.inputs import ALIGNED, POINTS5, sample_inputs
+from stages.parity.meaning import Part, Unit
 from stages.parity.run import normalise, run_onnx, run_original
 from stages.photos import astronaut
 from stages.surgery.crop_input import Normalisation
 from stages.surgery.plan import Output, Plan
+from stages.tolerance import SINGLE
 from stages.workspace import Workspace
 from tests.stages import PARAMS, files_in, model_of, needs_bfloat16, original, read_json
 
@@ -31,6 +33,7 @@ NUMBERS: npt.NDArray[np.float64] = np.random.default_rng(12).standard_normal(204
 BESIDE: npt.NDArray[np.float64] = np.random.default_rng(13).standard_normal(2048)
 BESIDE -= NUMBERS * (BESIDE @ NUMBERS) / (NUMBERS @ NUMBERS)
 BESIDE *= np.linalg.norm(NUMBERS) / np.linalg.norm(BESIDE)
+UNITS: tuple[Unit, ...] = ("pixels", "score", "mask", "embedding")
 CPU, BF16, RTX, TRT = (PARAMS.target(name).target for name in ("cpu", "cpu-bf16", "rtx-sm89", "trt-sm89"))
 MACHINE = Machine(arch="x86_64", gpu_archs=("sm89",), libraries={"tensorrt_rtx": "1.7.1", "onnxruntime": "1.31.1"})
 
@@ -52,36 +55,52 @@ def mislabelled(count: int) -> npt.NDArray[np.float64]:
     return labels
 
 
+def figures_as(unit: Unit, seen: npt.NDArray[np.float64], reference: npt.NDArray[np.float64]) -> Figures:
+    """Compare one column of one row of an output."""
+    return figures_of(Part(unit, seen.reshape(1, -1, 1)), reference.reshape(1, -1, 1))
+
+
 @pytest.mark.parametrize(
-    ("form", "reference", "allowed", "too_far"),
+    ("unit", "reference", "allowed", "too_far"),
     [
-        pytest.param("numbers", NUMBERS, turned(0.9999901), turned(0.9999899), id="cosine"),
-        pytest.param("numbers", NUMBERS, NUMBERS * 1.00446, NUMBERS * 1.00449, id="length"),
+        pytest.param("embedding", NUMBERS, NUMBERS * 1.00446, NUMBERS * 1.00449, id="length"),
+        pytest.param("pixels", 99 * NUMBERS, 99 * NUMBERS + 0.0499, 99 * NUMBERS + 0.0501, id="pixels"),
+        pytest.param("score", NUMBERS, NUMBERS - 0.00099, NUMBERS - 0.00101, id="score"),
+        pytest.param("score", NUMBERS / 1e3, NUMBERS * 1.00446 / 1e3, NUMBERS * 1.00449 / 1e3, id="small scores"),
         pytest.param("crop", off_by(0), off_by(1), off_by(2), id="levels"),
         pytest.param("crop", off_by(1), off_by(0), off_by(-1), id="levels below"),
+        pytest.param("mask", 100 * off_by(0), 100 * off_by(0) + 1, 100 * off_by(0) + 1.01, id="levels of a mask"),
         pytest.param("labels", mislabelled(0), mislabelled(4), mislabelled(5), id="labels"),
     ],
 )
 def test_a_bound_holds_up_to_its_edge_and_no_further(
-    form: Form,
+    unit: Unit,
     reference: npt.NDArray[np.float64],
     allowed: npt.NDArray[np.float64],
     too_far: npt.NDArray[np.float64],
 ) -> None:
-    assert shortfall(figures_of(reference, reference, form), SINGLE) == ""
-    assert shortfall(figures_of(allowed, reference, form), SINGLE) == ""
-    assert shortfall(figures_of(too_far, reference, form), SINGLE).startswith("expected a ")
+    assert shortfall(figures_as(unit, reference, reference), SINGLE) == ""
+    assert shortfall(figures_as(unit, allowed, reference), SINGLE) == ""
+    assert shortfall(figures_as(unit, too_far, reference), SINGLE).startswith("expected ")
+
+
+@pytest.mark.parametrize("cosine", [0.9999901, 0.9999899, 0.99901, 0.99899])
+def test_a_cosine_is_that_of_the_angle(cosine: float) -> None:
+    figures = figures_as("embedding", turned(cosine), NUMBERS)
+    assert figures["cosine"] == pytest.approx(cosine, abs=1e-9)
+    for tolerance in (SINGLE, replace(SINGLE, cosine=0.999)):
+        assert (shortfall({"cosine": figures["cosine"]}, tolerance) == "") == (cosine > tolerance.cosine)
 
 
 def test_a_model_s_own_tolerance_is_kept_too() -> None:
-    own = replace(SINGLE, cosine=0.999, levels=2)
-    assert shortfall(figures_of(turned(0.99901), NUMBERS, "numbers"), own) == ""
-    assert shortfall(figures_of(turned(0.99899), NUMBERS, "numbers"), own)
-    assert shortfall(figures_of(off_by(2), off_by(0), "crop"), own) == ""
-    assert shortfall(figures_of(off_by(3), off_by(0), "crop"), own)
+    own = replace(SINGLE, cosine=0.999, levels=2, pixels=0.5)
+    assert shortfall(figures_as("crop", off_by(2), off_by(0)), own) == ""
+    assert shortfall(figures_as("crop", off_by(3), off_by(0)), own)
+    assert shortfall(figures_as("pixels", off_by(0) + 0.49, off_by(0)), own) == ""
+    assert shortfall(figures_as("pixels", off_by(0) + 0.51, off_by(0)), own)
     own = replace(SINGLE, labels=0.02)
-    assert shortfall(figures_of(mislabelled(80), mislabelled(0), "labels"), own) == ""
-    assert shortfall(figures_of(mislabelled(81), mislabelled(0), "labels"), own)
+    assert shortfall(figures_as("labels", mislabelled(1080), mislabelled(1000)), own) == ""
+    assert shortfall(figures_as("labels", mislabelled(1081), mislabelled(1000)), own)
 
 
 @pytest.mark.parametrize(
@@ -95,46 +114,34 @@ def test_a_model_s_own_tolerance_is_kept_too() -> None:
 )
 def test_other_numbers_are_below_any_tolerance(seen: npt.NDArray[np.float64]) -> None:
     for model in PARAMS.models.values():
-        assert shortfall(figures_of(seen, NUMBERS, "numbers"), model.tolerance)
+        for unit in UNITS:
+            assert shortfall(figures_as(unit, seen, NUMBERS), model.tolerance)
 
 
 def test_equal_outputs_have_finite_figures() -> None:
-    assert figures_of(0 * NUMBERS, 0 * NUMBERS, "numbers") == {"cosine": 1.0, "max_abs_error": 0.0}
-    assert figures_of(off_by(1), off_by(1), "crop") == {"psnr_db": 100.0, "levels": 0}
-    assert figures_of(mislabelled(1), mislabelled(1), "labels") == {"labels_off": 0.0}
+    assert figures_as("embedding", 0 * NUMBERS, 0 * NUMBERS) == {"cosine": 1.0, "number_cosine": 1.0}
+    assert figures_as("pixels", 0 * NUMBERS, 0 * NUMBERS) == {"pixels": 0.0, "column_cosine": 1.0}
+    assert figures_as("crop", off_by(1), off_by(1)) == {"psnr_db": 100.0, "levels": 0}
+    assert figures_as("labels", mislabelled(1), mislabelled(1)) == {"labels_off": 0.0, "overlap": 1.0}
 
 
 def test_the_ratio_of_a_crop_is_that_of_its_definition() -> None:
-    assert figures_of(np.full(9, 255.0), np.zeros(9), "crop") == {"psnr_db": 0.0, "levels": 255}
-    assert figures_of(np.full(9, 101.0), np.full(9, 100.0), "crop")["psnr_db"] == pytest.approx(48.1308)
-
-
-@pytest.mark.parametrize(
-    ("seen", "message"),
-    [
-        pytest.param({"y": np.array([1.0, np.nan])}, "y: expected numbers, seen NaN or infinity", id="nan"),
-        pytest.param({"y": np.array([1.0, -np.inf])}, "y: expected numbers, seen NaN or infinity", id="infinity"),
-        pytest.param({"y": np.ones(3)}, "y: expected 2 numbers, seen 3", id="another size"),
-        pytest.param({"x": np.ones(2)}, "expected an output y, seen x", id="another name"),
-    ],
-)
-def test_what_is_no_number_or_not_there_is_refused(seen: dict[str, npt.NDArray[np.float64]], message: str) -> None:
-    plan = Plan(pixels="x", crop="x", normalisation=None, outputs={"y": Output(source="y")})
-    with pytest.raises(ModelError, match=message):
-        compare_outputs(seen, {"y": np.ones(2)}, plan)
+    assert figures_as("crop", np.full(9, 255.0), np.zeros(9)) == {"psnr_db": 0.0, "levels": 255}
+    assert figures_as("crop", np.full(9, 101.0), np.full(9, 100.0))["psnr_db"] == pytest.approx(48.1308)
 
 
 @pytest.mark.parametrize(
     ("exact", "coarse"),
     [
-        ({"cosine": 1.0, "max_abs_error": 0.0}, {"cosine": 0.99999}),
-        ({"cosine": 0.9999999, "max_abs_error": 3e-7}, {"cosine": 0.99999}),
-        ({"cosine": 0.99998, "max_abs_error": 0.1}, {"cosine": 0.9999}),
-        ({"cosine": -0.5, "max_abs_error": 9.0}, {"cosine": 0.0}),
+        ({"cosine": 1.0, "number_cosine": 1.0}, {"cosine": 0.99999}),
+        ({"pixels": 1e-4, "column_cosine": 0.9999999}, {"pixels": 0.05, "column_cosine": 0.99999}),
+        ({"pixels": 0.2, "column_cosine": 0.99998}, {"pixels": 0.5, "column_cosine": 0.9999}),
+        ({"score": 0.0, "column_cosine": -0.5}, {"score": 0.001, "column_cosine": 0.0}),
+        ({"score": 0.004}, {"score": 0.01}),
         ({"psnr_db": 100.0, "levels": 0}, {"psnr_db": 50}),
         ({"psnr_db": 71.8, "levels": 1}, {"psnr_db": 50}),
         ({"psnr_db": 49.9, "levels": 1}, {"psnr_db": 40}),
-        ({"labels_off": 0.0}, {"labels_off": 0.001}),
+        ({"labels_off": 0.0, "overlap": 1.0}, {"labels_off": 0.001}),
         ({"labels_off": 0.002}, {"labels_off": 0.01}),
     ],
 )
@@ -143,9 +150,11 @@ def test_coarse_figures_are_steps_never_better_than_the_exact_ones(exact: Figure
 
 
 def test_the_worst_of_each_figure_is_returned() -> None:
-    assert worst([{"cosine": 0.9, "max_abs_error": 1.0}, {"psnr_db": 50.0, "levels": 1}, {"cosine": 0.8}]) == {
+    first = {"cosine": 0.9, "pixels": 1.0}
+    assert worst([first, {"psnr_db": 50.0, "levels": 1}, {"cosine": 0.8, "pixels": 0.5, "score": 0.1}]) == {
         "cosine": 0.8,
-        "max_abs_error": 1.0,
+        "pixels": 1.0,
+        "score": 0.1,
         "psnr_db": 50.0,
         "levels": 1,
     }
@@ -165,7 +174,9 @@ def test_inputs_are_the_same_on_every_run_and_of_the_contract_s_types(workspace:
 
 
 def test_a_frame_is_the_whole_photo_and_keeps_its_shape() -> None:
-    frame = sample_inputs({"inputs": {"frame": {"dtype": "uint8", "shape": [-1, 320, 640, 3]}}})["frame"][1]
+    frame = sample_inputs({"role": "detector", "inputs": {"frame": {"dtype": "uint8", "shape": [-1, 320, 640, 3]}}})[
+        "frame"
+    ][1]
     assert frame[:, :320].any(axis=2).mean() > 0.85
     assert not frame[:, 320:].any()
 
@@ -217,10 +228,10 @@ def test_an_original_of_one_row_and_no_batch_axis_is_run_row_by_row(tmp_path: Pa
     shapes = ({"x": (1, 4, 3)}, {"y": (4, 3)})
     model = model_of(nodes, *shapes, {"shape": np.array([4, 3])}, kind)
     (tmp_path / "original.onnx").write_bytes(model.SerializeToString())
-    plan = Plan(pixels="x", crop="x", normalisation=None, outputs={"numbers": Output(source="y")})
+    plan = Plan(pixels="x", crop="x", normalisation=None, outputs={"kps_8": Output(source="y")})
     rows = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
     outputs = run_original(tmp_path / "original.onnx", plan, {"x": rows})
-    assert compare_outputs({"numbers": rows}, outputs, plan)["numbers"] == {"cosine": 1.0, "max_abs_error": 0.0}
+    assert compare_outputs({"kps_8": rows}, outputs, plan)["kps_8"] == {"pixels": 0.0, "column_cosine": 1.0}
     with pytest.raises(ModelError, match=r"original\.onnx: expected a model for ONNX Runtime, seen .*INVALID_ARGUMENT"):
         run_onnx(tmp_path / "original.onnx", {"x": rows}, rows=2)
 

@@ -8,9 +8,9 @@ from tests.stages import PARAMS, document, write_params
 
 RECORDS: summary.Records = {
     "det_10g": {
-        "prepared": {"cosine": 0.99999},
-        "fp16": {"cosine": 0.9999},
-        "cpu": {"executed": True, "cosine": 0.99999},
+        "prepared": {"column_cosine": 0.99999, "score": 0.001, "pixels": 0.05},
+        "fp16": {"column_cosine": 0.9999, "score": 0.01, "pixels": 0.5},
+        "cpu": {"executed": True, "column_cosine": 0.99999, "score": 0.001, "pixels": 0.05},
         "rtx-sm89": {"executed": False},
     },
     "hyperswap_1a_256": {
@@ -34,16 +34,20 @@ def test_the_table_has_a_line_a_model_and_marks_what_was_not_executed() -> None:
     head, *lines = (line.split("  ") for line in summary.table(RECORDS).splitlines())
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     assert [cell.strip() for cell in head if cell.strip()] == ["prepared", "fp16", "cpu", "rtx-sm89"]
-    five = "cosine >= 0.99999"
+    five, single = "cosine >= 0.99999", "<= 0.05 px, scores <= 0.001 off, columns >= 0.99999"
     assert cells == [
-        ["det_10g", five, "cosine >= 0.9999", five, "not executed"],
-        ["hyperswap_1a_256", f">= 50 dB, {five}", "-", f">= 50 dB, {five}", ">= 40 dB, cosine >= 0.999"],
-        ["bisenet_resnet_34", "<= 0.001 off", "-", "<= 0.001 off", "<= 0.001 off"],
+        ["det_10g", single, "<= 0.5 px, scores <= 0.01 off, columns >= 0.9999", single, "not executed"],
+        ["hyperswap_1a_256", f"{five}, >= 50 dB", "-", f"{five}, >= 50 dB", "cosine >= 0.999, >= 40 dB"],
+        ["bisenet_resnet_34", "<= 0.001 of labels off", "-", "<= 0.001 of labels off", "<= 0.001 of labels off"],
     ]
 
 
-def test_plots_count_the_nines_of_numbers_and_the_decibels_of_crops() -> None:
-    assert summary.nines(RECORDS) == {
+def test_each_meaning_has_a_plot_of_its_own() -> None:
+    plots = summary.plots(RECORDS)
+    assert set(plots) == {"pixels", "scores", "nines", "decibels", "labels"}
+    assert plots["pixels"] == {"det_10g prepared": 0.05, "det_10g fp16": 0.5, "det_10g cpu": 0.05}
+    assert plots["scores"] == {"det_10g prepared": 0.001, "det_10g fp16": 0.01, "det_10g cpu": 0.001}
+    assert plots["nines"] == {
         "det_10g prepared": 5,
         "det_10g fp16": 4,
         "det_10g cpu": 5,
@@ -51,11 +55,12 @@ def test_plots_count_the_nines_of_numbers_and_the_decibels_of_crops() -> None:
         "hyperswap_1a_256 cpu": 5,
         "hyperswap_1a_256 rtx-sm89": 3,
     }
-    assert summary.decibels(RECORDS) == {
+    assert plots["decibels"] == {
         "hyperswap_1a_256 prepared": 50,
         "hyperswap_1a_256 cpu": 50,
         "hyperswap_1a_256 rtx-sm89": 40,
     }
+    assert list(plots["labels"].values()) == [0.001] * 3
 
 
 def test_every_swapper_is_tried_whatever_it_is_called(tmp_path: Path) -> None:

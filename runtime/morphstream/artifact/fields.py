@@ -31,6 +31,7 @@ _TYPE_NAMES: Mapping[type, str] = {
     str: "a string",
     int: "an integer",
     float: "a number with a fraction",
+    bool: "true or false",
     dict: "an object",
     list: "an array",
 }
@@ -205,7 +206,7 @@ def written(record: Any) -> Object:
 def required(data: Object, key: str, kind: type[T]) -> T:
     """Return the value of a key that must be there; true and false are no integers."""
     value = data.get(key)
-    if isinstance(value, bool) or not isinstance(value, kind):
+    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
         seen = shown(value) if key in data else "no such key"
         raise ManifestError(path_of(key), f"expected {_TYPE_NAMES[kind]}, seen {seen}")
     return value

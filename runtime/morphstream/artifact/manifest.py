@@ -35,6 +35,7 @@ class EngineFile:
         precision: The numbers it calculates with.
         role: Of its model.
         delivery: How its model reaches a machine.
+        emap: True where its model's source is the embedding times an emap, which is one of the model's files.
     """
 
     group: Annotated[str, vocabulary.GROUP]
@@ -45,6 +46,7 @@ class EngineFile:
     precision: Annotated[str, fields.one_of(vocabulary.ENGINE_PRECISIONS)] | None = None
     role: Annotated[str, fields.one_of(vocabulary.ROLES)] | None = None
     delivery: Annotated[str, fields.one_of(vocabulary.DELIVERIES)] | None = None
+    emap: bool | None = None
 
     def __post_init__(self) -> None:
         fields.check(self)
@@ -94,6 +96,7 @@ class EngineManifest:
                 raise ManifestError(where, f"expected {declared}, as in the cache key, seen {exact}")
         for name, file in self.engine_files.items():
             _check_precision(name, file, self.cache_key)
+            self._check_emap(name, file)
 
     @property
     def digests(self) -> dict[str, Digest]:
@@ -118,6 +121,13 @@ class EngineManifest:
     def groups(self) -> set[str]:
         """Groups that have a file here."""
         return {file.group for file in self.engine_files.values()}
+
+    def _check_emap(self, name: str, file: EngineFile) -> None:
+        """Check that the emap of a file's model is here, if it needs one: without it faces become another's."""
+        if file.emap and not any(one.kind == "emap" for one in self.files_of(str(file.onnx_model)).values()):
+            where = f"{fields.path_of('engine_files', name)}.emap"
+            seen = f"seen none of {file.onnx_model}; build its engines again"
+            raise ManifestError(where, f"expected a file of kind emap beside it, {seen}")
 
     def files_of(self, model: str) -> dict[str, EngineFile]:
         """Return the files of a model, by name."""
