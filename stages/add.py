@@ -153,7 +153,8 @@ def _placed(whole: Path, model: Model, digest: Digest, workspace: Workspace) -> 
 
 def _write(workspace: Workspace, model: Model, other: Model | None) -> list[str]:
     """Write a model's entry after that of another, if any, and the lists of dvc.yaml: both, or neither."""
-    paths = [path for path in (workspace.params, workspace.dvc_yaml) if path.is_file()]
+    lists = (workspace.dvc_yaml, *workspace.root.glob("pipeline/*/dvc.yaml"))
+    paths = [path for path in (workspace.params, *lists) if path.is_file()]
     before = {path: path.read_bytes() for path in paths}
     try:
         if other is not None:

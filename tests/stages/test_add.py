@@ -85,6 +85,17 @@ def test_adding_again_says_that_it_is_there(project: Workspace, tmp_path: Path) 
     assert state(project) == before
 
 
+def test_adding_again_completes_what_a_killed_run_left(project: Workspace, tmp_path: Path) -> None:
+    write_own(tmp_path / "a.onnx", "xseg_1")
+    before = project.dvc_yaml.read_bytes()
+    add(project, "mine", tmp_path / "a.onnx")
+    whole = state(project)
+    project.dvc_yaml.write_bytes(before)
+    shutil.rmtree(project.build)
+    add(project, "mine", tmp_path / "a.onnx")
+    assert state(project) == whole
+
+
 def test_a_model_that_was_added_comes_out_of_its_folder_later(project: Workspace, tmp_path: Path) -> None:
     data = write_own(tmp_path / "own/downloaded.onnx", "xseg_1")
     add(project, "mine", tmp_path / "own/downloaded.onnx")
