@@ -80,10 +80,11 @@ class ArchiveOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model; `name` is its key in params.yaml.
+    """One model.
 
     Attributes:
-        origin: Where it comes from, if not from where all do.
+        name: Its key in params.yaml.
+        origin: None where it comes from where all do.
         emap: Whether a swapper's input is the embedding times a matrix that its file has to hold; absent, it is.
     """
 
@@ -105,13 +106,13 @@ class Model:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.emap is not None and self.role != "swapper":
+            raise ManifestError("emap", f"expected no such key for the role {self.role}, seen {shown(self.emap)}")
         if self.group == vocabulary.SHARED:
             raise ManifestError("group", f"expected a group of models, seen {self.group}, that of files they share")
         check_model_bytes(self.bytes)
         check_inputs(self.inputs)
         check_batches(self.batches)
-        if self.emap is not None and self.role != "swapper":
-            raise ManifestError("emap", f"expected no such key for the role {self.role}, seen {shown(self.emap)}")
         if self.role in _SINGLE_ROLES and self.precision != "fp32":
             raise ManifestError("precision", f"expected fp32 for the role {self.role}, seen {shown(self.precision)}")
 

@@ -12,20 +12,20 @@ from stages.files import new_folder, write_json
 from stages.params import Model, load_params
 from stages.program import read_arguments, run_program
 from stages.surgery.batch import with_batch
+from stages.surgery.branches import sized
 from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.crop_input import with_crop_input
 from stages.surgery.crop_output import with_crop_output, with_label_output
 from stages.surgery.emap import emap_of
 from stages.surgery.half import to_half
-from stages.surgery.initializers import lift_constants, merge_equal
+from stages.surgery.initializers import merge_equal
 from stages.surgery.join_outputs import join_outputs
 from stages.surgery.modulation import scale_features
 from stages.surgery.outputs import keep_outputs
 from stages.surgery.plan import plan_of
 from stages.surgery.read import read_model
-from stages.surgery.shapes import fix_shapes
 from stages.surgery.single import to_single
-from stages.surgery.weights import as_inputs, pieces_of, put_back, set_aside
+from stages.surgery.weights import as_inputs, write_model
 from stages.workspace import Workspace
 
 
@@ -60,8 +60,7 @@ def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
     plan = plan_of(original, model)
     kept = {output.source if output.form != "numbers" else name: output.source for name, output in plan.outputs.items()}
     kept |= {output.mask: output.mask for output in plan.outputs.values() if output.mask}
-    edited, weights = set_aside(to_single(original))
-    edited = keep_outputs(fix_shapes(lift_constants(edited), model.inputs), kept)
+    edited = sized(keep_outputs(to_single(original), kept), model.inputs)
     edited = with_batch(scale_features(edited))
     for name, output in plan.outputs.items():
         if output.form == "crop":
@@ -74,7 +73,7 @@ def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
         edited = join_outputs(edited, plan.joined)
     if plan.normalisation is not None:
         edited = with_crop_input(edited, plan.pixels, plan.crop, plan.normalisation)
-    return put_back(merge_equal(edited, weights), weights)
+    return merge_equal(edited)
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
@@ -83,8 +82,7 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
         onnx.checker.check_model(as_inputs(model))
     except onnx.checker.ValidationError as error:
         raise ModelError(f"{path.name}: expected a valid ONNX model after surgery, seen {error}") from error
-    with path.open("wb") as file:
-        file.writelines(pieces_of(model))
+    write_model(model, path)
 
 
 def contract_of(prepared: onnx.ModelProto, model: Model) -> dict[str, object]:

@@ -4,17 +4,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-import onnx
-
 from morphstream.artifact.errors import ModelError
 from stages.params import Model, TargetOptions
 from stages.parity.engine import run_engine
 from stages.parity.figures import Arrays, Figures, compare_outputs, unseen
 from stages.parity.inputs import sample_inputs
-from stages.parity.run import run_onnx, run_original
+from stages.parity.original import Original, run_file
+from stages.parity.run import run_onnx
 from stages.surgery.join_outputs import part_outputs
-from stages.surgery.plan import Plan, plan_of
-from stages.surgery.read import read_model
 from stages.tolerance import SINGLE, Tolerance
 from stages.workspace import Workspace
 
@@ -47,18 +44,20 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
     one. Otherwise what is half, the file or an engine, and what runs on a GPU have the model's tolerance; all else that
     of single precision.
     """
-    original = read_model(workspace.build / model.file)
-    plan, original_is_half = plan_of(original, model), _has_half(original.graph)
-    del original  # frees its weights
+    prepared = workspace.prepared / model.name
+    inputs = sample_inputs(json.loads((prepared / "contract.json").read_text("utf-8")))
+    original = run_file(model, workspace.build / model.file, inputs)
+    plan, nothing = original.plan, unseen(original.outputs, original.plan)
     single, of_model = (SINGLE, ""), (model.tolerance, f"models.{model.name}")
-    to_original = of_model if original_is_half else single
-    inputs = sample_inputs(json.loads((workspace.prepared / model.name / "contract.json").read_text("utf-8")))
-    outputs = _run_files(model, plan, workspace, inputs)
-    nothing = unseen(outputs["original"], plan)
+    to_original = of_model if original.is_half else single
+    outputs, rows = {"original": original.outputs}, len(next(iter(inputs.values())))
+    for precision in dict.fromkeys(("fp32", model.precision)):
+        seen = run_onnx(prepared / f"{precision}.onnx", inputs, rows=rows)
+        outputs[precision] = _parted(seen, original)
 
     def compared(subject: str, seen: Arrays, to: str, bound: tuple[Tolerance, str]) -> Comparison:
         try:
-            figures = compare_outputs(_parted(seen, plan, outputs["original"]), outputs[to], plan)
+            figures = compare_outputs(_parted(seen, original), outputs[to], plan)
         except ModelError as error:
             raise ModelError(f"{subject}: {error}") from None
         reference, (tolerance, stated) = to if to == "original" else "prepared", bound
@@ -77,27 +76,12 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
         yield compared(name, seen, "original", own or (to_original if is_cpu else of_model))
 
 
-def _run_files(model: Model, plan: Plan, workspace: Workspace, inputs: Arrays) -> dict[str, Arrays]:
-    """Return the outputs of the original, as "original", and of the prepared files, by precision."""
-    outputs: dict[str, Arrays] = {"original": run_original(workspace.build / model.file, plan, inputs)}
-    rows = len(next(iter(inputs.values())))
-    for precision in dict.fromkeys(("fp32", model.precision)):
-        path = workspace.prepared / model.name / f"{precision}.onnx"
-        outputs[precision] = _parted(run_onnx(path, inputs, rows=rows), plan, outputs["original"])
-    return outputs
-
-
-def _parted(outputs: Arrays, plan: Plan, original: Arrays) -> Arrays:
+def _parted(outputs: Arrays, original: Original) -> Arrays:
     """Return a plan's outputs one by one, where the prepared model joins them."""
-    if not plan.joined or plan.joined not in outputs:
+    joined = original.plan.joined
+    if not joined or joined not in outputs:
         return outputs
-    sizes = {name: array.size for name, array in original.items()}
-    joined, count = outputs[plan.joined], sum(sizes.values())
-    if joined.size != count:
-        raise ModelError(f"{plan.joined}: expected {count} numbers, seen {joined.size}")
-    return part_outputs(joined, sizes)
-
-
-def _has_half(graph: onnx.GraphProto) -> bool:
-    constants = [attribute.t for node in graph.node if node.op_type == "Constant" for attribute in node.attribute]
-    return any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in (*graph.initializer, *constants))
+    sizes = {name: array.size for name, array in original.outputs.items()}
+    if outputs[joined].size != sum(sizes.values()):
+        raise ModelError(f"{joined}: expected {sum(sizes.values())} numbers, seen {outputs[joined].size}")
+    return part_outputs(outputs[joined], sizes)

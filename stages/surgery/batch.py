@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 from stages.surgery.label import label_of, one_line
 from stages.surgery.nodes import attributes_of, rename, replace_all
 from stages.surgery.sound import check_size
-from stages.surgery.trace import SAME, Shape, Trace, follow, put_tensor, refused, start
+from stages.surgery.trace import BATCHED, SAME, Shape, Trace, follow, put_tensor, refused, start
 
 BATCH = "N"
 _MANY = 7919  # rows: a prime, so that it isn't mistaken for another size
@@ -28,6 +28,7 @@ _FIRST = {  # whose axis 0 alone has rows that stay apart
     *("MeanVarianceNormalization", "SpaceToDepth", "Upsample"),
 }
 _ELEMENTWISE = {"Add", "Div", "Max", "Min", "Mod", "Mul", "Pow", "Sub", "Where"}
+_STATIC = "quantise the model statically, or leave it in single precision"
 _RECURRENT = {"GRU", "LSTM", "RNN"}
 _REGROUPING = {"Reshape", "Flatten"}
 
@@ -154,14 +155,25 @@ def _give_output(edit: _Edit, value: onnx.ValueInfoProto) -> None:
     shape = edit.one.shape(name)
     if _axis(edit, name, label) != 0:
         raise refused(label, "rows on axis 0", str(list(shape)))
+    _check_declared(value, edit.one, label)
     if shape[0] != 1:
         inner = _free(edit, f"{name}_flat")
         rename(edit.nodes, {name: inner})
         target = _constant(edit, f"{name}_split", [-1, *shape])
         edit.nodes.append(helper.make_node("Reshape", [inner, target], [name], target))
         shape = (1, *shape)
-    kind = value.type.tensor_type.elem_type
+    kind = edit.one.types[name].tensor_type.elem_type
     value.CopyFrom(helper.make_tensor_value_info(name, kind, [BATCH, *shape[1:]]))
+
+
+def _check_declared(value: onnx.ValueInfoProto, known: Trace, label: str) -> None:
+    """Refuse an output that is declared as what it isn't: its contract was checked by what the file declares."""
+    declared, seen = value.type.tensor_type, known.types[value.name].tensor_type
+    sizes, shape = [dim.dim_value for dim in declared.shape.dim], known.shape(value.name)
+    fits = all(size in (0, actual) for size, actual in zip(sizes, shape, strict=False))
+    if not fits or len(sizes) not in (0, len(shape)) or declared.elem_type not in (0, seen.elem_type):
+        expected = f"what the file declares, type {declared.elem_type} {sizes}"
+        raise refused(label, expected, f"type {seen.elem_type} {list(shape)}", "export the model again")
 
 
 def _rows(edit: _Edit, name: str, stem: str, label: str) -> str:
@@ -207,7 +219,8 @@ def _append(edit: _Edit, node: onnx.NodeProto, label: str) -> None:
         is_same = kept is not None and edit.one.shape(output)[kept] == edit.one.shape(name)[axis]
         if kept is None or not (is_same or node.op_type in _REGROUPING):
             shapes = f"{list(edit.one.shape(name))} to {list(edit.one.shape(output))}"
-            raise refused(label, "rows that stay apart", f"{node.op_type} of {shapes}")
+            advice = _STATIC if node.op_type == "DynamicQuantizeLinear" else BATCHED
+            raise refused(label, "rows that stay apart", f"{node.op_type} of {shapes}", advice)
     is_along = node.op_type != "Flatten" and node.input[0] in axes and _own_axis(edit, node) == axes[node.input[0]]
     if node.op_type in _MIXING or is_along or _mixes(edit, node, axes):
         raise refused(label, "rows that stay apart", f"{node.op_type} along the batch")

@@ -7,10 +7,9 @@ from onnx import TensorProto
 
 from morphstream.artifact.errors import ModelError
 from stages.params import Model
-from stages.surgery.initializers import lift_constants
-from stages.surgery.shapes import fix_shapes
+from stages.surgery.branches import sized
+from stages.surgery.outputs import keep_outputs
 from stages.surgery.trace import follow_all
-from stages.surgery.weights import set_aside
 
 Shape = tuple[int, ...]  # -1 is a dynamic axis
 STRIDES = (8, 16, 32)
@@ -19,9 +18,9 @@ _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
 def check_contract(proto: onnx.ModelProto, model: Model) -> None:
     """Check names, ranks, shapes and types of a model's inputs and outputs."""
-    graph = proto.graph
-    initializers = {tensor.name for tensor in graph.initializer}
-    inputs = {value.name: value for value in graph.input if value.name not in initializers}
+    inputs = {value.name: value for value in proto.graph.input}
+    if fixed := [tensor.name for tensor in proto.graph.initializer if tensor.name in model.inputs]:
+        raise _broken(model, f"input {fixed[0]}", "no value of its own", "an initializer of that name")
     if inputs.keys() != model.inputs.keys():  # exports differ in order
         raise _broken(model, "inputs", list(model.inputs), list(inputs))
     for name, shape in model.inputs.items():
@@ -29,20 +28,32 @@ def check_contract(proto: onnx.ModelProto, model: Model) -> None:
     if model.role == "detector":
         _check_detector(sized_outputs(proto, model), model)
         return
-    outputs, promised = {value.name: value for value in graph.output}, promised_outputs(model)
-    for name, shape in promised.items():
+    outputs, promised = [value.name for value in proto.graph.output], promised_outputs(model)
+    for name in promised:
         if name not in outputs and not len(outputs) == len(promised) == 1:  # the only one may have any name
-            raise _broken(model, "outputs", list(promised), list(outputs))
-        _check_value(model, f"output {name}", outputs.get(name, graph.output[0]), shape)
+            raise _broken(model, "outputs", list(promised), outputs)
+    for value, (name, shape) in zip(sized_outputs(proto, model), promised.items(), strict=True):
+        _check_value(model, f"output {name}", value, shape)
 
 
 def sized_outputs(proto: onnx.ModelProto, model: Model) -> Sequence[onnx.ValueInfoProto]:
-    """Return a model's outputs; shapes that the file leaves open are inferred from those of the inputs."""
-    if all(len(shape := shape_of(value)) > 0 and shape[-1] > 0 for value in proto.graph.output):
-        return list(proto.graph.output)
-    light = lift_constants(fix_shapes(set_aside(proto)[0], model.inputs))
+    """Return the outputs in a model's contract, in its order; a detector's are all.
+
+    Shapes that the file leaves open are inferred from those of the inputs.
+    """
+    outputs = {value.name: value for value in proto.graph.output}
+    known = 1  # the first axis that must have a size
+    if model.role == "detector":
+        known = -1
+    else:
+        outputs = {name: outputs.get(name, proto.graph.output[0]) for name in promised_outputs(model)}
+    values = list(outputs.values())
+    is_tensor = all(value.type.WhichOneof("value") in (None, "tensor_type") for value in values)
+    if not is_tensor or all(len(shape := shape_of(value)) > 0 and -1 not in shape[known:] for value in values):
+        return values
+    light = sized(keep_outputs(proto, {value.name: value.name for value in values}), model.inputs)
     trace = follow_all(light)
-    return [onnx.ValueInfoProto(name=value.name, type=trace.types[value.name]) for value in light.graph.output]
+    return [onnx.ValueInfoProto(name=value.name, type=trace.types[value.name]) for value in values]
 
 
 def detector_outputs(outputs: Sequence[onnx.ValueInfoProto]) -> dict[str, str]:
@@ -113,6 +124,8 @@ def _check_detector(outputs: Sequence[onnx.ValueInfoProto], model: Model) -> Non
 
 def _check_value(model: Model, what: str, value: onnx.ValueInfoProto, expected: Shape) -> None:
     shape, kind = shape_of(value), value.type.tensor_type.elem_type
+    if value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape"):
+        shape = expected  # the file leaves it open
     fits = all(-1 in (a, b) or a == b for a, b in zip(shape, expected, strict=False))
     if len(shape) != len(expected) or not fits:
         raise _broken(model, what, f"shape {expected}", shape)

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 
 from morphstream.artifact.errors import ModelError
 from stages.params import Model
 from stages.surgery.contract import promised_outputs
 from stages.surgery.tensors import captured_names
+from stages.surgery.weights import array_of
 
 Emap = npt.NDArray[np.float32]
 
@@ -64,7 +65,7 @@ def find_emap(model: onnx.ModelProto, output: str = "output") -> Emap | None:
     if shapes != [_SHAPE] or found[0].data_type not in _FLOATS:
         seen = ", ".join(f"{one.name} of {TensorProto.DataType.Name(one.data_type)} {[*one.dims]}" for one in found)
         raise ModelError(f"emap: expected one {_NAME} of numbers {[*_SHAPE]}, seen {seen}; fetch the model again")
-    emap: Emap = numpy_helper.to_array(found[0]).astype(np.float32)
+    emap: Emap = array_of(found[0]).astype(np.float32)
     if not np.isfinite(emap).all() or not emap.any(0).all() or not emap.any(1).all():
         seen = "NaN or infinity" if not np.isfinite(emap).all() else "rows or columns of zeros"
         raise ModelError(f"emap: expected {found[0].name} to map every number, seen {seen}; fetch the model again")

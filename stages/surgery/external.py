@@ -1,42 +1,49 @@
-"""External weights of an ONNX file: files in the model's folder, and nowhere else."""
+"""External weights of an ONNX file: in its own bytes or in files of its folder, and nowhere else."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
-from onnx import TensorProto, external_data_helper
+from onnx import TensorProto
 
 from stages.surgery.label import one_line
 from stages.surgery.tensors import MODEL_BYTES, bytes_of, refused_tensor, tensors_of
+from stages.surgery.weights import is_stored, is_weight, load, store
 
 
-def external_files(model: onnx.ModelProto, folder: Path) -> dict[str, Path]:
-    """Return the files that hold a model's external weights, by their location in the model."""
-    return {_location(tensor): _inside(tensor, folder) for tensor in _external(model)}
+def external_files(model: onnx.ModelProto, path: Path) -> dict[str, Path]:
+    """Return the files beside a model's own that hold its external weights, by their location in the model."""
+    files = {_location(tensor): _inside(tensor, path) for tensor in _external(model)}
+    return {location: file for location, file in files.items() if location != path.name}
 
 
-def read_external(model: onnx.ModelProto, folder: Path) -> None:
-    """Read a model's external weights into the model, which is modified."""
-    total = 0
-    for tensor in _external(model):
-        path, size, offset = _inside(tensor, folder), bytes_of(tensor), _number(tensor, "offset")
+def locate_weights(model: onnx.ModelProto, path: Path) -> None:
+    """Find a model's external weights; modifies the model.
+
+    What is small, or is no initializer, is read into it.
+    """
+    total, initializers = 0, len(model.graph.initializer)
+    for place, tensor in enumerate(tensors_of(model.graph)):  # the graph's own initializers first
+        if not is_stored(tensor):
+            continue
+        file, size, offset = _inside(tensor, path), bytes_of(tensor), _number(tensor, "offset")
         total += size
         length = _number(tensor, "length", size)
-        if length != size or offset + size > path.stat().st_size or total > MODEL_BYTES:
+        if file == path and length != size:
+            raise refused_tensor(tensor, f"{size} bytes for its dims {list(tensor.dims)[:8]}", f"{length}")
+        if length != size or offset + size > file.stat().st_size or total > MODEL_BYTES:
             raise refused_tensor(
                 tensor,
-                f"{size} bytes at byte {offset} of {one_line(path.name)}, {MODEL_BYTES} in all",
-                f"{length} bytes of a file of {path.stat().st_size}, {total} so far",
+                f"{size} bytes at byte {offset} of {one_line(file.name)}, {MODEL_BYTES} in all",
+                f"{length} bytes of a file of {file.stat().st_size}, {total} so far",
             )
-        with path.open("rb") as file:
-            file.seek(offset)
-            tensor.raw_data = file.read(size)
-        del tensor.external_data[:]
-        tensor.ClearField("data_location")
+        store(tensor, file, offset)
+        if place >= initializers or not is_weight(tensor):
+            load(tensor)
 
 
 def _external(model: onnx.ModelProto) -> Iterator[TensorProto]:
-    return (tensor for tensor in tensors_of(model.graph) if external_data_helper.uses_external_data(tensor))
+    return filter(is_stored, tensors_of(model.graph))
 
 
 def _location(tensor: TensorProto) -> str:
@@ -50,14 +57,19 @@ def _number(tensor: TensorProto, key: str, default: int = 0) -> int:
     return int(text)
 
 
-def _inside(tensor: TensorProto, folder: Path) -> Path:
-    """Return the file of an external weight: a regular file inside the folder, links resolved."""
-    location = _location(tensor)
+def _inside(tensor: TensorProto, path: Path) -> Path:
+    """Return the file of an external weight: the model's own, or a regular file of its folder.
+
+    A link out of the folder is followed where the model itself is a link, as in a cache of downloads.
+    """
+    location, folder = _location(tensor), path.parent
+    if location == path.name:
+        return path
     if not location or not location.isprintable() or Path(location).is_absolute() or ".." in Path(location).parts:
         raise refused_tensor(tensor, "its data in the model's folder", one_line(location) or "no location")
-    path = folder / location
-    if not path.resolve().is_relative_to(folder.resolve()):
+    file = folder / location
+    if not path.is_symlink() and not file.resolve().is_relative_to(folder.resolve()):
         raise refused_tensor(tensor, "its data in the model's folder", f"{one_line(location)}, a link out of it")
-    if not path.is_file():
+    if not file.is_file():
         raise refused_tensor(tensor, f"the file {one_line(location)} in the model's folder", "none")
-    return path
+    return file

@@ -3,7 +3,7 @@
 from copy import deepcopy
 
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, shape_inference
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
@@ -11,26 +11,51 @@ from stages.surgery.initializers import lift_constants
 from stages.surgery.nodes import rename, replace_all
 from stages.surgery.norms import OPERATORS, normalisations
 from stages.surgery.outputs import without_unused
+from stages.surgery.positions import positions
+from stages.surgery.quantised import quantised
+from stages.surgery.weights import is_stored
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with float16 weights and arithmetic, float32 inputs and outputs, norms in float32."""
+    """Return the model with float16 weights and arithmetic, float32 inputs and outputs.
+
+    In float32 are norms, the numbers of places, such as indices of the greatest, and what is quantised.
+    """
     edited = deepcopy(lift_constants(model))
     for i, node in enumerate(edited.graph.node):
         node.name = f"{node.op_type}_{i}"  # the conversion needs unique names, which a file may lack
     _rename(edited.graph)
     operators = [*DEFAULT_OP_BLOCK_LIST, *OPERATORS]
-    single = {edited.graph.node[i].name for i in normalisations(edited.graph)}
+    places = normalisations(edited.graph) | positions(edited.graph) | quantised(edited.graph)
+    single = {edited.graph.node[i].name for i in places}
     single |= {node.name for node in edited.graph.node if node.op_type in operators}
     _part(edited.graph, single)
-    half: onnx.ModelProto = convert_float_to_float16(
-        edited, keep_io_types=True, op_block_list=operators, node_block_list=sorted(single)
-    )
+    half = _converted(edited, operators, single)
     once = {tuple(node.output): node for node in half.graph.node}  # it casts a value twice that two norms read
     replace_all(half.graph.node, once.values())
     _join(half.graph, single)
     OnnxModel.graph_topological_sort(half.graph, is_deterministic=True)  # the conversion appends casts at the end
     return without_unused(half)
+
+
+def _converted(model: onnx.ModelProto, operators: list[str], single: set[str]) -> onnx.ModelProto:
+    """Convert all but some nodes.
+
+    The conversion needs the numbers of what it converts, so stored weights are kept from it.
+    """
+    sized = shape_inference.infer_shapes(model)
+    order = {tensor.name: tensor for tensor in model.graph.initializer}
+    replace_all(sized.graph.initializer, [tensor for tensor in sized.graph.initializer if not is_stored(tensor)])
+    half: onnx.ModelProto = convert_float_to_float16(
+        sized, keep_io_types=True, disable_shape_infer=True, op_block_list=operators, node_block_list=sorted(single)
+    )
+    order |= {tensor.name: tensor for tensor in half.graph.initializer}
+    halved = {name for node in half.graph.node if node.name not in single for name in node.input}
+    for tensor in order.values():
+        if is_stored(tensor) and tensor.data_type == TensorProto.FLOAT and tensor.name in halved:
+            tensor.data_type = TensorProto.FLOAT16
+    replace_all(half.graph.initializer, list(order.values()))
+    return half
 
 
 def _rename(graph: onnx.GraphProto) -> None:

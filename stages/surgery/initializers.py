@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 
 from stages.surgery.nodes import rename, replace_all
 from stages.surgery.tensors import graphs_of
-from stages.surgery.weights import Weights
+from stages.surgery.weights import chunks_of
 
 _Kind = tuple[int, tuple[int, ...]]
 
@@ -27,21 +27,17 @@ def lift_constants(model: onnx.ModelProto) -> onnx.ModelProto:
     return edited
 
 
-def merge_equal(model: onnx.ModelProto, weights: Weights | None = None) -> onnx.ModelProto:
-    """Return the model with initializers of the same type, dims and bytes merged into the first of them.
-
-    `weights` is the data of those that `set_aside` removed.
-    """
-    tensors = [(weights or {}).get(tensor.name, tensor) for tensor in model.graph.initializer]
-    counts = Counter(_kind_of(tensor) for tensor in tensors)
+def merge_equal(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with initializers of the same type, dims and bytes merged into the first of them."""
+    counts = Counter(_kind_of(tensor) for tensor in model.graph.initializer)
     first: dict[tuple[_Kind, bytes], str] = {}
     merged: dict[str, str] = {}
-    for tensor in tensors:
+    for tensor in model.graph.initializer:
         if counts[kind := _kind_of(tensor)] > 1:  # else there is nothing to compare its bytes with
             name = first.setdefault((kind, _digest(tensor)), tensor.name)
             if name != tensor.name:
                 merged[tensor.name] = name
-    for value in (*model.graph.output, *model.graph.input):  # old files list initializers among the inputs
+    for value in model.graph.output:
         merged.pop(value.name, None)
     if not merged:
         return model
@@ -72,4 +68,7 @@ def _kind_of(tensor: TensorProto) -> _Kind:
 
 
 def _digest(tensor: TensorProto) -> bytes:
-    return hashlib.sha256(tensor.raw_data or numpy_helper.to_array(tensor).tobytes()).digest()
+    sha256 = hashlib.sha256()
+    for chunk in chunks_of(tensor):
+        sha256.update(np.ascontiguousarray(chunk).view(np.uint8).data)
+    return sha256.digest()

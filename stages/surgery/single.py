@@ -2,13 +2,12 @@
 
 from copy import deepcopy
 
-import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper, shape_inference
+from onnx import TensorProto, shape_inference
 
 from stages.surgery.nodes import replace_all
 from stages.surgery.tensors import captured_names, graphs_of, tensors_of
-from stages.surgery.weights import as_inputs
+from stages.surgery.weights import as_inputs, retype
 
 _HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
@@ -20,8 +19,7 @@ def to_single(model: onnx.ModelProto) -> onnx.ModelProto:
     edited = deepcopy(model)
     for tensor in tensors_of(edited.graph):
         if tensor.data_type in _HALVES:
-            values = numpy_helper.to_array(tensor).astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+            retype(tensor, TensorProto.FLOAT)
     for graph in graphs_of(edited.graph):
         for node in graph.node:
             for attribute in node.attribute:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, external_data_helper, helper
 
 from morphstream.artifact.errors import ModelError
 from stages.surgery.label import one_line
@@ -43,11 +43,16 @@ def tensors_of(graph: onnx.GraphProto) -> Iterator[TensorProto]:
     """Yield the initializers of a graph and the constants of its nodes, with those of graphs inside."""
     for inner in graphs_of(graph):
         yield from inner.initializer
+        sparse = list(inner.sparse_initializer)
         for node in inner.node:
             for attribute in node.attribute:
                 yield from attribute.tensors
+                sparse += attribute.sparse_tensors
+                sparse += [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
                 if attribute.HasField("t"):
                     yield attribute.t
+        for tensor in sparse:
+            yield from (tensor.values, tensor.indices)
 
 
 def bytes_of(tensor: TensorProto) -> int:
@@ -62,8 +67,10 @@ def bytes_of(tensor: TensorProto) -> int:
 
 
 def check_tensor(tensor: TensorProto) -> None:
-    """Check that a tensor without external data holds as many numbers as its dims declare."""
+    """Check that a tensor holds as many numbers as its dims declare; of external data, that was checked."""
     size = bytes_of(tensor)
+    if external_data_helper.uses_external_data(tensor):
+        return
     seen = len(tensor.raw_data)
     if not tensor.HasField("raw_data"):
         numbers = len(getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type)))

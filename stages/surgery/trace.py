@@ -21,6 +21,9 @@ _ARITHMETIC = {  # operators that exporters compute shapes with
     *("Cast", "Constant", "ConstantOfShape", "Expand", "Identity", "Range", "Reshape", "Tile", "Transpose", "Where"),
     *("Concat", "Gather", "Slice", "Split", "Squeeze", "Unsqueeze"),
 }
+BATCHED = "export the model with a dynamic batch"
+_DECIDED = "export the model with inputs of fixed size and without what depends on their values: loops, choices, NMS"
+_AGAIN = "export the model again, with a later opset and inputs of the sizes that params name"
 
 SAME = {"GroupNormalization", "MeanVarianceNormalization"}  # the output has the first input's type and shape
 
@@ -79,7 +82,7 @@ def follow(trace: Trace, node: onnx.NodeProto, label: str) -> None:
     """Add a node's outputs to what is known."""
     inputs = [name for name in node.input if name]
     if any(attribute.HasField("g") for attribute in node.attribute):
-        raise refused(label, "no graph inside a node", node.op_type)
+        raise refused(label, "nodes that are always run, once", node.op_type, _DECIDED)
     if node.op_type in ("Shape", "Size"):
         _put(trace, node.output[0], _shape_value(node, trace.shape(node.input[0])))
         return
@@ -93,13 +96,15 @@ def follow(trace: Trace, node: onnx.NodeProto, label: str) -> None:
             opset_imports=[helper.make_opsetid("", trace.opset)],
         )
     except (shape_inference.InferenceError, onnx.checker.ValidationError, ValueError) as error:
-        raise refused(label, "shapes and types that fit", f"{_shapes(trace, inputs)}: {error_line(error)}") from None
+        seen = f"{_shapes(trace, inputs)}: {error_line(error)}"
+        raise refused(label, "shapes and types that fit", seen, _AGAIN) from None
     if node.op_type in SAME:  # ONNX defines these as functions, and infers nothing
         found = {**found, node.output[0]: trace.types[node.input[0]]}
     for name in filter(None, node.output):
         kind = found.get(name, TypeProto()).tensor_type
         if not kind.HasField("shape") or not all(dim.HasField("dim_value") for dim in kind.shape.dim):
-            raise refused(label, "shapes that follow from the inputs'", f"{node.op_type} of {_shapes(trace, inputs)}")
+            seen = f"{node.op_type} of {_shapes(trace, inputs)}"
+            raise refused(label, "shapes that follow from the inputs'", seen, _DECIDED)
         trace.types[name] = found[name]
     is_small = all(np.prod(trace.shape(name), dtype=float) <= 512 for name in filter(None, node.output))
     if node.op_type in _ARITHMETIC and len(known) == len(set(inputs)) and is_small:
@@ -115,7 +120,7 @@ def _calculated(
         alone = helper.make_graph([node], "alone", inputs, outputs)
         return list(ReferenceEvaluator(alone, {"": trace.opset}).run(None, known))
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # NumPy raises these
-        raise refused(label, "a shape that can be calculated", error_line(error)) from None
+        raise refused(label, "a shape that can be calculated", error_line(error), _AGAIN) from None
 
 
 def _put(trace: Trace, name: str, value: npt.NDArray[np.generic]) -> None:
@@ -135,6 +140,6 @@ def _shapes(trace: Trace, names: Iterable[str]) -> str:
     return ", ".join(str(list(trace.shape(name))) for name in names)
 
 
-def refused(label: str, expected: str, seen: str) -> ModelError:
-    """Return the refusal of a node, an input or an output that is for one row."""
-    return ModelError(f"{label}: expected {expected}, seen {one_line(seen)}; export the model with a dynamic batch")
+def refused(label: str, expected: str, seen: str, advice: str = BATCHED) -> ModelError:
+    """Return the refusal of a node, an input or an output, with what to do."""
+    return ModelError(f"{label}: expected {expected}, seen {one_line(seen)}; {advice}")

@@ -1,56 +1,28 @@
-"""Copy a model without its weights, so that an edit of a graph doesn't copy half a gigabyte.
+"""Weights stay in the file that they were read from: a tensor says where, and edits copy that alone.
 
-A weight is an initializer too large to be a shape, an axis or a scalar, which edits and inference read.
+A weight is an initializer too large to be a shape, an axis or a scalar, which edits and inference read. A stored one
+has ONNX's external data, with the absolute path of its file and the type of the numbers there. The tensor's own type
+may be another: then its numbers are converted as they are read, a chunk at a time. No written model has a stored weight.
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from copy import deepcopy
+from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
-from stages.surgery.nodes import replace_all
+from morphstream.artifact.errors import ModelError
+from stages.surgery.label import one_line
+from stages.surgery.wire import tag_of
 
 _SMALL = 512  # numbers; a larger initializer is a weight
+_CHUNK = 1 << 20  # numbers that are read at once
+_NUMBERS = ("float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data")
 
-Weights = Mapping[str, TensorProto]
-
-
-def set_aside(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Weights]:
-    """Return a copy whose weights have a name, a type and dims but no data, and the model's own weights by name."""
-    light, graph = _apart(model)
-    light.graph.CopyFrom(graph)
-    weights = {}
-    for tensor in model.graph.initializer:
-        if is_weight(tensor):
-            weights[tensor.name] = tensor
-            light.graph.initializer.append(TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims))
-        else:
-            light.graph.initializer.append(tensor)
-    return light, weights
-
-
-def put_back(light: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
-    """Return the model with the data of those weights of `set_aside` that it still has."""
-    whole = deepcopy(light)
-    for tensor in whole.graph.initializer:
-        if tensor.name in weights:  # an initializer that an edit added has its data
-            tensor.CopyFrom(weights[tensor.name])
-    return whole
-
-
-def as_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy whose weights are inputs: checks and shape inference need no more, and copy no data."""
-    light, weights = set_aside(model)
-    replace_all(light.graph.initializer, [one for one in light.graph.initializer if one.name not in weights])
-    named = {value.name for value in light.graph.input}
-    light.graph.input.extend(
-        helper.make_tensor_value_info(name, tensor.data_type, tensor.dims)
-        for name, tensor in weights.items()
-        if name not in named
-    )
-    return light
+Array = npt.NDArray[np.generic]
 
 
 def is_weight(tensor: TensorProto) -> bool:
@@ -58,20 +30,128 @@ def is_weight(tensor: TensorProto) -> bool:
     return bool(math.prod(tensor.dims) > _SMALL)
 
 
-def pieces_of(model: onnx.ModelProto) -> Iterator[bytes]:
-    """Yield a model's file in pieces, initializer by initializer: a third of the time and half the memory of one piece.
+def is_stored(tensor: TensorProto) -> bool:
+    """Return whether an initializer's numbers are in a file."""
+    return bool(external_data_helper.uses_external_data(tensor))
+
+
+def store(tensor: TensorProto, path: Path, offset: int) -> None:
+    """Have a tensor's numbers read from a file, where they have its type; modifies the tensor."""
+    _empty(tensor)
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in {"location": path.absolute(), "offset": offset, "type": tensor.data_type}.items():
+        tensor.external_data.add(key=key, value=str(value))
+
+
+def load(tensor: TensorProto) -> None:
+    """Read a tensor's numbers from their file into the tensor, which is modified."""
+    numbers = array_of(tensor).tobytes()
+    _empty(tensor)
+    tensor.raw_data = numbers
+
+
+def retype(tensor: TensorProto, kind: int) -> None:
+    """Give a tensor's numbers another type; modifies the tensor."""
+    if is_stored(tensor):
+        tensor.data_type = kind
+        return
+    values = numpy_helper.to_array(tensor).astype(helper.tensor_dtype_to_np_dtype(kind))
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+def array_of(tensor: TensorProto) -> Array:
+    """Return a tensor's numbers."""
+    if not is_stored(tensor):
+        return numpy_helper.to_array(tensor)
+    return np.concatenate([*chunks_of(tensor)]).reshape(tuple(tensor.dims))
+
+
+def chunks_of(tensor: TensorProto) -> Iterator[Array]:
+    """Yield a tensor's numbers in order, some at a time."""
+    if not is_stored(tensor):
+        yield numpy_helper.to_array(tensor).ravel()
+        return
+    found = {entry.key: entry.value for entry in tensor.external_data}
+    stored, declared = (helper.tensor_dtype_to_np_dtype(kind) for kind in (int(found["type"]), tensor.data_type))
+    rest = math.prod(tensor.dims)
+    with Path(found["location"]).open("rb") as file:
+        file.seek(int(found["offset"]))
+        while rest:
+            chunk = np.fromfile(file, stored, min(rest, _CHUNK))
+            if not chunk.size:
+                raise ModelError(f"{found['location']}: expected a file that stays as it is, seen its end; try again")
+            rest -= chunk.size
+            yield _half(chunk) if declared == np.float16 != stored else chunk.astype(declared, copy=False)
+
+
+def as_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy whose weights are inputs: checks and shape inference need no more, and copy no data."""
+    light, graph = _apart(model)
+    light.graph.CopyFrom(graph)
+    for tensor in model.graph.initializer:
+        if is_weight(tensor):
+            light.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+        else:
+            light.graph.initializer.append(tensor)
+    return light
+
+
+def write_model(model: onnx.ModelProto, path: Path) -> None:
+    """Write a model with its weights, the same bytes every time, refusing numbers that are none.
 
     Source: Protocol Buffers, "Encoding": fields may come in any order.
     """
     head, graph = _apart(model)
     rest = graph.SerializeToString(deterministic=True)
-    sizes = [tensor.ByteSize() for tensor in model.graph.initializer]
-    tags = [_tag(onnx.GraphProto.INITIALIZER_FIELD_NUMBER, size) for size in sizes]
-    yield head.SerializeToString(deterministic=True)
-    yield _tag(onnx.ModelProto.GRAPH_FIELD_NUMBER, len(rest) + sum(map(len, tags)) + sum(sizes))
-    yield rest
-    for tag, tensor in zip(tags, model.graph.initializer, strict=True):
-        yield tag + tensor.SerializeToString(deterministic=True)
+    frames = [_frame(tensor) for tensor in model.graph.initializer]
+    with path.open("wb") as file:
+        file.write(head.SerializeToString(deterministic=True))
+        file.write(tag_of(onnx.ModelProto.GRAPH_FIELD_NUMBER, len(rest) + sum(size for _, size in frames)))
+        file.write(rest)
+        for tensor, (frame, _) in zip(model.graph.initializer, frames, strict=True):
+            file.write(frame)
+            for chunk in chunks_of(tensor):
+                _check_finite(tensor, chunk)
+                if is_stored(tensor):
+                    file.write(np.ascontiguousarray(chunk).view(np.uint8).data)
+
+
+def _frame(tensor: TensorProto) -> tuple[bytes, int]:
+    """Return an initializer's field up to numbers that are in a file, and the field's whole size."""
+    written, rest = TensorProto(), 0
+    written.CopyFrom(tensor)
+    if is_stored(tensor):
+        _empty(written)
+        rest = math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    message = written.SerializeToString(deterministic=True)
+    if is_stored(tensor):
+        message += tag_of(TensorProto.RAW_DATA_FIELD_NUMBER, rest)
+    tag = tag_of(onnx.GraphProto.INITIALIZER_FIELD_NUMBER, len(message) + rest)
+    return tag + message, len(tag) + len(message) + rest
+
+
+def _empty(tensor: TensorProto) -> None:
+    """Remove a tensor's numbers, wherever they are; modifies the tensor."""
+    for field in ("raw_data", "external_data", "data_location", *_NUMBERS):
+        tensor.ClearField(field)
+
+
+def _half(chunk: Array) -> Array:
+    """Convert to half precision as ONNX Runtime's converter does: no number becomes infinite, and none becomes 0."""
+    half = np.clip(chunk.astype(np.float32, copy=False), -65504, 65504).astype(np.float16)
+    lost = (half == 0) & (chunk != 0)
+    half[lost] = np.copysign(np.float16(2**-24), chunk[lost])
+    return half
+
+
+def _check_finite(tensor: TensorProto, chunk: Array) -> None:
+    """Refuse NaN, and infinity but for a single number, such as what a mask is filled with."""
+    if chunk.dtype.kind != "f" or np.isfinite(chunk).all():
+        return
+    odd = chunk[~np.isfinite(chunk)][0]
+    if np.isnan(odd) or math.prod(tensor.dims) > 1:
+        name, advice = one_line(tensor.name), "export a checkpoint without such ones"
+        raise ModelError(f"tensor {name}: expected finite numbers, seen {odd}; {advice}")
 
 
 def _apart(model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.GraphProto]:
@@ -84,12 +164,3 @@ def _apart(model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.GraphProto]:
         if field.name != "initializer":
             graph.MergeFrom(onnx.GraphProto(**{field.name: value}))
     return head, graph
-
-
-def _tag(field: int, size: int) -> bytes:
-    """Return the tag and the length that precede a message inside another."""
-    encoded = bytes([field << 3 | 2])
-    while size > 127:
-        encoded += bytes([size & 127 | 128])
-        size >>= 7
-    return encoded + bytes([size])

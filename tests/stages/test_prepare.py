@@ -17,7 +17,6 @@ from stages.prepare import edit, prepare, save_model
 from stages.surgery.contract import shape_of
 from stages.surgery.emap import find_emap
 from stages.surgery.half import to_half
-from stages.surgery.read import read_model
 from stages.workspace import Workspace
 from tests.stages import PARAMS, Array, files_in, loaded, needs_rtx, original, read_json, refusal, run_model, run_stage
 
@@ -218,7 +217,7 @@ def test_tensorrt_for_rtx_reads_a_prepared_model(name: str, precision: str) -> N
 def test_a_saved_model_is_read_as_it_was(tmp_path: Path) -> None:
     model = edit(loaded("w600k_r50"), PARAMS.model("w600k_r50"))
     save_model(model, tmp_path / "model.onnx")
-    assert read_model(tmp_path / "model.onnx") == model
+    assert onnx.load_model(tmp_path / "model.onnx") == model
 
 
 def test_a_model_whose_rows_can_t_be_separated_is_refused_by_the_node(workspace: Workspace) -> None:

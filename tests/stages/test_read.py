@@ -1,7 +1,6 @@
 """A sound ONNX file is read whole, with the weights beside it; any other is refused in a line that names the fault."""
 
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from morphstream.artifact.digest import digest_of_file
 from morphstream.artifact.errors import ModelError
 from stages.surgery.read import digest_of_model, read_model
+from stages.surgery.weights import write_model
 from tests.stages import PARAMS, original, run_model
 from tests.stages.onnx_files import WEIGHT, node, put, put_external, refusal, small
 
@@ -19,22 +19,48 @@ from tests.stages.onnx_files import WEIGHT, node, put, put_external, refusal, sm
 def test_every_model_of_the_kit_is_read_as_it_is(tmp_path: Path, name: str) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(original(name))
-    assert read_model(path) == onnx.load_model_from_string(original(name))
+    assert whole(path) == onnx.load_model_from_string(original(name))
     assert digest_of_model(path) == digest_of_file(path)
 
 
+def whole(path: Path) -> onnx.ModelProto:
+    """Read a model and return it with its weights inside."""
+    write_model(read_model(path), path.with_name("whole.onnx"))
+    return onnx.load_model(path.with_name("whole.onnx"))
+
+
 def test_weights_beside_the_file_are_read(tmp_path: Path) -> None:
-    model = read_model(put_external(tmp_path))
-    shutil.rmtree(tmp_path)
+    model = whole(put_external(tmp_path))
     x = np.ones((1, 40), np.float32)
     np.testing.assert_array_equal(run_model(model, x=x)["y"], run_model(small(), x=x)["y"])
+
+
+def test_weights_in_the_file_itself_are_read(tmp_path: Path) -> None:
+    path = put_external(tmp_path, "small.onnx", {"offset": "0001000"})
+    padding = bytes([0xA2, 0x06, 0x80, 0x40]) + WEIGHT.tobytes()  # a field of 8192 bytes that ONNX doesn't have
+    data = path.read_bytes()
+    path.write_bytes(data + padding[:4] + bytes(1000 - len(data) - 4) + WEIGHT.tobytes() + bytes(792 + len(data) + 4))
+    x = np.ones((1, 40), np.float32)
+    np.testing.assert_array_equal(run_model(whole(path), x=x)["y"], run_model(small(), x=x)["y"])
+    assert digest_of_model(path) == digest_of_file(path)
+
+
+def test_a_model_and_weights_that_are_links_are_read(tmp_path: Path) -> None:
+    blobs, folder = tmp_path / "blobs", tmp_path / "model"
+    blobs.mkdir()
+    folder.mkdir()
+    for path in (put_external(tmp_path), tmp_path / "weights.bin"):
+        path.rename(blobs / f"of {path.name}")
+        (folder / path.name).symlink_to(f"../blobs/of {path.name}")
+    x = np.ones((1, 40), np.float32)
+    np.testing.assert_array_equal(run_model(whole(folder / "small.onnx"), x=x)["y"], run_model(small(), x=x)["y"])
 
 
 def test_weights_in_a_folder_of_the_model_s_are_read(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     path = put_external(tmp_path, "data/weights.bin")
     (tmp_path / "weights.bin").rename(tmp_path / "data/weights.bin")
-    assert read_model(path).graph.initializer[0].raw_data == WEIGHT.tobytes()
+    assert whole(path).graph.initializer[0].raw_data == WEIGHT.tobytes()
 
 
 def test_other_weights_make_another_digest(tmp_path: Path) -> None:

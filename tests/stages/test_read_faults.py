@@ -19,11 +19,6 @@ def nested(depth: int) -> onnx.NodeProto:
     return node("If", "c", "y", f"choice{depth}", then_branch=branch, else_branch=branch)
 
 
-def with_function(model: onnx.ModelProto) -> None:
-    opset = [helper.make_opsetid("", 17)]
-    model.functions.add().CopyFrom(helper.make_function("own", "twice", ["a"], ["b"], [node("Add", "a a", "b")], opset))
-
-
 def with_dims(*dims: int) -> Alteration:
     def alter(model: onnx.ModelProto) -> None:
         model.graph.initializer[0].dims[:] = dims
@@ -59,7 +54,6 @@ FAULTS: dict[str, tuple[onnx.ModelProto, Alteration | None, str]] = {
         None,
         "node f: expected an operator of ONNX itself, seen FusedConv of domain com.microsoft",
     ),
-    "a function of its own": (small(), with_function, "function twice: expected none, seen one; export it inlined"),
     "a name of two lines": (
         small(node("Telu", "x", "y", "a\nb\x1b[31m")),
         None,
