@@ -92,7 +92,7 @@ def with_weights_at(path: Path, location: str, **more: object) -> None:
         ("a\nb", "expected external weights in its folder"),
         ("none.data", "expected its external weights none.data beside it, seen none"),
         ("pipe", "expected a regular file"),
-        ("short", "expected external weights that can be read"),
+        ("short", "expected 16 bytes at byte 0 of short, seen fewer"),
     ],
 )
 def test_external_weights_that_are_no_file_of_the_folder_are_refused(
