@@ -39,6 +39,7 @@ from stages.bounds import (
 )
 from stages.consistency import check_delivery, check_names
 from stages.tolerance import Tolerance
+from stages.workspace import Workspace
 from stages.yaml_file import read_object
 
 Role = Literal["detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer"]
@@ -219,10 +220,10 @@ class Params:
         return _named(self.builds, "build_targets", name)
 
 
-def load_params(path: Path) -> Params:
-    """Read params.yaml."""
+def load_params(path: Path | None = None) -> Params:
+    """Read a params.yaml; None for that of the current folder."""
     try:
-        return _params(read_object(path))
+        return _params(read_object(path or Workspace(Path()).params))
     except ManifestError as error:
         raise ParamsError(error.where, error.message) from None
 

@@ -1,6 +1,7 @@
 """Pack a folder of code for hot deployment: what isn't ignored, the same bytes every time, and no secrets."""
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterable
@@ -60,12 +61,21 @@ def _git(code: Path, *arguments: str, **environment: str) -> subprocess.Complete
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | {"LC_ALL": "C"}
     command = ["git", *arguments]
     return subprocess.run(
-        command, cwd=code, env={**inherited, **environment}, capture_output=True, text=True, check=False
+        command,
+        cwd=code,
+        env={**inherited, **environment},
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",  # names are bytes
+        check=False,
     )
 
 
 def _check(code: Path, names: Iterable[str]) -> None:
     for name in names:
+        if not re.fullmatch(vocabulary.SAFE_PATH.pattern, name):
+            expected = f"deploy {name!a}: expected {vocabulary.SAFE_PATH.words}, in UTF-8"
+            raise CodeError(f"{expected}, seen another; rename it, or add it to .gitignore")
         path = code / name
         if path.is_symlink() or not path.is_file():
             kind = "a link" if path.is_symlink() else "another repository" if path.is_dir() else "no regular file"

@@ -1,5 +1,6 @@
 """Code is packed as Git would see it, the same bytes every time, and nothing that looks like a secret."""
 
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -180,3 +181,11 @@ def test_no_folder_no_files_no_such_tag_and_another_zstandard_are_refused(code: 
         pack_code(code.parent / "made", code, ["staging"], OPTIONS)
     with pytest.raises(ToolchainMismatchError):
         pack_code(code.parent / "made", code, ["develop"], replace(OPTIONS, zstandard="0.0.1"))
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"a\nb", b"back\\slash"])
+def test_a_name_that_no_archive_may_have_is_refused_in_a_line(code: Path, name: bytes) -> None:
+    (code / os.fsdecode(name)).touch()
+    with pytest.raises(CodeError, match=r"^deploy '.*': expected a relative path .*; rename it") as error:
+        pack_code(code.parent / "build", code, ["develop"], OPTIONS)
+    assert "\n" not in str(error.value)
