@@ -73,7 +73,7 @@ def _git(code: Path, *arguments: str, **environment: str) -> subprocess.Complete
 
 def _check(code: Path, names: Iterable[str]) -> None:
     for name in names:
-        if not re.fullmatch(vocabulary.SAFE_PATH.pattern, name):
+        if not re.fullmatch(vocabulary.SAFE_PATH.pattern, name.rstrip("/")):
             expected = f"deploy {name!a}: expected {vocabulary.SAFE_PATH.words}, in UTF-8"
             raise CodeError(f"{expected}, seen another; rename it, or add it to .gitignore")
         path = code / name
