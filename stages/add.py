@@ -21,12 +21,12 @@ from morphstream.artifact.digest import Digest, digest_of_file
 from morphstream.artifact.errors import ModelError, MorphstreamError
 from stages.bounds import NAME, is_name
 from stages.files import write_whole
+from stages.lists import pipeline_files, write_lists
 from stages.origin.keep import check_replaceable
 from stages.origin.own_file import copy_verified, digest_of_own, whole_file
 from stages.params import Model, Params, load_params
 from stages.params_file import difference, edit_params, editor
 from stages.program import run_program
-from stages.prune import write_lists
 from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.emap import emap_of
 from stages.surgery.read import read_model
@@ -152,20 +152,18 @@ def _placed(whole: Path, model: Model, digest: Digest, workspace: Workspace) -> 
 
 
 def _write(workspace: Workspace, model: Model, other: Model | None) -> list[str]:
-    """Write a model's entry after that of another, if any, and the lists of dvc.yaml: both, or neither."""
-    lists = (workspace.dvc_yaml, *workspace.root.glob("pipeline/*/dvc.yaml"))
-    paths = [path for path in (workspace.params, *lists) if path.is_file()]
-    before = {path: path.read_bytes() for path in paths}
+    """Write a model's entry after that of another, if any, and the lists of dvc.yaml files: all, or none."""
+    before = {path: path.read_bytes() for path in (workspace.params, *pipeline_files(workspace))}
     try:
         if other is not None:
             edit_params(workspace.params, lambda document: _insert(document, model, other.name))
-        if workspace.dvc_yaml in before:
-            write_lists(load_params(workspace.params), workspace.dvc_yaml)
+        if len(before) > 1:
+            write_lists(load_params(workspace.params), workspace)
     except BaseException:
         for path, data in before.items():
             write_whole(path, data)
         raise
-    changes = (difference(path.name, data.decode(), path.read_text("utf-8")) for path, data in before.items())
+    changes = (difference(str(path.relative_to(workspace.root)), data.decode(), path.read_text("utf-8")) for path, data in before.items())
     return [change for change in changes if change]
 
 

@@ -6,13 +6,15 @@ The exact ones, and why a target's engine was not executed, are in ``build/measu
 
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from morphstream.artifact.errors import ModelError, NoEngineError
 from morphstream.machine.probe import Machine, probe_machine
 from morphstream.machine.select import check_usable
 from stages.declare import check_declared
+from stages.exclusive import built_together
 from stages.files import write_json
-from stages.params import TargetOptions, load_params
+from stages.params import Model, TargetOptions, load_params
 from stages.parity.compare import Comparison, compare
 from stages.parity.engine import why_not
 from stages.parity.figures import Figures, coarsen, shortfall, worst
@@ -23,19 +25,24 @@ from stages.workspace import Workspace
 def main(workspace: Workspace) -> None:
     """Check one model."""
     (name,) = read_arguments(__doc__, "model")
-    params, machine = load_params(workspace.params), probe_machine()
+    params = load_params(workspace.params)
     model = params.model(name)
-    check_declared(workspace, f"check/{model.name}", params)
-    targets = {name: build.target for name, build in params.builds.items()}
+    check_declared(workspace, f"engines/{model.name}", params)
+    check_model(workspace, model, built_together(params), workspace.checked / f"{model.name}.json")
+
+
+def check_model(workspace: Workspace, model: Model, targets: Mapping[str, TargetOptions], verdict: Path) -> None:
+    """Check a model's prepared files and its engines for some targets, and write what every machine must find."""
+    machine = probe_machine()
     reasons = {name: reason_not_executed(options, machine) for name, options in targets.items()}
     executed = {name: options for name, options in targets.items() if not reasons[name]}
     comparisons = list(compare(model, executed, workspace))
     for output, count in comparisons[0].unseen.items():
-        print(f"check {name}: {output}: nothing is known of {count} columns, 0 with these inputs", file=sys.stderr)
-    write_json(workspace.measured / "check" / f"{model.name}.json", measured(comparisons, reasons))
+        print(f"check {model.name}: {output}: nothing is known of {count} columns, 0 with these inputs", file=sys.stderr)
+    write_json(workspace.measured / verdict.relative_to(workspace.build), measured(comparisons, reasons))
     for comparison in comparisons:
         check_comparison(comparison)
-    write_json(workspace.checked / f"{model.name}.json", locked(comparisons, reasons))
+    write_json(verdict, locked(comparisons, reasons))
 
 
 def reason_not_executed(options: TargetOptions, machine: Machine) -> str:

@@ -26,7 +26,7 @@ def main(workspace: Workspace) -> None:
     target, name = read_arguments(__doc__, "target", "model")
     params = load_params(workspace.params)
     options, model = params.target(target), params.model(name).name
-    check_declared(workspace, f"compile/{options.name}", params)
+    check_declared(workspace, f"engines/{model}", params)
     folder = workspace.engines / options.name / model
     compile_model(options, workspace.prepared / model, folder, workspace.timing)
 

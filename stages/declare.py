@@ -5,63 +5,87 @@ every stage that names a parameter, and hashes every source file that a stage de
 a `dvc repro` with nothing to do take half as long again (docs/adr/0003-declared-files.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from typing import Any
 
 from morphstream.artifact.errors import MorphstreamError
+from stages.exclusive import built_alone, built_together
 from stages.files import json_bytes, new_folder, write_json
 from stages.lists import check_lists
 from stages.origin.named import origin_of
-from stages.params import Params, load_params
+from stages.params import Params, TargetOptions, load_params
 from stages.program import read_arguments, run_program
 from stages.source import builder_files, session_source, source_digest
 from stages.workspace import Workspace
 
-_FETCH, _PREPARE = ("fetch.py", "origin", "kit"), ("prepare.py", "surgery")
+_FETCH, _PREPARE = ("fetch.py", "origin", "kit"), ("engines.py", "prepare.py", "surgery")
 _CHECK = ("check.py", "parity", "photos.py", "tolerance.py", "surgery")
+_PACK, _MODELS = ("index.py", "caches.py", "pack.py"), ("index.py", "pack.py")
+_VALIDATE = ("validate.py", "index.py", "caches.py", "pack.py")
 
 
 def main(workspace: Workspace) -> None:
-    """Declare every fetch, prepare, compile, check and index."""
+    """Declare every stage but `report`, which depends on source alone."""
     read_arguments(__doc__)
     params = load_params(workspace.params)
-    check_lists(params, workspace.dvc_yaml)
+    check_lists(params, workspace)
     with new_folder(workspace.declared) as part:
         for stage, document in declarations(params):
             write_json(part / f"{stage}.json", document)
 
 
-def check_declared(workspace: Workspace, stage: str, params: Params) -> None:
-    """Check that what was declared of a stage such as ``compile/cpu``, if anything, is what `declare` would write now.
+def check_declared(workspace: Workspace, stage: str, params: Params) -> dict[str, Any]:
+    """Return what decides the result of a stage such as ``pack/cpu``: what was declared of it, if anything was.
 
     DVC keeps a result under what was declared; a stage that read other params would be kept under a wrong name.
     """
-    path = workspace.declared / f"{stage}.json"
-    if path.is_file() and path.read_bytes() != json_bytes(dict(declarations(params)).get(stage, {})):
+    path, now = workspace.declared / f"{stage}.json", dict(declarations(params)).get(stage, {})
+    if path.is_file() and path.read_bytes() != json_bytes(now):
         expected = f"{path}: expected the content of params.yaml and stages now, seen that of an earlier time"
         raise MorphstreamError(f"{expected}; run `dvc repro`")
+    return now
 
 
-def declarations(params: Params) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield verb/name of each stage and what decides its result."""
-    sources = {files: source_digest(*files) for files in (_FETCH, _PREPARE, _CHECK)}
-    own = {name: asdict(build.target.tolerance) for name, build in params.builds.items() if build.target.tolerance}
-    origin = origin_of(params)
+def declarations(params: Params) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name of each stage's declaration, and what decides the stage's result."""
+    together, origin, source = built_together(params), origin_of(params), source_digest(*_FETCH)
     for model in params.models.values():
-        yield f"fetch/{model.name}", {**origin.declared(model), "source": sources[_FETCH]}
-        keys = ("role", "group", "delivery", "precision", "inputs", "batches", "emap")
-        choices = {key: getattr(model, key) for key in keys}
-        yield f"prepare/{model.name}", {**choices, "source": sources[_PREPARE]}
-        bounds = {"tolerance": asdict(model.tolerance), "targets": list(params.builds), "tolerances": own}
-        yield f"check/{model.name}", {**bounds, "source": [sources[_CHECK], session_source()]}
-    for options in (build.target for build in params.builds.values()):
-        target, source = asdict(options.target), source_digest("compile.py", *builder_files(options.target))
-        yield f"compile/{options.name}", {**target, "archs": options.archs, "source": source}
-        yield f"index/{options.name}", {**target, "models": list(params.models)}
+        yield f"fetch/{model.name}", {**origin.declared(model), "source": source}
+    targets = {name: _target(build.target) for name, build in params.builds.items()}
+    prepare, check = source_digest(*_PREPARE), [source_digest(*_CHECK), session_source()]
+    keys = ("role", "group", "delivery", "precision", "inputs", "batches", "emap")
+    for model in params.models.values():
+        yield (
+            f"engines/{model.name}",
+            {
+                "prepare": {**{key: getattr(model, key) for key in keys}, "source": prepare},
+                "targets": {name: targets[name] for name in together},
+                "check": {"tolerance": asdict(model.tolerance), "tolerances": _own(together), "source": check},
+            },
+        )
+        for name, options in built_alone(params).items():
+            bounds = {"tolerance": asdict(model.tolerance), "tolerances": _own({name: options}), "source": check}
+            yield f"gpu_engine/{name}-{model.name}", {"targets": {name: targets[name]}, "check": bounds}
+    archive, pack = asdict(params.archive), source_digest(*_PACK)
+    for name, build in params.builds.items():
+        target = asdict(build.target.target)
+        yield f"pack/{name}", {**target, "models": list(params.models), "archive": archive, "source": pack}
     listed = {name: model.listed for name, model in params.models.items()}
-    yield "gather/models", {"origin": params.origin, "models": listed}
-    yield "gather/archives", {build.archive: build.cache_key for build in params.builds.values()}
-    yield "gather/pack", asdict(params.archive)
+    models = {"origin": params.origin, "models": listed, "model_archives": params.model_archives, "archive": archive}
+    yield "models", {**models, "source": source_digest(*_MODELS)}
+    caches = {build.archive: build.cache_key for build in params.builds.values()}
+    yield "validate", {"archives": caches, "model_archives": params.model_archives, "source": source_digest(*_VALIDATE)}
+
+
+def _target(options: TargetOptions) -> dict[str, Any]:
+    source = source_digest("compile.py", *builder_files(options.target))
+    return {**asdict(options.target), "archs": options.archs, "source": source}
+
+
+def _own(targets: Mapping[str, TargetOptions]) -> dict[str, Any]:
+    """Return the tolerances of targets that have their own."""
+    return {name: asdict(options.tolerance) for name, options in targets.items() if options.tolerance}
 
 
 if __name__ == "__main__":

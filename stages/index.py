@@ -1,5 +1,6 @@
 """index: write the manifests. `index TARGET` gathers engines; `index --models` and `index --archives` list files.
 
+`index --pack` then packs what was indexed: the target's cache, or every archive of models.
 `index --adopt DIR` takes an engine cache that others made, and completes its manifest.
 """
 
@@ -19,7 +20,7 @@ from stages.adopt import adopt
 from stages.caches import holds_more, read_cache
 from stages.declare import check_declared
 from stages.files import new_folder, write_whole
-from stages.pack import archive_names
+from stages.pack import archive_names, pack_cache, pack_models
 from stages.params import Params, load_params
 from stages.program import run_program
 from stages.workspace import Workspace
@@ -38,21 +39,28 @@ def main(workspace: Workspace) -> None:
     parser.add_argument(
         "--merge", action="store_true", help="with a target: keep the engines of models that have none in build/engines"
     )
+    parser.add_argument("--pack", action="store_true", help="with a target or --models: pack it, but for a merged cache")
     arguments = parser.parse_args()
     if arguments.merge and arguments.target is None:
         parser.error("--merge goes with a target")
+    if arguments.pack and arguments.target is None and not arguments.models:
+        parser.error("--pack goes with a target or --models")
     params = load_params(workspace.params)
     if arguments.adopt is not None:
         print(adopt(arguments.adopt, params))
     elif arguments.models:
         _write(workspace, "models.json", models_manifest(workspace, params).to_json())
+        if arguments.pack:
+            pack_models(workspace, params, params.model_archives)
     elif arguments.archives:
-        _write(workspace, "archives.json", archives_manifest(workspace, params).to_json())
+        write_archives(workspace, params)
     else:
         build = params.build(arguments.target)
-        check_declared(workspace, f"index/{build.target.name}", params)
+        check_declared(workspace, f"pack/{build.target.name}", params)
         engines, folder = workspace.engines / build.target.name, workspace.caches / build.cache_key
         index_engines(build.target.target, list(params.models), engines, folder, is_merged=arguments.merge)
+        if arguments.pack and not arguments.merge:
+            pack_cache(workspace, params, build.target.target.cache_key)
 
 
 def index_engines(target: Target, models: list[str], engines: Path, folder: Path, *, is_merged: bool = False) -> None:
@@ -129,6 +137,11 @@ def described(archive: Path) -> ArchiveEntry:
         seen = f"seen {', '.join(map(str, caches))}"
         raise ManifestError("", f"{archive.name}: expected one engine cache or none, {seen}; pack it again") from None
     return ArchiveEntry(digest=packed.archive, tar_digest=packed.tar, cache_key=key, files=packed.files)
+
+
+def write_archives(workspace: Workspace, params: Params) -> None:
+    """Write the manifest of every archive of build/."""
+    _write(workspace, "archives.json", archives_manifest(workspace, params).to_json())
 
 
 def _write(workspace: Workspace, name: str, text: str) -> None:

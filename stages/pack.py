@@ -4,7 +4,7 @@
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -37,8 +37,7 @@ def main(workspace: Workspace) -> None:
         for key in named:
             print(f"{pack_cache(workspace, params, key)}.tar.zst")
     elif arguments.models is not None:
-        for name in [arguments.models] if arguments.models else params.model_archives:
-            pack_files(workspace, name, model_files(params, name), params.archive)
+        pack_models(workspace, params, [arguments.models] if arguments.models else params.model_archives)
     else:
         pack_cache(workspace, params, params.build(arguments.target).target.target.cache_key)
 
@@ -63,6 +62,12 @@ def pack_cache(workspace: Workspace, params: Params, key: CacheKey) -> str:
     name = archives.get(str(key), "-".join(parts))
     pack_files(workspace, name, cache_files(workspace, params, key), params.archive)
     return name
+
+
+def pack_models(workspace: Workspace, params: Params, names: Iterable[str]) -> None:
+    """Pack archives of models, by name."""
+    for name in names:
+        pack_files(workspace, name, model_files(params, name), params.archive)
 
 
 def model_files(params: Params, name: str | None = None) -> list[str]:

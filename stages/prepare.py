@@ -34,7 +34,7 @@ def main(workspace: Workspace) -> None:
     (name,) = read_arguments(__doc__, "model")
     params = load_params(workspace.params)
     model = params.model(name)
-    check_declared(workspace, f"prepare/{model.name}", params)
+    check_declared(workspace, f"engines/{model.name}", params)
     prepare(model, workspace.build / model.file, workspace.prepared / model.name)
 
 

@@ -29,11 +29,12 @@ def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True) -> 
         with _elapsed(what) if is_timed else nullcontext():
             main(Workspace(Path()))
     except (MorphstreamError, OSError) as error:
-        print(f"{what}: {_line(error)}", file=sys.stderr)
+        print(f"{what}: {line_of(error)}", file=sys.stderr)
         sys.exit(1)
 
 
-def _line(error: MorphstreamError | OSError) -> str:
+def line_of(error: MorphstreamError | OSError) -> str:
+    """Return a refusal as one line."""
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: expected a file to read or write, seen {error.strerror}; run `dvc repro`"
     return " ".join(str(error).split())

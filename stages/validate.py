@@ -1,5 +1,10 @@
-"""validate: prove that build/ is complete, and is what its manifests and params.yaml name."""
+"""validate: prove that build/ is complete, and is what its manifests and params.yaml name.
 
+`validate --index` first writes the manifest of the archives, and puts the dvc.lock files in order: it is the stage that
+runs when the others are locked.
+"""
+
+import argparse
 import json
 import tempfile
 from collections.abc import Collection
@@ -16,16 +21,23 @@ from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.target import CacheKey
 from stages.caches import cache_files
 from stages.files import write_json
+from stages.index import write_archives
+from stages.lock import order_locks
 from stages.pack import archived_files
 from stages.params import Params, load_params
-from stages.program import read_arguments, run_program
+from stages.program import run_program
 from stages.workspace import Workspace
 
 
 def main(workspace: Workspace) -> None:
     """Validate everything and record what was."""
-    read_arguments(__doc__)
+    parser = argparse.ArgumentParser(prog="python -m stages.validate", description=__doc__)
+    parser.add_argument("--index", action="store_true", help="write the manifest of the archives before")
+    is_indexed = parser.parse_args().index
     params = load_params(workspace.params)
+    if is_indexed:
+        write_archives(workspace, params)
+        order_locks(workspace)
     models = validate_models(workspace, params)
     caches = {name: validate_cache(workspace, params, build.cache_key) for name, build in params.builds.items()}
     record = {

@@ -35,7 +35,7 @@ class _Running:
     start: float
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Have the system kill this process when its parent is killed, so that the next run is alone."""
     if sys.platform == "linux":
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -76,7 +76,7 @@ class Workers:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=_end_with_parent,  # no other thread runs here
+            preexec_fn=end_with_parent,  # no other thread runs here
         )
         self._running[name] = _Running(process=process, output=output, gpu=gpu, start=time.monotonic())
 

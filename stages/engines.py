@@ -1,0 +1,99 @@
+"""engines MODEL: prepare a model, build its engines for all targets that need no GPU, and check them with the original.
+
+`engines MODEL TARGET` builds and checks the engine of one target that needs its own GPU. What is there already, whole
+and made of the same, is kept: after a change of one target its engines alone are built.
+"""
+
+import argparse
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from morphstream.artifact.digest import digest_of_file
+from morphstream.artifact.errors import MorphstreamError
+from morphstream.machine.probe import probe_machine
+from stages.check import check_model, reason_not_executed
+from stages.compile import compile_model
+from stages.declare import check_declared
+from stages.exclusive import built_alone, built_together
+from stages.forks import Forks
+from stages.made import files_of, is_made_of, record_made_of
+from stages.params import Model, Params, TargetOptions, load_params
+from stages.prepare import prepare
+from stages.program import run_program
+from stages.workspace import Workspace
+
+
+def main(workspace: Workspace) -> None:
+    """Make one model's engines."""
+    parser = argparse.ArgumentParser(prog="python -m stages.engines", description=__doc__)
+    parser.add_argument("model", help="its name in params.yaml")
+    parser.add_argument("target", nargs="?", help="a target that needs its own GPU (all that don't)")
+    parser.add_argument("--force", action="store_true", help="make what is there already again")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="so many engines at once")
+    arguments = parser.parse_args()
+    if arguments.jobs < 1:
+        parser.error(f"--jobs: expected 1 or more, seen {arguments.jobs}")
+    params = load_params(workspace.params)
+    model, verdict = params.model(arguments.model), workspace.checked / f"{arguments.model}.json"
+    if arguments.target is None:
+        targets, stage = built_together(params), f"engines/{model.name}"
+    else:
+        targets, stage = _alone(params, arguments.target), f"gpu_engine/{arguments.target}-{model.name}"
+        verdict = workspace.checked / arguments.target / verdict.name
+    declared = check_declared(workspace, stage, params)
+    if "prepare" in declared:
+        prepare_once(workspace, model, declared["prepare"], is_forced=arguments.force)
+    with Forks(arguments.jobs) as forks:
+        start_engines(workspace, model, targets, declared["targets"], forks, is_forced=arguments.force)
+        executed = {name for name, options in targets.items() if not reason_not_executed(options, probe_machine())}
+        forks.wait(executed)
+        check_model(workspace, model, targets, verdict)  # while the engines of other machines are being built
+        forks.wait()
+
+
+def _alone(params: Params, name: str) -> dict[str, TargetOptions]:
+    alone = built_alone(params)
+    if name not in alone:
+        expected = f"expected a target that needs its own GPU, one of {', '.join(alone) or 'none'}"
+        raise MorphstreamError(f"target: {expected}, seen {name!r}; name it, or none")
+    return {name: alone[name]}
+
+
+def prepare_once(workspace: Workspace, model: Model, declared: Mapping[str, Any], *, is_forced: bool) -> None:
+    """Prepare a model, unless what is there was made of the same file in the same way."""
+    source, folder = workspace.build / model.file, workspace.prepared / model.name
+    made_of = {"file": str(digest_of_file(source)), **declared}
+    if is_forced or not is_made_of(folder, made_of):
+        print(f"prepare {model.name}", flush=True)
+        prepare(model, source, folder)
+        record_made_of(folder, made_of)
+
+
+def start_engines(
+    workspace: Workspace,
+    model: Model,
+    targets: Mapping[str, TargetOptions],
+    declared: Mapping[str, Any],
+    forks: Forks,
+    *,
+    is_forced: bool,
+) -> None:
+    """Start to build a model's engines, but for those that are there, made of the same prepared model in the same way."""
+    prepared = files_of(workspace.prepared / model.name)
+    for name, options in targets.items():
+        folder, made_of = workspace.engines / name / model.name, {"prepared": prepared, **declared[name]}
+        if is_forced or not is_made_of(folder, made_of):
+            print(f"compile {name} {model.name}", flush=True)
+            forks.start(name, partial(_compile, workspace, options, folder, made_of))
+
+
+def _compile(workspace: Workspace, options: TargetOptions, folder: Path, made_of: Mapping[str, object]) -> None:
+    compile_model(options, workspace.prepared / folder.name, folder, workspace.timing)
+    record_made_of(folder, made_of)
+
+
+if __name__ == "__main__":
+    run_program(main)
