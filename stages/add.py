@@ -163,7 +163,8 @@ def _write(workspace: Workspace, model: Model, other: Model | None) -> list[str]
         for path, data in before.items():
             write_whole(path, data)
         raise
-    changes = (difference(str(path.relative_to(workspace.root)), data.decode(), path.read_text("utf-8")) for path, data in before.items())
+    names = {str(path.relative_to(workspace.root)): (path, data) for path, data in before.items()}
+    changes = (difference(name, data.decode(), path.read_text("utf-8")) for name, (path, data) in names.items())
     return [change for change in changes if change]
 
 

@@ -8,7 +8,7 @@ import pytest
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import ManifestError, ModelError, MorphstreamError
 from stages.add import add
-from stages.lists import check_lists
+from stages.lists import check_lists, pipeline_files
 from stages.params import ParamsError, load_params
 from stages.workspace import Workspace
 from tests.stages import PARAMS, ROOT, files_in, refusal, run_stage
@@ -19,9 +19,11 @@ TEXT = (ROOT / "params.yaml").read_text("utf-8")
 
 @pytest.fixture
 def project(workspace: Workspace) -> Workspace:
-    """A workspace with the project's own params.yaml and dvc.yaml."""
-    for path in (workspace.params, workspace.dvc_yaml):
-        shutil.copyfile(ROOT / path.name, path)
+    """A workspace with the project's own params.yaml and dvc.yaml files."""
+    shutil.copyfile(ROOT / "params.yaml", workspace.params)
+    for path in pipeline_files(Workspace(ROOT)):
+        (workspace.root / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, workspace.root / path.relative_to(ROOT))
     return workspace
 
 
@@ -56,7 +58,7 @@ def test_a_model_is_like_the_one_with_its_inputs_and_outputs(
         assert getattr(model, key) == getattr(other, key), key
     assert (model.group, model.licence) == (group, "unknown")
     assert (project.build / model.file).read_bytes() == data
-    check_lists(load_params(project.params), project.dvc_yaml)
+    check_lists(load_params(project.params), project)
     assert ("then: morphstream swap --swap-model mine" in said) == (model.role == "swapper")
 
 
@@ -68,7 +70,8 @@ def test_every_other_line_of_params_stays(project: Workspace, tmp_path: Path) ->
     come = after.removeprefix(TEXT).splitlines()
     assert come[0] == "  mine:"
     assert {f"+{line}" for line in come} <= {*said}
-    assert "+        - build/engines/${key}/mine" in said
+    assert "+++ pipeline/fetch/dvc.yaml" in said
+    assert "+      mine: models/mine.onnx" in said
 
 
 def test_adding_again_says_that_it_is_there(project: Workspace, tmp_path: Path) -> None:
