@@ -66,7 +66,7 @@ def test_every_other_line_of_params_stays(project: Workspace, tmp_path: Path) ->
     after = project.params.read_text("utf-8")
     assert after.startswith(TEXT.removesuffix("\n"))
     come = after.removeprefix(TEXT).splitlines()
-    assert (come[0], len(come)) == ("  mine:", len(TEXT.partition("  gfpgan:\n")[2].splitlines()) + 2)
+    assert (come[0], len(come)) == ("  mine:", len(TEXT.partition("  gfpgan:\n")[2].splitlines()) + 3)
     assert {f"+{line}" for line in come} <= {*said}
     assert "+        - build/engines/${key}/mine" in said
 
