@@ -28,6 +28,7 @@ from stages.params_file import difference, edit_params, editor
 from stages.program import run_program
 from stages.prune import write_lists
 from stages.surgery.contract import check_contract, shape_of
+from stages.surgery.emap import emap_of
 from stages.surgery.read import read_model
 from stages.workspace import Workspace
 
@@ -63,7 +64,9 @@ def add(workspace: Workspace, name: str, file: Path, like: str | None = None) ->
         if name in params.models:
             model, other = _same(params, name, digest), None
         else:
-            model, other = nearest(read_model(whole), params, name, digest, like)
+            proto = read_model(whole)
+            model, other = nearest(proto, params, name, digest, like)
+            emap_of(proto, model)  # refuses a swapper that lost it
         with _placed(whole, model, digest, workspace):
             lines = _write(workspace, model, other) or [f"{name}: it is in params.yaml already, with this file"]
     use = f", then: morphstream swap --swap-model {name}" if model.role == "swapper" else ""

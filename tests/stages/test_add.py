@@ -12,7 +12,7 @@ from stages.lists import check_lists
 from stages.params import ParamsError, load_params
 from stages.workspace import Workspace
 from tests.stages import PARAMS, ROOT, files_in, refusal, run_stage
-from tests.stages.own_files import write_in_parts, write_own
+from tests.stages.own_files import own_model, write_in_parts, write_own
 
 TEXT = (ROOT / "params.yaml").read_text("utf-8")
 
@@ -69,6 +69,16 @@ def test_every_other_line_of_params_stays(project: Workspace, tmp_path: Path) ->
     assert (come[0], len(come)) == ("  mine:", len(TEXT.partition("  gfpgan:\n")[2].splitlines()) + 3)
     assert {f"+{line}" for line in come} <= {*said}
     assert "+        - build/engines/${key}/mine" in said
+
+
+def test_a_swapper_that_lost_its_emap_is_refused_before_anything_is_written(project: Workspace, tmp_path: Path) -> None:
+    model = own_model("inswapper_128")
+    assert model.graph.initializer.pop().name == "buff2fs"
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+    before = state(project)
+    with pytest.raises(ModelError, match="models/mine.onnx: emap: expected buff2fs .*, seen none: onnxsim"):
+        add(project, "mine", tmp_path / "a.onnx")
+    assert state(project) == before
 
 
 def test_adding_again_says_that_it_is_there(project: Workspace, tmp_path: Path) -> None:
