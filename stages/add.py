@@ -64,9 +64,8 @@ def add(workspace: Workspace, name: str, file: Path, like: str | None = None) ->
         if name in params.models:
             model, other = _same(params, name, digest), None
         else:
-            proto = read_model(whole)
-            model, other = nearest(proto, params, name, digest, like)
-            emap_of(proto, model)  # refuses a swapper that lost it
+            model, other = nearest(original := read_model(whole), params, name, digest, like)
+            emap_of(original, model)  # refuses a swapper that lost it
         with _placed(whole, model, digest, workspace):
             lines = _write(workspace, model, other) or [f"{name}: it is in params.yaml already, with this file"]
     use = f", then: morphstream swap --swap-model {name}" if model.role == "swapper" else ""
@@ -154,7 +153,8 @@ def _placed(whole: Path, model: Model, digest: Digest, workspace: Workspace) -> 
 
 def _write(workspace: Workspace, model: Model, other: Model | None) -> list[str]:
     """Write a model's entry after that of another, if any, and the lists of dvc.yaml: both, or neither."""
-    paths = [path for path in (workspace.params, workspace.dvc_yaml) if path.is_file()]
+    lists = (workspace.dvc_yaml, *workspace.root.glob("pipeline/*/dvc.yaml"))
+    paths = [path for path in (workspace.params, *lists) if path.is_file()]
     before = {path: path.read_bytes() for path in paths}
     try:
         if other is not None:

@@ -13,6 +13,7 @@ from stages.origin.own_file import digest_of_own, whole_file
 from stages.params import Model, Params
 from stages.params_file import edit_params
 from stages.surgery.contract import check_contract
+from stages.surgery.emap import emap_of
 from stages.surgery.read import read_model
 from stages.workspace import Workspace
 
@@ -60,7 +61,9 @@ def checked_file(source: Path, model: Model, workspace: Workspace) -> Iterator[t
     """Give a plain file with the whole of a model, which keeps its role's contract, and its digest."""
     with whole_file(source, workspace.downloads) as whole:
         digest = digest_of_file(whole)
-        check_contract(read_model(whole), model)
+        original = read_model(whole)
+        check_contract(original, model)
+        emap_of(original, model)
         yield whole, digest
 
 

@@ -41,17 +41,12 @@ RTX = "sm89/rtx1.7_ort1.31"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes minutes, so that no worker is left with it at the end; a file goes to one worker.
+    """Begin with what takes minutes, so that no worker is left with it at the end.
 
-    But for the pipeline's: its tests share a workspace, which the first of them makes while the other worker farms.
+    The pipeline's tests share a workspace, which the first of them makes while the other worker farms.
     """
     order = ["test_pipeline.py", "test_farm.py", "the other tests of test_pipeline.py", "test_publish_race.py"]
-    turns: dict[str, int] = {}
-    for item in items:
-        name = item.path.name
-        turns[item.nodeid] = order.index(name) if name in order else len(order)
-        if name != order[0]:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    turns = {item.nodeid: order.index(item.path.name) if item.path.name in order else len(order) for item in items}
     for item in [item for item in items if item.path.name == order[0]][1:]:
         turns[item.nodeid] = order.index("the other tests of test_pipeline.py")
     items.sort(key=lambda item: turns[item.nodeid])

@@ -52,9 +52,11 @@ def _check_graph(graph: onnx.GraphProto, opset: int, outer: Collection[str], dep
         label = label_of(node, index)
         if node.domain not in _STANDARD or not onnx.defs.has(node.op_type, opset, ""):
             where = f"in opset {opset}" if node.domain in _STANDARD else f"of domain {one_line(node.domain)}"
+            is_fused = node.domain.startswith("com.microsoft")
+            advice = "save the model with ONNX Runtime's basic optimisation" if is_fused else "export the model"
             raise ModelError(
                 f"{label}: expected an operator of ONNX itself, seen {one_line(node.op_type)} {where}; "
-                "export the model with standard operators"
+                f"{advice}, with standard operators"
             )
         for name in node.input:
             if name not in known:

@@ -23,7 +23,7 @@ _ARITHMETIC = {  # operators that exporters compute shapes with
 }
 BATCHED = "export the model with a dynamic batch"
 _DECIDED = "export the model with inputs of fixed size and without what depends on their values: loops, choices, NMS"
-_AGAIN = "export the model again, with inputs of the sizes that params name"
+_AGAIN = "export the model again, with a later opset and inputs of the sizes that params name"
 
 SAME = {"GroupNormalization", "MeanVarianceNormalization"}  # the output has the first input's type and shape
 

@@ -5,7 +5,8 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -93,35 +94,50 @@ def test_a_live_run_stops_at_an_error_too(place: str) -> None:
     assert written == sorted(set(written) - {9})
 
 
-@pytest.mark.parametrize("at", [0, 3])
-def test_ctrl_c_in_the_caller_ends_all_threads(at: int) -> None:
-    interrupted = threading.Event()
-
-    def interrupt(index: int) -> None:
-        if index == at:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            interrupted.wait(0.2)
-
-    error, written = failed({"source": interrupt})
-    assert type(error) is KeyboardInterrupt
-    assert written == list(range(at))[: len(written)]
-
-
-def test_a_source_that_never_returns_cannot_keep_the_process_from_a_second_ctrl_c() -> None:
-    code = """
-import threading
+# Programs of their own are interrupted, not the one that runs the tests, whatever that does at an interrupt.
+INTERRUPTED = """
+import signal, sys, threading
 from morphstream.stream.run import run
 from tests.stream import KeptFrames, PlayedSource
-run(PlayedSource(1, lambda _: (print("reading", flush=True), threading.Event().wait())), (), KeptFrames())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+at, sink = int(sys.argv[1]), KeptFrames()
+def say(index):
+    if index == at:
+        print("reading", flush=True)
+        threading.Event().wait(float(sys.argv[2]))
+try:
+    run(PlayedSource(20, say), (lambda frame: frame,), sink)
+except KeyboardInterrupt:
+    print(sink.indices == list(range(at))[: len(sink.indices)], len(threading.enumerate()))
 """
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", code], stdout=pipe, stderr=pipe, text=True) as process:
+
+
+@contextmanager
+def reading(at: int, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """Yield a program whose source is at a frame, and takes so long for it; at the end it is killed."""
+    command, pipe = [sys.executable, "-c", INTERRUPTED, str(at), str(seconds)], subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             assert process.stdout
             assert process.stdout.readline() == "reading\n"
-            while process.poll() is None:
-                process.send_signal(signal.SIGINT)
-                threading.Event().wait(0.1)
-            assert process.returncode == -signal.SIGINT
+            yield process
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize("at", [0, 3])
+def test_ctrl_c_in_the_caller_ends_all_threads(at: int) -> None:
+    with reading(at, 1) as process:
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("True 1\n", "")
+        assert process.returncode == 0
+
+
+def test_a_source_that_never_returns_cannot_keep_the_process_from_a_second_ctrl_c() -> None:
+    with reading(0, 3600) as process:
+        for _ in range(600):
+            if process.poll() is not None:
+                break
+            process.send_signal(signal.SIGINT)
+            threading.Event().wait(0.1)
+        assert process.poll() is not None
