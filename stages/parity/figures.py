@@ -13,9 +13,10 @@ from stages.tolerance import Tolerance
 
 Arrays = Mapping[str, Array]
 
-# By name: pixels and score, the greatest difference, of points the greatest mean of a row's 68; column_cosine, the least of any column over its items; cosine of
-# an embedding, and number_cosine of its numbers over the rows; levels and psnr_db of a crop or a mask; labels_off, the
-# share that differs; overlap, the least of any label's areas.
+# By name: pixels, the greatest difference of boxes, and the greatest mean of a row's 68 points; score, the greatest
+# difference; column_cosine, the least of any column over its items; cosine of an embedding, and number_cosine of its
+# numbers over the rows; levels and psnr_db of a crop or a mask; labels_off, the share that differs; overlap, the least
+# of any label's areas.
 Figures = dict[str, float]
 
 EQUAL_DB = 100.0  # the figure of equal crops, whose ratio is infinite
@@ -31,13 +32,8 @@ _WORST = {
     "labels_off": max,
     "overlap": min,
 }
-_NEGLIGIBLE = {
-    "boxes": 1e-3,
-    "points": 1e-3,
-    "score": 1e-6,
-    "mask": 1e-2,
-    "embedding": 1e-7,
-}  # difference; an embedding's by its rms
+# The greatest difference that counts as none: half precision may make a 0 of a number. An embedding's is by its rms.
+_NEGLIGIBLE = {"boxes": 1e-3, "points": 1e-3, "score": 1e-6, "mask": 1e-2, "embedding": 1e-7}
 _LOOSER = 100  # times as far from 1: a number of an embedding is compared over few rows, and may be close to 0 in all
 _NUMBER_AT_LEAST = 0.5
 _OVERLAP_AT_LEAST, _AREA_AT_LEAST = 0.5, 16  # of the areas of one label; in pixels
