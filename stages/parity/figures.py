@@ -13,16 +13,17 @@ from stages.tolerance import Tolerance
 
 Arrays = Mapping[str, Array]
 
-# By name: pixels, the greatest difference of boxes, and the greatest mean of a row's 68 points; score, the greatest
-# difference; column_cosine, the least of any column over its items; cosine of an embedding, and number_cosine of its
-# numbers over the rows; levels and psnr_db of a crop or a mask; labels_off, the share that differs; overlap, the least
-# of any label's areas.
+# By name: pixels, the greatest difference of boxes, and the greatest mean of a row's 68 points; farthest, the greatest of
+# a point; score, the greatest difference; column_cosine, the least of any column over its items; cosine of an embedding,
+# and number_cosine of its numbers over the rows; levels and psnr_db of a crop or a mask; labels_off, the share that
+# differs; overlap, the least of any label's areas.
 Figures = dict[str, float]
 
 EQUAL_DB = 100.0  # the figure of equal crops, whose ratio is infinite
 
 _WORST = {
     "pixels": max,
+    "farthest": max,
     "score": max,
     "column_cosine": min,
     "cosine": min,
@@ -36,6 +37,7 @@ _WORST = {
 _NEGLIGIBLE = {"boxes": 1e-3, "points": 1e-3, "score": 1e-6, "mask": 1e-2, "embedding": 1e-7}
 _LOOSER = 100  # times as far from 1: a number of an embedding is compared over few rows, and may be close to 0 in all
 _NUMBER_AT_LEAST = 0.5
+_FARTHEST = 20  # times the mean: with 0.25 pixels, the next cell of four pixels and a quarter of a cell
 _OVERLAP_AT_LEAST, _AREA_AT_LEAST = 0.5, 16  # of the areas of one label; in pixels
 _COSINES = (0.0, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 _STEPS = {
@@ -88,7 +90,8 @@ def figures_of(part: Part, reference: Floats) -> Figures:
         case "boxes":
             return {"pixels": float(off.max()), "column_cosine": _column_cosine(part, reference)}
         case "points":  # half precision may find one of them in the next of two cells that are all but equal
-            return {"pixels": float(off.mean(1).max()), "column_cosine": _column_cosine(part, reference)}
+            cosine = _column_cosine(part, reference)
+            return {"pixels": float(off.mean(1).max()), "farthest": float(off.max()), "column_cosine": cosine}
         case "score":
             return {"score": float(off.max()), "column_cosine": _column_cosine(part, reference)}
 
@@ -165,6 +168,7 @@ def shortfall(figures: Figures, tolerance: Tolerance) -> str:
             return f"expected {words.format(bound)} at least, seen {value:.7f}"
     most = {
         "pixels": (tolerance.pixels, "boxes and points off by {} pixels"),
+        "farthest": (_FARTHEST * tolerance.pixels, "every point off by {} pixels"),
         "score": (tolerance.score, "scores off by {}"),
         "levels": (tolerance.levels, "a crop or mask off by {} levels"),
         "labels_off": (tolerance.labels, "a share of {} of the labels off"),

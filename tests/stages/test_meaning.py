@@ -227,9 +227,9 @@ def test_points_are_compared_by_their_mean_distance_in_pixels_and_their_confiden
     right[..., 2:] = 0.7
     pixels = 4 if width > 2 else 5.12
 
-    def moved(count: int) -> Array:
+    def moved(count: int, cells: float = 1) -> Array:
         wrong = right.copy()
-        wrong[1, :count, 0] += cell
+        wrong[1, :count, 0] += cells * cell
         return wrong
 
     plan = Plan(pixels="", crop="", normalisation=None, outputs={"points68": Output(source="")})
@@ -238,7 +238,8 @@ def test_points_are_compared_by_their_mean_distance_in_pixels_and_their_confiden
     assert figures.get("score", 0) == 0
     half = PARAMS.model("2dfan4").tolerance
     assert is_refused("points68", moved(5), right, half)
-    assert not is_refused("points68", moved(2), right, half)  # in half precision, two of 68 in the next cell
+    assert not is_refused("points68", moved(2, cells=0.9), right, half)  # in half precision, two of 68 in the next cell
+    assert is_refused("points68", moved(1, cells=2), right, half)
     assert is_refused("points68", moved(1), right, SINGLE)
 
 
