@@ -13,10 +13,10 @@ from stages.tolerance import Tolerance
 
 Arrays = Mapping[str, Array]
 
-# By name: pixels, the greatest difference of boxes, and the greatest mean of a row's 68 points; farthest, the greatest of
-# a point; score, the greatest difference; column_cosine, the least of any column over its items; cosine of an embedding,
-# and number_cosine of its numbers over the rows; levels and psnr_db of a crop or a mask; labels_off, the share that
-# differs; overlap, the least of any label's areas.
+# By name: pixels, the greatest difference of boxes, and the greatest mean of a row's 68 points; farthest, the greatest
+# of a point; score, the greatest difference; column_cosine, the least of any column over its items; cosine of an
+# embedding, and number_cosine of its numbers over the rows; levels and psnr_db of a crop or a mask; labels_off, the
+# share that differs; overlap, the least of any label's areas.
 Figures = dict[str, float]
 
 EQUAL_DB = 100.0  # the figure of equal crops, whose ratio is infinite
