@@ -61,7 +61,8 @@ def check_comparison(comparison: Comparison) -> None:
     for output, figures in comparison.figures.items():
         if seen := shortfall(figures, comparison.tolerance):
             where = f"{comparison.subject} to {comparison.reference}: {output}"
-            own = f", or change {comparison.stated}.tolerance" if comparison.stated else ""
+            half = " or precision" if comparison.subject == "fp16" else ""
+            own = f", or change {comparison.stated}.tolerance{half}" if comparison.stated else ""
             raise ModelError(f"{where}: {seen}; correct the surgery{own}")
 
 

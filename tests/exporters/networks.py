@@ -190,7 +190,9 @@ class Yolo(nn.Module):
     def __init__(self):
         super().__init__()
         act = nn.SiLU()
-        self.stem = nn.Sequential(conv(3, 8, stride=2, act=act), conv(8, 8, stride=2, act=act), conv(8, 16, stride=2, act=act))
+        self.stem = nn.Sequential(
+            conv(3, 8, stride=2, act=act), conv(8, 8, stride=2, act=act), conv(8, 16, stride=2, act=act)
+        )
         self.inner = conv(8, 8, act=act)
         self.join = conv(24, 16, 1, act=act)
         self.down = nn.ModuleList([conv(16, 16, stride=2, act=act), conv(16, 16, stride=2, act=act)])
@@ -213,7 +215,9 @@ class Yolo(nn.Module):
         third = self.pools(torch.cat(pools, 1))
         second = second + functional.interpolate(third, scale_factor=2.0)
         rows, anchors, strides = [], [], []
-        for level, box, score, stride in zip((first, second, third), self.boxes, self.classes, (8, 16, 32), strict=True):
+        for level, box, score, stride in zip(
+            (first, second, third), self.boxes, self.classes, (8, 16, 32), strict=True
+        ):
             rows.append(torch.cat([box(level), score(level)], 1).flatten(2))
             side = 640 // stride
             grid = torch.stack(torch.meshgrid(*[torch.arange(side) + 0.5] * 2, indexing="xy"), 0)
