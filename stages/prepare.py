@@ -21,8 +21,9 @@ from stages.surgery.half import to_half
 from stages.surgery.initializers import merge_equal
 from stages.surgery.join_outputs import join_outputs
 from stages.surgery.modulation import scale_features
+from stages.surgery.names import without_names
 from stages.surgery.outputs import keep_outputs
-from stages.surgery.plan import plan_of
+from stages.surgery.plan import names_of, plan_of, with_sources
 from stages.surgery.read import read_model
 from stages.surgery.single import to_single
 from stages.surgery.weights import as_inputs, write_model
@@ -58,9 +59,11 @@ def prepare(model: Model, source: Path, folder: Path) -> None:
 def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
     """Return the prepared model: uint8 crops in, crops, masks, labels or numbers out, under canonical names."""
     plan = plan_of(original, model)
+    edited, renamed = without_names(to_single(original), names_of(plan))
+    plan = with_sources(plan, renamed)
     kept = {output.source if output.form != "numbers" else name: output.source for name, output in plan.outputs.items()}
     kept |= {output.mask: output.mask for output in plan.outputs.values() if output.mask}
-    edited = sized(keep_outputs(to_single(original), kept), model.inputs)
+    edited = sized(keep_outputs(edited, kept), model.inputs)
     edited = with_batch(scale_features(edited))
     for name, output in plan.outputs.items():
         if output.form == "crop":

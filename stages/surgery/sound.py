@@ -53,10 +53,10 @@ def _check_graph(graph: onnx.GraphProto, opset: int, outer: Collection[str], dep
         if node.domain not in _STANDARD or not onnx.defs.has(node.op_type, opset, ""):
             where = f"in opset {opset}" if node.domain in _STANDARD else f"of domain {one_line(node.domain)}"
             is_fused = node.domain.startswith("com.microsoft")
-            advice = "save the model with ONNX Runtime's basic optimisation" if is_fused else "export the model"
+            basic = "save the model with ONNX Runtime's basic optimisation, which keeps standard operators"
             raise ModelError(
                 f"{label}: expected an operator of ONNX itself, seen {one_line(node.op_type)} {where}; "
-                f"{advice}, with standard operators"
+                f"{basic if is_fused else 'export the model with standard operators'}"
             )
         for name in node.input:
             if name not in known:

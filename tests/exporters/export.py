@@ -18,12 +18,22 @@ from onnx import numpy_helper
 
 ROWS = 2
 NETWORKS = {  # of each model: its network, its inputs, its outputs, and how its pixels are normalised: mean and scale
-    "det_10g": (networks.Scrfd, {"input.1": (3, 640, 640)}, [f"{role}_{stride}" for role in ("score", "bbox", "kps") for stride in (8, 16, 32)], (127.5, 128)),
+    "det_10g": (
+        networks.Scrfd,
+        {"input.1": (3, 640, 640)},
+        [f"{role}_{stride}" for role in ("score", "bbox", "kps") for stride in (8, 16, 32)],
+        (127.5, 128),
+    ),
     "w600k_r50": (networks.IResNet, {"input.1": (3, 112, 112)}, ["embedding"], (127.5, 127.5)),
     "2dfan4": (networks.Fan, {"input": (3, 256, 256)}, ["landmarks_xyscore", "heatmaps"], (0, 255)),
     "fan_68_5": (networks.Fan685, {"input": (5, 2)}, ["output"], None),
     "inswapper_128": (networks.Inswapper, {"target": (3, 128, 128), "source": (512,)}, ["output"], (0, 255)),
-    "hyperswap_1a_256": (networks.Inswapper, {"target": (3, 256, 256), "source": (512,)}, ["output", "mask"], (127.5, 127.5)),
+    "hyperswap_1a_256": (
+        networks.Inswapper,
+        {"target": (3, 256, 256), "source": (512,)},
+        ["output", "mask"],
+        (127.5, 127.5),
+    ),
     "xseg_1": (networks.XSeg, {"input": (256, 256, 3)}, ["output"], (0, 255)),
     "bisenet_resnet_18": (networks.BiSeNet, {"input": (3, 512, 512)}, ["output", "aux1", "aux2"], (0, 255)),
     "yolov8n": (networks.Yolo, {"images": (3, 640, 640)}, ["output0"], (0, 255)),
@@ -50,9 +60,16 @@ def main(folder):
             if batch == "N rows" and name in ONE_ROW:
                 continue
             used = module if batch == "N rows" else single
-            export_all(used, folder, name, batch, {key: torch.rand(1, *shape) for key, shape in inputs.items()}, outputs)
+            export_all(
+                used, folder, name, batch, {key: torch.rand(1, *shape) for key, shape in inputs.items()}, outputs
+            )
         for case, tool in tools.TOOLS.items():
-            attempt(folder, case, name, lambda path, tool=tool, name=name: tool(folder / "legacy 17, one row" / f"{name}.onnx", path))
+            attempt(
+                folder,
+                case,
+                name,
+                lambda path, tool=tool, name=name: tool(folder / "legacy 17, one row" / f"{name}.onnx", path),
+            )
 
 
 def settled(module, inputs, rows):
@@ -107,7 +124,9 @@ def export_all(module, folder, name, batch, example, outputs):
     for opset in LEGACY:
 
         def legacy(path, opset=opset):
-            torch.onnx.export(module, tuple(example.values()), path, dynamo=False, opset_version=opset, dynamic_axes=axes, **given)
+            torch.onnx.export(
+                module, tuple(example.values()), path, dynamo=False, opset_version=opset, dynamic_axes=axes, **given
+            )
             finish(path, name)
 
         attempt(folder, f"legacy {opset}, {batch}", name, legacy)

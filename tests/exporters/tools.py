@@ -3,6 +3,7 @@
 Runs in the environment with torch.
 """
 # mypy: ignore-errors
+# ruff: noqa: D102 - methods that a library calls
 
 from pathlib import Path
 
