@@ -24,6 +24,7 @@ from stages.surgery.modulation import scale_features
 from stages.surgery.names import without_names
 from stages.surgery.outputs import keep_outputs
 from stages.surgery.plan import names_of, plan_of, with_sources
+from stages.surgery.quantised import with_float_biases
 from stages.surgery.read import read_model
 from stages.surgery.single import to_single
 from stages.surgery.weights import as_inputs, write_model
@@ -64,7 +65,7 @@ def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
     kept = {output.source if output.form != "numbers" else name: output.source for name, output in plan.outputs.items()}
     kept |= {output.mask: output.mask for output in plan.outputs.values() if output.mask}
     edited = sized(keep_outputs(edited, kept), model.inputs)
-    edited = with_batch(scale_features(edited))
+    edited = with_batch(scale_features(with_float_biases(edited)))
     for name, output in plan.outputs.items():
         if output.form == "crop":
             edited = with_crop_output(

@@ -1,6 +1,8 @@
 """What is made of an exported file: prepared with the outputs that torch gave, or refused with an advice."""
 
 from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from stages.surgery.read import read_model
 from stages.tolerance import SINGLE, Tolerance
 from tests.stages import Array
 
-LOSSY = ("float16", "int8")  # tools after which a file's outputs are its own
+LOSSY = ("float16", "int8")  # and uint8  # tools after which a file's outputs are its own
 
 
 def outcome(model: Model, path: Path, torch: Mapping[str, Array], folder: Path) -> str:
@@ -55,13 +57,25 @@ def outcome(model: Model, path: Path, torch: Mapping[str, Array], folder: Path) 
 
 
 def check(path: Path, plan: Plan, inputs: Arrays, reference: Arrays, tolerance: Tolerance) -> None:
-    """Check that a prepared model gives the reference, for all rows at once, and that OpenVINO reads it."""
+    """Check that a prepared model gives the reference, all rows at once, and that the builders' libraries read it."""
     seen = run_onnx(path, inputs, rows=len(next(iter(inputs.values()))))
     if plan.joined:
         seen = part_outputs(seen[plan.joined], {name: array.size for name, array in reference.items()})
     for name, figures in compare_outputs(seen, reference, plan).items():
         assert not (reason := shortfall(figures, tolerance)), f"{path}: {name}: {reason}"
     openvino.Core().read_model(path)
+    read_for_rtx(path)
+
+
+def read_for_rtx(path: Path) -> None:
+    """Check that TensorRT for RTX reads a prepared model, where it is installed."""
+    if find_spec("tensorrt_rtx_bindings") is None:
+        return
+    trt = import_module("tensorrt_rtx_bindings")
+    logger = trt.Logger(trt.Logger.ERROR)
+    network = trt.Builder(logger).create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    assert parser.parse_from_file(str(path)), f"{path}: {parser.get_error(0).desc()}"
 
 
 def sources(plan: Plan) -> list[str]:

@@ -5,7 +5,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from morphstream.artifact.errors import ModelError
 from stages.surgery.half import to_half
+from stages.surgery.quantised import with_float_biases
 from tests.stages import Array, model_of, run_model
 from tests.stages.onnx_files import node
 
@@ -87,6 +89,27 @@ def quantised() -> onnx.ModelProto:
         "w8": np.random.default_rng(3).integers(-90, 90, (4, 3, 3, 3), np.int8),
     }
     return model_of(nodes, {"x": [1, 3, 8, 8]}, {"y": [1, 4, 6, 6]}, weights)
+
+
+def test_biases_of_32_bits_become_floats_and_zero_points_are_refused() -> None:
+    model = quantised()
+    bias: dict[str, Array] = {
+        "b32": np.array([100, -50, 7, 0], np.int32),
+        "fine": np.array([1, 2, 3, 4], np.float32) / 1000,
+    }
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in bias.items())
+    convolution = next(one for one in model.graph.node if one.op_type == "Conv")
+    model.graph.node.insert(0, node("DequantizeLinear", "b32 fine", "b", axis=0))
+    convolution.input.append("b")
+    prepared = with_float_biases(model)
+    assert [one.op_type for one in prepared.graph.node].count("DequantizeLinear") == 2
+    x = np.random.default_rng(4).uniform(-0.5, 0.5, (1, 3, 8, 8)).astype(np.float32)
+    np.testing.assert_array_equal(run_model(prepared, x=x)["y"], run_model(model, x=x)["y"])
+    next(one for one in model.graph.initializer if one.name == "zero").raw_data = b"\x05"
+    with pytest.raises(
+        ModelError, match="expected zero points of 0, which every builder reads, seen others; quantise "
+    ):
+        with_float_biases(model)
 
 
 def test_quantised_numbers_keep_their_scales_and_what_is_between_is_not_cast() -> None:
