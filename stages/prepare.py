@@ -17,7 +17,6 @@ from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.crop_input import with_crop_input
 from stages.surgery.crop_output import with_crop_output, with_label_output
 from stages.surgery.emap import emap_of
-from stages.surgery.half import to_half
 from stages.surgery.initializers import merge_equal
 from stages.surgery.join_outputs import join_outputs
 from stages.surgery.modulation import scale_features
@@ -49,6 +48,8 @@ def prepare(model: Model, source: Path, folder: Path) -> None:
     with new_folder(folder) as part:
         save_model(prepared, part / "fp32.onnx")
         if model.precision == "fp16":
+            from stages.surgery.half import to_half  # here, as it needs ONNX Runtime
+
             save_model(to_half(prepared), part / "fp16.onnx")
         if emap is not None:
             buffer = io.BytesIO()

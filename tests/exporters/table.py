@@ -70,7 +70,7 @@ def table_of(outcomes: Outcomes) -> str:
             said = row.get(name, "")
             cells.append(said if said in ("yes", "") else f"no ({notes.setdefault(said, len(notes) + 1)})")
         lines.append("| " + " | ".join([case, *cells]) + " |")
-    lines += ["", *(f"({number}) {said}." for said, number in notes.items())]
+    lines += ["", *(f"{number}. {said}." for said, number in notes.items())]
     return "\n".join(lines)
 
 
