@@ -50,14 +50,7 @@ def _check_graph(graph: onnx.GraphProto, opset: int, outer: Collection[str], dep
     known = {*outer, "", *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}
     for index, node in enumerate(graph.node):
         label = label_of(node, index)
-        if node.domain not in _STANDARD or not onnx.defs.has(node.op_type, opset, ""):
-            where = f"in opset {opset}" if node.domain in _STANDARD else f"of domain {one_line(node.domain)}"
-            is_fused = node.domain.startswith("com.microsoft")
-            advice = "save the model with ONNX Runtime's basic optimisation" if is_fused else "export the model"
-            raise ModelError(
-                f"{label}: expected an operator of ONNX itself, seen {one_line(node.op_type)} {where}; "
-                f"{advice}, with standard operators"
-            )
+        _check_node(node, label, opset)
         for name in node.input:
             if name not in known:
                 is_later = any(name in other.output for other in graph.node)
@@ -74,6 +67,20 @@ def _check_graph(graph: onnx.GraphProto, opset: int, outer: Collection[str], dep
             if name in known:
                 raise ModelError(f"{label}: expected a new output, seen {one_line(name)} again; fetch the model again")
             known.add(name)
+
+
+def _check_node(node: onnx.NodeProto, label: str, opset: int) -> None:
+    if node.domain not in _STANDARD or not onnx.defs.has(node.op_type, opset, ""):
+        where = f"in opset {opset}" if node.domain in _STANDARD else f"of domain {one_line(node.domain)}"
+        is_fused = node.domain.startswith("com.microsoft")
+        basic = "save the model with ONNX Runtime's basic optimisation, which keeps standard operators"
+        raise ModelError(
+            f"{label}: expected an operator of ONNX itself, seen {one_line(node.op_type)} {where}; "
+            f"{basic if is_fused else 'export the model with standard operators'}"
+        )
+    if node.op_type == "Constant" and not len(node.attribute) == len(node.output) == 1:
+        seen = f"{len(node.attribute)} attributes and {len(node.output)} outputs"
+        raise ModelError(f"{label}: expected a constant with one value, seen {seen}; fetch the model again")
 
 
 def _check_ranges(graph: onnx.GraphProto) -> None:

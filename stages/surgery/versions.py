@@ -48,10 +48,9 @@ def _converted(model: onnx.ModelProto, opset: int, wanted: int) -> onnx.ModelPro
     try:
         converted = version_converter.convert_version(as_inputs(model), wanted)
     except (RuntimeError, version_converter.ConvertError) as error:
-        seen = f"seen opset {opset} and {error_line(error)}"
-        raise ModelError(
-            f"expected a model of opset {_FIRST_OPSET} to {OPSET}, {seen}; export it with one of these"
-        ) from None
+        reason = error_line(error).rpartition("failed: ")[2]
+        expected = f"expected a model of opset {_FIRST_OPSET} to {OPSET}"
+        raise ModelError(f"{expected}, seen opset {opset}, and {reason}; export it with one of these") from None
     weights = {tensor.name: tensor for tensor in model.graph.initializer if is_weight(tensor)}
     graph = converted.graph
     replace_all(graph.input, [value for value in graph.input if value.name not in weights])

@@ -5,6 +5,7 @@ inputs and torch's outputs. A case that a tool itself refuses is missing, with t
 """
 # mypy: ignore-errors
 
+import copy
 import sys
 import warnings
 from pathlib import Path
@@ -131,6 +132,15 @@ def export_all(module, folder, name, batch, example, outputs):
 
         attempt(folder, f"legacy {opset}, {batch}", name, legacy)
     inputs = tuple(torch.cat([value, value]) if is_many else value for value in example.values())
+
+    def training(path):
+        mode = {"training": torch.onnx.TrainingMode.TRAINING, "do_constant_folding": False}
+        copied = copy.deepcopy(module)  # training changes its norms
+        torch.onnx.export(copied, inputs, path, dynamo=False, opset_version=17, dynamic_axes=axes, **given, **mode)
+        finish(path, name)
+
+    if is_many:
+        attempt(folder, "torch, legacy exporter, training=TRAINING", name, training)
     shapes = tuple({0: torch.export.Dim("batch", min=1, max=64)} for _ in names) if is_many else None
     program = []
     for opset in DYNAMO:

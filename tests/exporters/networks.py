@@ -3,6 +3,7 @@
 Runs in the environment with torch. Written from the published descriptions of the architectures.
 """
 # mypy: ignore-errors
+# ruff: noqa: D102 - methods that a library calls
 
 import math
 
@@ -75,7 +76,7 @@ class IResNet(nn.Module):
 
 
 class Fan(nn.Module):
-    """Heat maps by an hourglass, and face-alignment's decoding: the greatest, a quarter towards its greater neighbour."""
+    """Heat maps, and face-alignment's decoding: the greatest, then a quarter of a cell to its greater neighbour."""
 
     def __init__(self):
         super().__init__()
