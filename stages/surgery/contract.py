@@ -20,7 +20,8 @@ def check_contract(proto: onnx.ModelProto, model: Model) -> None:
     """Check names, ranks, shapes and types of a model's inputs and outputs."""
     inputs = {value.name: value for value in proto.graph.input}
     if fixed := [tensor.name for tensor in proto.graph.initializer if tensor.name in model.inputs]:
-        raise _broken(model, f"input {fixed[0]}", "no value of its own", "an initializer of that name")
+        seen = "an initializer of that name; remove it from the file"
+        raise ModelError(f"{model.file}: input {fixed[0]}: expected no value of its own, seen {seen}")
     if inputs.keys() != model.inputs.keys():  # exports differ in order
         raise _broken(model, "inputs", list(model.inputs), list(inputs))
     for name, shape in model.inputs.items():

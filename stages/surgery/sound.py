@@ -37,10 +37,18 @@ def check_sound(model: onnx.ModelProto) -> None:
         check_tensor(tensor)
     _check_ranges(model.graph)
     light = as_inputs(model)
+    ends = [end.type for end in (*light.graph.input, *light.graph.output)]
+    tensors = [kind.tensor_type for kind in ends if kind.WhichOneof("value") in (None, "tensor_type")]
+    open_ends = [kind for kind in tensors if not kind.HasField("shape")]
+    for kind in open_ends:  # which runtimes infer, but onnx refuses
+        kind.shape.SetInParent()
+        kind.elem_type = kind.elem_type or TensorProto.FLOAT
     try:
         onnx.checker.check_model(light)
     except onnx.checker.ValidationError as error:
         raise ModelError(f"expected a valid ONNX model, seen {error_line(error)}; fetch it again") from None
+    for kind in open_ends:
+        kind.ClearField("shape")
     _check_sizes(light)
 
 

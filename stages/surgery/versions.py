@@ -4,6 +4,8 @@ ONNX Runtime 1.31 reads opset 26 and IR 13, and 1.24, which classic TensorRT has
 for RTX 1.7 read what these do. Edits write operators as they are from opset 11 on.
 """
 
+from copy import deepcopy
+
 import onnx
 from onnx import version_converter
 
@@ -39,8 +41,11 @@ def to_readable(model: onnx.ModelProto) -> onnx.ModelProto:
     opset = opset_of(model)
     if (wanted := min(max(opset, _FIRST_OPSET), OPSET)) != opset:
         model = _converted(model, opset, wanted)
-    model.ir_version = min(model.ir_version, IR_VERSION)
-    return model
+    if model.ir_version <= IR_VERSION:
+        return model
+    edited = deepcopy(model)
+    edited.ir_version = IR_VERSION
+    return edited
 
 
 def _converted(model: onnx.ModelProto, opset: int, wanted: int) -> onnx.ModelProto:

@@ -135,7 +135,9 @@ def export_all(module, folder, name, batch, example, outputs):
 
     def training(path):
         mode = {"training": torch.onnx.TrainingMode.TRAINING, "do_constant_folding": False}
-        copied = copy.deepcopy(module)  # training changes its norms
+        copied = copy.deepcopy(module)
+        for norm in copied.modules():
+            norm.momentum = 0.0  # which else this run would train
         torch.onnx.export(copied, inputs, path, dynamo=False, opset_version=17, dynamic_axes=axes, **given, **mode)
         finish(path, name)
 

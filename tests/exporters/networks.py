@@ -221,7 +221,7 @@ class Yolo(nn.Module):
         ):
             rows.append(torch.cat([box(level), score(level)], 1).flatten(2))
             side = 640 // stride
-            grid = torch.stack(torch.meshgrid(*[torch.arange(side) + 0.5] * 2, indexing="xy"), 0)
+            grid = torch.stack(torch.meshgrid(*[torch.arange(side, dtype=torch.float32) + 0.5] * 2, indexing="xy"), 0)
             anchors.append(grid.reshape(2, -1))
             strides.append(torch.full((1, side * side), float(stride)))
         box, score = torch.cat(rows, 2).split((64, 80), 1)

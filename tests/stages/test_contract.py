@@ -180,6 +180,15 @@ def test_a_broken_contract_is_refused_by_name(name: str, alteration: Alteration,
         check_contract(proto, model)
 
 
+def test_an_input_with_a_value_of_its_own_is_refused() -> None:
+    proto = loaded("inswapper_128")
+    proto.graph.initializer.append(helper.make_tensor("source", TensorProto.FLOAT, [1, 512], [0.0] * 512))
+    with pytest.raises(
+        ModelError, match="input source: expected no value of its own, seen an initializer of that name"
+    ):
+        check_contract(proto, PARAMS.model("inswapper_128"))
+
+
 def test_the_model_of_another_role_is_refused() -> None:
     with pytest.raises(ModelError, match=r"xseg_1\.onnx: inputs: expected \['input'\], seen \['input\.1'\]"):
         check_contract(loaded("w600k_r50"), PARAMS.model("xseg_1"))
