@@ -39,7 +39,7 @@ def main(workspace: Workspace) -> None:
     parser.add_argument(
         "--merge", action="store_true", help="with a target: keep the engines of models that have none in build/engines"
     )
-    parser.add_argument("--pack", action="store_true", help="with a target or --models: pack it, but for a merged cache")
+    parser.add_argument("--pack", action="store_true", help="with a target or --models: pack it; a merged cache isn't")
     arguments = parser.parse_args()
     if arguments.merge and arguments.target is None:
         parser.error("--merge goes with a target")

@@ -5,7 +5,6 @@
 
 import argparse
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 from pathlib import Path
 
 from morphstream.artifact.archive import pack
@@ -101,6 +100,8 @@ def pack_archive(
     sources: Mapping[str, Path], target: Path, options: ArchiveOptions, key: CacheKey | None = None
 ) -> ArchiveEntry:
     """Pack files under their names, the bytes that params.yaml declares, and return the archive's entry."""
+    from importlib import metadata  # here, as most programs that import this pack nothing
+
     if (actual := metadata.version("zstandard")) != options.zstandard:
         raise ToolchainMismatchError("archive", "zstandard", options.zstandard, actual)
     target.parent.mkdir(parents=True, exist_ok=True)
