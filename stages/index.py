@@ -20,7 +20,7 @@ from stages.adopt import adopt
 from stages.caches import holds_more, read_cache
 from stages.declare import check_declared
 from stages.files import new_folder, write_whole
-from stages.pack import archive_names, pack_cache, pack_models
+from stages.pack import pack_cache, pack_models
 from stages.params import Params, load_params
 from stages.program import run_program
 from stages.workspace import Workspace
@@ -123,7 +123,7 @@ def models_manifest(workspace: Workspace, params: Params) -> ModelsManifest:
 
 def archives_manifest(workspace: Workspace, params: Params) -> ArchivesManifest:
     """Describe every archive of build/, read to its end."""
-    return ArchivesManifest(archives={name: described(workspace.archives / name) for name in archive_names(params)})
+    return ArchivesManifest(archives={name: described(workspace.archives / name) for name in params.archive_names})
 
 
 def described(archive: Path) -> ArchiveEntry:
