@@ -14,7 +14,6 @@ from typing import Any
 from morphstream.artifact.digest import digest_of_file
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.machine.probe import probe_machine
-from stages.check import check_model, reason_not_executed
 from stages.compile import compile_model
 from stages.declare import check_declared
 from stages.exclusive import built_alone, built_together
@@ -52,6 +51,8 @@ def main(workspace: Workspace) -> None:
         prepare_once(workspace, model, declared["prepare"], is_kept)
     with Forks(arguments.jobs) as forks:
         start_engines(workspace, model, targets, declared["targets"], is_kept, forks)
+        from stages.check import check_model, reason_not_executed  # here, while engines are being built
+
         machine = probe_machine()
         forks.wait([name for name, options in targets.items() if not reason_not_executed(options, machine)])
         check_model(workspace, model, targets, verdict)  # while the engines of other machines are being built

@@ -8,6 +8,7 @@ import argparse
 import os
 import shutil
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from morphstream.artifact.archive import describe
@@ -123,7 +124,10 @@ def models_manifest(workspace: Workspace, params: Params) -> ModelsManifest:
 
 def archives_manifest(workspace: Workspace, params: Params) -> ArchivesManifest:
     """Describe every archive of build/, read to its end."""
-    return ArchivesManifest(archives={name: described(workspace.archives / name) for name in params.archive_names})
+    names = params.archive_names
+    with ThreadPoolExecutor() as pool:
+        entries = pool.map(described, [workspace.archives / name for name in names])
+        return ArchivesManifest(archives=dict(zip(names, entries, strict=True)))
 
 
 def described(archive: Path) -> ArchiveEntry:

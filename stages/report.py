@@ -10,7 +10,9 @@ import io
 import json
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import numpy as np
 
 import morphstream
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.face.types import Face
+from morphstream.face.types import Face, Identity
 from morphstream.frame import Frame
 from morphstream.media.image import write_image
 from stages import summary
@@ -33,6 +35,15 @@ FACES_AT_LEAST = 25  # of the 29 people in the photo
 GAIN_AT_LEAST = 0.5  # of the cosine to the source
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photo:
+    """A photo, the faces in it, and the identity that they get."""
+
+    frame: Frame
+    faces: Sequence[Face]
+    identity: Identity
+
+
 def main(workspace: Workspace) -> None:
     """Report on every swap model."""
     read_arguments(__doc__)
@@ -40,16 +51,22 @@ def main(workspace: Workspace) -> None:
     source, target = astronaut(), solvay(workspace.downloads)
     measured.mkdir(parents=True, exist_ok=True)
     metrics: dict[str, object] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         morphstream.boot(folder, target="cpu", source=workspace.build)
-        for name in swap_models(params):
+        if names := swap_models(params):
+            swap = stack.enter_context(morphstream.open(folder, swap_model=names[0]))
+            photo = Photo(frame=target, faces=swap.detect(target), identity=swap.identify(source))
+        for name in names:
             least = FACES_AT_LEAST if is_judged(params, name) else 0
-            metrics[name] = _swap(Path(folder), name, source, target, measured, least)
+            swap.use(name)
+            metrics[name] = _swap(swap, photo, measured, least)
     passed = [name for name in swap_models(params) if is_judged(params, name)]
     verdict = {"faces_at_least": FACES_AT_LEAST, "gain_at_least": GAIN_AT_LEAST, "passed": passed}
-    checked = found(params, measured / "check")  # of the models that were checked here
+    checked = records_of(params, measured / "check")  # of the models that were checked here
     write_json(measured / "metrics.json", {**metrics, "parity": checked})
-    records = found(params, workspace.checked)
+    records = records_of(params, workspace.checked)
+    if missing := next((name for name in params.models if name not in records), None):
+        raise MorphstreamError(f"{workspace.checked / missing}.json: expected a verdict, seen none; run `dvc repro`")
     for name, bars in summary.plots(records).items():
         _write_csv(parity / f"{name}.csv", ("comparison", name), bars.items())
     print(summary.table(records))
@@ -57,7 +74,7 @@ def main(workspace: Workspace) -> None:
     write_json(workspace.build / "report.json", document)
 
 
-def found(params: Params, folder: Path) -> dict[str, Any]:
+def records_of(params: Params, folder: Path) -> dict[str, Any]:
     """Return what was found of each model that was checked, also on the GPUs that targets are for."""
     records: dict[str, Any] = {}
     for name in params.models:
@@ -78,17 +95,16 @@ def is_judged(params: Params, name: str) -> bool:
     return params.origin_of(params.model(name)) in origins
 
 
-def _swap(store: Path, name: str, source: Frame, target: Frame, measured: Path, least: int) -> dict[str, float]:
-    with morphstream.open(store, swap_model=name) as swap:
-        identity, faces = swap.identify(source), swap.detect(target)
-        if not faces:
-            raise MorphstreamError(f"{name}: expected faces in the photo, seen none; correct the detector")
-        start = time.perf_counter()
-        swapped = swap(target, identity, faces=faces)
-        seconds = time.perf_counter() - start
-        found = swap.detect(swapped)
-        before = [who.similarity(identity) for who in swap.embed(target, faces)]
-        after = [who.similarity(identity) for who in swap.embed(swapped, [_nearest(face, found) for face in faces])]
+def _swap(swap: morphstream.SwapPipeline, photo: Photo, measured: Path, least: int) -> dict[str, float]:
+    name, identity, faces = swap.swap_model, photo.identity, photo.faces
+    if not faces:
+        raise MorphstreamError(f"{name}: expected faces in the photo, seen none; correct the detector")
+    start = time.perf_counter()
+    swapped = swap(photo.frame, identity, faces=faces)
+    seconds = time.perf_counter() - start
+    found = swap.detect(swapped)
+    before = [who.similarity(identity) for who in swap.embed(photo.frame, faces)]
+    after = [who.similarity(identity) for who in swap.embed(swapped, [_nearest(face, found) for face in faces])]
     write_image(measured / f"{name}.jpg", swapped)
     rows = ((place, f"{b:.4f}", f"{a:.4f}") for place, (b, a) in enumerate(zip(before, after, strict=True)))
     _write_csv(measured / "similarity.csv", ("face", "before", "after"), rows)

@@ -8,6 +8,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jsonschema
@@ -83,8 +84,13 @@ def validate_archives(workspace: Workspace, params: Params) -> ArchivesManifest:
     manifest = ArchivesManifest.from_json(_read(workspace, "archives"))
     wanted = archived_files(workspace, params)
     _check_same("archives.json", set(manifest.archives), set(wanted))
-    for name, entry in manifest.archives.items():
-        check_archive(workspace, name, entry, wanted[name])
+    with ThreadPoolExecutor() as pool:
+        checks = [
+            pool.submit(check_archive, workspace, name, entry, wanted[name])
+            for name, entry in manifest.archives.items()
+        ]
+        for check in checks:
+            check.result()
     return manifest
 
 
