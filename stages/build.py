@@ -28,7 +28,8 @@ from morphstream.artifact.vocabulary import cache_path
 from stages.bounds import REPOSITORY
 from stages.caches import read_cache
 from stages.compile import builder_of, compile_model
-from stages.farm.choice import choose, exclusive_gpu
+from stages.exclusive import exclusive_gpu
+from stages.farm.choice import choose
 from stages.farm.queue import run_queue
 from stages.farm.view import View
 from stages.farm.workers import Workers

@@ -38,7 +38,10 @@ def check_model(workspace: Workspace, model: Model, targets: Mapping[str, Target
     executed = {name: options for name, options in targets.items() if not reasons[name]}
     comparisons = list(compare(model, executed, workspace))
     for output, count in comparisons[0].unseen.items():
-        print(f"check {model.name}: {output}: nothing is known of {count} columns, 0 with these inputs", file=sys.stderr)
+        print(
+            f"check {model.name}: {output}: {count} columns are 0 here, so nothing is known",
+            file=sys.stderr,
+        )
     write_json(workspace.measured / verdict.relative_to(workspace.build), measured(comparisons, reasons))
     for comparison in comparisons:
         check_comparison(comparison)

@@ -12,7 +12,6 @@ from typing import Any
 from morphstream.artifact.errors import MorphstreamError
 from stages.exclusive import built_alone, built_together
 from stages.files import json_bytes, new_folder, write_json
-from stages.lists import check_lists
 from stages.origin.named import origin_of
 from stages.params import Params, TargetOptions, load_params
 from stages.program import read_arguments, run_program
@@ -27,6 +26,8 @@ _VALIDATE = ("validate.py", "index.py", "caches.py", "pack.py")
 
 def main(workspace: Workspace) -> None:
     """Declare every stage but `report`, which depends on source alone."""
+    from stages.lists import check_lists  # here, as every stage imports this module
+
     read_arguments(__doc__)
     params = load_params(workspace.params)
     check_lists(params, workspace)

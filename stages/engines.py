@@ -1,12 +1,12 @@
 """engines MODEL: prepare a model, build its engines for all targets that need no GPU, and check them with the original.
 
-`engines MODEL TARGET` builds and checks the engine of one target that needs its own GPU. What is there already, whole
-and made of the same, is kept: after a change of one target its engines alone are built.
+`engines MODEL TARGET` builds and checks the engine of one target that needs its own GPU. What is there, or DVC's cache
+has of the run before, whole and made of the same, is kept: after a change of one target its engines alone are built.
 """
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,14 @@ from stages.compile import compile_model
 from stages.declare import check_declared
 from stages.exclusive import built_alone, built_together
 from stages.forks import Forks
-from stages.made import files_of, is_made_of, record_made_of
+from stages.lock import read_lock
+from stages.made import files_of, record_made_of, take_from_cache
 from stages.params import Model, Params, TargetOptions, load_params
 from stages.prepare import prepare
 from stages.program import run_program
 from stages.workspace import Workspace
+
+IsKept = Callable[[Path, Mapping[str, object]], bool]  # whether a folder is, as it was made of certain things
 
 
 def main(workspace: Workspace) -> None:
@@ -44,14 +47,23 @@ def main(workspace: Workspace) -> None:
         targets, stage = _alone(params, arguments.target), f"gpu_engine/{arguments.target}-{model.name}"
         verdict = workspace.checked / arguments.target / verdict.name
     declared = check_declared(workspace, stage, params)
+    is_kept = _is_kept(workspace, stage, is_forced=arguments.force)
     if "prepare" in declared:
-        prepare_once(workspace, model, declared["prepare"], is_forced=arguments.force)
+        prepare_once(workspace, model, declared["prepare"], is_kept)
     with Forks(arguments.jobs) as forks:
-        start_engines(workspace, model, targets, declared["targets"], forks, is_forced=arguments.force)
-        executed = {name for name, options in targets.items() if not reason_not_executed(options, probe_machine())}
-        forks.wait(executed)
+        start_engines(workspace, model, targets, declared["targets"], is_kept, forks)
+        machine = probe_machine()
+        forks.wait([name for name, options in targets.items() if not reason_not_executed(options, machine)])
         check_model(workspace, model, targets, verdict)  # while the engines of other machines are being built
         forks.wait()
+
+
+def _is_kept(workspace: Workspace, stage: str, *, is_forced: bool) -> IsKept:
+    """Return what says of a folder whether it is kept, as it was made of certain things in the run before."""
+    if is_forced:
+        return lambda _folder, _made_of: False
+    locked = read_lock(workspace.root / "pipeline/engines/dvc.lock").get(stage.replace("/", "@"), {})
+    return partial(take_from_cache, workspace, locked)
 
 
 def _alone(params: Params, name: str) -> dict[str, TargetOptions]:
@@ -62,11 +74,11 @@ def _alone(params: Params, name: str) -> dict[str, TargetOptions]:
     return {name: alone[name]}
 
 
-def prepare_once(workspace: Workspace, model: Model, declared: Mapping[str, Any], *, is_forced: bool) -> None:
-    """Prepare a model, unless what is there was made of the same file in the same way."""
+def prepare_once(workspace: Workspace, model: Model, declared: Mapping[str, Any], is_kept: IsKept) -> None:
+    """Prepare a model, unless what was prepared of the same file in the same way is kept."""
     source, folder = workspace.build / model.file, workspace.prepared / model.name
     made_of = {"file": str(digest_of_file(source)), **declared}
-    if is_forced or not is_made_of(folder, made_of):
+    if not is_kept(folder, made_of):
         print(f"prepare {model.name}", flush=True)
         prepare(model, source, folder)
         record_made_of(folder, made_of)
@@ -77,15 +89,14 @@ def start_engines(
     model: Model,
     targets: Mapping[str, TargetOptions],
     declared: Mapping[str, Any],
+    is_kept: IsKept,
     forks: Forks,
-    *,
-    is_forced: bool,
 ) -> None:
-    """Start to build a model's engines, but for those that are there, made of the same prepared model in the same way."""
+    """Start to build a model's engines, but for those of the same prepared model and target that are kept."""
     prepared = files_of(workspace.prepared / model.name)
     for name, options in targets.items():
         folder, made_of = workspace.engines / name / model.name, {"prepared": prepared, **declared[name]}
-        if is_forced or not is_made_of(folder, made_of):
+        if not is_kept(folder, made_of):
             print(f"compile {name} {model.name}", flush=True)
             forks.start(name, partial(_compile, workspace, options, folder, made_of))
 

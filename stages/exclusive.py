@@ -1,7 +1,11 @@
 """Which targets need a GPU to themselves, and so a machine and a stage of their own; all others are built anywhere."""
 
+from typing import TYPE_CHECKING
+
 from morphstream.artifact.target import Target
-from stages.params import Params, TargetOptions
+
+if TYPE_CHECKING:
+    from stages.params import Params, TargetOptions
 
 
 def exclusive_gpu(target: Target) -> str | None:
@@ -9,16 +13,16 @@ def exclusive_gpu(target: Target) -> str | None:
     return target.arch if target.builder == "tensorrt" else None
 
 
-def built_together(params: Params) -> dict[str, TargetOptions]:
+def built_together(params: "Params") -> "dict[str, TargetOptions]":
     """Return the targets that are built on any machine, all of a model's in one stage."""
     return {name: build.target for name, build in params.builds.items() if not exclusive_gpu(build.target.target)}
 
 
-def built_alone(params: Params) -> dict[str, TargetOptions]:
+def built_alone(params: "Params") -> "dict[str, TargetOptions]":
     """Return the targets that are built on their own GPU alone, each in a stage of its own."""
     return {name: build.target for name, build in params.builds.items() if exclusive_gpu(build.target.target)}
 
 
-def engine_stage(params: Params, target: str, model: str) -> str:
+def engine_stage(params: "Params", target: str, model: str) -> str:
     """Return the name of the stage that builds a model's engine for a target."""
     return f"gpu_engine@{target}-{model}" if target in built_alone(params) else f"engines@{model}"

@@ -1,5 +1,6 @@
 """Run calls side by side, each in a process forked from this one, which has its libraries loaded already."""
 
+import gc
 import multiprocessing
 import signal
 import sys
@@ -46,6 +47,7 @@ class Forks:
         receiver, sender = _CONTEXT.Pipe(duplex=False)
         process = _CONTEXT.Process(target=_run, args=(call, self._free, sender), name=name, daemon=True)
         sys.stdout.flush()
+        gc.freeze()  # so that no collection writes into memory that is shared with this process
         process.start()
         sender.close()
         self._running[name] = process, receiver
@@ -69,9 +71,12 @@ class Forks:
 def _check(name: str, code: int | None, connection: Connection) -> None:
     if code == 0:
         return
-    if connection.poll():
-        raise MorphstreamError(str(connection.recv()))
-    raise MorphstreamError(f"{name}: expected its process to end with 0, seen {code}; see above, or is memory short?")
+    try:
+        refusal = str(connection.recv())
+    except EOFError:
+        seen = f"expected its process to end with 0, seen {code}"
+        raise MorphstreamError(f"{name}: {seen}; see above, or free memory if it was killed") from None
+    raise MorphstreamError(refusal)
 
 
 def _run(call: Callable[[], None], free: Semaphore, sender: Connection) -> None:

@@ -20,7 +20,7 @@ from stages.adopt import adopt
 from stages.caches import holds_more, read_cache
 from stages.declare import check_declared
 from stages.files import new_folder, write_whole
-from stages.pack import archive_names, pack_cache, pack_models
+from stages.pack import pack_cache, pack_models
 from stages.params import Params, load_params
 from stages.program import run_program
 from stages.workspace import Workspace
@@ -39,7 +39,7 @@ def main(workspace: Workspace) -> None:
     parser.add_argument(
         "--merge", action="store_true", help="with a target: keep the engines of models that have none in build/engines"
     )
-    parser.add_argument("--pack", action="store_true", help="with a target or --models: pack it, but for a merged cache")
+    parser.add_argument("--pack", action="store_true", help="with a target or --models: pack it; a merged cache isn't")
     arguments = parser.parse_args()
     if arguments.merge and arguments.target is None:
         parser.error("--merge goes with a target")
@@ -123,7 +123,7 @@ def models_manifest(workspace: Workspace, params: Params) -> ModelsManifest:
 
 def archives_manifest(workspace: Workspace, params: Params) -> ArchivesManifest:
     """Describe every archive of build/, read to its end."""
-    return ArchivesManifest(archives={name: described(workspace.archives / name) for name in archive_names(params)})
+    return ArchivesManifest(archives={name: described(workspace.archives / name) for name in params.archive_names})
 
 
 def described(archive: Path) -> ArchiveEntry:

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from morphstream.artifact.errors import ManifestError, MorphstreamError
 from stages.exclusive import built_alone, built_together
 from stages.files import write_whole
-from stages.pack import archive_names, model_files
 from stages.params import Params
 from stages.workspace import Workspace
 from stages.yaml_file import read_object
@@ -23,8 +22,8 @@ def listed(params: Params) -> dict[str, dict[str, Lists]]:
     files = {name: model.file for name, model in params.models.items()}
     models = [f"{here.build / file}" for file in files.values()]
     caches = [f"{here.caches / build.cache_key}" for build in params.builds.values()]
-    archives = [f"{here.archives / name}" for name in archive_names(params)]
-    kept = [f"{here.prepared}/${{key}}", *(f"{here.engines / target}/${{key}}" for target in built_together(params))]
+    archives = [f"{here.archives / name}" for name in params.archive_names]
+    made = [f"{here.prepared}/${{key}}", *(f"{here.engines / target}/${{key}}" for target in built_together(params))]
     alone = {
         f"{target}-{name}": {"target": target, "model": name, "file": file}
         for target in built_alone(params)
@@ -36,7 +35,7 @@ def listed(params: Params) -> dict[str, dict[str, Lists]]:
         "dvc.yaml": {"validate": {"deps": [*models, *caches, *archives]}, "report": {"deps": _reported(params)}},
         "pipeline/fetch/dvc.yaml": {"fetch": {"foreach": files}},
         "pipeline/engines/dvc.yaml": {
-            "engines": {"foreach": files, "outs": [{path: {"persist": True}} for path in kept]},
+            "engines": {"foreach": files, "outs": made},
             "gpu_engine": {"foreach": alone},
         },
         "pipeline/pack/dvc.yaml": {
@@ -89,7 +88,7 @@ def check_lists(params: Params, workspace: Workspace) -> None:
 
 
 def write_lists(params: Params, workspace: Workspace) -> None:
-    """Bring the lists of every dvc.yaml in line with params.yaml, comments kept; files that are right aren't touched."""
+    """Bring the lists of every dvc.yaml in line with params.yaml; comments, and files that are right, stay."""
     from ruamel.yaml import YAML  # here, as stages that only check lists need to start fast
 
     yaml = YAML()
@@ -100,7 +99,10 @@ def write_lists(params: Params, workspace: Workspace) -> None:
         document, is_changed = yaml.load(path), False
         for stage, lists in stages.items():
             for key, wanted in lists.items():
-                definition = document["stages"][stage]
+                definition = document["stages"].get(stage)
+                if definition is None:
+                    expected = f"expected the stage {stage}, seen none"
+                    raise MorphstreamError(f"{file}: {expected}; run: git checkout {file}")
                 if list(_odd(wanted, _of_stage(definition, key))):
                     _put(definition, key, wanted)
                     is_changed = True
@@ -112,7 +114,7 @@ def write_lists(params: Params, workspace: Workspace) -> None:
 
 def _stages(dvc_yaml: Path) -> dict[str, Any]:
     try:
-        stages = read_object(dvc_yaml)["stages"]
+        stages = cast("dict[str, dict[str, Any]]", read_object(dvc_yaml)["stages"])
         return {name: dict(stage) for name, stage in stages.items()}
     except (ManifestError, KeyError, TypeError, ValueError, AttributeError) as error:
         expected = "expected the stages of a pipeline, seen a fault"

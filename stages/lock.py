@@ -1,4 +1,4 @@
-"""The dvc.lock files, read and written whole: DVC writes one in place, and a run that is killed there leaves half of it.
+"""The dvc.lock files, read and written whole: DVC writes one in place, and where it is killed leaves half of it.
 
 A lock has its stages in the order of its dvc.yaml, whatever was run first. DVC appends a new stage, and runs stages in
 an order that differs from run to run.
@@ -40,11 +40,19 @@ def write_lock(path: Path, stages: Mapping[str, Any]) -> None:
         write_whole(path, dumps_yaml({"schema": "2.0", "stages": dict(stages)}).encode())
 
 
+def read_locks(workspace: Workspace) -> dict[str, Any]:
+    """Return what all dvc.lock files record of stages, by name, which no two files share."""
+    return {name: stage for path in pipeline_files(workspace) for name, stage in read_lock(lock_of(path)).items()}
+
+
+def write_locks(workspace: Workspace, stages: Mapping[str, Any]) -> None:
+    """Write every dvc.lock in the order of its dvc.yaml, with what is recorded of its stages and of no others."""
+    for path in pipeline_files(workspace):
+        write_lock(lock_of(path), {name: stages[name] for name in stage_names(path) if name in stages})
+
+
 def order_locks(workspace: Workspace) -> list[str]:
-    """Put every dvc.lock in the order of its dvc.yaml, without stages that aren't there; return those."""
-    gone = []
-    for dvc_yaml in pipeline_files(workspace):
-        locked, names = read_lock(lock_of(dvc_yaml)), stage_names(dvc_yaml)
-        write_lock(lock_of(dvc_yaml), {name: locked[name] for name in names if name in locked})
-        gone += sorted(set(locked).difference(names))
-    return gone
+    """Put every dvc.lock in order, without stages that its dvc.yaml hasn't; return those."""
+    stages = read_locks(workspace)
+    write_locks(workspace, stages)
+    return sorted(stages.keys() - read_locks(workspace).keys())

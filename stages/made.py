@@ -1,11 +1,19 @@
-"""A record in a folder of what the folder was made of, by which a stage keeps what is there instead of making it again."""
+"""Folders with a record of what they were made of, by which a stage takes them from DVC's cache instead of making them.
+
+DVC removes all outputs of a stage that it runs, and its run cache knows a stage's inputs as a whole: where one stage
+makes several folders, a change that concerns one of them would make all of them again.
+"""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from morphstream.artifact.digest import digest_of_file
-from stages.files import write_json
+from stages.dvc_cache import cached_folder
+from stages.files import new_folder, write_json
+from stages.workspace import Workspace
 
 _RECORD = "made_of.json"
 
@@ -28,3 +36,21 @@ def files_of(folder: Path) -> dict[str, str]:
     """Return the digest of each file of a folder, but for its record."""
     paths = (path for path in sorted(folder.iterdir()) if path.name != _RECORD)
     return {path.name: str(digest_of_file(path)) for path in paths}
+
+
+def take_from_cache(workspace: Workspace, locked: Mapping[str, Any], folder: Path, of: Mapping[str, object]) -> bool:
+    """Return whether DVC's cache has the folder that a stage's entry in dvc.lock names, made of these things; place it.
+
+    What is in its place already, made of these things, stays there.
+    """
+    if is_made_of(folder, of):
+        return True
+    outs = {out["path"]: out.get("md5", "") for out in locked.get("outs", [])}
+    try:
+        files = cached_folder(workspace, outs.get(str(folder.relative_to(workspace.root)), ""))
+        with new_folder(folder) as part:
+            for name, path in files.items():
+                shutil.copyfile(path, part / Path(name).name)
+    except (OSError, ValueError, KeyError, TypeError):  # it has none, or only a part of it
+        return False
+    return is_made_of(folder, of)

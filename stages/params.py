@@ -203,6 +203,13 @@ class Params:
         """Return where a model comes from."""
         return model.origin or self.origin
 
+    @property
+    def archive_names(self) -> list[str]:
+        """The file name of each archive."""
+        return [
+            f"{name}.tar.zst" for name in (*self.model_archives, *(build.archive for build in self.builds.values()))
+        ]
+
     def model(self, name: str) -> Model:
         """Return a model by name."""
         return _named(self.models, "models", name)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.errors import DigestMismatchError, MorphstreamError, UnsafeArchiveError
 from morphstream.source.progress import show_line
 from stages.workspace import Workspace
 
@@ -29,7 +29,7 @@ def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True) -> 
         with _elapsed(what) if is_timed else nullcontext():
             main(Workspace(Path()))
     except (MorphstreamError, OSError) as error:
-        print(f"{what}: {line_of(error)}", file=sys.stderr)
+        print(f"{what}: {line_of(error)}{_said_of_cache(error)}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -38,6 +38,17 @@ def line_of(error: MorphstreamError | OSError) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: expected a file to read or write, seen {error.strerror}; run `dvc repro`"
     return " ".join(str(error).split())
+
+
+def _said_of_cache(error: MorphstreamError | OSError) -> str:
+    """Return what to do about DVC's cache where damaged content may have come out of there."""
+    if not isinstance(error, DigestMismatchError | UnsafeArchiveError):
+        return ""
+    from stages.dvc_cache import damaged_files  # here, as it is seldom needed
+
+    if (damaged := next(damaged_files(Workspace(Path())), None)) is None:
+        return ""
+    return f"; DVC's cache has a damaged copy, which DVC would bring back: remove {damaged}, and run `dvc repro`"
 
 
 def read_arguments(description: str | None, *names: str) -> list[str]:

@@ -4,8 +4,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from dvc.repo import Repo
-
+from stages.farm.pipeline import open_repo
 from stages.lists import write_lists
 from stages.lock import order_locks
 from stages.params import load_params
@@ -19,7 +18,7 @@ def main(workspace: Workspace) -> None:
     write_lists(load_params(workspace.params), workspace)
     for name in order_locks(workspace):
         print(f"dvc.lock: {name}")
-    with Repo(str(workspace.root)) as repo:
+    with open_repo(workspace) as repo:
         outs = {workspace.root / Path(out.fs_path).relative_to(repo.root_dir) for out in repo.index.outs}
     for path in leftovers(workspace, outs):
         print(path)

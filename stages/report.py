@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from morphstream.face.types import Face
 from morphstream.frame import Frame
 from morphstream.media.image import write_image
 from stages import summary
+from stages.exclusive import built_alone
 from stages.files import write_json, write_whole
 from stages.params import Params, load_params
 from stages.photos import astronaut, solvay
@@ -45,15 +47,24 @@ def main(workspace: Workspace) -> None:
             metrics[name] = _swap(Path(folder), name, source, target, measured, least)
     passed = [name for name in swap_models(params) if is_judged(params, name)]
     verdict = {"faces_at_least": FACES_AT_LEAST, "gain_at_least": GAIN_AT_LEAST, "passed": passed}
-    files = [measured / "check" / f"{name}.json" for name in params.models]  # of the models that `check` ran for here
-    checked = {file.stem: json.loads(file.read_text("utf-8")) for file in files if file.is_file()}
+    checked = found(params, measured / "check")  # of the models that were checked here
     write_json(measured / "metrics.json", {**metrics, "parity": checked})
-    records = {name: json.loads((workspace.checked / f"{name}.json").read_text("utf-8")) for name in params.models}
+    records = found(params, workspace.checked)
     for name, bars in summary.plots(records).items():
         _write_csv(parity / f"{name}.csv", ("comparison", name), bars.items())
     print(summary.table(records))
     document = {"swaps": verdict, "executed": summary.executed(records), "parity": records}
     write_json(workspace.build / "report.json", document)
+
+
+def found(params: Params, folder: Path) -> dict[str, Any]:
+    """Return what was found of each model that was checked, also on the GPUs that targets are for."""
+    records: dict[str, Any] = {}
+    for name in params.models:
+        for path in (folder / f"{name}.json", *(folder / target / f"{name}.json" for target in built_alone(params))):
+            if path.is_file():
+                records[name] = {**records.get(name, {}), **json.loads(path.read_text("utf-8"))}
+    return records
 
 
 def swap_models(params: Params) -> list[str]:

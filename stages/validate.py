@@ -14,7 +14,7 @@ import jsonschema
 
 from morphstream.artifact.archive import describe, unpack
 from morphstream.artifact.digest import verify_file
-from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.errors import DigestMismatchError, ManifestError
 from morphstream.artifact.fields import path_of
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
@@ -102,9 +102,8 @@ def check_archive(workspace: Workspace, name: str, entry: ArchiveEntry, wanted: 
 
 def check_unpacks(archive: Path, entry: ArchiveEntry) -> None:
     """Check that an archive has the digests of its entry, and unpacks into an empty folder."""
-    if describe(archive).tar != entry.tar_digest:
-        seen = "expected the tar digest of the manifest, seen another; pack it again"
-        raise ManifestError("", f"{archive.name}: {seen}")
+    if (tar := describe(archive).tar) != entry.tar_digest:
+        raise DigestMismatchError(f"{archive.name}: its tar", entry.tar_digest, tar)
     with tempfile.TemporaryDirectory(dir=archive.parent) as folder, archive.open("rb") as stream:
         unpack(stream, entry.files, Path(folder) / "cold", archive=entry.digest)
 

@@ -26,8 +26,9 @@ pytestmark = needs_rtx
 
 MODELS = ("fan_68_5", "inswapper_128_fp16", "xseg_1")
 TARGETS = ("cpu", "rtx-sm89")
-INDEXES = [f"index@{target}" for target in TARGETS]
+PACKS = [f"pipeline/pack/dvc.yaml:pack@{target}" for target in TARGETS]
 RTX_CACHE = "sm89/rtx1.7_ort1.31"
+CHANGED = ("declared/", "dvc.lock", "pipeline/")  # by a rebuild that is refused
 FARM = ("python", "-m", "stages.farm")
 
 
@@ -37,8 +38,8 @@ def farmed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone = Clone(tmp_path_factory.mktemp("farm") / "farmed")
     copy_project(clone, MODELS, TARGETS)
     printed = clone.run(*FARM, "rebuild", "--all", "--jobs", "2").splitlines()
-    assert printed[-1] == "15 stages: 15 run"
-    assert sorted(line.rpartition("(")[2] for line in printed[:-1]) == sorted(f"{i} of 15)" for i in range(1, 16))
+    assert printed[-1] == "9 stages: 9 run"
+    assert sorted(line.rpartition("(")[2] for line in printed[:-1]) == sorted(f"{i} of 9)" for i in range(1, 10))
     clone.commit()
     return clone
 
@@ -52,8 +53,8 @@ def copy(farmed: Clone, tmp_path: Path) -> Clone:
 
 
 def built(clone: Clone) -> dict[str, bytes]:
-    """Return every file of build/ and dvc.lock."""
-    return {**files_in(clone.folder / "build"), "dvc.lock": (clone.folder / "dvc.lock").read_bytes()}
+    """Return every file of build/, and the dvc.lock files."""
+    return {**files_in(clone.folder / "build"), **clone.locks()}
 
 
 def rebuilt(clone: Clone, *options: str) -> dict[str, str]:
@@ -98,11 +99,12 @@ def check_caches(clone: Clone) -> None:
 
 
 def test_after_the_farm_dvc_has_nothing_to_do(farmed: Clone) -> None:
-    assert farmed.repro(*INDEXES) == set()
+    assert farmed.repro(*PACKS) == set()
     assert farmed.run("git", "status", "--porcelain") == ""
-    stages = list(farmed.locked())
-    assert [stage for stage in stages if stage.startswith("compile")] == [
-        f"compile@{target}-{model}" for target in TARGETS for model in MODELS
+    assert list(farmed.locked()) == [
+        "declare",
+        *(f"{verb}@{model}" for verb in ("engines", "fetch") for model in MODELS),
+        *(f"pack@{target}" for target in TARGETS),
     ]
     assert plan(farmed, "--target", "rtx-sm89", "--target", "cpu") == {}
     check_caches(farmed)
@@ -111,7 +113,7 @@ def test_after_the_farm_dvc_has_nothing_to_do(farmed: Clone) -> None:
 def test_a_rebuild_of_what_is_up_to_date_runs_nothing_and_a_forced_one_changes_nothing(copy: Clone) -> None:
     before = built(copy)
     assert rebuilt(copy, "--group", "masks", "--target", "rtx-sm89") == {}
-    assert rebuilt(copy, "--group", "masks", "--target", "rtx-sm89", "--force") == {"compile@rtx-sm89-xseg_1": "run"}
+    assert rebuilt(copy, "--group", "masks", "--target", "rtx-sm89", "--force") == {"engines@xseg_1": "run"}
     assert built(copy) == before
 
 
@@ -121,13 +123,12 @@ def test_a_fresh_clone_builds_what_is_chosen_and_merges_it_into_the_cache_that_i
     clone = farmed.clone(tmp_path / "clone")
     shutil.copytree(farmed.workspace.caches / RTX_CACHE, clone.workspace.caches / RTX_CACHE)
     done = rebuilt(clone, "--model", "xseg_1", "--target", "rtx-sm89")
-    assert done == dict.fromkeys(
-        ("declare", "fetch@xseg_1", "prepare@xseg_1", "compile@rtx-sm89-xseg_1", "index@rtx-sm89"), "run"
-    )
+    assert done == dict.fromkeys(("declare", "fetch@xseg_1", "engines@xseg_1", "pack@rtx-sm89"), "run")
     before, after = built(farmed), built(clone)
-    assert after == {name: before[name] for name in after}
-    wanted = ("declared/", "models/xseg_1.onnx", "prepared/xseg_1/", "engines/rtx-sm89/xseg_1/", "trt_cache/sm89/")
-    assert set(after) - {name for name in before if name.startswith(wanted)} == {"dvc.lock"}
+    assert after == {name: before[name] for name in after}  # the locks, too
+    made = ("prepared/xseg_1/", "check/xseg_1.json", "measured/check/xseg_1.json")
+    wanted = ("declared/", "models/xseg_1.onnx", *made, *(f"engines/{target}/xseg_1/" for target in TARGETS))
+    assert set(after) - {name for name in before if name.startswith((*wanted, "trt_cache/sm89/"))} == {*clone.locks()}
 
 
 def test_a_plan_lists_reasons_and_changes_no_file(copy: Clone) -> None:
@@ -146,16 +147,21 @@ def test_a_plan_lists_reasons_and_changes_no_file(copy: Clone) -> None:
     }
     toolchain = "toolchain: tensorrt_rtx 1.7.1.116 -> 1.7.2"
     assert stale["declare"] == ["params.yaml changed", "source of stages changed"]
-    assert stale["prepare@xseg_1"] == ["params: batches [1, 2, 4] -> [1, 3]"]
-    assert stale["compile@cpu-xseg_1"] == ["prepare@xseg_1 is stale"]
-    assert stale["compile@rtx-sm89-xseg_1"] == [toolchain, "prepare@xseg_1 is stale"]
-    assert stale["compile@cpu-fan_68_5"] == ["build/engines/cpu/fan_68_5 was altered"]
-    assert stale["compile@rtx-sm89-fan_68_5"] == [toolchain, "build/engines/rtx-sm89/fan_68_5 is missing"]
-    assert stale["index@rtx-sm89"][0] == toolchain
-    assert stale["check@xseg_1"] == ["never built"]
+    checked = "check: its source changed"
+    batches = "prepare: params: batches [1, 2, 4] -> [1, 3]"
+    assert sorted(stale["engines@xseg_1"]) == [checked, batches, f"rtx-sm89: {toolchain}"]
+    assert sorted(stale["engines@fan_68_5"]) == [
+        "build/engines/cpu/fan_68_5 was altered",
+        "build/engines/rtx-sm89/fan_68_5 is missing",
+        checked,
+        f"rtx-sm89: {toolchain}",
+    ]
+    assert stale["pack@rtx-sm89"][0] == toolchain
+    assert stale["pack@cpu"] == [f"engines@{model} is stale" for model in MODELS]
+    assert stale["validate"] == ["never built"]
     assert "fetch@xseg_1" not in stale
     chosen = plan(copy, "--group", "masks", "--target", "cpu")
-    assert set(chosen) == {"declare", "prepare@xseg_1", "compile@cpu-xseg_1", "index@cpu"}
+    assert set(chosen) == {"declare", "engines@xseg_1", "pack@cpu"}
 
 
 @pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # of a library that DVC uses
@@ -163,25 +169,25 @@ def test_a_plan_is_the_same_from_another_folder(farmed: Clone) -> None:
     here = farmed.workspace
     stale = make_plan(here, load_params(here.params), None)
     assert [(one.stage, list(one.why)) for one in stale] == list(plan(farmed).items())
-    assert "check@xseg_1" in {one.stage for one in stale}
+    assert "validate" in {one.stage for one in stale}
 
 
 def test_a_stage_refuses_in_its_own_words_and_nothing_is_lost(copy: Clone) -> None:
     before = built(copy)
     change(copy, "targets", "rtx-sm89", "toolchain", "tensorrt_rtx", value="1.7.2")
     message = refused(copy, "--all")
-    assert message.startswith("farm rebuild --all: compile rtx-sm89 ")
+    assert message.startswith("farm rebuild --all: engines ")
     assert message.endswith("this machine has 1.7.1.116; install 1.7.2 or change the target")
-    kept = {name: data for name, data in built(copy).items() if not name.startswith(("declared/", "dvc.lock"))}
+    kept = {name: data for name, data in built(copy).items() if not name.startswith(CHANGED)}
     assert kept == {name: before[name] for name in kept}
-    assert set(before) - set(kept) == {name for name in before if name.startswith(("declared/", "dvc.lock"))}
+    assert set(before) - set(kept) == {name for name in before if name.startswith(CHANGED)}
 
 
 def test_what_dvc_s_cache_has_is_not_built_again(copy: Clone) -> None:
     before = built(copy)
     shutil.rmtree(copy.workspace.engines / "cpu")
     done = rebuilt(copy, "--all", "--target", "cpu")
-    assert done == {f"compile@cpu-{model}": "restored from DVC's cache" for model in MODELS}
+    assert done == {f"engines@{model}": "restored from DVC's cache" for model in MODELS}
     assert built(copy) == before
 
 
@@ -199,7 +205,7 @@ def test_a_rebuild_that_is_killed_anywhere_leaves_whole_caches_and_the_next_has_
     (copy.folder / ".dvc/tmp/rwlock").write_text('{"read": {"', "utf-8")
     rebuilt(copy, "--all", "--force")
     assert built(copy) == before
-    assert copy.repro(*INDEXES) == set()
+    assert copy.repro(*PACKS) == set()
 
 
 def test_a_farm_that_is_killed_takes_its_programs_with_it(copy: Clone) -> None:
@@ -214,9 +220,13 @@ def test_a_farm_that_is_killed_takes_its_programs_with_it(copy: Clone) -> None:
 
 
 def test_while_a_dvc_runs_a_stage_the_farm_refuses(copy: Clone) -> None:
-    writer = {"pid": os.getpid(), "cmd": "dvc repro"}
-    (copy.folder / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {"build/x": writer}}), "utf-8")
-    assert f"seen one that runs (process {os.getpid()}: dvc repro); wait for it" in refused(copy, "--all")
+    repro = copy.start("dvc", "repro", "--force", "--single-item", "pipeline/engines/dvc.yaml:engines@xseg_1")
+    while "engines/cpu/xseg_1" not in (copy.folder / ".dvc/tmp/rwlock").read_text("utf-8"):
+        time.sleep(0.01)
+    said = refused(copy, "--all")
+    repro.communicate()
+    assert f"(process {repro.pid}: " in said
+    assert said.endswith(("; wait for it, or if it isn't DVC remove .dvc/tmp/rwlock", "; wait for it"))
 
 
 def test_an_interrupted_rebuild_stops_what_runs(copy: Clone) -> None:

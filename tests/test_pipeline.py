@@ -21,6 +21,8 @@ import yaml
 
 from morphstream.artifact.archive import describe
 from morphstream.artifact.listings import ArchivesManifest
+from stages.lists import pipeline_files, stage_names
+from stages.lock import read_locks
 from stages.pack import archived_files
 from stages.params import Params, load_params
 from stages.workspace import Workspace
@@ -30,7 +32,8 @@ from tests.stages import ROOT, files_in, reduced, write_params
 MODELS = ("det_10g", "w600k_r50", "fan_68_5", "inswapper_128_fp16", "xseg_1")
 TARGETS = ("cpu", "rtx-sm89") if find_spec("tensorrt_rtx_bindings") else ("cpu",)
 ALTERED, GONE = "w600k_r50", "fan_68_5"
-GATHERING = ("index_models", "pack_models", "index_archives", "validate", "report")
+GATHERING = ("models", "validate", "report")
+LOCKS = ("dvc.lock", *(f"pipeline/{verb}/dvc.lock" for verb in ("engines", "fetch", "pack")))
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,8 @@ class Clone:
         )
 
     def repro(self, *options: str) -> set[str]:
-        """Run ``dvc repro`` and return the stages whose program ran."""
-        return set(re.findall(r"^Running stage '(.+)':$", self.run("dvc", "repro", *options), re.MULTILINE))
+        """Run ``dvc repro`` and return the stages whose program ran, by name."""
+        return set(re.findall(r"^Running stage '(?:.+:)?(.+)':$", self.run("dvc", "repro", *options), re.MULTILINE))
 
     def commit(self) -> None:
         """Commit all that Git does not ignore."""
@@ -95,9 +98,12 @@ class Clone:
         write_params(self.folder, data)
 
     def locked(self) -> dict[str, Any]:
-        """Return what dvc.lock says of each stage."""
-        stages: dict[str, Any] = yaml.safe_load((self.folder / "dvc.lock").read_text("utf-8"))["stages"]
-        return stages
+        """Return what the dvc.lock files say of each stage."""
+        return read_locks(self.workspace)
+
+    def locks(self) -> dict[str, bytes]:
+        """Return the dvc.lock files."""
+        return {name: (self.folder / name).read_bytes() for name in LOCKS if (self.folder / name).exists()}
 
 
 @pytest.fixture(scope="module")
@@ -133,17 +139,13 @@ def copy_project(clone: Clone, models: Iterable[str], targets: Iterable[str]) ->
         if (ROOT / name).is_file() and not name.startswith(("tests/", "bench/")):
             (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, clone.folder / name)
-    (clone.folder / "dvc.lock").unlink(missing_ok=True)
+    for name in LOCKS:
+        (clone.folder / name).unlink(missing_ok=True)
     clone.run("git", "init", "--quiet")
     if (ROOT / ".cache").is_dir():
         shutil.copytree(ROOT / ".cache", clone.folder / ".cache")
     write_params(clone.folder, reduced(models, targets))
     clone.run("python", "-m", "stages.prune")
-
-
-def stages_of(model: str) -> set[str]:
-    """Return the stages that are a model's own, but for fetching it."""
-    return {f"prepare@{model}", f"check@{model}", *(f"compile@{target}-{model}" for target in TARGETS)}
 
 
 def check_archives(clone: Clone) -> Params:
@@ -172,12 +174,10 @@ def test_a_changed_precision_runs_its_own_stages_and_what_follows_in_a_fresh_clo
     clone = first.clone(tmp_path / "clone")
     clone.change_params({ALTERED: {"precision": "fp32"}})
     ran = clone.repro("--pull", "--allow-missing")
-    follows = {f"{verb}@{target}" for verb in ("index", "pack") for target in TARGETS if target != "cpu"}
-    assert ran == {"declare", *stages_of(ALTERED), *follows, *GATHERING}  # the CPU's engine is single anyway
+    assert ran == {"declare", f"engines@{ALTERED}", *(f"pack@{target}" for target in TARGETS), *GATHERING}
     check_archives(clone)
     before, after = first.locked(), clone.locked()
-    unchanged = {f"compile@cpu-{ALTERED}", "pack_models", "validate"}  # they ran, to the same bytes
-    assert {stage for stage in after if before[stage]["outs"] != after[stage]["outs"]} == ran - unchanged
+    assert {stage for stage in after if before[stage] != after[stage]} == ran
     (difference,) = re.findall(rf"build/check/{ALTERED}.json +fp16.cosine .*", clone.run("dvc", "metrics", "diff"))
     assert difference.split()[2:] == ["0.99999", "-", "-"]
 
@@ -186,39 +186,74 @@ def test_a_removed_model_is_in_no_archive_and_prune_removes_the_rest(first: Clon
     clone = first.clone(tmp_path / "clone")
     clone.run("dvc", "pull", "--quiet")
     clone.change_params({GONE: None})
+    refused = clone.start("dvc", "repro")
+    assert "run: python -m stages.prune" in refused.communicate()[0]
+    leftovers = clone.run("python", "-m", "stages.prune").splitlines()
     clone.repro()
     params = check_archives(clone)
     assert GONE not in params.models
     for archive in clone.workspace.archives.iterdir():
         assert not [name for name in describe(archive).files if GONE in name]
 
-    leftovers = clone.run("python", "-m", "stages.prune").splitlines()
     assert f"build/models/{GONE}.onnx" in leftovers
     assert f"dvc.lock: fetch@{GONE}" in leftovers
     assert not [name for name in files_in(clone.folder / "build") if GONE in name]
     assert not [stage for stage in clone.locked() if GONE in stage]
-    assert GONE not in (clone.folder / "dvc.yaml").read_text("utf-8")
-    assert {stage for stage in clone.repro() if GONE in stage or stage.startswith("compile")} == set()
     assert clone.repro() == set()
+    assert clone.run("python", "-m", "stages.prune") == ""
+
+
+def test_a_model_that_comes_and_goes_leaves_the_locks_as_they_were_and_its_engines_alone_are_built(
+    first: Clone, tmp_path: Path
+) -> None:
+    clone = first.clone(tmp_path / "clone")
+    clone.run("dvc", "pull", "--quiet")
+    data = yaml.safe_load((clone.folder / "params.yaml").read_text("utf-8"))
+    models = {"xseg_2": reduced(["xseg_2"], [])["models"]["xseg_2"], **data["models"]}  # before all others
+    write_params(clone.folder, data | {"models": models})
+    clone.run("python", "-m", "stages.prune")
+    ran = clone.repro()
+    assert ran == {"declare", "fetch@xseg_2", "engines@xseg_2", *(f"pack@{target}" for target in TARGETS), *GATHERING}
+    assert list(clone.locked()) == [name for path in pipeline_files(clone.workspace) for name in stage_names(path)]
+    assert clone.locked()["engines@xseg_1"] == first.locked()["engines@xseg_1"]
+    clone.run("git", "checkout", "--quiet", "params.yaml")
+    assert "dvc.lock: engines@xseg_2" in clone.run("python", "-m", "stages.prune")
+    assert not [stage for stage in clone.repro() if stage.startswith(("fetch", "engines"))]
+    assert clone.locks() == first.locks()
+    assert clone.run("git", "status", "--porcelain") == ""
+
+
+@pytest.mark.skipif(len(TARGETS) == 1, reason="needs a second target")
+def test_a_target_that_comes_builds_its_own_engines_alone(first: Clone, tmp_path: Path) -> None:
+    clone = first.clone(tmp_path / "clone")
+    clone.run("dvc", "pull", "--quiet")
+    data = yaml.safe_load((clone.folder / "params.yaml").read_text("utf-8"))
+    builds = data["build_targets"] | reduced([], ["rtx-sm86"])["build_targets"]
+    write_params(clone.folder, data | {"build_targets": builds})
+    clone.run("python", "-m", "stages.prune")
+    printed = clone.run("dvc", "repro").splitlines()
+    assert {line for line in printed if line.startswith(("compile", "prepare"))} == {
+        f"compile rtx-sm86 {model}" for model in MODELS
+    }
+    assert not [line for line in printed if line.startswith("Running") and "pack@" in line and "rtx-sm86" not in line]
     check_archives(clone)
 
 
-def test_a_run_that_was_killed_ends_with_the_same_digests_in_another_folder(first: Clone, tmp_path: Path) -> None:
+def test_a_run_that_was_killed_ends_with_the_same_locks_in_another_folder(first: Clone, tmp_path: Path) -> None:
     clone = first.clone(tmp_path / "another" / "clone")
-    (clone.folder / "dvc.lock").unlink()
-    repro = clone.start("dvc", "repro", "index@cpu")
+    for name in LOCKS:
+        (clone.folder / name).unlink()
+    repro = clone.start("dvc", "repro", "pipeline/pack/dvc.yaml:pack@cpu")
     assert repro.stdout is not None
     for line in repro.stdout:
-        if "stages.compile cpu" in line:
+        if line.startswith("compile cpu"):
             break
     os.killpg(repro.pid, signal.SIGKILL)
     repro.communicate()
-    assert clone.repro("index@cpu") >= {f"compile@cpu-{model}" for model in MODELS[1:]}
-    locked, wanted = clone.locked(), first.locked()
-    assert set(locked) == {"declare", "index@cpu"} | {
-        f"{verb}{model}" for verb in ("fetch@", "prepare@", "compile@cpu-") for model in MODELS
-    }
-    assert locked == {stage: wanted[stage] for stage in locked}
+    assert clone.repro("pipeline/engines/dvc.yaml:engines@xseg_1") >= {"engines@xseg_1"}
+    clone.repro()
+    assert clone.locks() == first.locks()
+    assert clone.run("git", "status", "--porcelain") == ""
     assert not [name for name in files_in(clone.folder / "build") if ".part" in name]
 
 
@@ -235,7 +270,7 @@ def test_a_clone_with_the_hub_as_origin_rebuilds_what_another_published(
     diff = clone.run("python", "-m", "stages.fetch", "--pin")
     served = hub.repository(data["hub"]["repo"])
     assert f"+  revision: {served.tip()}" in diff
-    stages = ("pack@cpu", "pack_models")  # TensorRT for RTX builds from the same prepared models
+    stages = tuple(f"pipeline/pack/dvc.yaml:{name}" for name in ("pack@cpu", "models"))
     ran = clone.repro(*stages)
     assert {f"fetch@{model}" for model in MODELS} <= ran
 
@@ -245,7 +280,7 @@ def test_a_clone_with_the_hub_as_origin_rebuilds_what_another_published(
     assert {f"archives/{name}.tar.zst" for name in ("models-core-masks", "cpu-cache-x86_64")} <= shared
     for path in shared:
         assert here[path] == there[path] == published[path], path
-    tracked = ("dvc.lock", "params.yaml")
+    tracked = (*LOCKS[1:], "params.yaml")
     assert not [file for file in tracked if hub.token in (clone.folder / file).read_text("utf-8")]
 
     repository, revision = data["hub"]["repo"], served.commit(None, "Say more", {"notes.txt": b"notes"})

@@ -10,12 +10,12 @@ with morphstream.open("store") as swap:
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+import morphstream.boot  # noqa: F401  # the package, before the function of that name, which is loaded late
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.boot.boot import boot
-from morphstream.boot.report import BootReport
-from morphstream.store.store import Store
 
 if TYPE_CHECKING:
+    from morphstream.boot.boot import boot as boot
+    from morphstream.boot.report import BootReport as BootReport
     from morphstream.boot.service import ModelDownloadService as ModelDownloadService
     from morphstream.face.analyser import FaceAnalyser as FaceAnalyser
     from morphstream.face.assign import at as at, everyone as everyone, largest as largest, like as like
@@ -33,8 +33,13 @@ if TYPE_CHECKING:
     from morphstream.pipeline import SwapPipeline as SwapPipeline, open as open  # noqa: A004
     from morphstream.session.load import load_emap as load_emap, open_session as open_session
     from morphstream.session.session import Session as Session
+    from morphstream.store.store import Store as Store
+else:
+    del globals()["boot"]
 
 _LOADED_LATE = {
+    "boot.boot": ("boot",),
+    "boot.report": ("BootReport",),
     "boot.service": ("ModelDownloadService",),
     "face.analyser": ("FaceAnalyser",),
     "face.assign": ("at", "everyone", "largest", "like"),
@@ -52,13 +57,14 @@ _LOADED_LATE = {
     "pipeline": ("SwapPipeline", "open"),
     "session.load": ("load_emap", "open_session"),
     "session.session": ("Session",),
+    "store.store": ("Store",),
 }
 _MODULES = {name: f"morphstream.{module}" for module, names in _LOADED_LATE.items() for name in names}
-__all__ = ["BootReport", "MorphstreamError", "Store", "boot", *_MODULES]
+__all__ = ["MorphstreamError", *_MODULES]
 
 
 def __getattr__(name: str) -> object:
-    """Import a name that needs NumPy and OpenCV when it is first used."""
+    """Import a name when it is first used: most programs use few, and some need NumPy and OpenCV."""
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'morphstream' has no attribute {name!r}")

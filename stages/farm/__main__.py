@@ -21,7 +21,7 @@ def main(workspace: Workspace) -> None:
     """Run one of the farm's commands."""
     arguments = _arguments()
     params = load_params(workspace.params)
-    check_lists(params, workspace.dvc_yaml)
+    check_lists(params, workspace)
     choice = choose(params, groups=arguments.group, models=arguments.model, targets=arguments.target)
     if arguments.command == "plan":
         is_filtered = arguments.group or arguments.model or arguments.target
@@ -41,7 +41,7 @@ def main(workspace: Workspace) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stages.farm", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    rebuilding = commands.add_parser("rebuild", help="bring engines up to date, and index them")
+    rebuilding = commands.add_parser("rebuild", help="bring engines up to date, and the caches of their targets")
     planning = commands.add_parser("plan", help="list what is stale, and why")
     for command in (rebuilding, planning):
         for option, what in (("group", "the models of a group"), ("model", "a model"), ("target", "a built target")):

@@ -1,10 +1,10 @@
 """What a command of the farm is about: some models, for some targets."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.artifact.target import Target
+from stages.exclusive import built_alone, engine_stage
 from stages.params import Params
 
 
@@ -37,13 +37,11 @@ def _check(option: str, names: Collection[str], known: Collection[str]) -> None:
             raise MorphstreamError(f"--{option}: {expected}, seen {name!r}; name one of these")
 
 
-def exclusive_gpu(target: Target) -> str | None:
-    """Return the arch of the GPU that a target's builder needs to itself, as it times kernels; None if it doesn't."""
-    return target.arch if target.builder == "tensorrt" else None
-
-
-def engine_stages(choice: Choice) -> Iterator[tuple[str, str, str]]:
-    """Yield each stage that makes an engine, its target and its model."""
-    for target in choice.targets:
-        for model in choice.models:
-            yield f"compile@{target}-{model}", target, model
+def engine_stages(params: Params, choice: Choice) -> dict[str, tuple[str | None, str]]:
+    """Return each stage that makes chosen engines, with its target, None where it makes a model's for several."""
+    alone = built_alone(params)
+    found: dict[str, tuple[str | None, str]] = {}
+    for model in choice.models:
+        for target in choice.targets:
+            found[engine_stage(params, target, model)] = (target if target in alone else None, model)
+    return found

@@ -1,11 +1,11 @@
-"""DVC's side of the farm: which stages are up to date, which DVC's cache has, and the entries of dvc.lock.
+"""DVC's side of the farm: which stages are up to date, which DVC's cache has, and the entries of dvc.lock files.
 
-`dvc repro` writes all of dvc.lock again after every stage, and no two at once: with a hundred stages that takes more
-than half a second each, and several side by side are no faster than one. So the farm runs the stages' programs itself,
-has DVC's own code judge and keep what they made, and writes dvc.lock for many at once (docs/adr/0007-farm.md).
+`dvc repro` runs one stage after the other, and several of them side by side wait for each other's lock. So the farm
+runs the stages' programs itself, has DVC's own code judge and keep what they made, and writes the dvc.lock files for
+many stages at once (docs/adr/0007-farm.md).
 """
 
-import json
+import getpass
 import logging
 import os
 import time
@@ -15,26 +15,27 @@ from pathlib import Path
 from typing import Any
 
 from dvc.exceptions import DvcException
+from dvc.lock import LockError
 from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import plan_repro
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.serialize import to_lockfile
 
 from morphstream.artifact.errors import MorphstreamError
-from stages.lock import read_lock, write_lock
+from stages.farm.alone import check_alone, holder
+from stages.lock import read_locks, write_locks
 from stages.workspace import Workspace
 
 _LOCK_EVERY_S = 10.0  # should this be killed, what ran since is in DVC's cache, and needn't run again
 
 
 class Pipeline:
-    """Holds the stages of dvc.yaml, under DVC's lock; `open_pipeline` makes it."""
+    """Holds the stages of all dvc.yaml files, under DVC's lock; `open_pipeline` makes it."""
 
-    def __init__(self, repo: Any, dvc_lock: Path) -> None:
+    def __init__(self, repo: Any, workspace: Workspace) -> None:
         self._stages = {stage.name: stage for stage in repo.index.stages}
-        self._graph, self._cache, self._dvc_lock = repo.index.graph, repo.stage_cache, dvc_lock
-        locked = read_lock(dvc_lock)
-        self._entries = locked | {name: None for name in self._stages if name not in locked}
+        self._graph, self._cache, self._workspace = repo.index.graph, repo.stage_cache, workspace
+        self._locked = read_locks(workspace)
         self._locked_at = time.monotonic()
 
     def with_upstream(self, names: Iterable[str]) -> list[str]:
@@ -76,22 +77,26 @@ class Pipeline:
         stage = self._stages[name]
         stage.save()
         stage.commit()
-        self._entries |= to_lockfile(stage)
+        self._locked |= to_lockfile(stage)
         if time.monotonic() - self._locked_at > _LOCK_EVERY_S:
-            self.write_lock()
+            self.write_locks()
 
-    def write_lock(self) -> None:
-        """Write dvc.lock: new entries in the order of dvc.yaml, whatever was done first."""
-        write_lock(self._dvc_lock, {name: entry for name, entry in self._entries.items() if entry is not None})
+    def write_locks(self) -> None:
+        """Write the dvc.lock files."""
+        write_locks(self._workspace, self._locked)
         self._locked_at = time.monotonic()
 
 
 @contextmanager
 def open_repo(workspace: Workspace) -> Iterator[Any]:
     """Give DVC's view of a workspace, and refuse in one line what DVC refuses in the block."""
+    _name_user()
     try:
         with Repo(str(workspace.root)) as repo:
             yield repo
+    except LockError:
+        seen = f"seen it held{holder(workspace.root / '.dvc/tmp')}"
+        raise MorphstreamError(f"expected DVC's lock, .dvc/tmp/lock, to be free, {seen}; wait for it") from None
     except DvcException as error:
         raise MorphstreamError(" ".join(str(error).split())) from error
 
@@ -101,38 +106,23 @@ def open_pipeline(workspace: Workspace) -> Iterator[Pipeline]:
     """Give the pipeline while no other DVC runs here, and write dvc.lock however the block ends."""
     logging.getLogger("dvc").setLevel(logging.WARNING)
     with open_repo(workspace) as repo, lock_repo(repo):
-        _check_alone(Path(repo.tmp_dir) / "rwlock")
-        pipeline = Pipeline(repo, workspace.dvc_lock)
+        check_alone(Path(os.path.relpath(repo.tmp_dir)))
+        pipeline = Pipeline(repo, workspace)
         try:
             yield pipeline
         finally:
-            pipeline.write_lock()
+            pipeline.write_locks()
+
+
+def _name_user() -> None:
+    """Name a user whom the system has no name for, as of a container; DVC would raise what isn't one of its errors."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = f"uid-{os.getuid()}"
 
 
 def needed_first(graph: Any, stages: Sequence[Any]) -> list[Any]:
     """Return stages and all that they need, each behind what it needs itself."""
     needed = set(plan_repro(graph, stages) if stages else ())  # without an order; of no stages DVC plans all
     return [stage for stage in plan_repro(graph) if stage in needed]
-
-
-def _check_alone(path: Path) -> None:
-    """Refuse while a DVC runs a stage, during which its lock is free; remove its list if a kill left half of it."""
-    try:
-        listed = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return
-    except ValueError:
-        path.unlink()
-        return
-    for writer in listed.get("write", {}).values():
-        if _is_running(int(writer["pid"])):
-            expected = "expected no other DVC here, seen one that runs"
-            raise MorphstreamError(f"{expected} (process {writer['pid']}: {writer['cmd']}); wait for it")
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)
-    return True

@@ -1,4 +1,4 @@
-"""Find which stages are stale and why, in the order of dvc.yaml: nothing is run and no file is changed.
+"""Find which stages are stale and why, in the order of dvc.yaml files: nothing is run and no file is changed.
 
 DVC alone would name only `declare`, until that has run; here stages are compared with what it would write.
 """
@@ -13,7 +13,7 @@ from stages.farm.choice import Choice, choose, engine_stages
 from stages.farm.pipeline import needed_first, open_repo
 from stages.farm.why import IS_STALE, reasons
 from stages.files import json_bytes
-from stages.lock import read_lock
+from stages.lock import read_locks
 from stages.params import Params
 from stages.workspace import Workspace
 
@@ -40,10 +40,10 @@ class Stale:
 def plan(workspace: Workspace, params: Params, choice: Choice | None) -> list[Stale]:
     """Return what is stale: of the whole pipeline, or of what a choice's rebuild looks at."""
     with open_repo(workspace) as repo:
-        why = _reasons(repo, params, read_lock(workspace.dvc_lock))
+        why = _reasons(repo, params, read_locks(workspace))
         order = [stage.name for stage in repo.index.stages]
-        wanted = set(order) if choice is None else _looked_at(repo, choice)
-    engines = {engine: (target, model) for engine, target, model in engine_stages(choose(params))}
+        wanted = set(order) if choice is None else _looked_at(repo, params, choice)
+    engines = engine_stages(params, choose(params))
     found = []
     for stage in order:
         if stage in wanted and why[stage]:
@@ -86,8 +86,8 @@ def _reasons(repo: Any, params: Params, locked: Collection[str]) -> dict[str, tu
     return why
 
 
-def _looked_at(repo: Any, choice: Choice) -> set[str]:
-    engines = {stage for stage, _, _ in engine_stages(choice)}
+def _looked_at(repo: Any, params: Params, choice: Choice) -> set[str]:
+    engines = engine_stages(params, choice)
     stages = [stage for stage in repo.index.stages if stage.name in engines]
     above = {stage.name for stage in needed_first(repo.index.graph, stages)}
-    return above | {f"index@{target}" for target in choice.targets}
+    return above | {f"pack@{target}" for target in choice.targets}

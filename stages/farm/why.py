@@ -53,6 +53,18 @@ def differences(old: Any, new: Any, *where: str) -> Iterator[str]:
         yield f"params: {'.'.join(where)} {_change(old, new)}"
 
 
+def declared_differences(old: Any, new: Any) -> Iterator[str]:
+    """Yield in words how declarations of a stage differ, and of one that does several things, for which of them."""
+    if "targets" not in new:
+        yield from differences(old, new)
+        return
+    parts = [{**one.get("targets", {}), **{key: one[key] for key in one if key != "targets"}} for one in (old, new)]
+    for name in {**parts[0], **parts[1]}:
+        before, after = (part.get(name) for part in parts)
+        words = [_change(before, after)] if before is None or after is None else differences(before, after)
+        yield from (f"{name}: {word}" for word in words)
+
+
 def _change(old: Any, new: Any) -> str:
     if isinstance(old, dict) or isinstance(new, dict):
         return "is new" if old is None else "is gone"
@@ -74,7 +86,7 @@ def _declared(dep: Any, now: bytes) -> Iterator[str]:
     if locked is not None:
         for path in (Path(dep.fs_path), Path(dep.repo.cache.local.oid_to_path(locked))):
             if path.is_file() and _md5(data := path.read_bytes()) == locked:
-                yield from differences(json.loads(data), json.loads(now))
+                yield from declared_differences(json.loads(data), json.loads(now))
                 return
     yield f"{dep.def_path} changed"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from morphstream.machine.probe import probe_bfloat16
 from stages.kit import kit_model
+from stages.lists import pipeline_files
 from stages.params import Params, load_params
 from stages.workspace import Workspace
 
@@ -82,6 +84,13 @@ def reduced(models: Iterable[str], targets: Iterable[str]) -> dict[str, Any]:
     data["models"] = {name: data["models"][name] for name in models}
     data["build_targets"] = {name: data["build_targets"][name] for name in targets}
     return data
+
+
+def copy_pipeline(workspace: Workspace) -> None:
+    """Copy the project's dvc.yaml files into a workspace."""
+    for path in pipeline_files(Workspace(ROOT)):
+        (workspace.root / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, workspace.root / path.relative_to(ROOT))
 
 
 def with_bfloat16(data: dict[str, Any]) -> dict[str, Any]:

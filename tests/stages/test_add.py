@@ -8,10 +8,10 @@ import pytest
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import ManifestError, ModelError, MorphstreamError
 from stages.add import add
-from stages.lists import check_lists, pipeline_files
+from stages.lists import check_lists
 from stages.params import ParamsError, load_params
 from stages.workspace import Workspace
-from tests.stages import PARAMS, ROOT, files_in, refusal, run_stage
+from tests.stages import PARAMS, ROOT, copy_pipeline, files_in, refusal, run_stage
 from tests.stages.own_files import own_model, write_in_parts, write_own
 
 TEXT = (ROOT / "params.yaml").read_text("utf-8")
@@ -21,9 +21,7 @@ TEXT = (ROOT / "params.yaml").read_text("utf-8")
 def project(workspace: Workspace) -> Workspace:
     """A workspace with the project's own params.yaml and dvc.yaml files."""
     shutil.copyfile(ROOT / "params.yaml", workspace.params)
-    for path in pipeline_files(Workspace(ROOT)):
-        (workspace.root / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, workspace.root / path.relative_to(ROOT))
+    copy_pipeline(workspace)
     return workspace
 
 
@@ -72,6 +70,7 @@ def test_every_other_line_of_params_stays(project: Workspace, tmp_path: Path) ->
     assert {f"+{line}" for line in come} <= {*said}
     assert "+++ pipeline/fetch/dvc.yaml" in said
     assert "+      mine: models/mine.onnx" in said
+    assert {"+        - build/engines/${key}/mine", "+      mine: models/mine.onnx"} <= {*said}
 
 
 def test_adding_again_says_that_it_is_there(project: Workspace, tmp_path: Path) -> None:
@@ -159,9 +158,9 @@ def test_what_cannot_be_added_is_refused_and_nothing_changes(
 
 def test_a_file_of_dvc_that_cannot_be_written_leaves_params_as_they_were(project: Workspace, tmp_path: Path) -> None:
     write_own(tmp_path / "a.onnx", "xseg_1")
-    project.dvc_yaml.write_text("stages: {}\n", "utf-8")
+    (project.root / "pipeline/pack/dvc.yaml").write_text("stages: {}\n", "utf-8")
     before = state(project)
-    with pytest.raises(KeyError):
+    with pytest.raises(MorphstreamError, match="expected the stage pack, seen none; run: git checkout"):
         add(project, "mine", tmp_path / "a.onnx")
     assert state(project) == before
 

@@ -14,11 +14,22 @@ import pytest
 from morphstream.artifact.errors import MorphstreamError
 from stages.declare import check_declared, declarations
 from stages.files import json_bytes
+from stages.lists import write_lists
 from stages.params import Params
-from stages.prune import write_lists
 from stages.source import source_digest
 from stages.workspace import Workspace
-from tests.stages import ROOT, document, files_in, read_json, refusal, run_stage, with_bfloat16, write_params
+from tests.stages import (
+    PARAMS,
+    ROOT,
+    copy_pipeline,
+    document,
+    files_in,
+    read_json,
+    refusal,
+    run_stage,
+    with_bfloat16,
+    write_params,
+)
 
 MODEL = "xseg_1"
 
@@ -40,28 +51,28 @@ def put(where: str, value: object) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-def every(verb: str) -> set[str]:
-    return {f"{verb}/{name}" for name in document()["build_targets"]}
+def every(verb: str, section: str = "models") -> set[str]:
+    return {f"{verb}/{name}" for name in document()[section]}
 
 
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        pytest.param(put("models/w600k_r50/precision", "fp32"), {"prepare/w600k_r50", "gather/models"}, id="precision"),
-        pytest.param(put(f"models/{MODEL}/batches", [1, 3]), {f"prepare/{MODEL}"}, id="batch"),
-        pytest.param(put(f"models/{MODEL}/tolerance/cosine", 0.5), {f"check/{MODEL}"}, id="tolerance"),
-        pytest.param(put(f"models/{MODEL}/tolerance/levels", 3), {f"check/{MODEL}"}, id="tolerance of crops"),
-        pytest.param(put(f"models/{MODEL}/inputs", {"input": [1, 256, 256, 3]}), {f"prepare/{MODEL}"}, id="shape"),
-        pytest.param(put(f"models/{MODEL}/licence", "another"), {"gather/models"}, id="licence"),
+        pytest.param(put("models/w600k_r50/precision", "fp32"), {"engines/w600k_r50", "models"}, id="precision"),
+        pytest.param(put(f"models/{MODEL}/batches", [1, 3]), {f"engines/{MODEL}"}, id="batch"),
+        pytest.param(put(f"models/{MODEL}/tolerance/cosine", 0.5), {f"engines/{MODEL}"}, id="tolerance"),
+        pytest.param(put(f"models/{MODEL}/tolerance/levels", 3), {f"engines/{MODEL}"}, id="tolerance of crops"),
+        pytest.param(put(f"models/{MODEL}/inputs", {"input": [1, 256, 256, 3]}), {f"engines/{MODEL}"}, id="shape"),
+        pytest.param(put(f"models/{MODEL}/licence", "another"), {"models"}, id="licence"),
         pytest.param(put(f"models/{MODEL}/sha256", "0" * 64), set(), id="pin of a model that the kit makes"),
         pytest.param(
-            put("targets/cpu/toolchain/openvino", "2026.4.2"), {"compile/cpu", "index/cpu"}, id="patch version"
+            put("targets/cpu/toolchain/openvino", "2026.4.2"), {*every("engines"), "pack/cpu"}, id="patch version"
         ),
         pytest.param(put("targets/rtx-sm75/toolchain/onnxruntime", "1.31.2"), set(), id="target that is not built"),
         pytest.param(
-            lambda data: data["models"].pop("gfpgan"), {*every("index"), "gather/models"}, id="one model less"
+            lambda data: data["models"].pop("gfpgan"), {*every("pack", "build_targets"), "models"}, id="one model less"
         ),
-        pytest.param(put("archive/level", 4), {"gather/pack"}, id="level"),
+        pytest.param(put("archive/level", 4), {*every("pack", "build_targets"), "models"}, id="level"),
     ],
 )
 def test_a_change_is_declared_to_its_own_stages_alone(
@@ -71,14 +82,44 @@ def test_a_change_is_declared_to_its_own_stages_alone(
     assert {stage for stage in after if after[stage] != before[stage]} == stages
 
 
-def test_a_tolerance_of_a_target_is_declared_to_every_check_once_it_is_built(workspace: Workspace) -> None:
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        pytest.param(put(f"models/{MODEL}/batches", [1, 3]), {"prepare"}, id="batch"),
+        pytest.param(put(f"models/{MODEL}/tolerance/levels", 3), {"check"}, id="tolerance"),
+        pytest.param(put("targets/cpu/toolchain/openvino", "2026.4.2"), {"cpu"}, id="toolchain"),
+        pytest.param(lambda data: data["build_targets"].pop("rtx-sm86"), {"rtx-sm86"}, id="one target less"),
+    ],
+)
+def test_a_change_concerns_its_own_part_of_what_is_done_with_a_model(
+    workspace: Workspace, change: Callable[[dict[str, Any]], object], parts: set[str]
+) -> None:
+    def parted(declaration: dict[str, Any]) -> dict[str, Any]:
+        return {**declaration["targets"], **{key: declaration[key] for key in ("prepare", "check")}}
+
+    before, after = (parted(declared(workspace.root, one)[f"engines/{MODEL}"]) for one in (None, change))
+    assert {part for part in before if before[part] != after.get(part)} == parts
+
+
+def test_a_tolerance_of_a_target_is_declared_to_every_model_once_it_is_built(workspace: Workspace) -> None:
     data = document()
     put("targets/cpu-bf16/tolerance/levels", 9)(data)
     assert dict(declarations(write_params(workspace.root, data))) == declared(workspace.root)
     before, after = (dict(declarations(write_params(workspace.root, with_bfloat16(d)))) for d in (document(), data))
-    checks = {f"check/{name}" for name in data["models"]}
-    assert {stage for stage in after if after[stage] != before[stage]} == checks
-    assert {"compile/cpu-bf16", "index/cpu-bf16"} <= set(after)
+    engines = {f"engines/{name}" for name in data["models"]}
+    assert {stage for stage in after if after[stage] != before[stage]} == engines
+    assert "pack/cpu-bf16" in after
+    assert "cpu-bf16" in after[f"engines/{MODEL}"]["targets"]
+
+
+def test_a_target_that_needs_its_gpu_is_declared_apart_from_the_others(workspace: Workspace) -> None:
+    def build(data: dict[str, Any]) -> None:
+        data["build_targets"]["trt-sm89"] = {"cache_key": "sm89/trt10.14_ort1.24", "archive": "trt-cache-sm89"}
+
+    before, after = declared(workspace.root), declared(workspace.root, build)
+    assert set(after) - set(before) == {"pack/trt-sm89", *(f"gpu_engine/trt-sm89-{name}" for name in PARAMS.models)}
+    assert [stage for stage in before if after[stage] != before[stage]] == ["validate"]
+    assert set(after[f"gpu_engine/trt-sm89-{MODEL}"]["targets"]) == {"trt-sm89"}
 
 
 def test_with_origin_hub_a_pin_decides_what_is_fetched(workspace: Workspace) -> None:
@@ -129,12 +170,14 @@ def declared_in(checkout: Path) -> dict[str, Any]:
     ("file", "verbs"),
     [
         pytest.param("stages/origin/kit.py", {"fetch"}, id="origin"),
-        pytest.param("stages/surgery/nodes.py", {"prepare", "check"}, id="surgery"),
-        pytest.param("stages/compile.py", {"compile"}, id="the manifest of an engine"),
-        pytest.param("stages/builders/order.py", {"compile"}, id="orders"),
-        pytest.param("stages/parity/engine.py", {"check"}, id="parity"),
-        pytest.param("runtime/morphstream/session/openvino.py", {"check"}, id="the runtime's sessions"),
-        pytest.param("stages/index.py", set(), id="stage with dependencies of its own"),
+        pytest.param("stages/surgery/nodes.py", {"engines"}, id="surgery"),
+        pytest.param("stages/compile.py", {"engines"}, id="the manifest of an engine"),
+        pytest.param("stages/builders/order.py", {"engines"}, id="orders"),
+        pytest.param("stages/parity/engine.py", {"engines"}, id="parity"),
+        pytest.param("runtime/morphstream/session/openvino.py", {"engines"}, id="the runtime's sessions"),
+        pytest.param("stages/index.py", {"pack", "models", "validate"}, id="index"),
+        pytest.param("stages/caches.py", {"pack", "validate"}, id="caches"),
+        pytest.param("stages/report.py", set(), id="stage with dependencies of its own"),
     ],
 )
 def test_a_changed_source_is_declared_to_the_stages_that_it_decides(checkout: Path, file: str, verbs: set[str]) -> None:
@@ -146,8 +189,8 @@ def test_a_changed_source_is_declared_to_the_stages_that_it_decides(checkout: Pa
 
 
 def test_declared_files_are_the_same_on_every_run_and_lose_what_is_gone(workspace: Workspace, built: Params) -> None:
-    workspace.dvc_yaml.write_bytes((ROOT / "dvc.yaml").read_bytes())
-    write_lists(built, workspace.dvc_yaml)
+    copy_pipeline(workspace)
+    write_lists(built, workspace)
     folder = workspace.declared
     (folder / "fetch").mkdir(parents=True)
     (folder / "fetch/gone.json").write_bytes(b"{}")
@@ -157,21 +200,20 @@ def test_declared_files_are_the_same_on_every_run_and_lose_what_is_gone(workspac
         runs.append(files_in(folder))
     assert runs[0] == runs[1]
     assert set(runs[0]) == {
-        *(f"{verb}/{name}.json" for verb in ("fetch", "prepare", "check") for name in built.models),
-        *("compile/cpu.json", "index/cpu.json"),
-        *(f"gather/{name}.json" for name in ("models", "archives", "pack")),
+        *(f"{verb}/{name}.json" for verb in ("fetch", "engines") for name in built.models),
+        *("pack/cpu.json", "models.json", "validate.json"),
     }
-    assert read_json(folder / "index/cpu.json")["models"] == list(built.models)
+    assert read_json(folder / "pack/cpu.json")["models"] == list(built.models)
 
 
 def test_a_stage_that_would_read_other_params_than_were_declared_refuses(workspace: Workspace, built: Params) -> None:
-    folder = workspace.declared / "prepare"
+    folder = workspace.declared / "engines"
     folder.mkdir(parents=True)
     documents = dict(declarations(built))
     name = next(iter(built.models))
-    (folder / f"{name}.json").write_bytes(json_bytes(documents[f"prepare/{name}"]))
-    check_declared(workspace, f"prepare/{name}", built)
-    (folder / f"{name}.json").write_bytes(json_bytes({**documents[f"prepare/{name}"], "batches": [1, 7]}))
+    (folder / f"{name}.json").write_bytes(json_bytes(documents[f"engines/{name}"]))
+    check_declared(workspace, f"engines/{name}", built)
+    (folder / f"{name}.json").write_bytes(json_bytes({**documents[f"engines/{name}"], "check": {}}))
     with pytest.raises(MorphstreamError, match="stages now, seen that of an earlier time"):
-        check_declared(workspace, f"prepare/{name}", built)
+        check_declared(workspace, f"engines/{name}", built)
     assert "run `dvc repro`" in refusal(workspace, "prepare", name)

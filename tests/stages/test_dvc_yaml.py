@@ -1,4 +1,4 @@
-"""dvc.yaml names stage programs that exist, lists what params.yaml names, and never depends on a parent folder."""
+"""dvc.yaml files name programs that exist, list what params.yaml names, and never depend on a parent folder."""
 
 import re
 from importlib import import_module
@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 import yaml
 
-from stages.lists import listed
+from stages.lists import check_lists, listed, pipeline_files, stage_names
+from stages.workspace import Workspace
 from tests.stages import PARAMS, ROOT, document, with_bfloat16, write_params
 
+FILES = pipeline_files(Workspace(ROOT))
 STAGES: dict[str, dict[str, Any]] = {
     name: stage.get("do", stage)
-    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"].items()
+    for path in FILES
+    for name, stage in yaml.safe_load(path.read_text("utf-8"))["stages"].items()
 }
-NOT_LISTED = ("stages/", "manifests/", "build/declared/", "build/manifests/")
 KINDS = {"outs": ("outs", "metrics", "plots")}
 
 
@@ -25,21 +27,31 @@ def paths(stage: str, key: str) -> list[str]:
     return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
 
 
-@pytest.mark.parametrize("stage", listed(PARAMS))
-def test_lists_are_those_of_params_in_the_same_order(stage: str) -> None:
-    wanted = listed(PARAMS)[stage]
-    assert [dep for dep in paths(stage, "deps") if dep in wanted] == wanted
-    others = [dep for dep in paths(stage, "deps") if dep not in wanted]
-    assert [dep for dep in others if not dep.startswith(NOT_LISTED)] == []
+def test_lists_are_those_of_params_in_the_same_order() -> None:
+    check_lists(PARAMS, Workspace(ROOT))
+    assert {str(path.relative_to(ROOT)) for path in FILES} == set(listed(PARAMS))
 
 
-def test_bfloat16_is_packed_and_validated_and_what_reports_boots_is_not_it(tmp_path: Path) -> None:
+def test_bfloat16_is_built_packed_and_validated_and_what_reports_boots_is_not_it(tmp_path: Path) -> None:
     lists = listed(write_params(tmp_path, with_bfloat16(document())))
     assert {"build/trt_cache/x86_64/ov2026.4_bf16", "build/archives/cpu-bf16-cache-x86_64.tar.zst"} <= {
-        *lists["validate"]
+        *lists["dvc.yaml"]["validate"]["deps"]
     }
-    assert "build/engines/cpu-bf16/${key}" in lists["check"]
-    assert lists["report"] == listed(PARAMS)["report"]
+    assert "build/engines/cpu-bf16/${key}" in lists["pipeline/engines/dvc.yaml"]["engines"]["outs"]
+    assert lists["pipeline/pack/dvc.yaml"]["pack"]["foreach"]["cpu-bf16"]["archive"] == "cpu-bf16-cache-x86_64"
+    assert lists["dvc.yaml"]["report"] == listed(PARAMS)["dvc.yaml"]["report"]
+
+
+def test_a_target_that_needs_its_gpu_has_stages_of_its_own_and_is_reported(tmp_path: Path) -> None:
+    data = document()
+    data["build_targets"]["trt-sm89"] = {"cache_key": "sm89/trt10.14_ort1.24", "archive": "trt-cache-sm89"}
+    lists, before = listed(write_params(tmp_path, data)), listed(PARAMS)
+    engines, names = lists["pipeline/engines/dvc.yaml"], [f"trt-sm89-{model}" for model in PARAMS.models]
+    assert engines["engines"] == before["pipeline/engines/dvc.yaml"]["engines"]
+    assert list(engines["gpu_engine"]["foreach"]) == names
+    assert engines["gpu_engine"]["foreach"]["trt-sm89-xseg_1"]["file"] == "models/xseg_1.onnx"
+    come = [dep for dep in lists["dvc.yaml"]["report"]["deps"] if dep not in before["dvc.yaml"]["report"]["deps"]]
+    assert come == [f"build/check/trt-sm89/{model}.json" for model in PARAMS.models]
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -64,23 +76,16 @@ def test_no_stage_depends_on_a_folder_of_other_stages_outputs(stage: str) -> Non
     assert not above
 
 
-@pytest.mark.parametrize(
-    ("stage", "files"),
-    [
-        ("declare", {"stages", "runtime/morphstream/session"}),
-        ("index", {"stages/index.py", "stages/caches.py"}),
-        ("index_archives", {"stages/index.py", "stages/pack.py"}),
-        ("pack", {"stages/pack.py", "stages/caches.py"}),
-        ("validate", {"stages/validate.py", "stages/pack.py", "stages/caches.py"}),
-    ],
-)
-def test_a_stage_depends_on_the_source_that_decides_its_result(stage: str, files: set[str]) -> None:
-    assert files <= set(paths(stage, "deps"))
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in ("declare", "report")])
+def test_every_stage_but_two_depends_on_what_is_declared_of_it(stage: str) -> None:
+    assert [dep for dep in paths(stage, "deps") if dep.startswith("build/declared/")]
 
 
 def test_every_verb_of_the_design_is_a_stage() -> None:
-    verbs = {"fetch", "prepare", "compile", "check", "index", "pack", "validate", "report"}
-    assert verbs <= set(STAGES)
+    assert set(STAGES) == {
+        *("declare", "fetch", "engines", "gpu_engine"),  # engines are prepared, compiled and checked
+        *("pack", "models", "validate", "report"),  # caches are indexed and packed, models listed and packed
+    }
 
 
 def test_only_files_in_git_are_outside_dvc_s_cache() -> None:
@@ -94,3 +99,11 @@ def test_only_files_in_git_are_outside_dvc_s_cache() -> None:
         if options.get("cache") is False
     }
     assert uncached == {"manifests/models.json", "manifests/archives.json"}
+
+
+def test_names_of_stages_are_those_of_their_file_in_its_order() -> None:
+    names = [name for path in FILES for name in stage_names(path)]
+    assert len(names) == len(set(names)) == 4 + 2 * len(PARAMS.models) + len(PARAMS.builds)
+    assert stage_names(ROOT / "dvc.yaml") == ["declare", "validate", "report"]
+    assert stage_names(ROOT / "pipeline/fetch/dvc.yaml") == [f"fetch@{name}" for name in PARAMS.models]
+    assert stage_names(ROOT / "pipeline/pack/dvc.yaml") == [*(f"pack@{name}" for name in PARAMS.builds), "models"]

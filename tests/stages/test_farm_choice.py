@@ -1,12 +1,14 @@
 """A choice is made of groups, models and targets that params.yaml has, in the order it has them."""
 
+from pathlib import Path
+
 import networkx as nx  # type: ignore[import-untyped]
 import pytest
 
 from morphstream.artifact.errors import MorphstreamError
 from stages.farm.choice import Choice, choose, engine_stages
 from stages.farm.pipeline import needed_first
-from tests.stages import PARAMS
+from tests.stages import PARAMS, document, write_params
 
 
 def test_groups_and_models_add_up() -> None:
@@ -19,14 +21,18 @@ def test_what_is_not_named_is_all() -> None:
     assert choose(PARAMS) == Choice(tuple(PARAMS.models), tuple(PARAMS.builds))
 
 
-def test_its_engines_are_every_model_for_every_target() -> None:
-    choice = Choice(("det_10g", "xseg_1"), ("cpu", "rtx-sm89"))
-    assert list(engine_stages(choice)) == [
-        ("compile@cpu-det_10g", "cpu", "det_10g"),
-        ("compile@cpu-xseg_1", "cpu", "xseg_1"),
-        ("compile@rtx-sm89-det_10g", "rtx-sm89", "det_10g"),
-        ("compile@rtx-sm89-xseg_1", "rtx-sm89", "xseg_1"),
-    ]
+def test_its_engines_are_a_stage_a_model_and_one_for_each_target_that_needs_its_gpu(tmp_path: Path) -> None:
+    data = document()
+    data["build_targets"]["trt-sm89"] = {"cache_key": "sm89/trt10.14_ort1.24", "archive": "trt-cache-sm89"}
+    params = write_params(tmp_path, data)
+    assert engine_stages(params, Choice(("det_10g", "xseg_1"), ("cpu", "rtx-sm89"))) == {
+        "engines@det_10g": (None, "det_10g"),
+        "engines@xseg_1": (None, "xseg_1"),
+    }
+    assert engine_stages(params, Choice(("xseg_1",), ("cpu", "trt-sm89"))) == {
+        "engines@xseg_1": (None, "xseg_1"),
+        "gpu_engine@trt-sm89-xseg_1": ("trt-sm89", "xseg_1"),
+    }
 
 
 @pytest.mark.parametrize(

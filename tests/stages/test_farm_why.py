@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stages.farm.plan import Stale, table
-from stages.farm.why import differences
+from stages.farm.why import declared_differences, differences
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,36 @@ from stages.farm.why import differences
 )
 def test_a_difference_is_shown_by_its_key_and_both_values(old: Any, new: Any, words: list[str]) -> None:
     assert list(differences(old, new)) == words
+
+
+def test_what_several_things_are_made_of_is_shown_by_the_thing() -> None:
+    old = {
+        "prepare": {"batches": [1], "source": "0"},
+        "targets": {
+            "cpu": {"toolchain": {"openvino": "1"}},
+            "rtx-sm86": {"arch": "sm86"},
+            "rtx-sm89": {"arch": "sm89"},
+        },
+        "check": {"tolerance": {"levels": 1}, "source": "0"},
+    }
+    new = {
+        "prepare": {"batches": [1, 2], "source": "1"},
+        "targets": {
+            "cpu": {"toolchain": {"openvino": "2"}},
+            "rtx-sm89": {"arch": "sm89"},
+            "cpu-bf16": {"arch": "x86_64"},
+        },
+        "check": {"tolerance": {"levels": 2}, "source": "0"},
+    }
+    assert sorted(declared_differences(old, new)) == [
+        "check: params: tolerance.levels 1 -> 2",
+        "cpu-bf16: is new",
+        "cpu: toolchain: openvino 1 -> 2",
+        "prepare: its source changed",
+        "prepare: params: batches [1] -> [1, 2]",
+        "rtx-sm86: is gone",
+    ]
+    assert list(declared_differences({"level": 3}, {"level": 4})) == ["params: level 3 -> 4"]
 
 
 def stale(stage: str, *why: str) -> Stale:

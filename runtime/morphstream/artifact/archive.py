@@ -7,11 +7,14 @@ Conventions, here and for every archive of the project:
   threads. So content is identified by the digests of the tar and of each file, transport by the archive's.
 """
 
+import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +24,8 @@ from morphstream.artifact.errors import DigestMismatchError, UnsafeArchiveError
 from morphstream.artifact.tarzst import AHEAD, HASHING_THREADS, Hasher, Reader, Source, Writer, check_names
 
 LEVELS = range(1, 20)  # above, windows grow, and at 22 zstd turns on long-distance matching
+
+_RANDOM_BYTES = 4  # of the name of a file that is being written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,8 @@ class Packed:
 def pack(files: Mapping[str, Path], archive: Path, *, level: int, threads: int) -> Packed:
     """Write files into an archive, hashed while writing; what was there before stays until the new one is complete.
 
+    What a pack of this name that was killed left beside the archive is removed.
+
     Args:
         files: The source of each file, by its name in the archive; each is read once.
         archive: Where to write.
@@ -44,9 +51,10 @@ def pack(files: Mapping[str, Path], archive: Path, *, level: int, threads: int) 
     if level not in LEVELS or threads < 1:
         raise ValueError(f"expected level 1 to 19 and 1 thread or more, seen {level} and {threads}")
     check_names(files)
-    part = archive.with_name(f".{archive.name}.{secrets.token_hex(4)}.part")
+    _remove_left(archive)
+    part = archive.with_name(f".{archive.name}.{secrets.token_hex(_RANDOM_BYTES)}.part")
     try:
-        with part.open("xb") as out, ThreadPoolExecutor(HASHING_THREADS) as pool:
+        with _locked(part) as out, ThreadPoolExecutor(HASHING_THREADS) as pool:
             writer = Writer(out, pool, level=level, threads=threads)
             digests = {name: writer.add(name, files[name]) for name in sorted(files)}
             writer.finish()
@@ -56,6 +64,27 @@ def pack(files: Mapping[str, Path], archive: Path, *, level: int, threads: int) 
     finally:
         part.unlink(missing_ok=True)
     return Packed(archive=writer.archive.digest(), tar=writer.tar.digest(), files=digests)
+
+
+def _locked(part: Path) -> BinaryIO:
+    """Make a file, locked for as long as it is open, so that no other pack takes it for one that was left."""
+    while True:
+        out = part.open("wb")
+        with suppress(OSError):  # a volume without locks
+            fcntl.flock(out, fcntl.LOCK_EX)
+        if part.exists() and part.stat().st_ino == os.fstat(out.fileno()).st_ino:
+            return out
+        out.close()  # another pack removed it between the lines above
+
+
+def _remove_left(archive: Path) -> None:
+    """Remove what packs of an archive left that were killed; what another one writes is locked, and stays."""
+    name = re.compile(rf"\.{re.escape(archive.name)}\.[0-9a-f]{{{2 * _RANDOM_BYTES}}}\.part")
+    for path in archive.parent.iterdir() if archive.parent.is_dir() else ():
+        if name.fullmatch(path.name):
+            with suppress(OSError), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 def describe(archive: Path) -> Packed:
