@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.fields import check_form, path_of, shown
 from stages.bounds import ARCHIVE, NAME, check_unique
-from stages.exclusive import built_alone
 
 if TYPE_CHECKING:
     from stages.params import Model, Params
@@ -29,10 +28,10 @@ def check_names(params: "Params") -> None:
     check_unique("an archive", [*archives, *((path_of("build_targets", name), b.archive) for name, b in builds)])
     check_unique("a cache key", [(path_of("build_targets", name), build.cache_key) for name, build in builds])
     check_unique("a file", [(path_of("models", name), model.file) for name, model in models])
-    pairs = [(target, model) for target in built_alone(params) for model in params.models]
-    check_unique(
-        "a stage of DVC", [(f"{target} with {model}", f"gpu_engine@{target}-{model}") for target, model in pairs]
-    )
+    check_unique("a name", [(path_of("models", name), name) for name in params.models])
+    check_unique("a name", [(path_of("targets", name), name) for name in params.targets])
+    pairs = [(f"{target} with {model}", f"{target}-{model}") for target in params.builds for model in params.models]
+    check_unique("a name in DVC", pairs)  # of which only those that need their own GPU are stages
 
 
 def check_delivery(params: "Params", model: "Model") -> None:

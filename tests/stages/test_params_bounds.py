@@ -165,11 +165,19 @@ def test_no_two_targets_have_one_cache_key(tmp_path: Path) -> None:
 
 def test_no_two_stages_have_one_name_in_dvc(tmp_path: Path) -> None:
     data = document()
-    data["models"]["sm89-xseg_1"] = {**data["models"]["xseg_1"], "file": "models/a.onnx"}
-    data["targets"]["trt"] = {**data["targets"]["trt-sm89"], "arch": "sm86"}
-    data["build_targets"]["trt"] = {"cache_key": "sm86/trt10.14_ort1.24", "archive": "trt"}
-    data["build_targets"]["trt-sm89"] = {"cache_key": "sm89/trt10.14_ort1.24", "archive": "trt-sm89"}
-    with pytest.raises(ParamsError, match=r'expected a stage of DVC of its own, seen "gpu_engine@trt-sm89-xseg_1"'):
+    data["models"]["sm86-xseg_1"] = {**data["models"]["xseg_1"], "file": "models/a.onnx"}
+    data["targets"]["rtx"] = data["targets"]["rtx-sm75"]
+    data["build_targets"]["rtx"] = {"cache_key": "sm75/rtx1.7_ort1.31", "archive": "rtx"}
+    with pytest.raises(ParamsError, match=r'expected a name in DVC of its own, seen "rtx-sm86-xseg_1"'):
+        write_params(tmp_path, data)
+
+
+@pytest.mark.parametrize(("section", "name", "again"), [("models", "xseg_1", "XSEG_1"), ("targets", "cpu", "CPU")])
+def test_no_two_names_differ_in_case_alone(tmp_path: Path, section: str, name: str, again: str) -> None:
+    data = document()
+    own = {"file": "models/a.onnx"} if section == "models" else {}
+    data[section][again] = {**data[section][name], **own}
+    with pytest.raises(ParamsError, match=rf'{section}\.{again}: expected a name of its own, seen "{again}", which'):
         write_params(tmp_path, data)
 
 
