@@ -1,5 +1,6 @@
 """Pin a person's own files: write digests and sizes into params.yaml, and that these models come from a folder."""
 
+import shlex
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -53,7 +54,7 @@ def pin_own(params: Params, workspace: Workspace, folder: Path, names: Collectio
     lines = [edit_params(workspace.params, write) or f"{workspace.params.name}: the pins are those of {folder} already"]
     if missing:
         lines.append(f"not there, and left as they are: {', '.join(model.name for model in missing)}")
-    return "\n".join([*lines, f"next: {VARIABLE}={folder} dvc repro"])
+    return "\n".join([*lines, f"next: {VARIABLE}={shlex.quote(str(folder))} dvc repro"])
 
 
 @contextmanager

@@ -112,7 +112,7 @@ class Model:
         if self.group == vocabulary.SHARED:
             raise ManifestError("group", f"expected a group of models, seen {self.group}, that of files they share")
         check_model_bytes(self.bytes)
-        check_inputs(self.inputs)
+        check_inputs(self.role, self.inputs)
         check_batches(self.batches)
         if self.role in _SINGLE_ROLES and self.precision != "fp32":
             raise ManifestError("precision", f"expected fp32 for the role {self.role}, seen {shown(self.precision)}")

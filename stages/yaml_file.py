@@ -11,6 +11,7 @@ from morphstream.artifact.fields import Object, path_of, shown
 
 MOST_BYTES = 4 << 20
 MOST_VALUES = 200_000
+MOST_CHARACTERS = 500  # of a name or another string, as refusals show them
 MOST_DEPTH = 32  # the C loader calls itself for each level, and crashes on very many
 
 
@@ -63,14 +64,23 @@ def _check_plain(value: object, *keys: str | int) -> None:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise ManifestError("", f"expected names that are strings, seen {key!r}{_place(keys)}")
+            _check_length(key, keys)
             _check_plain(item, *keys, key)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             _check_plain(item, *keys, index)
     elif not isinstance(value, str | int | float | None):
         raise ManifestError("", f"expected what JSON has, seen a {type(value).__name__}{_place(keys)}")
+    elif isinstance(value, str):
+        _check_length(value, keys)
     elif value != value:
         raise ManifestError("", f"expected a finite number, seen NaN{_place(keys)}")
+
+
+def _check_length(text: str, keys: tuple[str | int, ...]) -> None:
+    if len(text) > MOST_CHARACTERS:
+        expected = f"expected names and strings of at most {MOST_CHARACTERS} characters"
+        raise ManifestError("", f"{expected}, seen {shown(text)}{_place(keys)}")
 
 
 def _place(keys: tuple[str | int, ...]) -> str:

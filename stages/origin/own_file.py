@@ -3,7 +3,6 @@
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from onnx import external_data_helper
 
 from morphstream.artifact.digest import CHUNK_BYTES, Digest, digest_of_file
 from morphstream.artifact.errors import DigestMismatchError, ModelError
+from stages.files import scratch_file
 from stages.surgery.label import error_line, one_line
 from stages.surgery.tensors import MODEL_BYTES, tensors_of
 
@@ -37,23 +37,19 @@ def whole_file(source: Path, scratch: Path) -> Iterator[Path]:
     except EncodeError as error:
         raise _refused(source, f"at most {MODEL_BYTES} bytes with its external weights", error_line(error)) from None
     scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=scratch, prefix=".join.", suffix=".onnx") as file:
-        file.write(data)
-        file.flush()
+    with scratch_file(scratch / ".joined.onnx") as part:
+        part.write_bytes(data)
         del data, model
-        yield Path(file.name)
+        yield part
 
 
 def copy_verified(source: Path, target: Path, expected: Digest) -> None:
     """Copy a file to its place as a plain file, once its bytes are known to be the expected ones."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with scratch_file(target.with_name(f".{target.name}.part")) as part:
         if (observed := _copy(source, part)) != expected:
             raise DigestMismatchError(str(source), expected, observed)
         part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def digest_of_own(path: Path) -> Digest:
@@ -63,12 +59,15 @@ def digest_of_own(path: Path) -> Digest:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file of a model's size, links followed; what isn't a regular file is refused without waiting for it."""
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    state = os.fstat(file.fileno())
+    """Open a file of a model's size, links followed; another is refused, without waiting for what isn't regular."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise _refused(path, "a file to read", f"{error.strerror}") from None
+    state = os.fstat(number)
     if stat.S_ISREG(state.st_mode) and 0 < state.st_size <= MODEL_BYTES:
-        return file
-    file.close()
+        return os.fdopen(number, "rb")
+    os.close(number)
     seen = f"{state.st_size} bytes" if stat.S_ISREG(state.st_mode) else "something else"
     raise _refused(path, f"a regular file of 1 to {MODEL_BYTES} bytes", seen)
 

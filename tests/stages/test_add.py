@@ -113,6 +113,17 @@ def test_a_model_in_parts_is_joined(project: Workspace, tmp_path: Path) -> None:
     assert digest_of((project.build / "models/mine.onnx").read_bytes()) == load_params(project.params).model("mine").pin
 
 
+def test_an_input_for_pixels_may_have_any_name(project: Workspace, tmp_path: Path) -> None:
+    proto = own_model("w600k_r50")
+    old, proto.graph.input[0].name = proto.graph.input[0].name, "data"
+    for node in proto.graph.node:
+        node.input[:] = ["data" if name == old else name for name in node.input]
+    (tmp_path / "a.onnx").write_bytes(proto.SerializeToString())
+    add(project, "mine", tmp_path / "a.onnx")
+    model = load_params(project.params).model("mine")
+    assert (model.role, model.inputs) == ("embedder", {"data": (-1, 3, 112, 112)})
+
+
 def test_another_size_needs_the_model_that_it_is_like(project: Workspace, tmp_path: Path) -> None:
     write_own(tmp_path / "a.onnx", "xseg_1")
     text = project.params.read_text("utf-8").replace("[-1, 256, 256, 3]", "[-1, 128, 128, 3]")
@@ -131,7 +142,7 @@ def test_another_size_needs_the_model_that_it_is_like(project: Workspace, tmp_pa
         ("a b", None, "expected a name of at most 100 letters"),
         ("a\n", None, "expected a name of at most 100 letters"),
         ("mine", "nobody", 'models: expected one of .*, seen "nobody"'),
-        ("mine", "fan_68_5", "output landmarks_xyscore: expected shape"),
+        ("mine", "fan_68_5", "mine: expected input, .* for the role landmarker, seen input .*: --like MODEL"),
         ("XSEG_1", None, "expected a file of its own"),
     ],
 )
