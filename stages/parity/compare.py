@@ -47,6 +47,9 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
     prepared = workspace.prepared / model.name
     inputs = sample_inputs(json.loads((prepared / "contract.json").read_text("utf-8")))
     original = run_file(model, workspace.build / model.file, inputs)
+    for folder in (prepared, *(workspace.engines / name / model.name for name in targets)):
+        if [path.read_bytes() for path in folder.glob("*.npy")] != [*original.emap]:
+            raise ModelError(f"{folder}: expected the emap of {model.file} alone, seen another or none; build it again")
     plan, nothing = original.plan, unseen(original.outputs, original.plan)
     single, of_model = (SINGLE, ""), (model.tolerance, f"models.{model.name}")
     on_cpu = of_model if original.is_quantised else single

@@ -1,5 +1,6 @@
 """The original, by which all else is checked: the file itself is run, not what surgery read of it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,6 +8,7 @@ from tempfile import TemporaryDirectory
 from stages.params import Model
 from stages.parity.figures import Arrays
 from stages.parity.run import run_original
+from stages.surgery.emap import emap_of, file_of
 from stages.surgery.inference import to_inference
 from stages.surgery.plan import Plan, plan_of
 from stages.surgery.quantised import quantised
@@ -25,12 +27,14 @@ class Original:
         is_half: It has numbers in half precision, so that it rounds too.
         is_quantised: It calculates with quantised numbers, which each runtime rounds in its own way.
         outputs: Of the plan, by name.
+        emap: The file of its emap, if it has one.
     """
 
     plan: Plan
     is_half: bool
     is_quantised: bool
     outputs: Arrays
+    emap: Collection[bytes]
 
 
 def run_file(model: Model, path: Path, inputs: Arrays) -> Original:
@@ -47,4 +51,10 @@ def run_file(model: Model, path: Path, inputs: Arrays) -> Original:
             write_model(readable, copy)
             outputs = run_original(copy, plan, inputs)
     graph = exported.graph
-    return Original(plan=plan, is_half=has_half(graph), is_quantised=bool(quantised(graph)), outputs=outputs)
+    return Original(
+        plan=plan,
+        is_half=has_half(graph),
+        is_quantised=bool(quantised(graph)),
+        outputs=outputs,
+        emap=file_of(emap_of(readable, model)).values(),
+    )
