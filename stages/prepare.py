@@ -1,9 +1,7 @@
 """prepare MODEL: check an original model's contract, edit its graph, and write what engines are built from."""
 
-import io
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from morphstream.artifact.errors import ModelError
@@ -16,7 +14,7 @@ from stages.surgery.branches import sized
 from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.crop_input import with_crop_input
 from stages.surgery.crop_output import with_crop_output, with_label_output
-from stages.surgery.emap import emap_of
+from stages.surgery.emap import emap_of, file_of
 from stages.surgery.initializers import merge_equal
 from stages.surgery.join_outputs import join_outputs
 from stages.surgery.modulation import scale_features
@@ -51,10 +49,8 @@ def prepare(model: Model, source: Path, folder: Path) -> None:
             from stages.surgery.half import to_half  # here, as it needs ONNX Runtime
 
             save_model(to_half(prepared), part / "fp16.onnx")
-        if emap is not None:
-            buffer = io.BytesIO()
-            np.save(buffer, emap)
-            (part / "emap.npy").write_bytes(buffer.getvalue())
+        for name, data in file_of(emap).items():
+            (part / name).write_bytes(data)
         write_json(part / "contract.json", contract_of(prepared, model))
 
 

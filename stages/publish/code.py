@@ -14,19 +14,25 @@ from stages.pack import pack_archive
 from stages.params import ArchiveOptions
 from stages.publish.secrets import looks_secret
 from stages.validate import check_unpacks
+from stages.workspace import Workspace
 
 
 class CodeError(MorphstreamError):
     """A folder of code can't be deployed as it is."""
 
 
-def pack_code(build: Path, code: Path, tags: Collection[str], options: ArchiveOptions) -> dict[str, ArchiveEntry]:
-    """Pack a folder for each tag into ``deploy/TAG/app_code.tar.zst`` of build/, and return their entries by path."""
+def pack_code(
+    code: Path, tags: Collection[str], options: ArchiveOptions, build: Path | None = None
+) -> dict[str, ArchiveEntry]:
+    """Pack a folder for each tag into ``deploy/TAG/app_code.tar.zst`` of build/, and return their entries by path.
+
+    That is the current folder's, or another.
+    """
     if unknown := sorted(set(tags) - set(vocabulary.DEPLOY_TAGS)):
         raise CodeError(f"deploy: expected a tag of {', '.join(vocabulary.DEPLOY_TAGS)}, seen {unknown[0]}; name one")
     names = files_of(code)
     _check(code, names)
-    entries = {}
+    build, entries = build or Workspace(Path()).build, {}
     for tag in tags:
         name = f"deploy/{tag}/app_code.tar.zst"
         entries[name] = pack_archive({path: code / path for path in names}, build / name, options)

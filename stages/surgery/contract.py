@@ -13,6 +13,7 @@ from stages.surgery.trace import follow_all
 
 Shape = tuple[int, ...]  # -1 is a dynamic axis
 STRIDES = (8, 16, 32)
+LABELS = 19  # of a parser
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
 
@@ -85,7 +86,7 @@ def promised_outputs(model: Model) -> Mapping[str, Shape]:
         case "occluder":
             return {"output": (batch, *rest[:2], 1)}
         case "parser":
-            return {"output": (batch, 19, *rest[1:])}
+            return {"output": (batch, LABELS, *rest[1:])}
         case "person_detector":
             return {"output0": (batch, 84, 8400)}
         case "landmarker" if len(rest) == 2:
@@ -136,6 +137,5 @@ def _check_value(model: Model, what: str, value: onnx.ValueInfoProto, expected: 
 
 
 def _broken(model: Model, what: str, expected: object, seen: object) -> ModelError:
-    return ModelError(
-        f"{model.file}: {what}: expected {expected}, seen {seen}; fetch the {model.role} that params name"
-    )
+    remedy = f"fetch the {model.role} that params name, or export it so"
+    return ModelError(f"{model.file}: {what}: expected {expected}, seen {seen}; {remedy}")

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 from morphstream.artifact.errors import ModelError
 from stages.surgery.label import error_line, label_of, one_line
 from stages.surgery.tensors import KINDS, RANK, check_tensor, graphs_in, graphs_of, tensors_of
+from stages.surgery.versions import opset_of
 from stages.surgery.weights import as_inputs
 
 _NODES = 100_000  # ten times more than any real model
@@ -23,8 +24,7 @@ def check_sound(model: onnx.ModelProto) -> None:
     """Check a model whose external weights have been read."""
     if model.functions:
         raise ModelError(f"function {one_line(model.functions[0].name)}: expected none, seen one; export it inlined")
-    versions = {opset.domain: opset.version for opset in model.opset_import}
-    _check_graph(model.graph, versions.get("", versions.get("ai.onnx", 1)), set(), 0)
+    _check_graph(model.graph, opset_of(model), set(), 0)
     graphs = enumerate(graphs_of(model.graph))
     for (_, name), count in Counter((i, tensor.name) for i, graph in graphs for tensor in graph.initializer).items():
         if count > 1:
@@ -32,7 +32,8 @@ def check_sound(model: onnx.ModelProto) -> None:
     made = {name for node in model.graph.node for name in node.output}
     for value in model.graph.output:
         if value.name not in made:
-            raise ModelError(f"output {one_line(value.name)}: expected a node that makes it, seen none; fetch it again")
+            name = one_line(value.name)
+            raise ModelError(f"output {name}: expected a node that makes it, seen none; export the model without it")
     for tensor in tensors_of(model.graph):
         check_tensor(tensor)
     _check_ranges(model.graph)

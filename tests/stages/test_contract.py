@@ -176,7 +176,8 @@ def test_a_broken_contract_is_refused_by_name(name: str, alteration: Alteration,
     model = PARAMS.model(name)
     proto = loaded(name)
     alteration(proto)
-    with pytest.raises(ModelError, match=f"^{model.file}: {message}.*; fetch the {model.role} that params name$"):
+    remedy = f"fetch the {model.role} that params name, or export it so"
+    with pytest.raises(ModelError, match=f"^{model.file}: {message}.*; {remedy}$"):
         check_contract(proto, model)
 
 

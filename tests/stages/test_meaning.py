@@ -246,9 +246,14 @@ def test_points_are_compared_by_their_mean_distance_in_pixels_and_their_confiden
 def test_of_a_column_without_anything_it_is_said_that_nothing_is_known() -> None:
     plan, reference = outputs_of("yolov8n")
     assert unseen(reference, plan) == {"persons": 79}  # a stand-in that scores persons alone
-    for name in ("det_10g", "2dfan4", "xseg_1", "hyperswap_1a_256", "bisenet_resnet_34"):
+    for name in ("det_10g", "2dfan4", "xseg_1", "hyperswap_1a_256"):
         plan, reference = outputs_of(name)
         assert unseen(reference, plan) == {}
+    plan, reference = outputs_of("bisenet_resnet_34")
+    assert unseen(reference, plan) == {"labels": 19 - len(np.unique(reference["labels"]))}
+    few = {"labels": reference["labels"].copy()}
+    few["labels"][:, 0, :15] = 18  # a hat of 15 pixels
+    assert unseen(few, plan) == unseen(reference, plan)
     black = {"swapped": np.zeros((2, 8, 8, 4), np.uint8)}
     assert unseen(black, Plan(pixels="", crop="", normalisation=None, outputs={"swapped": Output(source="")})) == {
         "swapped": 4
