@@ -8,7 +8,7 @@ into params.yaml, pinned, and copied into build/, and dvc.yaml is brought in lin
 import argparse
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import yaml
 from onnx import TensorProto
 
 from morphstream.artifact.digest import Digest, digest_of_file
-from morphstream.artifact.errors import ModelError, MorphstreamError
+from morphstream.artifact.errors import ManifestError, ModelError, MorphstreamError
 from stages.bounds import NAME, is_name
 from stages.files import write_whole
 from stages.lists import pipeline_files, write_lists
@@ -28,10 +28,13 @@ from stages.params import Model, Params, load_params
 from stages.params_file import difference, edit_params, editor
 from stages.program import run_program
 from stages.surgery.contract import check_contract, shape_of
+from stages.surgery.emap import emap_of
 from stages.surgery.read import read_model
 from stages.workspace import Workspace
 
 _LICENCE = "unknown"
+_LIKE = "name the model that it is like: --like MODEL"
+_PIXELS = 4  # axes; an input for pixels may have any name
 
 
 def main(workspace: Workspace) -> None:
@@ -63,7 +66,8 @@ def add(workspace: Workspace, name: str, file: Path, like: str | None = None) ->
         if name in params.models:
             model, other = _same(params, name, digest), None
         else:
-            model, other = nearest(read_model(whole), params, name, digest, like)
+            model, other = nearest(original := read_model(whole), params, name, digest, like)
+            emap_of(original, model)  # refuses a swapper that lost it
         with _placed(whole, model, digest, workspace):
             lines = _write(workspace, model, other) or [f"{name}: it is in params.yaml already, with this file"]
     use = f", then: morphstream swap --swap-model {name}" if model.role == "swapper" else ""
@@ -78,49 +82,42 @@ def nearest(proto: onnx.ModelProto, params: Params, name: str, digest: Digest, l
         ParamsError: There is no model of that name.
     """
     if like is not None:
-        model = _like(proto, params.model(like), name, digest)
-        check_contract(proto, model)
-        return model, params.model(like)
+        other = params.model(like)
+        return _like(proto, other, name, digest), other
     fitting = []
     for other in params.models.values():
-        model = _like(proto, other, name, digest)
-        if all(shape[1:] == other.inputs[key][1:] for key, shape in model.inputs.items()) and _fits(proto, model):
-            fitting.append((model, other))
+        with suppress(ModelError):
+            model = _like(proto, other, name, digest)
+            if [shape[1:] for shape in model.inputs.values()] == [shape[1:] for shape in other.inputs.values()]:
+                fitting.append((model, other))
     if not fitting:
         seen = {value.name: list(shape_of(value)) for value in (*proto.graph.input, *proto.graph.output)}
         expected = "expected inputs and outputs as those of a model of params.yaml"
-        raise ModelError(f"{name}: {expected}, seen {seen}; name the model that it is like: --like MODEL")
+        raise ModelError(f"{name}: {expected}, seen {seen}; {_LIKE}")
     is_half = any(tensor.data_type == TensorProto.FLOAT16 for tensor in proto.graph.initializer)
     return max(fitting, key=lambda pair: pair[0].tolerance.levels) if is_half else fitting[0]
 
 
-def _fits(proto: onnx.ModelProto, model: Model) -> bool:
-    try:
-        check_contract(proto, model)
-    except ModelError:
-        return False
-    return True
-
-
-def _like(proto: onnx.ModelProto, model: Model, name: str, digest: Digest) -> Model:
-    weights = {tensor.name for tensor in proto.graph.initializer}
-    shapes = {value.name: shape_of(value) for value in proto.graph.input if value.name not in weights}
-    inputs = {}
-    for key, declared in model.inputs.items():  # another order, or another name, is for the contract to refuse
-        shape = shapes.get(key, declared)
+def _like(proto: onnx.ModelProto, other: Model, name: str, digest: Digest) -> Model:
+    shapes = {value.name: shape_of(value) for value in proto.graph.input}
+    new, inputs = [key for key in shapes if key not in other.inputs], {}
+    for key, declared in other.inputs.items():
+        is_renamed = key not in shapes and len(new) == 1 and len(declared) == _PIXELS  # else the contract refuses it
+        named = new[0] if is_renamed else key
+        shape = shapes.get(named, declared)
         if len(shape) == len(declared):
             shape = (shape[0], *(size if size > 0 else old for size, old in zip(shape[1:], declared[1:], strict=True)))
-        inputs[key] = shape
-    return replace(
-        model,
-        name=name,
-        file=f"models/{name}.onnx",
-        **asdict(digest),
-        group=model.group if model.delivery == "baked" else name,
-        inputs=inputs,
-        licence=_LICENCE,
-        origin="folder",
+        inputs[named] = shape
+    group = other.group if other.delivery == "baked" else name
+    model = replace(
+        other, name=name, file=f"models/{name}.onnx", group=group, licence=_LICENCE, origin="folder", **asdict(digest)
     )
+    try:
+        model = replace(model, inputs=inputs)
+    except ManifestError as error:
+        raise ModelError(f"{name}: {error}; {_LIKE}") from None
+    check_contract(proto, model)
+    return model
 
 
 def _same(params: Params, name: str, digest: Digest) -> Model:
@@ -161,10 +158,8 @@ def _write(workspace: Workspace, model: Model, other: Model | None) -> list[str]
         for path, data in before.items():
             write_whole(path, data)
         raise
-    changes = (
-        difference(str(path.relative_to(workspace.root)), data.decode(), path.read_text("utf-8"))
-        for path, data in before.items()
-    )
+    names = {str(path.relative_to(workspace.root)): (path, data) for path, data in before.items()}
+    changes = (difference(name, data.decode(), path.read_text("utf-8")) for name, (path, data) in names.items())
     return [change for change in changes if change]
 
 

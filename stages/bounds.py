@@ -10,11 +10,15 @@ from morphstream.artifact.target import KEY_LIBRARIES, Target
 from stages.workspace import MADE
 
 _WORD = "[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+_YAML_WORDS = "(?i:yes|no|on|off|true|false|null)"  # DVC's YAML writes some without quotes, and ours reads no string
 
-NAME = Form(_WORD, "a name of at most 100 letters, digits, _, . and -, the first a letter or digit")
-ARCHIVE = Form(rf"(?!.*\.tar\.zst$){_WORD}", f"{NAME.words}, without .tar.zst")
+NAME = Form(
+    rf"(?!{_YAML_WORDS}$){_WORD}",
+    "a name of at most 100 letters, digits, _, . and -, the first a letter or digit, and no word of YAML such as yes",
+)
+ARCHIVE = Form(rf"(?!.*\.tar\.zst$){NAME.pattern}", f"{NAME.words}, without .tar.zst")
 MODEL_FILE = Form(
-    rf"(?!({'|'.join(MADE)})/|.*\.onnx/)({_WORD}/){{0,8}}(?=.*\.onnx$){_WORD}",
+    rf"(?!(?i:{'|'.join(MADE)})/|.*\.onnx/)({_WORD}/){{0,8}}(?=.*\.onnx$){_WORD}",
     "a path such as models/NAME.onnx of letters, digits, _, . and -, outside the folders that stages make in build/",
 )
 REPOSITORY = Form(rf"{_WORD}/{_WORD}", "organisation/name")
@@ -36,11 +40,17 @@ class Range(NamedTuple):
     most: int
 
 
-LEVELS = Range(1, 22)  # of zstandard
+LEVELS = Range(1, 19)  # that archives may have
 BATCHES = Range(1, 1024)
 _SIZES = Range(1, 1 << 16)  # of an axis of an input
 _BYTES = Range(1, (1 << 31) - 1)  # of an ONNX file, which Protocol Buffers limits
 _MOST_AXES = 8
+_PIXELS = "one, [batch, 3, height, width],"
+_INPUTS = {  # where they are others than pixels
+    "swapper": f"source, [batch, 512], and {_PIXELS}",
+    "landmarker": f"input, [batch, 5, 2], or {_PIXELS}",
+    "occluder": "one, [batch, height, width, 3],",
+}
 _MOST_BATCHES = 16
 
 
@@ -56,8 +66,8 @@ def check_model_bytes(size: int | None) -> None:
         check_number("bytes", size, _BYTES)
 
 
-def check_inputs(inputs: Mapping[str, Sequence[int]]) -> None:
-    """Check names and shapes of a model's inputs: -1 is a dynamic batch, the first axis."""
+def check_inputs(role: str, inputs: Mapping[str, Sequence[int]]) -> None:
+    """Check names and shapes of the inputs of a role's model: -1 is a dynamic batch, the first axis."""
     for name, shape in inputs.items():
         where = path_of("inputs", name)
         if not name.strip() or not name.isprintable():
@@ -66,6 +76,19 @@ def check_inputs(inputs: Mapping[str, Sequence[int]]) -> None:
             raise ManifestError(where, f"expected 1 to {_MOST_AXES} axes, seen {len(shape)}")
         for size in shape[shape[0] == -1 :]:
             check_number(where, size, _SIZES)
+    if not _fit(role, {name: tuple(shape[1:]) for name, shape in inputs.items()}):
+        seen = ", ".join(f"{name} {[*shape]}" for name, shape in inputs.items())
+        raise ManifestError("inputs", f"expected {_INPUTS.get(role, _PIXELS)} for the role {role}, seen {seen}")
+
+
+def _fit(role: str, rows: dict[str, tuple[int, ...]]) -> bool:
+    """Return whether a role has such inputs, by their axes but for the batch."""
+    if role == "swapper" and rows.pop("source", ()) != (512,):
+        return False
+    if role == "landmarker" and rows == {"input": (5, 2)}:
+        return True
+    pixels = [row for row in rows.values() if len(row) == 3 and row[-1 if role == "occluder" else 0] == 3]
+    return len(pixels) == len(rows) == 1
 
 
 def check_batches(batches: Sequence[int]) -> None:

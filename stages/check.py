@@ -38,10 +38,8 @@ def check_model(workspace: Workspace, model: Model, targets: Mapping[str, Target
     executed = {name: options for name, options in targets.items() if not reasons[name]}
     comparisons = list(compare(model, executed, workspace))
     for output, count in comparisons[0].unseen.items():
-        print(
-            f"check {model.name}: {output}: {count} columns are 0 here, so nothing is known",
-            file=sys.stderr,
-        )
+        what = "labels, absent" if output == "labels" else "columns, 0"
+        print(f"check {model.name}: {output}: nothing is known of {count} {what} with these inputs", file=sys.stderr)
     write_json(workspace.measured / verdict.relative_to(workspace.build), measured(comparisons, reasons))
     for comparison in comparisons:
         check_comparison(comparison)
@@ -64,7 +62,8 @@ def check_comparison(comparison: Comparison) -> None:
     for output, figures in comparison.figures.items():
         if seen := shortfall(figures, comparison.tolerance):
             where = f"{comparison.subject} to {comparison.reference}: {output}"
-            own = f", or change {comparison.stated}.tolerance" if comparison.stated else ""
+            half = " or precision" if comparison.subject == "fp16" else ""
+            own = f", or change {comparison.stated}.tolerance{half}" if comparison.stated else ""
             raise ModelError(f"{where}: {seen}; correct the surgery{own}")
 
 

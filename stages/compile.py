@@ -67,8 +67,8 @@ def _entry(path: Path, kind: str, contract: Mapping[str, Any], order: Order, rec
         recipe=recipe.sha256,
         kind=kind,
         precision=order.precision,
-        role=contract["role"],
-        delivery=contract["delivery"],
+        role=contract.get("role"),
+        delivery=contract.get("delivery"),
         emap=contract.get("emap"),
     )
 

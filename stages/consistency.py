@@ -3,9 +3,8 @@
 from typing import TYPE_CHECKING
 
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.fields import check_form, path_of
-from stages.bounds import ARCHIVE, check_unique
-from stages.exclusive import built_alone
+from morphstream.artifact.fields import check_form, path_of, shown
+from stages.bounds import ARCHIVE, NAME, check_unique
 
 if TYPE_CHECKING:
     from stages.params import Model, Params
@@ -13,17 +12,26 @@ if TYPE_CHECKING:
 
 def check_names(params: "Params") -> None:
     """Check that what is published or run under a name has it alone."""
-    for name in params.model_archives:
-        check_form(path_of("model_archives", name), name, ARCHIVE)
+    if not params.models:
+        raise ManifestError("models", "expected at least one entry, seen none")
+    used = {model.group for model in params.models.values()}
+    for name, groups in params.model_archives.items():
+        where = path_of("model_archives", name)
+        check_form(where, name, ARCHIVE)
+        for group in groups:
+            check_form(where, group, NAME)
+        if len({*groups}) != len(groups) or used.isdisjoint(groups):
+            expected = "expected groups, each once, at least one of them that of a model"
+            raise ManifestError(where, f"{expected}, seen {shown(' '.join(groups))}")
     models, builds = params.models.items(), params.builds.items()
     archives = [(path_of("model_archives", name), name) for name in params.model_archives]
     check_unique("an archive", [*archives, *((path_of("build_targets", name), b.archive) for name, b in builds)])
     check_unique("a cache key", [(path_of("build_targets", name), build.cache_key) for name, build in builds])
     check_unique("a file", [(path_of("models", name), model.file) for name, model in models])
-    pairs = [(target, model) for target in built_alone(params) for model in params.models]
-    check_unique(
-        "a stage of DVC", [(f"{target} with {model}", f"gpu_engine@{target}-{model}") for target, model in pairs]
-    )
+    check_unique("a name", [(path_of("models", name), name) for name in params.models])
+    check_unique("a name", [(path_of("targets", name), name) for name in params.targets])
+    pairs = [(f"{target} with {model}", f"{target}-{model}") for target in params.builds for model in params.models]
+    check_unique("a name in DVC", pairs)  # of which only those that need their own GPU are stages
 
 
 def check_delivery(params: "Params", model: "Model") -> None:

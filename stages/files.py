@@ -1,10 +1,13 @@
 """Write the outputs of stages beside their place, and move them there once they are complete."""
 
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextmanager
@@ -27,6 +30,39 @@ def new_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def locked(part: Path) -> Iterator[BinaryIO]:
+    """Open a file under an exclusive lock, again if it was moved away meanwhile; remove it where it ends empty.
+
+    A run that is killed leaves the file, for the next run to continue or to write anew.
+    """
+    while True:
+        with part.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # ends with the process, however that ends
+            if _is_at(file, part):
+                try:
+                    yield file
+                finally:
+                    if os.fstat(file.fileno()).st_size == 0:
+                        part.unlink(missing_ok=True)
+                return
+
+
+@contextmanager
+def scratch_file(path: Path) -> Iterator[Path]:
+    """Give the path of a file to one process at a time, and remove the file at the end, unless it was moved away."""
+    with locked(path) as file:
+        try:
+            yield path
+        finally:
+            if _is_at(file, path):  # else it may be another process's by now
+                path.unlink()
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    return path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino
 
 
 def write_whole(path: Path, data: bytes) -> None:

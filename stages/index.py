@@ -21,7 +21,7 @@ from stages.adopt import adopt
 from stages.caches import holds_more, read_cache
 from stages.declare import check_declared
 from stages.files import new_folder, write_whole
-from stages.pack import archive_names, pack_cache, pack_models
+from stages.pack import pack_cache, pack_models
 from stages.params import Params, load_params
 from stages.program import run_program
 from stages.workspace import Workspace
@@ -124,7 +124,7 @@ def models_manifest(workspace: Workspace, params: Params) -> ModelsManifest:
 
 def archives_manifest(workspace: Workspace, params: Params) -> ArchivesManifest:
     """Describe every archive of build/, read to its end."""
-    names = archive_names(params)
+    names = params.archive_names
     with ThreadPoolExecutor() as pool:
         entries = pool.map(described, [workspace.archives / name for name in names])
         return ArchivesManifest(archives=dict(zip(names, entries, strict=True)))

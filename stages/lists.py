@@ -8,7 +8,6 @@ from typing import Any, cast
 from morphstream.artifact.errors import ManifestError, MorphstreamError
 from stages.exclusive import built_alone, built_together
 from stages.files import write_whole
-from stages.pack import archive_names
 from stages.params import Params
 from stages.workspace import Workspace
 from stages.yaml_file import read_object
@@ -23,7 +22,7 @@ def listed(params: Params) -> dict[str, dict[str, Lists]]:
     files = {name: model.file for name, model in params.models.items()}
     models = [f"{here.build / file}" for file in files.values()]
     caches = [f"{here.caches / build.cache_key}" for build in params.builds.values()]
-    archives = [f"{here.archives / name}" for name in archive_names(params)]
+    archives = [f"{here.archives / name}" for name in params.archive_names]
     made = [f"{here.prepared}/${{key}}", *(f"{here.engines / target}/${{key}}" for target in built_together(params))]
     alone = {
         f"{target}-{name}": {"target": target, "model": name, "file": file}

@@ -1,5 +1,6 @@
 """Pin a person's own files: write digests and sizes into params.yaml, and that these models come from a folder."""
 
+import shlex
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from stages.origin.own_file import digest_of_own, whole_file
 from stages.params import Model, Params
 from stages.params_file import edit_params
 from stages.surgery.contract import check_contract
+from stages.surgery.emap import emap_of
 from stages.surgery.read import read_model
 from stages.workspace import Workspace
 
@@ -52,7 +54,7 @@ def pin_own(params: Params, workspace: Workspace, folder: Path, names: Collectio
     lines = [edit_params(workspace.params, write) or f"{workspace.params.name}: the pins are those of {folder} already"]
     if missing:
         lines.append(f"not there, and left as they are: {', '.join(model.name for model in missing)}")
-    return "\n".join([*lines, f"next: {VARIABLE}={folder} dvc repro"])
+    return "\n".join([*lines, f"next: {VARIABLE}={shlex.quote(str(folder))} dvc repro"])
 
 
 @contextmanager
@@ -60,7 +62,9 @@ def checked_file(source: Path, model: Model, workspace: Workspace) -> Iterator[t
     """Give a plain file with the whole of a model, which keeps its role's contract, and its digest."""
     with whole_file(source, workspace.downloads) as whole:
         digest = digest_of_file(whole)
-        check_contract(read_model(whole), model)
+        original = read_model(whole)
+        check_contract(original, model)
+        emap_of(original, model)
         yield whole, digest
 
 

@@ -76,18 +76,11 @@ def model_files(params: Params, name: str | None = None) -> list[str]:
     return [model.file for model in params.models.values() if model.group in groups]
 
 
-def archive_names(params: Params) -> list[str]:
-    """Return the file name of each archive of params.yaml."""
-    return [
-        f"{name}.tar.zst" for name in (*params.model_archives, *(build.archive for build in params.builds.values()))
-    ]
-
-
 def archived_files(workspace: Workspace, params: Params) -> dict[str, list[str]]:
     """Return the paths that each archive of params.yaml holds, by its file name."""
     models = [model_files(params, name) for name in params.model_archives]
     caches = [cache_files(workspace, params, build.cache_key) for build in params.builds.values()]
-    return dict(zip(archive_names(params), [*models, *caches], strict=True))
+    return dict(zip(params.archive_names, [*models, *caches], strict=True))
 
 
 def pack_files(workspace: Workspace, name: str, files: list[str], options: ArchiveOptions) -> None:

@@ -39,6 +39,7 @@ from stages.bounds import (
 )
 from stages.consistency import check_delivery, check_names
 from stages.tolerance import Tolerance
+from stages.workspace import Workspace
 from stages.yaml_file import read_object
 
 Role = Literal["detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer"]
@@ -111,7 +112,7 @@ class Model:
         if self.group == vocabulary.SHARED:
             raise ManifestError("group", f"expected a group of models, seen {self.group}, that of files they share")
         check_model_bytes(self.bytes)
-        check_inputs(self.inputs)
+        check_inputs(self.role, self.inputs)
         check_batches(self.batches)
         if self.role in _SINGLE_ROLES and self.precision != "fp32":
             raise ManifestError("precision", f"expected fp32 for the role {self.role}, seen {shown(self.precision)}")
@@ -202,6 +203,13 @@ class Params:
         """Return where a model comes from."""
         return model.origin or self.origin
 
+    @property
+    def archive_names(self) -> list[str]:
+        """The file name of each archive."""
+        return [
+            f"{name}.tar.zst" for name in (*self.model_archives, *(build.archive for build in self.builds.values()))
+        ]
+
     def model(self, name: str) -> Model:
         """Return a model by name."""
         return _named(self.models, "models", name)
@@ -219,10 +227,10 @@ class Params:
         return _named(self.builds, "build_targets", name)
 
 
-def load_params(path: Path) -> Params:
-    """Read params.yaml."""
+def load_params(path: Path | None = None) -> Params:
+    """Read a params.yaml; None for that of the current folder."""
     try:
-        return _params(read_object(path))
+        return _params(read_object(path or Workspace(Path()).params))
     except ManifestError as error:
         raise ParamsError(error.where, error.message) from None
 

@@ -1,6 +1,7 @@
 """Change params.yaml as a person would: comments, order and every other line stay."""
 
 import difflib
+import re
 import tempfile
 from collections.abc import Callable
 from io import StringIO
@@ -20,21 +21,25 @@ def edit_params(path: Path, edit: Callable[[Any], None]) -> str:
         ParamsError: The result can't be read.
         OSError: It can't be written.
     """
-    before, text = path.read_text("utf-8"), StringIO()
-    yaml = editor()
-    document = yaml.load(before)
+    before, text = path.read_bytes().decode(), StringIO()
+    yaml = editor(plain := before.replace("\r\n", "\n"))
+    document = yaml.load(plain)
     edit(document)
     yaml.dump(document, text)
+    after = text.getvalue().replace("\n", "\r\n" if "\r\n" in before else "\n")
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / path.name).write_text(text.getvalue(), "utf-8")
+        (Path(folder) / path.name).write_bytes(after.encode())
         load_params(Path(folder) / path.name)
-    write_whole(path, text.getvalue().encode())
-    return difference(path.name, before, text.getvalue())
+    write_whole(path, after.encode())
+    return difference(path.name, before, after)
 
 
-def editor() -> YAML:
-    """Return a reader and writer that keeps comments, quotes and long lines."""
+def editor(text: str = "") -> YAML:
+    """Return a reader and writer that keeps comments, quotes, long lines, and how a text is indented."""
     yaml = YAML()
+    step = len(found[1]) if (found := re.search(r"^[^\s#][^\n]*: *\n( +)[^\s#-]", text, re.M)) else 2
+    offset = len(found[2]) if (found := re.search(r"^( *)[^\s#-][^\n]*: *\n\1( +)- ", text, re.M)) else 0
+    yaml.indent(mapping=step, sequence=offset + 2, offset=offset)
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.representer.add_representer(

@@ -1,9 +1,7 @@
 """prepare MODEL: check an original model's contract, edit its graph, and write what engines are built from."""
 
-import io
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from morphstream.artifact.errors import ModelError
@@ -16,13 +14,14 @@ from stages.surgery.branches import sized
 from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.crop_input import with_crop_input
 from stages.surgery.crop_output import with_crop_output, with_label_output
-from stages.surgery.emap import emap_of
-from stages.surgery.half import to_half
+from stages.surgery.emap import emap_of, file_of
 from stages.surgery.initializers import merge_equal
 from stages.surgery.join_outputs import join_outputs
 from stages.surgery.modulation import scale_features
+from stages.surgery.names import without_names
 from stages.surgery.outputs import keep_outputs
-from stages.surgery.plan import plan_of
+from stages.surgery.plan import names_of, plan_of, with_sources
+from stages.surgery.quantised import with_float_biases
 from stages.surgery.read import read_model
 from stages.surgery.single import to_single
 from stages.surgery.weights import as_inputs, write_model
@@ -47,21 +46,23 @@ def prepare(model: Model, source: Path, folder: Path) -> None:
     with new_folder(folder) as part:
         save_model(prepared, part / "fp32.onnx")
         if model.precision == "fp16":
+            from stages.surgery.half import to_half  # here, as it needs ONNX Runtime
+
             save_model(to_half(prepared), part / "fp16.onnx")
-        if emap is not None:
-            buffer = io.BytesIO()
-            np.save(buffer, emap)
-            (part / "emap.npy").write_bytes(buffer.getvalue())
+        for name, data in file_of(emap).items():
+            (part / name).write_bytes(data)
         write_json(part / "contract.json", contract_of(prepared, model))
 
 
 def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
     """Return the prepared model: uint8 crops in, crops, masks, labels or numbers out, under canonical names."""
     plan = plan_of(original, model)
+    edited, renamed = without_names(to_single(original), names_of(plan))
+    plan = with_sources(plan, renamed)
     kept = {output.source if output.form != "numbers" else name: output.source for name, output in plan.outputs.items()}
     kept |= {output.mask: output.mask for output in plan.outputs.values() if output.mask}
-    edited = sized(keep_outputs(to_single(original), kept), model.inputs)
-    edited = with_batch(scale_features(edited))
+    edited = sized(keep_outputs(edited, kept), model.inputs)
+    edited = with_batch(scale_features(with_float_biases(edited)))
     for name, output in plan.outputs.items():
         if output.form == "crop":
             edited = with_crop_output(

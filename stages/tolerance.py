@@ -14,7 +14,7 @@ class Tolerance:
         cosine: Least cosine of each column of numbers, and of an embedding.
         levels: Greatest difference of a crop or a mask, in levels of 255.
         pixels: Greatest difference of a box or a point, in pixels of the model's input.
-        score: Greatest difference of a score or a point's confidence.
+        score: Greatest difference of a score or a point's confidence, in 0..1; as a share of greater ones.
         labels: Greatest share of labels that differ, as they do where two logits are all but equal.
     """
 
@@ -22,7 +22,7 @@ class Tolerance:
     levels: int = 1
     pixels: float = 0.05
     score: float = 0.001
-    labels: float = 0.001
+    labels: float = 0.0001
 
     def __post_init__(self) -> None:
         if not _COSINE_AT_LEAST <= self.cosine <= 1:  # NaN is in no range

@@ -1,6 +1,5 @@
 """Read YAML that people write: in UTF-8, bounded in size and depth before it is read, and each key once."""
 
-import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 import yaml
 
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.fields import Object, shown
+from morphstream.artifact.fields import Object, path_of, shown
 
 MOST_BYTES = 4 << 20
 MOST_VALUES = 200_000
+MOST_CHARACTERS = 500  # of a name or another string, as refusals show them
 MOST_DEPTH = 32  # the C loader calls itself for each level, and crashes on very many
 
 
@@ -54,13 +54,37 @@ def read_object(path: Path) -> Object:
     document = read_yaml(path)
     if not isinstance(document, dict):
         raise ManifestError("", f"expected an object, seen {shown(document)}")
-    try:
-        is_json = json.loads(json.dumps(document, allow_nan=False)) == document
-    except (TypeError, ValueError) as error:
-        raise ManifestError("", f"expected YAML of what JSON has, seen a fault: {error}") from None
-    if not is_json:
-        raise ManifestError("", "expected names that are strings, seen others")
+    _check_plain(document)
     return document
+
+
+def _check_plain(value: object, *keys: str | int) -> None:
+    """Check that a value is one that JSON has; an infinite number is for its own bounds to refuse."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ManifestError("", f"expected names that are strings, seen {key!r}{_place(keys)}")
+            _check_length(key, keys)
+            _check_plain(item, *keys, key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_plain(item, *keys, index)
+    elif not isinstance(value, str | int | float | None):
+        raise ManifestError("", f"expected what JSON has, seen a {type(value).__name__}{_place(keys)}")
+    elif isinstance(value, str):
+        _check_length(value, keys)
+    elif value != value:
+        raise ManifestError("", f"expected a finite number, seen NaN{_place(keys)}")
+
+
+def _check_length(text: str, keys: tuple[str | int, ...]) -> None:
+    if len(text) > MOST_CHARACTERS:
+        expected = f"expected names and strings of at most {MOST_CHARACTERS} characters"
+        raise ManifestError("", f"{expected}, seen {shown(text)}{_place(keys)}")
+
+
+def _place(keys: tuple[str | int, ...]) -> str:
+    return f" in {path_of(*keys)}" if keys else ""
 
 
 def _check_size(text: str) -> None:

@@ -79,7 +79,9 @@ class SwapPipeline(Closing):
         begin: Callable[[Engines, str], Callable[[], Session]]
         begin = partial if is_one_by_one else lambda *call: pool.submit(*call).result
         swap = begin(self._own, self.swap_model)
-        begun = {name: begin(others, name) for name in (DETECTOR, EMBEDDER, *self.look.models)}
+        model_of = self._own.installed.model_of
+        names = {DETECTOR: model_of("detector", DETECTOR), EMBEDDER: model_of("embedder", EMBEDDER)}
+        begun = {name: begin(others, names.get(name, name)) for name in (*names, *self.look.models)}
 
         @cache
         def open_model(name: str) -> Session:

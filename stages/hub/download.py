@@ -1,10 +1,7 @@
 """Download a file of the Hub: hashed meanwhile, continued after a cut, put in place once it is verified."""
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +11,7 @@ from morphstream.artifact.errors import DigestMismatchError, FetchError
 from morphstream.artifact.tarzst import Hasher
 from morphstream.source.hub import HubSource
 from morphstream.source.hub.refusals import InconsistentAnswerError
+from stages.files import locked
 
 
 def download(
@@ -28,7 +26,7 @@ def download(
     raises ends the download.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.with_name(f".{target.name}.{expected.sha256[:16]}.part")) as file:
+    with locked(target.with_name(f".{target.name}.{expected.sha256[:16]}.part")) as file:
         if is_there(target, expected):  # another process was faster
             file.truncate(0)
             add(expected.bytes)
@@ -40,21 +38,6 @@ def download(
 def is_there(target: Path, expected: Digest) -> bool:
     """Return whether a file holds exactly the expected bytes."""
     return target.is_file() and target.stat().st_size == expected.bytes and digest_of_file(target) == expected
-
-
-@contextmanager
-def _locked(part: Path) -> Iterator[BinaryIO]:
-    """Open a file under an exclusive lock, again if it was moved away meanwhile; remove it where it ends empty."""
-    while True:
-        with part.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # ends with the process, however that ends
-            if part.exists() and part.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                try:
-                    yield file
-                finally:
-                    if os.fstat(file.fileno()).st_size == 0:
-                        part.unlink(missing_ok=True)  # nothing to continue
-                return
 
 
 def _complete(file: BinaryIO, source: HubSource, path: str, expected: Digest, add: Callable[[int], None]) -> None:

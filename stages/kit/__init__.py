@@ -11,6 +11,7 @@ import onnx
 
 from morphstream.artifact.digest import Digest, digest_of
 from stages.kit import detector, embedder, landmarker, occluder, parser, person_detector, restorer, swapper
+from stages.workspace import Workspace
 
 BUILT: Mapping[str, Callable[[], onnx.ModelProto]] = {
     "w600k_r50": embedder.w600k_r50,
@@ -35,16 +36,18 @@ def digest_of_kit_model(name: str) -> Digest | None:
     """Return the digest of a stand-in's ONNX file, or of the detector's; None where the kit has none of that name."""
     if name == "det_10g":
         return detector.MODEL
-    return digest_of(kit_model(name, Path())) if name in BUILT else None
+    return digest_of(kit_model(name)) if name in BUILT else None
 
 
-def kit_model(name: str, downloads: Path) -> bytes:
+def kit_model(name: str, downloads: Path | None = None) -> bytes:
     """Return a stand-in's ONNX file, or the detector's out of its package, which `downloads` keeps.
+
+    None is the current folder's downloads.
 
     Raises:
         KeyError: The kit has none of that name.
     """
     if name == "det_10g":
-        return detector.det_10g(downloads)
+        return detector.det_10g(downloads or Workspace(Path()).downloads)
     data: bytes = BUILT[name]().SerializeToString(deterministic=True)
     return data

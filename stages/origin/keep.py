@@ -16,7 +16,7 @@ def check_replaceable(model: Model, path: Path, workspace: Workspace) -> None:
     if not path.exists() or _is_of_kit(model, path) or _is_cached(path, workspace.root):
         return
     seen = f"another file, which neither the kit nor DVC's cache has and may be your own: {digest_of_file(path)}"
-    remedy = "to use it, run: python -m stages.fetch --pin FOLDER, the folder it is in; else move it away"
+    remedy = f"to use it, run: python -m stages.fetch {model.name} --pin {workspace.build}; else move it away"
     if model.pin == digest_of_file(path):
         seen, remedy = "the file that params.yaml pins", f"set models.{model.name}.origin to folder, or move it away"
     raise FetchError(f"{path}: expected no file, or one that can be had again, seen {seen}; {remedy}")

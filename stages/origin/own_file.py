@@ -1,21 +1,20 @@
 """A model's file as a person has it, linked or in parts, and the same as one plain file."""
 
 import hashlib
-import mmap
 import os
 import stat
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import onnx
 from google.protobuf.message import DecodeError, EncodeError
-from onnx import TensorProto, external_data_helper
+from onnx import external_data_helper
 
 from morphstream.artifact.digest import CHUNK_BYTES, Digest, digest_of_file
 from morphstream.artifact.errors import DigestMismatchError, ModelError
+from stages.files import scratch_file
 from stages.surgery.label import error_line, one_line
 from stages.surgery.tensors import MODEL_BYTES, tensors_of
 
@@ -30,35 +29,27 @@ def whole_file(source: Path, scratch: Path) -> Iterator[Path]:
         ModelError: It is no regular file, is too large, or its external weights aren't files in its folder.
         OSError: It can't be read.
     """
-    locations = _locations(source)
-    if not locations:
+    if not _may_be_external(source) or not _read_external(model := _parsed(source), source):
         yield source
         return
+    try:
+        data = model.SerializeToString(deterministic=True)
+    except EncodeError as error:
+        raise _refused(source, f"at most {MODEL_BYTES} bytes with its external weights", error_line(error)) from None
     scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch, prefix=".join.") as folder:
-        plain = Path(folder) / "plain"
-        for location in {source.name, *locations}:
-            (plain / location).parent.mkdir(parents=True, exist_ok=True)
-            _copy(source.parent / location, plain / location)  # links are followed, which onnx refuses
-        try:
-            data = onnx.load(plain / source.name).SerializeToString(deterministic=True)
-        except (DecodeError, EncodeError, ValueError, onnx.checker.ValidationError) as error:
-            raise _refused(source, "external weights that can be read", error_line(error)) from None
-        whole = Path(folder) / "whole.onnx"
-        whole.write_bytes(data)
-        yield whole
+    with scratch_file(scratch / ".joined.onnx") as part:
+        part.write_bytes(data)
+        del data, model
+        yield part
 
 
 def copy_verified(source: Path, target: Path, expected: Digest) -> None:
     """Copy a file to its place as a plain file, once its bytes are known to be the expected ones."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with scratch_file(target.with_name(f".{target.name}.part")) as part:
         if (observed := _copy(source, part)) != expected:
             raise DigestMismatchError(str(source), expected, observed)
         part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def digest_of_own(path: Path) -> Digest:
@@ -68,12 +59,15 @@ def digest_of_own(path: Path) -> Digest:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file of a model's size, links followed; what isn't a regular file is refused without waiting for it."""
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    state = os.fstat(file.fileno())
+    """Open a file of a model's size, links followed; another is refused, without waiting for what isn't regular."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise _refused(path, "a file to read", f"{error.strerror}") from None
+    state = os.fstat(number)
     if stat.S_ISREG(state.st_mode) and 0 < state.st_size <= MODEL_BYTES:
-        return file
-    file.close()
+        return os.fdopen(number, "rb")
+    os.close(number)
     seen = f"{state.st_size} bytes" if stat.S_ISREG(state.st_mode) else "something else"
     raise _refused(path, f"a regular file of 1 to {MODEL_BYTES} bytes", seen)
 
@@ -90,44 +84,65 @@ def _copy(source: Path, target: Path) -> Digest:
     return Digest(sha256.hexdigest(), size)
 
 
-def _locations(source: Path) -> set[str]:
-    """Return the names of the files that hold a model's external weights, checked; a model without isn't parsed."""
+def _may_be_external(source: Path) -> bool:
+    """Return whether a model may have external weights, so that another needn't be parsed."""
     with open_regular(source) as file:
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if data.find(_LOCATION) < 0:
-                return set()
-        data_of_model = file.read()
+        tail = b""
+        while data := file.read(CHUNK_BYTES):
+            if _LOCATION in tail + data:
+                return True
+            tail = data[1 - len(_LOCATION) :]
+    return False
+
+
+def _parsed(source: Path) -> onnx.ModelProto:
     try:
-        model = onnx.load_model_from_string(data_of_model)
+        return onnx.load_model_from_string(source.read_bytes())
     except DecodeError as error:
         raise _refused(source, "a valid ONNX model", error_line(error)) from None
-    found, total = set(), 0
-    for tensor in tensors_of(model.graph):
-        if external_data_helper.uses_external_data(tensor):
-            path = source.parent / (location := _checked(source, tensor))
-            with open_regular(path) as file:
-                total += _length(tensor, os.fstat(file.fileno()).st_size)
-            found.add(location)
-    if total > MODEL_BYTES:
+
+
+def _read_external(model: onnx.ModelProto, source: Path) -> bool:
+    """Read external weights, if any, into the model, which is modified; links are followed, which onnx refuses."""
+    tensors = [one for one in tensors_of(model.graph) if external_data_helper.uses_external_data(one)]
+    places = [_place_of(tensor, source) for tensor in tensors]
+    if (total := sum(length for _, _, length in places)) > MODEL_BYTES:
         raise _refused(source, f"at most {MODEL_BYTES} bytes of external weights", str(total))
-    return found
+    for tensor, (path, offset, length) in zip(tensors, places, strict=True):
+        with open_regular(path) as file:
+            file.seek(offset)
+            tensor.raw_data = file.read(length)
+        if len(tensor.raw_data) != length:
+            raise _refused(source, f"{length} bytes at byte {offset} of {one_line(path.name)}", "fewer")
+        del tensor.external_data[:]
+        tensor.ClearField("data_location")
+    return bool(tensors)
 
 
-def _checked(source: Path, tensor: TensorProto) -> str:
-    """Return the location of an external weight, a path inside the model's folder."""
-    location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+def _place_of(tensor: onnx.TensorProto, source: Path) -> tuple[Path, int, int]:
+    """Return the file of an external weight, and where in it the weight begins and how long it is."""
+    found = {entry.key: entry.value for entry in tensor.external_data}
+    path, offset = source.parent / _checked(source, found.get("location", "")), _number(source, found, "offset", 0)
+    with open_regular(path) as file:
+        rest = max(os.fstat(file.fileno()).st_size - offset, 0)
+    return path, offset, _number(source, found, "length", rest)
+
+
+def _number(source: Path, found: Mapping[str, str], key: str, default: int) -> int:
+    text = found.get(key, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise _refused(source, f"a number for {key} of external weights", one_line(text))
+    return int(text)
+
+
+def _checked(source: Path, location: str) -> Path:
+    """Return the location of external weights, a path inside the model's folder."""
     path = Path(location)
     if not location.isprintable() or path == Path() or path.is_absolute() or ".." in path.parts:
         raise _refused(source, "external weights in its folder", one_line(location) or "no location")
     if not (source.parent / path).exists():
         raise _refused(source, f"its external weights {one_line(location)} beside it", "none")
-    return str(path)
-
-
-def _length(tensor: TensorProto, size: int) -> int:
-    """Return how many bytes of a file an external weight has, at most the whole file."""
-    length = next((entry.value for entry in tensor.external_data if entry.key == "length"), "")
-    return min(int(length), size) if length.isascii() and length.isdigit() and len(length) < 20 else size
+    return path
 
 
 def _refused(path: Path, expected: str, seen: str) -> ModelError:

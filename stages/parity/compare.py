@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from morphstream.artifact.errors import ModelError
 from stages.params import Model, TargetOptions
@@ -41,15 +42,18 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
     """Run original, prepared models and engines on the same inputs, each once, and compare their outputs.
 
     The targets are those that this machine executes. A target's engines have the target's own tolerance where it has
-    one. Otherwise what is half, the file or an engine, and what runs on a GPU have the model's tolerance; all else that
-    of single precision.
+    one. Otherwise what is half or quantised, the file or an engine, and what runs on a GPU have the model's tolerance;
+    all else that of single precision.
     """
     prepared = workspace.prepared / model.name
     inputs = sample_inputs(json.loads((prepared / "contract.json").read_text("utf-8")))
     original = run_file(model, workspace.build / model.file, inputs)
+    for folder in (prepared, *(workspace.engines / name / model.name for name in targets)):
+        _check_emap(folder, model, original)
     plan, nothing = original.plan, unseen(original.outputs, original.plan)
     single, of_model = (SINGLE, ""), (model.tolerance, f"models.{model.name}")
-    to_original = of_model if original.is_half else single
+    on_cpu = of_model if original.is_quantised else single
+    to_original = of_model if original.is_half else on_cpu
     outputs, rows = {"original": original.outputs}, len(next(iter(inputs.values())))
     for precision in dict.fromkeys(("fp32", model.precision)):
         seen = run_onnx(prepared / f"{precision}.onnx", inputs, rows=rows)
@@ -72,8 +76,13 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
         seen = run_engine(workspace.engines / name / model.name, options.target, inputs)
         own = (options.tolerance, f"targets.{name}") if options.tolerance else None
         is_cpu = options.target.builder == "openvino"
-        yield compared(name, seen, "fp32" if is_cpu else model.precision, own or (single if is_cpu else of_model))
+        yield compared(name, seen, "fp32" if is_cpu else model.precision, own or (on_cpu if is_cpu else of_model))
         yield compared(name, seen, "original", own or (to_original if is_cpu else of_model))
+
+
+def _check_emap(folder: Path, model: Model, original: Original) -> None:
+    if [path.read_bytes() for path in folder.glob("*.npy")] != [*original.emap]:
+        raise ModelError(f"{folder}: expected the emap of {model.file} alone, seen another or none; build it again")
 
 
 def _parted(outputs: Arrays, original: Original) -> Arrays:
@@ -81,7 +90,4 @@ def _parted(outputs: Arrays, original: Original) -> Arrays:
     joined = original.plan.joined
     if not joined or joined not in outputs:
         return outputs
-    sizes = {name: array.size for name, array in original.outputs.items()}
-    if outputs[joined].size != sum(sizes.values()):
-        raise ModelError(f"{joined}: expected {sum(sizes.values())} numbers, seen {outputs[joined].size}")
-    return part_outputs(outputs[joined], sizes)
+    return part_outputs(outputs[joined], {name: array.size for name, array in original.outputs.items()})

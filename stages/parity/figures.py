@@ -8,13 +8,15 @@ import numpy as np
 from morphstream.artifact.errors import ModelError
 from morphstream.session.session import Array
 from stages.parity.meaning import Floats, Part, parts_of
+from stages.surgery.contract import LABELS
 from stages.surgery.plan import Plan
-from stages.tolerance import Tolerance
+from stages.tolerance import SINGLE, Tolerance
 
 Arrays = Mapping[str, Array]
 
-# By name: pixels and score, the greatest difference; column_cosine, the least of any column over its items; cosine of
-# an embedding, and number_cosine of its numbers over the rows; levels and psnr_db of a crop or a mask; labels_off, the
+# By name: pixels, the greatest difference of boxes, and the greatest mean of a row's 68 points; farthest, the greatest
+# of a point; score, the greatest difference; column_cosine, the least of any column over its items; cosine of an
+# embedding, and number_cosine of its numbers over the rows; levels and psnr_db of a crop or a mask; labels_off, the
 # share that differs; overlap, the least of any label's areas.
 Figures = dict[str, float]
 
@@ -22,6 +24,7 @@ EQUAL_DB = 100.0  # the figure of equal crops, whose ratio is infinite
 
 _WORST = {
     "pixels": max,
+    "farthest": max,
     "score": max,
     "column_cosine": min,
     "cosine": min,
@@ -31,13 +34,15 @@ _WORST = {
     "labels_off": max,
     "overlap": min,
 }
-_NEGLIGIBLE = {"pixels": 1e-3, "score": 1e-6, "mask": 1e-2, "embedding": 1e-7}  # difference; an embedding's by its rms
+# The greatest difference that counts as none: half precision may make a 0 of a number. An embedding's is by its rms.
+_NEGLIGIBLE = {"boxes": 1e-3, "points": 1e-3, "score": 1e-6, "mask": 1e-2, "embedding": 1e-7}
 _LOOSER = 100  # times as far from 1: a number of an embedding is compared over few rows, and may be close to 0 in all
 _NUMBER_AT_LEAST = 0.5
-_OVERLAP_AT_LEAST, _AREA_AT_LEAST = 0.5, 16  # of the areas of one label; in pixels
+_FARTHEST = 20  # times the mean: with 0.25 pixels, the next cell of four pixels and a quarter of a cell
+_OVERLAP_AT_LEAST, _AREA_AT_LEAST = 0.25, 16  # of the areas of one label; in pixels
 _COSINES = (0.0, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 _STEPS = {
-    "pixels": (0.05, 0.5, 5.0, 50.0),
+    "pixels": (0.1, 1.0, 10.0, 100.0),
     "score": (0.001, 0.01, 0.1, 1.0),
     "labels_off": (0.001, 0.01, 0.1, 1.0),
 }
@@ -83,8 +88,14 @@ def figures_of(part: Part, reference: Floats) -> Figures:
                 "cosine": float(cosines(seen, reference).min()),
                 "number_cosine": _column_cosine(numbers, _by_number(reference, reference)),
             }
-        case _:
-            return {part.unit: float(off.max()), "column_cosine": _column_cosine(part, reference)}
+        case "boxes":
+            return {"pixels": float(off.max()), "column_cosine": _column_cosine(part, reference)}
+        case "points":  # half precision may find one of them in the next of two cells that are all but equal
+            cosine = _column_cosine(part, reference)
+            return {"pixels": float(off.mean(1).max()), "farthest": float(off.max()), "column_cosine": cosine}
+        case "score":
+            off /= np.maximum(1, np.abs(reference).max(1, keepdims=True))  # with other weights they may exceed 1
+            return {"score": float(off.max()), "column_cosine": _column_cosine(part, reference)}
 
 
 def cosines(a: Floats, b: Floats) -> Floats:
@@ -100,14 +111,17 @@ def _by_number(embeddings: Floats, reference: Floats) -> Floats:
 
 
 def unseen(reference: Arrays, plan: Plan) -> dict[str, int]:
-    """Return how many columns of outputs nothing is known of, as the reference has nothing there on these inputs."""
+    """Return how many columns and labels nothing is known of, as the reference has none of them on these inputs."""
     found: dict[str, int] = {}
     for name in plan.outputs:
         for part in parts_of(name, reference[name]):
-            is_embedding = part.unit == "embedding"
-            numbers = _by_number(part.numbers, part.numbers) if is_embedding else part.numbers
-            count = int((np.abs(numbers).max((0, 1)) <= _NEGLIGIBLE.get(part.unit, 0)).sum())
-            if count:
+            numbers = part.numbers
+            if part.unit == "embedding":
+                numbers = _by_number(numbers, numbers)
+            most = np.abs(numbers).max((0, 1))
+            if part.unit == "labels":  # pixels of each
+                most = np.where((areas := (numbers == np.arange(LABELS)).sum(1).max(0)) < _AREA_AT_LEAST, 0, areas)
+            if count := int((most <= _NEGLIGIBLE.get(part.unit, 0)).sum()):
                 found[name] = found.get(name, 0) + count
     return found
 
@@ -145,7 +159,7 @@ def worst(figures: Iterable[Figures]) -> Figures:
     return found
 
 
-def shortfall(figures: Figures, tolerance: Tolerance) -> str:
+def shortfall(figures: Figures, tolerance: Tolerance = SINGLE) -> str:
     """Return the first bound that figures exceed, with the value seen; empty if they are within the tolerance."""
     looser = 1 - _LOOSER * (1 - tolerance.cosine)
     least = {
@@ -159,6 +173,7 @@ def shortfall(figures: Figures, tolerance: Tolerance) -> str:
             return f"expected {words.format(bound)} at least, seen {value:.7f}"
     most = {
         "pixels": (tolerance.pixels, "boxes and points off by {} pixels"),
+        "farthest": (_FARTHEST * tolerance.pixels, "every point off by {} pixels"),
         "score": (tolerance.score, "scores off by {}"),
         "levels": (tolerance.levels, "a crop or mask off by {} levels"),
         "labels_off": (tolerance.labels, "a share of {} of the labels off"),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from morphstream.session.session import Array
 
-Unit = Literal["pixels", "score", "mask", "embedding", "crop", "labels"]
+Unit = Literal["boxes", "points", "score", "mask", "embedding", "crop", "labels"]
 Floats = npt.NDArray[np.float64]
 
 _CELL = 4  # pixels of a cell of 2dfan4's grid, 64 of 256
@@ -25,8 +25,8 @@ class Part:
     """Numbers of an output that mean the same.
 
     Attributes:
-        unit: What they are: pixels of the model's input, scores of 0..1, levels of 255 (mask, crop), labels, or numbers
-            whose direction alone counts (embedding).
+        unit: What they are: pixels of the model's input (boxes, points), scores of 0..1, levels of 255 (mask, crop),
+            labels, or numbers whose direction alone counts (embedding).
         numbers: ``(rows, items, columns)``, in that unit.
     """
 
@@ -42,14 +42,14 @@ def parts_of(name: str, output: Array) -> list[Part]:
         case "score":
             return [Part("score", numbers)]
         case "bbox" | "kps":  # distances in strides
-            return [Part("pixels", numbers * int(stride))]
+            return [Part("boxes", numbers * int(stride))]
         case "persons":  # a column of the file is an item here
             numbers = numbers.swapaxes(1, 2)
-            return [Part("pixels", numbers[..., :_BOX]), Part("score", numbers[..., _BOX:])]
+            return [Part("boxes", numbers[..., :_BOX]), Part("score", numbers[..., _BOX:])]
         case "points68" if numbers.shape[-1] == 2:  # x and y
-            return [Part("pixels", numbers * _SIDE)]
+            return [Part("points", numbers * _SIDE)]
         case "points68":
-            return [Part("pixels", numbers[..., :2] * _CELL), Part("score", numbers[..., 2:])]
+            return [Part("points", numbers[..., :2] * _CELL), Part("score", numbers[..., 2:])]
         case "embedding":
             return [Part("embedding", numbers[..., None])]
         case "mask":

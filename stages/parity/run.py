@@ -1,5 +1,6 @@
 """Run originals and prepared models on the CPU, with a fixed number of threads."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ def run_original(path: Path, plan: Plan, inputs: Arrays) -> Arrays:
     arrays = dict(inputs)
     if plan.normalisation is not None:
         arrays[plan.pixels] = normalise(arrays.pop(plan.crop), plan.normalisation)
-    given = run_onnx(path, arrays, rows=1)
+    needed = [name for output in plan.outputs.values() for name in (output.source, output.mask) if name]
+    given = run_onnx(path, arrays, rows=1, names=needed)
     outputs = {}
     rows = len(next(iter(inputs.values())))
     for name, output in plan.outputs.items():
@@ -51,19 +53,22 @@ def normalise(crop: Array, how: Normalisation) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(floats.transpose(0, 3, 1, 2) if how.is_nchw else floats)
 
 
-def run_onnx(path: Path, inputs: Arrays, *, rows: int) -> Arrays:
-    """Run an ONNX file on the CPU, `rows` rows at once; inputs are cast to the types that it declares."""
+def run_onnx(path: Path, inputs: Arrays, *, rows: int, names: Sequence[str] = ()) -> Arrays:
+    """Run an ONNX file on the CPU, `rows` rows at once, and return the outputs that are named, or all.
+
+    Inputs are cast to the types that the file declares.
+    """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised
     options.intra_op_num_threads = THREADS
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], enable_fallback=0)
         arrays = {value.name: inputs[value.name].astype(TYPES[value.type]) for value in session.get_inputs()}
+        names = names or [value.name for value in session.get_outputs()]
         parts = [
-            session.run(None, {name: array[start : start + rows] for name, array in arrays.items()})
+            session.run(names, {name: array[start : start + rows] for name, array in arrays.items()})
             for start in range(0, len(next(iter(arrays.values()))), rows)
         ]
     except ERRORS as error:
         raise ModelError(f"{path}: expected a model for ONNX Runtime, seen {error}; make it again") from None
-    names = [value.name for value in session.get_outputs()]
     return {name: np.concatenate(outputs) for name, outputs in zip(names, zip(*parts, strict=True), strict=True)}

@@ -36,7 +36,7 @@ def main(workspace: Workspace) -> None:
     if options.code is not None:
         from stages.publish.code import pack_code  # here, as the search for secrets is slow to load
 
-        code = pack_code(build, options.code, options.tag, params.archive)
+        code = pack_code(options.code, options.tag, params.archive, build)
         found = replace(found, archives={**found.archives, **code})
     repository = Repository(params.hub.repo)
     dropped = frozenset(options.drop)

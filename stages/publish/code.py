@@ -1,6 +1,7 @@
 """Pack a folder of code for hot deployment: what isn't ignored, the same bytes every time, and no secrets."""
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterable
@@ -13,19 +14,25 @@ from stages.pack import pack_archive
 from stages.params import ArchiveOptions
 from stages.publish.secrets import looks_secret
 from stages.validate import check_unpacks
+from stages.workspace import Workspace
 
 
 class CodeError(MorphstreamError):
     """A folder of code can't be deployed as it is."""
 
 
-def pack_code(build: Path, code: Path, tags: Collection[str], options: ArchiveOptions) -> dict[str, ArchiveEntry]:
-    """Pack a folder for each tag into ``deploy/TAG/app_code.tar.zst`` of build/, and return their entries by path."""
+def pack_code(
+    code: Path, tags: Collection[str], options: ArchiveOptions, build: Path | None = None
+) -> dict[str, ArchiveEntry]:
+    """Pack a folder for each tag into ``deploy/TAG/app_code.tar.zst`` of build/, and return their entries by path.
+
+    That is the current folder's, or another.
+    """
     if unknown := sorted(set(tags) - set(vocabulary.DEPLOY_TAGS)):
         raise CodeError(f"deploy: expected a tag of {', '.join(vocabulary.DEPLOY_TAGS)}, seen {unknown[0]}; name one")
     names = files_of(code)
     _check(code, names)
-    entries = {}
+    build, entries = build or Workspace(Path()).build, {}
     for tag in tags:
         name = f"deploy/{tag}/app_code.tar.zst"
         entries[name] = pack_archive({path: code / path for path in names}, build / name, options)
@@ -60,12 +67,21 @@ def _git(code: Path, *arguments: str, **environment: str) -> subprocess.Complete
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | {"LC_ALL": "C"}
     command = ["git", *arguments]
     return subprocess.run(
-        command, cwd=code, env={**inherited, **environment}, capture_output=True, text=True, check=False
+        command,
+        cwd=code,
+        env={**inherited, **environment},
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",  # names are bytes
+        check=False,
     )
 
 
 def _check(code: Path, names: Iterable[str]) -> None:
     for name in names:
+        if not re.fullmatch(vocabulary.SAFE_PATH.pattern, name.rstrip("/")):
+            expected = f"deploy {name!a}: expected {vocabulary.SAFE_PATH.words}, in UTF-8"
+            raise CodeError(f"{expected}, seen another; rename it, or add it to .gitignore")
         path = code / name
         if path.is_symlink() or not path.is_file():
             kind = "a link" if path.is_symlink() else "another repository" if path.is_dir() else "no regular file"

@@ -13,6 +13,7 @@ from stages.surgery.trace import follow_all
 
 Shape = tuple[int, ...]  # -1 is a dynamic axis
 STRIDES = (8, 16, 32)
+LABELS = 19  # of a parser
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
 
@@ -20,7 +21,8 @@ def check_contract(proto: onnx.ModelProto, model: Model) -> None:
     """Check names, ranks, shapes and types of a model's inputs and outputs."""
     inputs = {value.name: value for value in proto.graph.input}
     if fixed := [tensor.name for tensor in proto.graph.initializer if tensor.name in model.inputs]:
-        raise _broken(model, f"input {fixed[0]}", "no value of its own", "an initializer of that name")
+        seen = "an initializer of that name; remove it from the file"
+        raise ModelError(f"{model.file}: input {fixed[0]}: expected no value of its own, seen {seen}")
     if inputs.keys() != model.inputs.keys():  # exports differ in order
         raise _broken(model, "inputs", list(model.inputs), list(inputs))
     for name, shape in model.inputs.items():
@@ -84,7 +86,7 @@ def promised_outputs(model: Model) -> Mapping[str, Shape]:
         case "occluder":
             return {"output": (batch, *rest[:2], 1)}
         case "parser":
-            return {"output": (batch, 19, *rest[1:])}
+            return {"output": (batch, LABELS, *rest[1:])}
         case "person_detector":
             return {"output0": (batch, 84, 8400)}
         case "landmarker" if len(rest) == 2:
@@ -135,6 +137,5 @@ def _check_value(model: Model, what: str, value: onnx.ValueInfoProto, expected: 
 
 
 def _broken(model: Model, what: str, expected: object, seen: object) -> ModelError:
-    return ModelError(
-        f"{model.file}: {what}: expected {expected}, seen {seen}; fetch the {model.role} that params name"
-    )
+    remedy = f"fetch the {model.role} that params name, or export it so"
+    return ModelError(f"{model.file}: {what}: expected {expected}, seen {seen}; {remedy}")

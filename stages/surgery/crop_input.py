@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from stages.surgery.nodes import dims_of, replace_all
+from stages.surgery.nodes import dims_of, rename, replace_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,8 @@ def with_crop_input(model: onnx.ModelProto, name: str, crop: str, how: Normalisa
         graph.initializer.extend(numpy_helper.from_array(array, f"{crop}_{key}") for key, array in constants.items())
         inputs, pixels = [pixels, *(f"{crop}_{key}" for key in constants)], f"{crop}_{operator.lower()}"
         nodes.append(helper.make_node(operator, inputs, [pixels], pixels, **attributes))
+    if name == crop:
+        rename(graph.node, {name: (name := f"{crop}_floats")})
     nodes.append(helper.make_node("Cast", [pixels], [name], f"{crop}_cast_in", to=kind))
     index = list(graph.input).index(old)
     graph.input.remove(old)

@@ -1,5 +1,6 @@
 """Find inswapper's emap: the matrix from embedding to latent, which its file holds but no output needs."""
 
+import io
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -42,6 +43,15 @@ def emap_of(original: onnx.ModelProto, model: Model) -> Emap | None:
         expected = f"expected no {_NAME}, as params.yaml says `emap: false`, seen one"
         raise ModelError(f"{model.file}: emap: {expected}; say `emap: true` of {model.name} there")
     return None
+
+
+def file_of(emap: Emap | None) -> dict[str, bytes]:
+    """Return the file that an emap is written to, by name; none for a model without one."""
+    if emap is None:
+        return {}
+    buffer = io.BytesIO()
+    np.save(buffer, emap)
+    return {"emap.npy": buffer.getvalue()}
 
 
 def find_emap(model: onnx.ModelProto, output: str = "output") -> Emap | None:

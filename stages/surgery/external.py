@@ -66,7 +66,7 @@ def _inside(tensor: TensorProto, path: Path) -> Path:
     if location == path.name:
         return path
     if not location or not location.isprintable() or Path(location).is_absolute() or ".." in Path(location).parts:
-        raise refused_tensor(tensor, "its data in the model's folder", one_line(location) or "no location")
+        raise refused_tensor(tensor, "its data in the model's folder", one_line(location or "no location"))
     file = folder / location
     if not path.is_symlink() and not file.resolve().is_relative_to(folder.resolve()):
         raise refused_tensor(tensor, "its data in the model's folder", f"{one_line(location)}, a link out of it")

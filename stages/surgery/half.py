@@ -13,7 +13,10 @@ from stages.surgery.norms import OPERATORS, normalisations
 from stages.surgery.outputs import without_unused
 from stages.surgery.positions import positions
 from stages.surgery.quantised import quantised
+from stages.surgery.versions import opset_of
 from stages.surgery.weights import is_stored
+
+_LEFT_OUT = 13  # the first opset in which a Resize may lack its second and third input
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -25,6 +28,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     for i, node in enumerate(edited.graph.node):
         node.name = f"{node.op_type}_{i}"  # the conversion needs unique names, which a file may lack
     _rename(edited.graph)
+    _without_empty(edited)
     operators = [*DEFAULT_OP_BLOCK_LIST, *OPERATORS]
     places = normalisations(edited.graph) | positions(edited.graph) | quantised(edited.graph)
     single = {edited.graph.node[i].name for i in places}
@@ -56,6 +60,19 @@ def _converted(model: onnx.ModelProto, operators: list[str], single: set[str]) -
             tensor.data_type = TensorProto.FLOAT16
     replace_all(half.graph.initializer, list(order.values()))
     return half
+
+
+def _without_empty(model: onnx.ModelProto) -> None:
+    """Leave out the empty constants that a Resize has in place of an input; modifies the model.
+
+    The conversion puts casts behind them, and what follows a cast is no longer known to be empty.
+    """
+    if opset_of(model) < _LEFT_OUT:
+        return
+    empty = {tensor.name for tensor in model.graph.initializer if 0 in tensor.dims}
+    for node in model.graph.node:
+        if node.op_type == "Resize":
+            node.input[:] = ["" if name in empty else name for name in node.input]
 
 
 def _rename(graph: onnx.GraphProto) -> None:

@@ -9,29 +9,30 @@ from morphstream.artifact.errors import ModelError
 from stages.surgery.label import label_of
 from stages.surgery.nodes import attributes_of
 from stages.surgery.tensors import graphs_of
+from stages.surgery.versions import opset_of
 
 _BY_OUTPUTS, _BY_MODE = 7, 14  # opsets from which training is a matter of more outputs, and of an attribute
 
 
 def to_inference(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with its Dropout and BatchNormalization nodes out of training mode."""
-    opset = next(opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx"))
-    constants = _constants(model.graph)
-    if not any(_trains(node, opset, constants) for graph in graphs_of(model.graph) for node in graph.node):
+    opset, constants = opset_of(model), _constants(model.graph)
+    places = [place for graph in graphs_of(model.graph) for place in enumerate(graph.node)]
+    if not any(_trains(index, node, opset, constants) for index, node in places):
         return model
     edited = deepcopy(model)
     read = {name for graph in graphs_of(edited.graph) for node in graph.node for name in node.input}
     read |= {value.name for graph in graphs_of(edited.graph) for value in graph.output}
     for graph in graphs_of(edited.graph):
         for index, node in enumerate(graph.node):
-            if _trains(node, opset, constants):
+            if _trains(index, node, opset, constants):
                 if read.intersection(node.output[1:]):
                     raise _refused(node, index, "whose further outputs are read")
                 _still(node, opset)
     return edited
 
 
-def _trains(node: onnx.NodeProto, opset: int, constants: dict[str, onnx.TensorProto]) -> bool:
+def _trains(index: int, node: onnx.NodeProto, opset: int, constants: dict[str, onnx.TensorProto]) -> bool:
     attributes = attributes_of(node) if node.op_type in ("Dropout", "BatchNormalization") else {}
     match node.op_type:
         case "Dropout" | "BatchNormalization" if opset < _BY_OUTPUTS:
@@ -40,7 +41,7 @@ def _trains(node: onnx.NodeProto, opset: int, constants: dict[str, onnx.TensorPr
             return bool(attributes.get("training_mode")) if opset >= _BY_MODE else len(node.output) > 1
         case "Dropout" if len(node.input) > 2 and node.input[2]:
             if node.input[2] not in constants:
-                raise _refused(node, 0, "by a value that is no constant")
+                raise _refused(node, index, "by a value that is no constant")
             return bool(numpy_helper.to_array(constants[node.input[2]]).any())
     return False
 

@@ -1,7 +1,7 @@
 """Keep a graph's constants in one place, and equal ones once."""
 
 import hashlib
-from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
 from copy import deepcopy
 
 import numpy as np
@@ -13,7 +13,7 @@ from stages.surgery.nodes import rename, replace_all
 from stages.surgery.tensors import graphs_of
 from stages.surgery.weights import chunks_of
 
-_Kind = tuple[int, tuple[int, ...]]
+_HEAD = 1024  # numbers
 
 
 def lift_constants(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -29,14 +29,11 @@ def lift_constants(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def merge_equal(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with initializers of the same type, dims and bytes merged into the first of them."""
-    counts = Counter(_kind_of(tensor) for tensor in model.graph.initializer)
-    first: dict[tuple[_Kind, bytes], str] = {}
+    alike = _alike(model.graph.initializer, lambda tensor: (tensor.data_type, tuple(tensor.dims)))
+    begun = [group for tensors in alike for group in _alike(tensors, _head)]  # most differ in their first numbers
     merged: dict[str, str] = {}
-    for tensor in model.graph.initializer:
-        if counts[kind := _kind_of(tensor)] > 1:  # else there is nothing to compare its bytes with
-            name = first.setdefault((kind, _digest(tensor)), tensor.name)
-            if name != tensor.name:
-                merged[tensor.name] = name
+    for tensors in (group for one in begun for group in _alike(one, _digest)):
+        merged |= {tensor.name: tensors[0].name for tensor in tensors[1:]}
     for value in model.graph.output:
         merged.pop(value.name, None)
     if not merged:
@@ -63,8 +60,16 @@ def _tensor_of(node: onnx.NodeProto) -> TensorProto:
     return numpy_helper.from_array(np.asarray(value), node.output[0])
 
 
-def _kind_of(tensor: TensorProto) -> _Kind:
-    return tensor.data_type, tuple(tensor.dims)
+def _alike(tensors: Iterable[TensorProto], key: Callable[[TensorProto], Hashable]) -> list[list[TensorProto]]:
+    """Return groups of two or more tensors that have the same key, in order."""
+    groups: dict[Hashable, list[TensorProto]] = {}
+    for tensor in tensors:
+        groups.setdefault(key(tensor), []).append(tensor)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _head(tensor: TensorProto) -> bytes:
+    return next(chunks_of(tensor))[:_HEAD].tobytes()
 
 
 def _digest(tensor: TensorProto) -> bytes:

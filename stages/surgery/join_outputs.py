@@ -12,6 +12,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
+from morphstream.artifact.errors import ModelError
 from stages.surgery.contract import STRIDES
 from stages.surgery.nodes import replace_all
 
@@ -43,7 +44,13 @@ def part_outputs(array: npt.NDArray[np.generic], sizes: Mapping[str, int]) -> di
     Args:
         array: ``(N, all rows, 15)``.
         sizes: The number of elements of each of the nine, for all N rows together.
+
+    Raises:
+        ModelError: It has another shape.
     """
+    total, width = sum(sizes.values()), sum(WIDTHS.values())
+    if array.ndim != 3 or array.shape[2] != width or array.size != total:
+        raise ModelError(f"anchors: expected {total // width} rows of {width} numbers, seen a shape of {array.shape}")
     parts, row = {}, 0
     for stride in STRIDES:
         count, column = sizes[f"score_{stride}"] // len(array), 0

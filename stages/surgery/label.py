@@ -11,8 +11,8 @@ def label_of(node: onnx.NodeProto, index: int) -> str:
 
 
 def one_line(name: str) -> str:
-    """Return a name, quoted if it has unprintable characters, and shortened if it is long."""
-    text = name if name.isprintable() else repr(name)
+    """Return a name, quoted if it is empty or has unprintable characters, and shortened if it is long."""
+    text = name if name and name.isprintable() else repr(name)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 

@@ -1,7 +1,7 @@
 """How each role's models are prepared: surgery applies the plan to the graph, and `check` applies it on the host."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import onnx
@@ -54,6 +54,25 @@ class Plan:
     normalisation: Normalisation | None
     outputs: Mapping[str, Output]
     joined: str | None = None
+
+
+def names_of(plan: Plan) -> set[str]:
+    """Return the names that edits give to inputs and outputs, and begin the names of inner values with."""
+    crop = {plan.crop} if plan.normalisation is not None else set()
+    return {*crop, *plan.outputs, *([plan.joined] if plan.joined else [])}
+
+
+def with_sources(plan: Plan, names: Mapping[str, str]) -> Plan:
+    """Return the plan for an original whose outputs have other names."""
+    outputs = {
+        name: replace(
+            output,
+            source=names.get(output.source, output.source),
+            mask=names.get(output.mask, output.mask) if output.mask else None,
+        )
+        for name, output in plan.outputs.items()
+    }
+    return replace(plan, outputs=outputs)
 
 
 def plan_of(original: onnx.ModelProto, model: Model) -> Plan:

@@ -14,7 +14,7 @@ _HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 def to_single(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with float32 in place of half precision, and without the casts that become idle."""
-    if not _has_half(model.graph):
+    if not has_half(model.graph):
         return model
     edited = deepcopy(model)
     for tensor in tensors_of(edited.graph):
@@ -32,7 +32,8 @@ def to_single(model: onnx.ModelProto) -> onnx.ModelProto:
     return _without_idle_casts(edited)
 
 
-def _has_half(graph: onnx.GraphProto) -> bool:
+def has_half(graph: onnx.GraphProto) -> bool:
+    """Return whether a graph has weights, inputs, outputs or arithmetic in half precision."""
     numbers = {tensor.data_type for tensor in tensors_of(graph)}
     for inner in graphs_of(graph):
         numbers.update(value.type.tensor_type.elem_type for value in (*inner.input, *inner.output))

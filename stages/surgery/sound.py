@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 from morphstream.artifact.errors import ModelError
 from stages.surgery.label import error_line, label_of, one_line
 from stages.surgery.tensors import KINDS, RANK, check_tensor, graphs_in, graphs_of, tensors_of
+from stages.surgery.versions import opset_of
 from stages.surgery.weights import as_inputs
 
 _NODES = 100_000  # ten times more than any real model
@@ -23,8 +24,7 @@ def check_sound(model: onnx.ModelProto) -> None:
     """Check a model whose external weights have been read."""
     if model.functions:
         raise ModelError(f"function {one_line(model.functions[0].name)}: expected none, seen one; export it inlined")
-    versions = {opset.domain: opset.version for opset in model.opset_import}
-    _check_graph(model.graph, versions.get("", versions.get("ai.onnx", 1)), set(), 0)
+    _check_graph(model.graph, opset_of(model), set(), 0)
     graphs = enumerate(graphs_of(model.graph))
     for (_, name), count in Counter((i, tensor.name) for i, graph in graphs for tensor in graph.initializer).items():
         if count > 1:
@@ -32,15 +32,24 @@ def check_sound(model: onnx.ModelProto) -> None:
     made = {name for node in model.graph.node for name in node.output}
     for value in model.graph.output:
         if value.name not in made:
-            raise ModelError(f"output {one_line(value.name)}: expected a node that makes it, seen none; fetch it again")
+            name = one_line(value.name)
+            raise ModelError(f"output {name}: expected a node that makes it, seen none; export the model without it")
     for tensor in tensors_of(model.graph):
         check_tensor(tensor)
     _check_ranges(model.graph)
     light = as_inputs(model)
+    ends = [end.type for end in (*light.graph.input, *light.graph.output)]
+    tensors = [kind.tensor_type for kind in ends if kind.WhichOneof("value") in (None, "tensor_type")]
+    open_ends = [kind for kind in tensors if not kind.HasField("shape")]
+    for kind in open_ends:  # which runtimes infer, but onnx refuses
+        kind.shape.SetInParent()
+        kind.elem_type = kind.elem_type or TensorProto.FLOAT
     try:
         onnx.checker.check_model(light)
     except onnx.checker.ValidationError as error:
         raise ModelError(f"expected a valid ONNX model, seen {error_line(error)}; fetch it again") from None
+    for kind in open_ends:
+        kind.ClearField("shape")
     _check_sizes(light)
 
 
@@ -50,14 +59,7 @@ def _check_graph(graph: onnx.GraphProto, opset: int, outer: Collection[str], dep
     known = {*outer, "", *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}
     for index, node in enumerate(graph.node):
         label = label_of(node, index)
-        if node.domain not in _STANDARD or not onnx.defs.has(node.op_type, opset, ""):
-            where = f"in opset {opset}" if node.domain in _STANDARD else f"of domain {one_line(node.domain)}"
-            is_fused = node.domain.startswith("com.microsoft")
-            advice = "save the model with ONNX Runtime's basic optimisation" if is_fused else "export the model"
-            raise ModelError(
-                f"{label}: expected an operator of ONNX itself, seen {one_line(node.op_type)} {where}; "
-                f"{advice}, with standard operators"
-            )
+        _check_node(node, label, opset)
         for name in node.input:
             if name not in known:
                 is_later = any(name in other.output for other in graph.node)
@@ -74,6 +76,20 @@ def _check_graph(graph: onnx.GraphProto, opset: int, outer: Collection[str], dep
             if name in known:
                 raise ModelError(f"{label}: expected a new output, seen {one_line(name)} again; fetch the model again")
             known.add(name)
+
+
+def _check_node(node: onnx.NodeProto, label: str, opset: int) -> None:
+    if node.domain not in _STANDARD or not onnx.defs.has(node.op_type, opset, ""):
+        where = f"in opset {opset}" if node.domain in _STANDARD else f"of domain {one_line(node.domain)}"
+        is_fused = node.domain.startswith("com.microsoft")
+        basic = "save the model with ONNX Runtime's basic optimisation, which keeps standard operators"
+        raise ModelError(
+            f"{label}: expected an operator of ONNX itself, seen {one_line(node.op_type)} {where}; "
+            f"{basic if is_fused else 'export the model with standard operators'}"
+        )
+    if node.op_type == "Constant" and not len(node.attribute) == len(node.output) == 1:
+        seen = f"{len(node.attribute)} attributes and {len(node.output)} outputs"
+        raise ModelError(f"{label}: expected a constant with one value, seen {seen}; fetch the model again")
 
 
 def _check_ranges(graph: onnx.GraphProto) -> None:

@@ -4,6 +4,8 @@ ONNX Runtime 1.31 reads opset 26 and IR 13, and 1.24, which classic TensorRT has
 for RTX 1.7 read what these do. Edits write operators as they are from opset 11 on.
 """
 
+from copy import deepcopy
+
 import onnx
 from onnx import version_converter
 
@@ -39,8 +41,11 @@ def to_readable(model: onnx.ModelProto) -> onnx.ModelProto:
     opset = opset_of(model)
     if (wanted := min(max(opset, _FIRST_OPSET), OPSET)) != opset:
         model = _converted(model, opset, wanted)
-    model.ir_version = min(model.ir_version, IR_VERSION)
-    return model
+    if model.ir_version <= IR_VERSION:
+        return model
+    edited = deepcopy(model)
+    edited.ir_version = IR_VERSION
+    return edited
 
 
 def _converted(model: onnx.ModelProto, opset: int, wanted: int) -> onnx.ModelProto:
@@ -48,10 +53,9 @@ def _converted(model: onnx.ModelProto, opset: int, wanted: int) -> onnx.ModelPro
     try:
         converted = version_converter.convert_version(as_inputs(model), wanted)
     except (RuntimeError, version_converter.ConvertError) as error:
-        seen = f"seen opset {opset} and {error_line(error)}"
-        raise ModelError(
-            f"expected a model of opset {_FIRST_OPSET} to {OPSET}, {seen}; export it with one of these"
-        ) from None
+        reason = error_line(error).rpartition("failed: ")[2]
+        expected = f"expected a model of opset {_FIRST_OPSET} to {OPSET}"
+        raise ModelError(f"{expected}, seen opset {opset}, and {reason}; export it with one of these") from None
     weights = {tensor.name: tensor for tensor in model.graph.initializer if is_weight(tensor)}
     graph = converted.graph
     replace_all(graph.input, [value for value in graph.input if value.name not in weights])

@@ -2,7 +2,7 @@
 
 A weight is an initializer too large to be a shape, an axis or a scalar, which edits and inference read. A stored one
 has ONNX's external data, with the absolute path of its file and the type of the numbers there. The tensor's own type
-may be another: then its numbers are converted as they are read, a chunk at a time. No written model has a stored weight.
+may be another: then its numbers are converted as they are read, a chunk at a time. A written model has its numbers.
 """
 
 import math

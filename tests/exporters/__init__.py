@@ -1,1 +1,1 @@
-"""What exporters and tools make of small networks like the nine, in an environment of their own, and what is made of that."""
+"""Small networks like the models that people bring, what exporters and tools make of them, and what is made of that."""

@@ -5,6 +5,7 @@ inputs and torch's outputs. A case that a tool itself refuses is missing, with t
 """
 # mypy: ignore-errors
 
+import copy
 import sys
 import warnings
 from pathlib import Path
@@ -18,12 +19,22 @@ from onnx import numpy_helper
 
 ROWS = 2
 NETWORKS = {  # of each model: its network, its inputs, its outputs, and how its pixels are normalised: mean and scale
-    "det_10g": (networks.Scrfd, {"input.1": (3, 640, 640)}, [f"{role}_{stride}" for role in ("score", "bbox", "kps") for stride in (8, 16, 32)], (127.5, 128)),
+    "det_10g": (
+        networks.Scrfd,
+        {"input.1": (3, 640, 640)},
+        [f"{role}_{stride}" for role in ("score", "bbox", "kps") for stride in (8, 16, 32)],
+        (127.5, 128),
+    ),
     "w600k_r50": (networks.IResNet, {"input.1": (3, 112, 112)}, ["embedding"], (127.5, 127.5)),
     "2dfan4": (networks.Fan, {"input": (3, 256, 256)}, ["landmarks_xyscore", "heatmaps"], (0, 255)),
     "fan_68_5": (networks.Fan685, {"input": (5, 2)}, ["output"], None),
     "inswapper_128": (networks.Inswapper, {"target": (3, 128, 128), "source": (512,)}, ["output"], (0, 255)),
-    "hyperswap_1a_256": (networks.Inswapper, {"target": (3, 256, 256), "source": (512,)}, ["output", "mask"], (127.5, 127.5)),
+    "hyperswap_1a_256": (
+        networks.Inswapper,
+        {"target": (3, 256, 256), "source": (512,)},
+        ["output", "mask"],
+        (127.5, 127.5),
+    ),
     "xseg_1": (networks.XSeg, {"input": (256, 256, 3)}, ["output"], (0, 255)),
     "bisenet_resnet_18": (networks.BiSeNet, {"input": (3, 512, 512)}, ["output", "aux1", "aux2"], (0, 255)),
     "yolov8n": (networks.Yolo, {"images": (3, 640, 640)}, ["output0"], (0, 255)),
@@ -50,9 +61,16 @@ def main(folder):
             if batch == "N rows" and name in ONE_ROW:
                 continue
             used = module if batch == "N rows" else single
-            export_all(used, folder, name, batch, {key: torch.rand(1, *shape) for key, shape in inputs.items()}, outputs)
+            export_all(
+                used, folder, name, batch, {key: torch.rand(1, *shape) for key, shape in inputs.items()}, outputs
+            )
         for case, tool in tools.TOOLS.items():
-            attempt(folder, case, name, lambda path, tool=tool, name=name: tool(folder / "legacy 17, one row" / f"{name}.onnx", path))
+            attempt(
+                folder,
+                case,
+                name,
+                lambda path, tool=tool, name=name: tool(folder / "legacy 17, one row" / f"{name}.onnx", path),
+            )
 
 
 def settled(module, inputs, rows):
@@ -107,11 +125,24 @@ def export_all(module, folder, name, batch, example, outputs):
     for opset in LEGACY:
 
         def legacy(path, opset=opset):
-            torch.onnx.export(module, tuple(example.values()), path, dynamo=False, opset_version=opset, dynamic_axes=axes, **given)
+            torch.onnx.export(
+                module, tuple(example.values()), path, dynamo=False, opset_version=opset, dynamic_axes=axes, **given
+            )
             finish(path, name)
 
         attempt(folder, f"legacy {opset}, {batch}", name, legacy)
     inputs = tuple(torch.cat([value, value]) if is_many else value for value in example.values())
+
+    def training(path):
+        mode = {"training": torch.onnx.TrainingMode.TRAINING, "do_constant_folding": False}
+        copied = copy.deepcopy(module)
+        for norm in copied.modules():
+            norm.momentum = 0.0  # which else this run would train
+        torch.onnx.export(copied, inputs, path, dynamo=False, opset_version=17, dynamic_axes=axes, **given, **mode)
+        finish(path, name)
+
+    if is_many:
+        attempt(folder, "torch, legacy exporter, training=TRAINING", name, training)
     shapes = tuple({0: torch.export.Dim("batch", min=1, max=64)} for _ in names) if is_many else None
     program = []
     for opset in DYNAMO:

@@ -3,6 +3,7 @@
 Runs in the environment with torch. Written from the published descriptions of the architectures.
 """
 # mypy: ignore-errors
+# ruff: noqa: D102 - methods that a library calls
 
 import math
 
@@ -75,7 +76,7 @@ class IResNet(nn.Module):
 
 
 class Fan(nn.Module):
-    """Heat maps by an hourglass, and face-alignment's decoding: the greatest, a quarter towards its greater neighbour."""
+    """Heat maps, and face-alignment's decoding: the greatest, then a quarter of a cell to its greater neighbour."""
 
     def __init__(self):
         super().__init__()
@@ -190,7 +191,9 @@ class Yolo(nn.Module):
     def __init__(self):
         super().__init__()
         act = nn.SiLU()
-        self.stem = nn.Sequential(conv(3, 8, stride=2, act=act), conv(8, 8, stride=2, act=act), conv(8, 16, stride=2, act=act))
+        self.stem = nn.Sequential(
+            conv(3, 8, stride=2, act=act), conv(8, 8, stride=2, act=act), conv(8, 16, stride=2, act=act)
+        )
         self.inner = conv(8, 8, act=act)
         self.join = conv(24, 16, 1, act=act)
         self.down = nn.ModuleList([conv(16, 16, stride=2, act=act), conv(16, 16, stride=2, act=act)])
@@ -213,10 +216,12 @@ class Yolo(nn.Module):
         third = self.pools(torch.cat(pools, 1))
         second = second + functional.interpolate(third, scale_factor=2.0)
         rows, anchors, strides = [], [], []
-        for level, box, score, stride in zip((first, second, third), self.boxes, self.classes, (8, 16, 32), strict=True):
+        for level, box, score, stride in zip(
+            (first, second, third), self.boxes, self.classes, (8, 16, 32), strict=True
+        ):
             rows.append(torch.cat([box(level), score(level)], 1).flatten(2))
             side = 640 // stride
-            grid = torch.stack(torch.meshgrid(*[torch.arange(side) + 0.5] * 2, indexing="xy"), 0)
+            grid = torch.stack(torch.meshgrid(*[torch.arange(side, dtype=torch.float32) + 0.5] * 2, indexing="xy"), 0)
             anchors.append(grid.reshape(2, -1))
             strides.append(torch.full((1, side * side), float(stride)))
         box, score = torch.cat(rows, 2).split((64, 80), 1)

@@ -3,6 +3,7 @@
 Runs in the environment with torch.
 """
 # mypy: ignore-errors
+# ruff: noqa: D102 - methods that a library calls
 
 from pathlib import Path
 
@@ -109,6 +110,10 @@ def quantised(source, path):
     quantize_static(source, path, Random(source), quant_format=QuantFormat.QDQ, extra_options=symmetric, **types)
 
 
+def quantised_as_usual(source, path):
+    quantize_static(source, path, Random(source))
+
+
 def quantised_dynamically(source, path):
     quantize_dynamic(source, path)
 
@@ -128,5 +133,6 @@ TOOLS = {
     "weights as inputs, IR 3": inputs_of_weights,
     "sparse initializers": sparse,
     "int8 QDQ of onnxruntime.quantization": quantised,
+    "uint8 QDQ of onnxruntime.quantization, its defaults": quantised_as_usual,
     "dynamic int8 of onnxruntime.quantization": quantised_dynamically,
 }

@@ -12,7 +12,7 @@ from stages.lists import check_lists
 from stages.params import ParamsError, load_params
 from stages.workspace import Workspace
 from tests.stages import PARAMS, ROOT, copy_pipeline, files_in, refusal, run_stage
-from tests.stages.own_files import write_in_parts, write_own
+from tests.stages.own_files import own_model, write_in_parts, write_own
 
 TEXT = (ROOT / "params.yaml").read_text("utf-8")
 
@@ -66,8 +66,10 @@ def test_every_other_line_of_params_stays(project: Workspace, tmp_path: Path) ->
     after = project.params.read_text("utf-8")
     assert after.startswith(TEXT.removesuffix("\n"))
     come = after.removeprefix(TEXT).splitlines()
-    assert (come[0], len(come)) == ("  mine:", len(TEXT.partition("  gfpgan:\n")[2].splitlines()) + 2)
+    assert come[0] == "  mine:"
     assert {f"+{line}" for line in come} <= {*said}
+    assert "+++ pipeline/fetch/dvc.yaml" in said
+    assert "+      mine: models/mine.onnx" in said
     assert {"+        - build/engines/${key}/mine", "+      mine: models/mine.onnx"} <= {*said}
 
 
@@ -85,6 +87,17 @@ def test_adding_again_says_that_it_is_there(project: Workspace, tmp_path: Path) 
     assert state(project) == before
 
 
+def test_adding_again_completes_what_a_killed_run_left(project: Workspace, tmp_path: Path) -> None:
+    write_own(tmp_path / "a.onnx", "xseg_1")
+    before = project.dvc_yaml.read_bytes()
+    add(project, "mine", tmp_path / "a.onnx")
+    whole = state(project)
+    project.dvc_yaml.write_bytes(before)
+    shutil.rmtree(project.build)
+    add(project, "mine", tmp_path / "a.onnx")
+    assert state(project) == whole
+
+
 def test_a_model_that_was_added_comes_out_of_its_folder_later(project: Workspace, tmp_path: Path) -> None:
     data = write_own(tmp_path / "own/downloaded.onnx", "xseg_1")
     add(project, "mine", tmp_path / "own/downloaded.onnx")
@@ -98,6 +111,17 @@ def test_a_model_in_parts_is_joined(project: Workspace, tmp_path: Path) -> None:
     write_in_parts(tmp_path / "a.onnx", "xseg_1", "a.onnx.data")
     add(project, "mine", tmp_path / "a.onnx")
     assert digest_of((project.build / "models/mine.onnx").read_bytes()) == load_params(project.params).model("mine").pin
+
+
+def test_an_input_for_pixels_may_have_any_name(project: Workspace, tmp_path: Path) -> None:
+    proto = own_model("w600k_r50")
+    old, proto.graph.input[0].name = proto.graph.input[0].name, "data"
+    for node in proto.graph.node:
+        node.input[:] = ["data" if name == old else name for name in node.input]
+    (tmp_path / "a.onnx").write_bytes(proto.SerializeToString())
+    add(project, "mine", tmp_path / "a.onnx")
+    model = load_params(project.params).model("mine")
+    assert (model.role, model.inputs) == ("embedder", {"data": (-1, 3, 112, 112)})
 
 
 def test_another_size_needs_the_model_that_it_is_like(project: Workspace, tmp_path: Path) -> None:
@@ -118,7 +142,7 @@ def test_another_size_needs_the_model_that_it_is_like(project: Workspace, tmp_pa
         ("a b", None, "expected a name of at most 100 letters"),
         ("a\n", None, "expected a name of at most 100 letters"),
         ("mine", "nobody", 'models: expected one of .*, seen "nobody"'),
-        ("mine", "fan_68_5", "output landmarks_xyscore: expected shape"),
+        ("mine", "fan_68_5", "mine: expected input, .* for the role landmarker, seen input .*: --like MODEL"),
         ("XSEG_1", None, "expected a file of its own"),
     ],
 )
@@ -154,3 +178,20 @@ def test_no_file_and_no_model_are_refused_in_a_line(project: Workspace, tmp_path
     assert "expected an ONNX file, seen none; name another" in refusal(project, "add", "mine", str(tmp_path / "none"))
     (tmp_path / "a.onnx").write_bytes(b"no model")
     assert "a.onnx: expected a" in refusal(project, "add", "mine", str(tmp_path / "a.onnx"))
+
+
+def test_a_swapper_that_lost_its_emap_is_refused_with_the_remedy(project: Workspace, tmp_path: Path) -> None:
+    model = own_model("inswapper_128")
+    for tensor in [tensor for tensor in model.graph.initializer if tensor.name == "buff2fs"]:
+        model.graph.initializer.remove(tensor)
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+    before = state(project)
+    with pytest.raises(ModelError, match=r"emap: expected buff2fs .*onnxsim"):
+        add(project, "mine", tmp_path / "a.onnx")
+    assert state(project) == before
+
+
+def test_a_swapper_without_an_emap_stays_one(project: Workspace, tmp_path: Path) -> None:
+    write_own(tmp_path / "a.onnx", "hyperswap_1c_256")
+    add(project, "mine", tmp_path / "a.onnx")
+    assert not load_params(project.params).model("mine").needs_emap

@@ -176,8 +176,18 @@ def test_a_broken_contract_is_refused_by_name(name: str, alteration: Alteration,
     model = PARAMS.model(name)
     proto = loaded(name)
     alteration(proto)
-    with pytest.raises(ModelError, match=f"^{model.file}: {message}.*; fetch the {model.role} that params name$"):
+    remedy = f"fetch the {model.role} that params name, or export it so"
+    with pytest.raises(ModelError, match=f"^{model.file}: {message}.*; {remedy}$"):
         check_contract(proto, model)
+
+
+def test_an_input_with_a_value_of_its_own_is_refused() -> None:
+    proto = loaded("inswapper_128")
+    proto.graph.initializer.append(helper.make_tensor("source", TensorProto.FLOAT, [1, 512], [0.0] * 512))
+    with pytest.raises(
+        ModelError, match="input source: expected no value of its own, seen an initializer of that name"
+    ):
+        check_contract(proto, PARAMS.model("inswapper_128"))
 
 
 def test_the_model_of_another_role_is_refused() -> None:

@@ -211,3 +211,14 @@ def test_without_the_emap_that_its_contract_names_nothing_is_compiled(workspace:
     (workspace.prepared / name / "emap.npy").unlink()
     assert "emap.npy: expected a file to read or write, seen No such file" in refusal(workspace, "compile", "cpu", name)
     assert files_in(workspace.engines) == before
+
+
+@pytest.mark.parametrize("place", ["prepared", "engines/cpu"])
+def test_an_emap_that_is_lost_or_another_is_refused(workspace: Workspace, built: Params, place: str) -> None:
+    name = "inswapper_128_fp16"
+    folder = workspace.build / place / name
+    (path,) = folder.glob("*.npy")
+    np.save(path, np.load(path).T)
+    assert f"{name}: expected the emap of models/{name}.onnx alone" in refusal(workspace, "check", name)
+    path.unlink()
+    assert "seen another or none; build it again" in refusal(workspace, "check", name)

@@ -122,7 +122,10 @@ def test_an_own_file_in_build_is_never_overwritten(workspace: Workspace, tmp_pat
     pinned(workspace, data, origin=origin)
     message = refusal(workspace, "fetch", NAME, "--from", str(tmp_path / "own"))
     assert "seen another file, which neither the kit nor DVC's cache has and may be your own: sha256 " in message
-    assert message.endswith("python -m stages.fetch --pin FOLDER, the folder it is in; else move it away")
+    assert message.endswith("to use it, run: python -m stages.fetch xseg_1 --pin build; else move it away")
+    assert files_in(workspace.build) == {FILE: own}
+    assert run_stage(workspace, "fetch", NAME, "--pin", "build").returncode == 0
+    assert run_stage(workspace, "fetch", NAME).returncode == 0
     assert files_in(workspace.build) == {FILE: own}
 
 

@@ -36,8 +36,8 @@ def end(number: int) -> None:
 
 def sleep_tidily(begun: Path) -> None:
     """Write a file, and remove it when interrupted."""
-    write(begun)
     try:
+        write(begun)
         time.sleep(LONG_S)
     finally:
         begun.unlink()

@@ -57,6 +57,19 @@ def test_a_value_that_two_norms_read_is_cast_once() -> None:
     np.testing.assert_allclose(run_model(half, x=x)["y"], run_model(model, x=x)["y"], atol=2e-3)
 
 
+@pytest.mark.parametrize("opset", [11, 13, 18])
+def test_a_resize_by_sizes_beside_empty_scales_is_converted(opset: int) -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["h"]),
+        helper.make_node("Resize", ["h", "empty", "empty", "sizes"], ["y"], mode="nearest"),
+    ]
+    weights: dict[str, Array] = {"empty": np.zeros(0, np.float32), "sizes": np.array([1, 1, 4, 4])}
+    model = model_of(nodes, {"x": [1, 1, 2, 2]}, {"y": [1, 1, 4, 4]}, weights)
+    model.opset_import[0].version = opset
+    x = np.arange(4, dtype=np.float32).reshape(1, 1, 2, 2)
+    np.testing.assert_array_equal(run_model(to_half(model), x=x)["y"], run_model(model, x=x)["y"])
+
+
 def test_norms_stay_in_single_precision() -> None:
     half = onnx.shape_inference.infer_shapes(to_half(two_norms()))
     kinds = {value.name: value.type.tensor_type.elem_type for value in half.graph.value_info}

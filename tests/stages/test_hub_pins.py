@@ -93,3 +93,14 @@ def test_a_missing_repository_and_a_missing_revision_are_refused(workspace: Work
     with pytest.raises(FetchError, match="expected the revision, seen 404"):
         pinned(workspace, hub, "0" * 40)
     assert workspace.params.read_text("utf-8") == params
+
+
+def test_somebody_s_own_files_keep_their_pins(workspace: Workspace, hub: Hub, params: str) -> None:
+    served = publish(workspace, hub)
+    served.commit(None, "Delete", {}, [load_params(workspace.params).models["xseg_1"].file])
+    text = params.replace("    file: models/xseg_1.onnx\n", "    file: models/xseg_1.onnx\n    origin: folder\n")
+    workspace.params.write_text(text, "utf-8")
+    before = load_params(workspace.params).model("xseg_1")
+    pinned(workspace, hub)
+    assert load_params(workspace.params).model("xseg_1") == before
+    assert load_params(workspace.params).model("xseg_2").pin == digest_of(b"the model xseg_2")

@@ -1,8 +1,10 @@
 """A detector's nine outputs are one output's columns and rows, none lost and none mixed."""
 
 import numpy as np
+import pytest
 from onnx import helper
 
+from morphstream.artifact.errors import ModelError
 from stages.surgery.join_outputs import WIDTHS, join_outputs, part_outputs
 from tests.stages import Dims, model_of, run_model, shapes_of
 
@@ -24,3 +26,12 @@ def test_nine_outputs_are_one_and_come_apart_again() -> None:
     assert parts.keys() == arrays.keys()
     for name, array in arrays.items():
         np.testing.assert_array_equal(parts[name], array)
+
+
+@pytest.mark.parametrize(
+    "shape", [(240,), (2, 120), (2, 15, 8), (2, 9, 15)], ids=["flat", "rows", "turned", "a row more"]
+)
+def test_anchors_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    sizes = {name: 2 * rows * width for name, (rows, width) in SIZES.items()}
+    with pytest.raises(ModelError, match=r"anchors: expected 16 rows of 15 numbers, seen a shape of \("):
+        part_outputs(np.zeros(shape), sizes)

@@ -219,26 +219,41 @@ def test_scores_of_a_person_detector_are_seen_beside_its_boxes(tolerance: Tolera
         assert is_refused("persons", wrong, persons, tolerance), label
 
 
-@pytest.mark.parametrize(
-    ("name", "cells", "width"), [("points68", 1.0, 3), ("points68", 0.01, 2)], ids=["of a grid", "of a crop of side 1"]
-)
-def test_a_point_is_compared_in_pixels_and_its_confidence_apart(name: str, cells: float, width: int) -> None:
-    right = np.full((2, 68, width), 0.5)
-    moved = right.copy()
-    moved[1, 40, 0] += cells
-    plan = Plan(pixels="", crop="", normalisation=None, outputs={name: Output(source="")})
-    figures = compare_outputs({name: moved}, {name: right}, plan)[name]
-    assert figures["pixels"] == pytest.approx(4 if width > 2 else 5.12)
+@pytest.mark.parametrize(("cell", "width"), [(1.0, 3), (0.01, 2)], ids=["of a grid", "of a crop of side 1"])
+def test_points_are_compared_by_their_mean_distance_in_pixels_and_their_confidence_apart(
+    cell: float, width: int
+) -> None:
+    right = np.random.default_rng(2).uniform(10 * cell, 50 * cell, (2, 68, width))
+    right[..., 2:] = 0.7
+    pixels = 4 if width > 2 else 5.12
+
+    def moved(count: int, cells: float = 1) -> Array:
+        wrong = right.copy()
+        wrong[1, :count, 0] += cells * cell
+        return wrong
+
+    plan = Plan(pixels="", crop="", normalisation=None, outputs={"points68": Output(source="")})
+    figures = compare_outputs({"points68": moved(17)}, {"points68": right}, plan)["points68"]
+    assert figures["pixels"] == pytest.approx(pixels / 4)
     assert figures.get("score", 0) == 0
-    assert is_refused(name, moved, right, PARAMS.model("2dfan4").tolerance)
+    half = PARAMS.model("2dfan4").tolerance
+    assert is_refused("points68", moved(5), right, half)
+    assert not is_refused("points68", moved(2, cells=0.9), right, half)  # in half precision, two of 68 in the next cell
+    assert is_refused("points68", moved(1, cells=2), right, half)
+    assert is_refused("points68", moved(1), right, SINGLE)
 
 
 def test_of_a_column_without_anything_it_is_said_that_nothing_is_known() -> None:
     plan, reference = outputs_of("yolov8n")
     assert unseen(reference, plan) == {"persons": 79}  # a stand-in that scores persons alone
-    for name in ("det_10g", "2dfan4", "xseg_1", "hyperswap_1a_256", "bisenet_resnet_34"):
+    for name in ("det_10g", "2dfan4", "xseg_1", "hyperswap_1a_256"):
         plan, reference = outputs_of(name)
         assert unseen(reference, plan) == {}
+    plan, reference = outputs_of("bisenet_resnet_34")
+    assert unseen(reference, plan) == {"labels": 19 - len(np.unique(reference["labels"]))}
+    few = {"labels": reference["labels"].copy()}
+    few["labels"][:, 0, :15] = 18  # a hat of 15 pixels
+    assert unseen(few, plan) == unseen(reference, plan)
     black = {"swapped": np.zeros((2, 8, 8, 4), np.uint8)}
     assert unseen(black, Plan(pixels="", crop="", normalisation=None, outputs={"swapped": Output(source="")})) == {
         "swapped": 4

@@ -60,3 +60,39 @@ def test_an_original_with_numbers_in_half_precision_is_one_that_rounds(tmp_path:
     else:
         model.graph.initializer.append(tensor)
     assert run(model, tmp_path / "b").is_half
+
+
+def test_an_original_whose_input_alone_is_half_is_one_that_rounds(tmp_path: Path) -> None:
+    model = loaded(MODEL.name)
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    for node in model.graph.node:
+        node.input[:] = ["single" if name == "input" else name for name in node.input]
+    model.graph.node.insert(0, helper.make_node("Cast", ["input"], ["single"], to=onnx.TensorProto.FLOAT))
+    found = run(model, tmp_path)
+    assert (found.is_half, found.is_quantised) == (True, False)
+
+
+def test_an_original_with_quantised_weights_is_known(tmp_path: Path) -> None:
+    model = loaded(MODEL.name)
+    weights = [numpy_helper.from_array(np.array(x), n) for x, n in ((np.int8(0), "q"), (np.float32(0.1), "scale"))]
+    model.graph.initializer.extend(weights)
+    last = model.graph.node[-1]
+    output, last.output[0] = last.output[0], "before"
+    model.graph.node.append(helper.make_node("DequantizeLinear", ["q", "scale"], ["zero"]))
+    model.graph.node.append(helper.make_node("Add", ["before", "zero"], [output]))
+    assert run(model, tmp_path).is_quantised
+
+
+@pytest.mark.parametrize("operator", ["ReduceSum", "NonZero", "SequenceConstruct"])
+def test_outputs_that_the_role_does_not_need_may_be_anything(tmp_path: Path, operator: str) -> None:
+    model = loaded(MODEL.name)
+    output = model.graph.output[0].name
+    node = helper.make_node(operator, [output], ["other"])
+    if operator == "ReduceSum":  # to a scalar
+        node.attribute.append(helper.make_attribute("keepdims", 0))
+    model.graph.node.append(node)
+    model.graph.output.add(name="other")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    expected = run(loaded(MODEL.name), tmp_path / "a").outputs
+    np.testing.assert_array_equal(run(model, tmp_path / "b").outputs["points68"], expected["points68"])

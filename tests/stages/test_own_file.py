@@ -92,7 +92,7 @@ def with_weights_at(path: Path, location: str, **more: object) -> None:
         ("a\nb", "expected external weights in its folder"),
         ("none.data", "expected its external weights none.data beside it, seen none"),
         ("pipe", "expected a regular file"),
-        ("short", "expected external weights that can be read"),
+        ("short", "expected 16 bytes at byte 0 of short, seen fewer"),
     ],
 )
 def test_external_weights_that_are_no_file_of_the_folder_are_refused(
@@ -125,7 +125,18 @@ def test_one_file_that_many_weights_name_is_not_read_into_memory_for_each(tmp_pa
         pass
 
 
-@pytest.mark.parametrize("kind", ["a pipe", "a folder", "a device without an end", "an empty file", "a link to a pipe"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "a link to nothing",
+        "a link to itself",
+        "a pipe",
+        "a folder",
+        "a device without an end",
+        "an empty file",
+        "a link to a pipe",
+    ],
+)
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a.onnx"
     if kind == "a pipe":
@@ -133,6 +144,8 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path, kind
     elif kind == "a link to a pipe":
         os.mkfifo(tmp_path / "pipe")
         path.symlink_to("pipe")
+    elif kind.startswith("a link to "):
+        path.symlink_to("a.onnx" if kind.endswith("itself") else "nothing")
     elif kind == "a folder":
         path.mkdir()
     elif kind == "an empty file":
@@ -140,7 +153,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path, kind
     else:
         path.symlink_to("/dev/zero")
     with (
-        pytest.raises((ModelError, OSError), match=r"expected a regular file|Is a directory"),
+        pytest.raises(ModelError, match=r"a\.onnx: expected a (regular file|file to read, seen \w+)"),
         whole_file(path, tmp_path / "scratch"),
     ):
         pass
@@ -167,3 +180,15 @@ def test_other_bytes_than_expected_leave_what_was_there(tmp_path: Path) -> None:
         copy_verified(tmp_path / "a.onnx", target, Digest("0" * 64, 3))
     assert files_in(tmp_path / "build") == {"a.onnx": b"old"}
     assert digest_of_file(target) == digest_of(b"old")
+
+
+def test_what_a_killed_run_left_is_written_anew_and_removed(tmp_path: Path) -> None:
+    write_in_parts(tmp_path / "a.onnx", NAME, "a.onnx.data")
+    expected, scratch = whole(tmp_path / "a.onnx", tmp_path / "scratch"), tmp_path / "scratch"
+    (scratch / ".joined.onnx").write_bytes(b"half" * 10_000)
+    assert whole(tmp_path / "a.onnx", scratch) == expected
+    (tmp_path / "whole.onnx").write_bytes(expected)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/.a.onnx.part").write_bytes(b"half" * 10_000)
+    copy_verified(tmp_path / "whole.onnx", tmp_path / "build/a.onnx", digest_of(expected))
+    assert files_in(tmp_path / "build") == {"a.onnx": expected}

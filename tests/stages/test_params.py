@@ -81,7 +81,7 @@ def test_bfloat16_is_a_target_with_a_tolerance_of_its_own() -> None:
     assert half.target.precision == "bf16"
     assert half.tolerance is not None
     assert half.tolerance.cosine <= min(model.tolerance.cosine for model in PARAMS.models.values())
-    assert {model.tolerance.labels for model in PARAMS.models.values()} == {0.001}
+    assert half.tolerance.labels > max(model.tolerance.labels for model in PARAMS.models.values())
 
 
 def test_no_two_models_or_targets_are_published_under_one_name() -> None:

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from morphstream.artifact import archive
+from stages.bounds import LEVELS
 from stages.params import ParamsError, load_params
 from tests.stages import ROOT, document, write_params
 
 TEXT = (ROOT / "params.yaml").read_text("utf-8")
-NAMES = ("../../x", "", "a b;c", "$(x)", "a\n", ".hidden", "-x", "a/b", "x" * 101, "é")
+NAMES = ("../../x", "", "a b;c", "$(x)", "a\n", ".hidden", "-x", "a/b", "x" * 101, "é", "yes", "Off", "NULL")
 
 
 def refused(tmp_path: Path, old: str, new: str) -> str:
@@ -45,6 +47,7 @@ def test_names_are_plain(tmp_path: Path, section: str, name: str) -> None:
         ("file: models/xseg_2.onnx", "file: ../a.onnx", "models.xseg_2.file: "),
         ("file: models/xseg_2.onnx", "file: /a.onnx", "models.xseg_2.file: "),
         ("file: models/xseg_2.onnx", "file: prepared/a.onnx", "models.xseg_2.file: "),
+        ("file: models/xseg_2.onnx", "file: Archives/a.onnx", "models.xseg_2.file: "),
         ("file: models/xseg_2.onnx", "file: models/a.onnx/b.onnx", "models.xseg_2.file: "),
         ("file: models/xseg_2.onnx", "file: 'models/a b.onnx'", "models.xseg_2.file: "),
         ("file: models/xseg_2.onnx", "file: 'models/${x}.onnx'", "models.xseg_2.file: "),
@@ -58,6 +61,17 @@ def test_names_are_plain(tmp_path: Path, section: str, name: str) -> None:
         ("role: detector", "origin: mirror\n    role: detector", "models.det_10g.origin: "),
         ("inputs: {input.1: [1, 3, 640, 640]}", "inputs: {}", "models.det_10g.inputs: expected at least one"),
         ("{input.1: [1, 3, 640, 640]}", '{"a\\nb": [1]}', "models.det_10g.inputs['a\\nb']: "),
+        ("[1, 3, 640, 640]", "[1, 3]", "models.det_10g.inputs: expected one, [batch, 3, height, width], for the role"),
+        ("[1, 3, 640, 640]", "[1, 1, 640, 640]", "models.det_10g.inputs: expected one, [batch, 3, height, width], f"),
+        ("input.1: [1, 3, 640, 640]", "a: [1, 3, 64, 64], b: [1, 3, 64, 64]", "models.det_10g.inputs: expected one, "),
+        ("source: [1, 512]", "id: [1, 512]", "models.inswapper_128.inputs: expected source, [batch, 512], and one, "),
+        ("source: [1, 512]", "source: [1, 256]", "models.inswapper_128.inputs: expected source, [batch, 512], and "),
+        (
+            "{input: [1, 5, 2]}",
+            "{points: [1, 5, 2]}",
+            "models.fan_68_5.inputs: expected input, [batch, 5, 2], or one, ",
+        ),
+        ("[-1, 256, 256, 3]", "[-1, 3, 256, 256]", "models.xseg_1.inputs: expected one, [batch, height, width, 3], "),
         ("[1, 3, 640, 640]", "[]", "models.det_10g.inputs['input.1']: expected 1 to 8 axes"),
         ("[1, 3, 640, 640]", "[1, 3, -1, 640]", "models.det_10g.inputs['input.1']: expected 1 to 65536, seen -1"),
         ("[1, 3, 640, 640]", "[1, 3, 640, true]", "models.det_10g.inputs['input.1']: "),
@@ -66,8 +80,9 @@ def test_names_are_plain(tmp_path: Path, section: str, name: str) -> None:
         ("bytes: 16923827", "bytes: true", "models.det_10g.bytes: "),
         ("batches: [1, 4]", "batches: [1, 100000]", "models.det_10g.batches: expected 1 to 1024"),
         ("batches: [1, 4]", "batches: [true]", "models.det_10g.batches: "),
-        ("level: 3", "level: 10000000", "archive.level: expected 1 to 22"),
-        ("level: 3", "level: -1", "archive.level: expected 1 to 22"),
+        ("level: 3", "level: 20", "archive.level: expected 1 to 19"),
+        ("level: 3", "level: 10000000", "archive.level: expected 1 to 19"),
+        ("level: 3", "level: -1", "archive.level: expected 1 to 19"),
         ("level: 3", "level: true", "archive.level: "),
         ("zstandard: 0.25.0", "zstandard: '0.25'", "archive.zstandard: expected a full version"),
         ("openvino: 2026.4.1", "openvino: '2026.4'", "targets.cpu.toolchain.openvino: expected a full version"),
@@ -76,6 +91,14 @@ def test_names_are_plain(tmp_path: Path, section: str, name: str) -> None:
         ("group: core", "group: eyes", "models.det_10g.delivery: expected baked for a model whose group"),
         ("group: inswapper_128\n", "group: core\n", "models.inswapper_128.delivery: "),
         ("[core, masks, yolov8n]", "[core, masks, yolov8n]\n  more: [core]", "models.det_10g.delivery: "),
+        (
+            "[core, masks, yolov8n]",
+            "[core, masks, yolov8n, ../x]",
+            "model_archives['models-core-masks']: expected a name",
+        ),
+        ("[core, masks, yolov8n]", "[core, masks, yolov8n, core]", "model_archives['models-core-masks']: expected gr"),
+        ("[core, masks, yolov8n]", "[core, masks, yolov8n]\n  more: []", "model_archives.more: expected groups"),
+        ("[core, masks, yolov8n]", "[core, masks, yolov8n]\n  more: [eyes]", "model_archives.more: expected groups"),
         ("[core, masks, yolov8n]", "core", "model_archives['models-core-masks']: expected an array"),
     ],
 )
@@ -115,6 +138,10 @@ def test_tensorrt_builds_for_any_gpu(tmp_path: Path) -> None:
     assert write_params(tmp_path, data).target("trt-sm100").archs == ("sm100",)
 
 
+def test_every_level_of_archives_may_be_named() -> None:
+    assert (LEVELS.least, LEVELS.most) == (archive.LEVELS.start, archive.LEVELS.stop - 1)
+
+
 def test_no_two_models_have_one_file_not_even_in_another_case(tmp_path: Path) -> None:
     message = refused(tmp_path, "file: models/xseg_2.onnx", "file: models/XSEG_1.onnx")
     assert message.startswith(
@@ -122,10 +149,10 @@ def test_no_two_models_have_one_file_not_even_in_another_case(tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize("archive", ["rtx-cache-sm89", "models-core-masks"])
-def test_no_two_archives_have_one_name(tmp_path: Path, archive: str) -> None:
-    message = refused(tmp_path, "archive: rtx-cache-sm86", f"archive: {archive}")
-    assert f'expected an archive of its own, seen "{archive}"' in message
+@pytest.mark.parametrize("name", ["rtx-cache-sm89", "models-core-masks"])
+def test_no_two_archives_have_one_name(tmp_path: Path, name: str) -> None:
+    message = refused(tmp_path, "archive: rtx-cache-sm86", f"archive: {name}")
+    assert f'expected an archive of its own, seen "{name}"' in message
 
 
 def test_no_two_targets_have_one_cache_key(tmp_path: Path) -> None:
@@ -138,11 +165,19 @@ def test_no_two_targets_have_one_cache_key(tmp_path: Path) -> None:
 
 def test_no_two_stages_have_one_name_in_dvc(tmp_path: Path) -> None:
     data = document()
-    data["models"]["sm89-xseg_1"] = {**data["models"]["xseg_1"], "file": "models/a.onnx"}
-    data["targets"]["trt"] = {**data["targets"]["trt-sm89"], "arch": "sm86"}
-    data["build_targets"]["trt"] = {"cache_key": "sm86/trt10.14_ort1.24", "archive": "trt"}
-    data["build_targets"]["trt-sm89"] = {"cache_key": "sm89/trt10.14_ort1.24", "archive": "trt-sm89"}
-    with pytest.raises(ParamsError, match=r'expected a stage of DVC of its own, seen "gpu_engine@trt-sm89-xseg_1"'):
+    data["models"]["sm86-xseg_1"] = {**data["models"]["xseg_1"], "file": "models/a.onnx"}
+    data["targets"]["rtx"] = data["targets"]["rtx-sm75"]
+    data["build_targets"]["rtx"] = {"cache_key": "sm75/rtx1.7_ort1.31", "archive": "rtx"}
+    with pytest.raises(ParamsError, match=r'expected a name in DVC of its own, seen "rtx-sm86-xseg_1"'):
+        write_params(tmp_path, data)
+
+
+@pytest.mark.parametrize(("section", "name", "again"), [("models", "xseg_1", "XSEG_1"), ("targets", "cpu", "CPU")])
+def test_no_two_names_differ_in_case_alone(tmp_path: Path, section: str, name: str, again: str) -> None:
+    data = document()
+    own = {"file": "models/a.onnx"} if section == "models" else {}
+    data[section][again] = {**data[section][name], **own}
+    with pytest.raises(ParamsError, match=rf'{section}\.{again}: expected a name of its own, seen "{again}", which'):
         write_params(tmp_path, data)
 
 

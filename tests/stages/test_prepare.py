@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -218,6 +218,55 @@ def test_a_saved_model_is_read_as_it_was(tmp_path: Path) -> None:
     model = edit(loaded("w600k_r50"), PARAMS.model("w600k_r50"))
     save_model(model, tmp_path / "model.onnx")
     assert onnx.load_model(tmp_path / "model.onnx") == model
+
+
+def without_shapes(values: Iterable[onnx.ValueInfoProto]) -> None:
+    for value in values:
+        value.type.tensor_type.ClearField("shape")
+
+
+def without_types(values: Iterable[onnx.ValueInfoProto]) -> None:
+    for value in values:
+        value.ClearField("type")
+
+
+@pytest.mark.parametrize("name", ["w600k_r50", "det_10g", "hyperswap_1a_256", "bisenet_resnet_18"])
+@pytest.mark.parametrize("remove", [without_shapes, without_types], ids=["shapes", "types"])
+def test_what_a_file_doesn_t_say_of_its_outputs_is_inferred(
+    workspace: Workspace, name: str, remove: Callable[[Iterable[onnx.ValueInfoProto]], None]
+) -> None:
+    model, altered = PARAMS.model(name), loaded(name)
+    remove(altered.graph.output)
+    put(workspace, altered.SerializeToString(), model.file)
+    prepare(model, workspace.build / model.file, workspace.prepared / name)
+    assert onnx.load_model(workspace.prepared / name / "fp32.onnx") == edit(loaded(name), model)
+
+
+def test_an_output_that_is_not_what_the_file_declares_is_refused(workspace: Workspace) -> None:
+    model, altered = PARAMS.model("w600k_r50"), loaded("w600k_r50")
+    name = altered.graph.output[0].name
+    altered.graph.node[-1].output[0] = "half"
+    altered.graph.node.append(onnx.helper.make_node("Concat", ["half", "half"], [name], axis=1))
+    put(workspace, altered.SerializeToString(), model.file)
+    with pytest.raises(
+        ModelError, match=r"^output embedding: expected what the file declares, .*512\], seen .* 1024\]"
+    ):
+        prepare(model, workspace.build / model.file, workspace.prepared / "w600k_r50")
+
+
+@pytest.mark.parametrize("name", ["inswapper_128", "bisenet_resnet_18", "det_10g"])
+def test_weights_that_are_inputs_are_no_inputs_of_what_is_prepared(workspace: Workspace, name: str) -> None:
+    model, altered = PARAMS.model(name), loaded(name)
+    altered.ir_version = 3
+    for tensor in altered.graph.initializer:
+        value = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        altered.graph.input.append(value)
+    put(workspace, altered.SerializeToString(), model.file)
+    prepare(model, workspace.build / model.file, workspace.prepared / name)
+    expected = edit(loaded(name), model)
+    seen = onnx.load_model(workspace.prepared / name / "fp32.onnx")
+    assert seen.graph == expected.graph
+    assert list(read_json(workspace.prepared / name / "contract.json")["inputs"]) == [v.name for v in seen.graph.input]
 
 
 def test_a_model_whose_rows_can_t_be_separated_is_refused_by_the_node(workspace: Workspace) -> None:

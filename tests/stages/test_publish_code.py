@@ -1,5 +1,6 @@
 """Code is packed as Git would see it, the same bytes every time, and nothing that looks like a secret."""
 
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_this_user_s_own_rules_do_not_count(code: Path, monkeypatch: pytest.Monk
 
 
 def test_archives_are_the_same_for_every_tag_and_run(code: Path) -> None:
-    entries = pack_code(code.parent / "made", code, ["develop", "latest"], OPTIONS)
+    entries = pack_code(code, ["develop", "latest"], OPTIONS, code.parent / "made")
     assert sorted(entries) == [f"deploy/{tag}/app_code.tar.zst" for tag in ("develop", "latest")]
     assert len(set(map(repr, entries.values()))) == 1
     (entry, _) = entries.values()
@@ -93,7 +94,7 @@ def test_archives_are_the_same_for_every_tag_and_run(code: Path) -> None:
     before = files_in(code.parent / "made")
     for path in code.rglob("*"):
         path.touch()
-    assert pack_code(code.parent / "made", code, ["develop", "latest"], OPTIONS) == entries
+    assert pack_code(code, ["develop", "latest"], OPTIONS, code.parent / "made") == entries
     assert files_in(code.parent / "made") == before
     assert describe((code.parent / "made") / "deploy/latest/app_code.tar.zst").archive == entry.digest
 
@@ -125,7 +126,7 @@ def test_what_looks_like_a_secret_is_refused_by_name_without_its_words(code: Pat
     (code / name).parent.mkdir(exist_ok=True)
     (code / name).write_text(text)
     with pytest.raises(CodeError) as refused:
-        pack_code(code.parent / "made", code, ["develop"], OPTIONS)
+        pack_code(code, ["develop"], OPTIONS, code.parent / "made")
     message = str(refused.value)
     assert message.startswith(f"deploy {name}: expected no secret, seen what looks like one (")
     assert message.endswith("; add it to .gitignore, or remove the secret")
@@ -148,19 +149,19 @@ def test_what_looks_like_a_secret_is_refused_by_name_without_its_words(code: Pat
 def test_what_does_not_is_packed(code: Path, name: str, text: str) -> None:
     (code / name).write_text(text)
     assert looks_secret(code, name) is None
-    assert name in pack_code(code.parent / "made", code, ["develop"], OPTIONS)["deploy/develop/app_code.tar.zst"].files
+    assert name in pack_code(code, ["develop"], OPTIONS, code.parent / "made")["deploy/develop/app_code.tar.zst"].files
 
 
 def test_links_and_other_repositories_are_refused(code: Path) -> None:
     (code / "link").symlink_to("main.py")
     with pytest.raises(CodeError, match="deploy link: expected a regular file, seen a link; copy it, or add it to"):
-        pack_code(code.parent / "made", code, ["develop"], OPTIONS)
+        pack_code(code, ["develop"], OPTIONS, code.parent / "made")
     (code / "link").unlink()
     (code / "vendor").mkdir()
     git(code / "vendor", "init")
     (code / "vendor/a.py").write_text("a")
     with pytest.raises(CodeError, match="seen another repository"):
-        pack_code(code.parent / "made", code, ["develop"], OPTIONS)
+        pack_code(code, ["develop"], OPTIONS, code.parent / "made")
 
 
 def test_a_repository_that_git_will_not_read_is_refused(code: Path) -> None:
@@ -172,11 +173,19 @@ def test_a_repository_that_git_will_not_read_is_refused(code: Path) -> None:
 
 def test_no_folder_no_files_no_such_tag_and_another_zstandard_are_refused(code: Path) -> None:
     with pytest.raises(CodeError, match="expected a folder of code, seen none"):
-        pack_code(code.parent / "made", code / "missing", ["develop"], OPTIONS)
+        pack_code(code / "missing", ["develop"], OPTIONS, code.parent / "made")
     (code / "empty").mkdir()
     with pytest.raises(CodeError, match="expected a file that isn't ignored, seen none"):
-        pack_code(code.parent / "made", code / "empty", ["develop"], OPTIONS)
+        pack_code(code / "empty", ["develop"], OPTIONS, code.parent / "made")
     with pytest.raises(CodeError, match="expected a tag of develop, latest, seen staging"):
-        pack_code(code.parent / "made", code, ["staging"], OPTIONS)
+        pack_code(code, ["staging"], OPTIONS, code.parent / "made")
     with pytest.raises(ToolchainMismatchError):
-        pack_code(code.parent / "made", code, ["develop"], replace(OPTIONS, zstandard="0.0.1"))
+        pack_code(code, ["develop"], replace(OPTIONS, zstandard="0.0.1"), code.parent / "made")
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"a\nb", b"back\\slash"])
+def test_a_name_that_no_archive_may_have_is_refused_in_a_line(code: Path, name: bytes) -> None:
+    (code / os.fsdecode(name)).touch()
+    with pytest.raises(CodeError, match=r"^deploy '.*': expected a relative path .*; rename it") as error:
+        pack_code(code, ["develop"], OPTIONS, code.parent / "build")
+    assert "\n" not in str(error.value)

@@ -54,6 +54,11 @@ FAULTS: dict[str, tuple[onnx.ModelProto, Alteration | None, str]] = {
         None,
         "node f: expected an operator of ONNX itself, seen FusedConv of domain com.microsoft",
     ),
+    "a constant without a value": (
+        small(node("Constant", "", "c", "nothing"), node("Add", "x c", "y")),
+        None,
+        "node nothing: expected a constant with one value, seen 0 attributes and 1 outputs",
+    ),
     "a name of two lines": (
         small(node("Telu", "x", "y", "a\nb\x1b[31m")),
         None,

@@ -8,9 +8,9 @@ from tests.stages import PARAMS, document, write_params
 
 RECORDS: summary.Records = {
     "det_10g": {
-        "prepared": {"column_cosine": 0.99999, "score": 0.001, "pixels": 0.05},
-        "fp16": {"column_cosine": 0.9999, "score": 0.01, "pixels": 0.5},
-        "cpu": {"executed": True, "column_cosine": 0.99999, "score": 0.001, "pixels": 0.05},
+        "prepared": {"column_cosine": 0.99999, "score": 0.001, "pixels": 0.1},
+        "fp16": {"column_cosine": 0.9999, "score": 0.01, "pixels": 1.0},
+        "cpu": {"executed": True, "column_cosine": 0.99999, "score": 0.001, "pixels": 0.1},
         "rtx-sm89": {"executed": False},
     },
     "hyperswap_1a_256": {
@@ -34,9 +34,9 @@ def test_the_table_has_a_line_a_model_and_marks_what_was_not_executed() -> None:
     head, *lines = (line.split("  ") for line in summary.table(RECORDS).splitlines())
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     assert [cell.strip() for cell in head if cell.strip()] == ["prepared", "fp16", "cpu", "rtx-sm89"]
-    five, single = "cosine >= 0.99999", "<= 0.05 px, scores <= 0.001 off, columns >= 0.99999"
+    five, single = "cosine >= 0.99999", "<= 0.1 px, scores <= 0.001 off, columns >= 0.99999"
     assert cells == [
-        ["det_10g", single, "<= 0.5 px, scores <= 0.01 off, columns >= 0.9999", single, "not executed"],
+        ["det_10g", single, "<= 1.0 px, scores <= 0.01 off, columns >= 0.9999", single, "not executed"],
         ["hyperswap_1a_256", f"{five}, >= 50 dB", "-", f"{five}, >= 50 dB", "cosine >= 0.999, >= 40 dB"],
         ["bisenet_resnet_34", "<= 0.001 of labels off", "-", "<= 0.001 of labels off", "<= 0.001 of labels off"],
     ]
@@ -45,7 +45,7 @@ def test_the_table_has_a_line_a_model_and_marks_what_was_not_executed() -> None:
 def test_each_meaning_has_a_plot_of_its_own() -> None:
     plots = summary.plots(RECORDS)
     assert set(plots) == {"pixels", "scores", "nines", "decibels", "labels"}
-    assert plots["pixels"] == {"det_10g prepared": 0.05, "det_10g fp16": 0.5, "det_10g cpu": 0.05}
+    assert plots["pixels"] == {"det_10g prepared": 0.1, "det_10g fp16": 1.0, "det_10g cpu": 0.1}
     assert plots["scores"] == {"det_10g prepared": 0.001, "det_10g fp16": 0.01, "det_10g cpu": 0.001}
     assert plots["nines"] == {
         "det_10g prepared": 5,

@@ -113,6 +113,15 @@ def add_a_model_to_params(workspace: Workspace) -> None:
     write_params(workspace.root, reduced([*load_params(workspace.params).models, "gfpgan"], ["cpu"]))
 
 
+def lose_emap(workspace: Workspace) -> None:
+    """Take the file, and its entry in the manifest."""
+    (path,) = workspace.caches.glob("*/*/*.npy")
+    document = read_json(path.with_name("manifest.json"))
+    del document["engine_files"][path.name]
+    path.unlink()
+    write_json(path.with_name("manifest.json"), document)
+
+
 def add_a_target_to_params(workspace: Workspace) -> None:
     write_params(workspace.root, reduced(load_params(workspace.params).models, ["cpu", "rtx-sm89"]))
 
@@ -150,6 +159,7 @@ def test_what_the_stages_made_is_valid_and_counted(workspace: Workspace, whole: 
             "manifest.json: expected an object, seen an array in 'engine_files'; run `dvc repro`",
             id="a cache's manifest that breaks its format",
         ),
+        pytest.param(lose_emap, "expected a file of kind emap beside it, seen none of inswapper", id="a lost emap"),
         pytest.param(add_a_model_to_params, "seen ['gfpgan'] missing", id="a model more in params"),
         pytest.param(add_a_target_to_params, "sm89", id="a target more in params"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.workspace import Workspace
+from stages.workspace import MADE, Workspace
 from tests.stages import ROOT
 
 MODULES = sorted((ROOT / "stages").rglob("*.py"))
@@ -55,3 +55,14 @@ def test_build_mirrors_the_published_repository() -> None:
     here = Workspace(Path())
     published = {here.caches: "trt_cache", here.archives: "archives", here.manifests: "manifests"}
     assert {path.relative_to(here.build).as_posix() for path in published} == set(published.values())
+
+
+def test_no_model_can_be_in_a_folder_that_stages_make() -> None:
+    here = Workspace(Path())
+    paths = [getattr(here, name) for name in dir(here) if not name.startswith("_")]
+    made = {
+        path.parts[1]
+        for path in paths
+        if isinstance(path, Path) and path.parts[:1] == ("build",) and path != here.build
+    }
+    assert made <= set(MADE)

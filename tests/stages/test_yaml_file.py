@@ -47,9 +47,14 @@ def test_what_cannot_be_meant_is_refused_in_one_line(tmp_path: Path, text: bytes
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("a: .inf", "of what JSON has", id="infinity"),
-        pytest.param("a: 2026-01-01", "of what JSON has", id="a date"),
+        pytest.param("a: [{b: .nan}]", r"expected a finite number, seen NaN in a\[0\]\.b", id="NaN"),
+        pytest.param("a: 2026-01-01", "expected what JSON has, seen a date in a", id="a date"),
+        pytest.param("a: !!set {b}", "expected what JSON has, seen a set in a", id="a set"),
         pytest.param("a: {1: 2}", "names that are strings", id="a number for a name"),
+        pytest.param(
+            f"a: {'b' * 5000}", r'strings of at most 500 characters, seen "b{96}\.\.\. in a$', id="a long string"
+        ),
+        pytest.param(f"a: {{? {'b' * 900} : 1}}", 'characters, seen "b+.* in a$', id="a long name"),
         pytest.param("[a]", "expected an object, seen an array", id="a list"),
         pytest.param("", "expected an object, seen null", id="nothing"),
     ],

@@ -46,6 +46,12 @@ class Selection:
         """Group of each model that has an engine, by name."""
         return self.manifest.models
 
+    def model_of(self, role: str, usual: str) -> str:
+        """Return the model of a role: the usual one, or the only one with that role where that isn't installed."""
+        models = {file.onnx_model for file in self.manifest.engine_files.values() if file.role == role}
+        (only,) = models if len(models) == 1 else (None,)
+        return usual if usual in self.models or only is None else only
+
     def has(self, groups: Collection[str] | None) -> bool:
         """Return whether there is an engine of every group; None asks for the whole publication."""
         return self.is_whole if groups is None else self.manifest.groups.issuperset(groups)
