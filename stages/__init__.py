@@ -5,4 +5,10 @@ refuses is an `OSError`. `program.run_program` prints either on one line and exi
 writes may raise both, so a docstring names only other errors, and those that a caller handles apart.
 """
 
+import gc
+import sys
+
+if sys.argv[:1] == ["-m"]:  # one of the programs is loaded: what its imports make stays, and need not be searched
+    gc.disable()  # until run_program
+
 import morphstream.session  # noqa: F401  # before ONNX Runtime, which then reports to nobody

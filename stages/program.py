@@ -1,6 +1,7 @@
 """How a stage program ends: 0 done, 1 refused in one line on stderr, 2 wrong usage; a bug keeps its traceback."""
 
 import argparse
+import gc
 import sys
 import threading
 import time
@@ -23,6 +24,8 @@ def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True) -> 
         main: Runs the program.
         is_timed: Show how long it has been running; False for a program that shows its progress itself.
     """
+    gc.freeze()
+    gc.enable()  # see stages/__init__.py
     path = Path(sys.argv[0])
     what = " ".join([path.parent.name if path.stem == "__main__" else path.stem, *sys.argv[1:]])
     try:
