@@ -1,7 +1,7 @@
 """Compare `dvc repro` in two checkouts, by turns: from nothing, with dvc.lock files and without; with nothing to do.
 
 Each runs in copies of a checkout's tracked files, with its own .venv and .cache. The seconds are the best of the
-rounds; processor seconds are those of all programs together. In the end the artifacts are compared by `bench.same_bytes`.
+rounds; processor seconds are those of all programs together. In the end `bench.same_bytes` compares the artifacts.
 """
 
 import argparse
