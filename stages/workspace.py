@@ -37,7 +37,6 @@ class Workspace:
     root: Path
     params = _Inside("params.yaml")  # every choice that changes what is published
     dvc_yaml = _Inside("dvc.yaml")
-    dvc_lock = _Inside("dvc.lock")
     tracked = _Inside("manifests")  # the manifests in Git
     schemas = _Inside("manifests/schema")  # of the manifests
     downloads = _Inside(".cache")  # packages that the kit takes files out of
