@@ -20,6 +20,7 @@ from morphstream.artifact.fields import required
 from stages.bounds import NAME, is_name
 from stages.files import write_whole
 from stages.lists import pipeline_files, write_lists
+from stages.origin.folder import leads_out
 from stages.origin.keep import check_replaceable
 from stages.origin.own_file import copy_verified, digest_of_own, whole_file
 from stages.params import Model, Params, load_params
@@ -133,10 +134,12 @@ def _same(params: Params, name: str, digest: Digest) -> Model:
 def _placed(whole: Path, model: Model, digest: Digest, workspace: Workspace) -> Iterator[None]:
     """Copy a model's file into its place in build/, and remove it there when the block raises."""
     target = workspace.build / model.file
-    if target.is_file() and digest_of_file(target) == digest:
+    is_there = target.is_file() and digest_of_file(target) == digest
+    if is_there and not leads_out(target):
         yield
         return
-    check_replaceable(model, target, workspace)
+    if not is_there:
+        check_replaceable(model, target, workspace)
     copy_verified(whole, target, digest)
     try:
         yield
