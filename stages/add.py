@@ -6,31 +6,31 @@ into params.yaml, pinned, and copied into build/, and dvc.yaml is brought in lin
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import onnx
-import yaml
 from onnx import TensorProto
 
 from morphstream.artifact.digest import Digest, digest_of_file
 from morphstream.artifact.errors import ManifestError, ModelError, MorphstreamError
+from morphstream.artifact.fields import required
 from stages.bounds import NAME, is_name
 from stages.files import write_whole
 from stages.lists import pipeline_files, write_lists
+from stages.origin.folder import leads_out
 from stages.origin.keep import check_replaceable
 from stages.origin.own_file import copy_verified, digest_of_own, whole_file
 from stages.params import Model, Params, load_params
-from stages.params_file import difference, edit_params, editor
+from stages.params_file import difference, edit_params
 from stages.program import run_program
 from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.emap import emap_of
 from stages.surgery.read import read_model
 from stages.workspace import Workspace
+from stages.yaml_file import read_object
 
 _LICENCE = "unknown"
 _LIKE = "name the model that it is like: --like MODEL"
@@ -134,10 +134,12 @@ def _same(params: Params, name: str, digest: Digest) -> Model:
 def _placed(whole: Path, model: Model, digest: Digest, workspace: Workspace) -> Iterator[None]:
     """Copy a model's file into its place in build/, and remove it there when the block raises."""
     target = workspace.build / model.file
-    if target.is_file() and digest_of_file(target) == digest:
+    is_there = target.is_file() and digest_of_file(target) == digest
+    if is_there and not leads_out(target):
         yield
         return
-    check_replaceable(model, target, workspace)
+    if not is_there:
+        check_replaceable(model, target, workspace)
     copy_verified(whole, target, digest)
     try:
         yield
@@ -151,7 +153,7 @@ def _write(workspace: Workspace, model: Model, other: Model | None) -> list[str]
     before = {path: path.read_bytes() for path in (workspace.params, *pipeline_files(workspace))}
     try:
         if other is not None:
-            edit_params(workspace.params, lambda document: _insert(document, model, other.name))
+            edit_params(workspace.params, {("models", model.name): _entry(model, other, workspace.params)})
         if len(before) > 1:
             write_lists(load_params(workspace.params), workspace)
     except BaseException:
@@ -163,27 +165,13 @@ def _write(workspace: Workspace, model: Model, other: Model | None) -> list[str]
     return [change for change in changes if change]
 
 
-def _insert(document: Any, model: Model, other: str) -> None:
-    """Insert a model's entry with the keys of another's, whose comments stay with it."""
-    own = {
-        "file": model.file,
-        "sha256": model.sha256,
-        "bytes": model.bytes,
-        "origin": model.origin,
-        "group": model.group,
-        "inputs": {name: list(shape) for name, shape in model.inputs.items()},
-        "licence": model.licence,
-    }
-    entry = {key: own.get(key, value) for key, value in document["models"][other].items()}
-    entry = {"file": model.file, "sha256": model.sha256, "bytes": model.bytes, "origin": model.origin} | entry | own
-    lines = [f"{key}: {_flow(value)}" for key, value in entry.items()]
-    document["models"][model.name] = editor().load("\n".join(lines))
-
-
-def _flow(value: object) -> str:
-    """Return a value as YAML on one line."""
-    plain = json.loads(json.dumps(value))  # without the comments that ruamel keeps
-    return yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=10**6).removesuffix("...\n").strip()
+def _entry(model: Model, other: Model, params: Path) -> dict[str, object]:
+    """Return a model's entry in params.yaml, with the keys of another's and in their order."""
+    entries: dict[str, dict[str, object]] = required(read_object(params), "models", dict)
+    pins = {"file": model.file, "sha256": model.sha256, "bytes": model.bytes, "origin": model.origin}
+    inputs = {name: list(shape) for name, shape in model.inputs.items()}
+    own = {**pins, "group": model.group, "inputs": inputs, "licence": model.licence}
+    return {**pins, **entries[other.name], **own}
 
 
 if __name__ == "__main__":

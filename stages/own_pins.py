@@ -5,14 +5,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from morphstream.artifact.digest import Digest, digest_of_file
 from morphstream.artifact.errors import FetchError
 from stages.origin.folder import VARIABLE, candidates
 from stages.origin.own_file import digest_of_own, whole_file
 from stages.params import Model, Params
-from stages.params_file import edit_params
+from stages.params_file import Keys, edit_params
 from stages.surgery.contract import check_contract
 from stages.surgery.emap import emap_of
 from stages.surgery.read import read_model
@@ -42,16 +41,13 @@ def pin_own(params: Params, workspace: Workspace, folder: Path, names: Collectio
             "name them so, or add one under a name of its own: python -m stages.add NAME FILE"
         )
 
-    def write(document: Any) -> None:
-        for name, pinned in pins.items():
-            entry = document["models"][name]
-            entry |= asdict(pinned)
-            if params.origin_of(params.model(name)) != "folder":
-                if "origin" not in entry:
-                    entry.insert(list(entry).index("bytes") + 1, "origin", "folder")
-                entry["origin"] = "folder"
-
-    lines = [edit_params(workspace.params, write) or f"{workspace.params.name}: the pins are those of {folder} already"]
+    values: dict[Keys, object] = {}
+    for name, pinned in pins.items():
+        origin = {} if params.origin_of(params.model(name)) == "folder" else {"origin": "folder"}
+        values |= {("models", name, key): value for key, value in {**asdict(pinned), **origin}.items()}
+    lines = [
+        edit_params(workspace.params, values) or f"{workspace.params.name}: the pins are those of {folder} already"
+    ]
     if missing:
         lines.append(f"not there, and left as they are: {', '.join(model.name for model in missing)}")
     return "\n".join([*lines, f"next: {VARIABLE}={shlex.quote(str(folder))} dvc repro"])

@@ -2,14 +2,13 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import FetchError
 from stages.hub.client import prepare_client
 from stages.hub.repository import Repository
 from stages.params import Params
-from stages.params_file import edit_params
+from stages.params_file import Keys, edit_params
 
 
 def pin(params: Params, path: Path, revision: str, repository: Repository | None = None) -> str:
@@ -34,9 +33,7 @@ def pin(params: Params, path: Path, revision: str, repository: Repository | None
     if (params.hub.revision, {model.name: model.pin for model in models}) == (commit, pins):
         return f"{path.name}: the pins are those of {repository.name}@{commit} already"
 
-    def write(document: Any) -> None:
-        document["hub"]["revision"] = commit
-        for name, pinned in pins.items():
-            document["models"][name] |= asdict(pinned)
-
-    return edit_params(path, write)
+    values: dict[Keys, object] = {("hub", "revision"): commit}
+    for name, pinned in pins.items():
+        values |= {("models", name, key): value for key, value in asdict(pinned).items()}
+    return edit_params(path, values)

@@ -39,7 +39,7 @@ class FolderOrigin:
         for model in models:
             try:
                 target = workspace.build / model.file
-                if not self.holds(model, target) or _leads_out(target):
+                if not self.holds(model, target) or leads_out(target):
                     self._bring(model, target, workspace)
             except (MorphstreamError, OSError) as error:
                 errors.append(error)
@@ -96,7 +96,7 @@ def _size_of(path: Path) -> int:
     return path.stat().st_size if path.is_file() else -1
 
 
-def _leads_out(path: Path) -> bool:
+def leads_out(path: Path) -> bool:
     """Return whether a file is a link, but for one into DVC's cache."""
     return path.is_symlink() and path.resolve().parts[-4:-2] != ("files", "md5")
 

@@ -139,7 +139,7 @@ def _checked(source: Path, location: str) -> Path:
     """Return the location of external weights, a path inside the model's folder."""
     path = Path(location)
     if not location.isprintable() or path == Path() or path.is_absolute() or ".." in path.parts:
-        raise _refused(source, "external weights in its folder", one_line(location) or "no location")
+        raise _refused(source, "external weights in its folder", one_line(location or "no location"))
     if not (source.parent / path).exists():
         raise _refused(source, f"its external weights {one_line(location)} beside it", "none")
     return path

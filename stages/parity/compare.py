@@ -1,7 +1,7 @@
 """Compare a model's prepared files and engines with the original and with each other, each run once."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,8 +48,7 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
     prepared = workspace.prepared / model.name
     inputs = sample_inputs(json.loads((prepared / "contract.json").read_text("utf-8")))
     original = run_file(model, workspace.build / model.file, inputs)
-    for folder in (prepared, *(workspace.engines / name / model.name for name in targets)):
-        _check_emap(folder, model, original)
+    _check_emap(original, (prepared, *(workspace.engines / name / model.name for name in targets)))
     plan, nothing = original.plan, unseen(original.outputs, original.plan)
     single, of_model = (SINGLE, ""), (model.tolerance, f"models.{model.name}")
     on_cpu = of_model if original.is_quantised else single
@@ -80,9 +79,11 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
         yield compared(name, seen, "original", own or (to_original if is_cpu else of_model))
 
 
-def _check_emap(folder: Path, model: Model, original: Original) -> None:
-    if [path.read_bytes() for path in folder.glob("*.npy")] != [*original.emap]:
-        raise ModelError(f"{folder}: expected the emap of {model.file} alone, seen another or none; build it again")
+def _check_emap(original: Original, folders: Iterable[Path]) -> None:
+    """Check that a prepared model and its engines have the original's emap, if any: it is no output."""
+    for folder in folders:
+        if [path.read_bytes() for path in folder.glob("*.npy")] != [*original.emap]:
+            raise ModelError(f"{folder}: expected the emap of its original alone, seen another or none; build it again")
 
 
 def _parted(outputs: Arrays, original: Original) -> Arrays:

@@ -21,9 +21,7 @@ _STANDARD = ("", "ai.onnx")
 
 
 def check_sound(model: onnx.ModelProto) -> None:
-    """Check a model whose external weights have been read."""
-    if model.functions:
-        raise ModelError(f"function {one_line(model.functions[0].name)}: expected none, seen one; export it inlined")
+    """Check a model without functions, whose external weights have been found."""
     _check_graph(model.graph, opset_of(model), set(), 0)
     graphs = enumerate(graphs_of(model.graph))
     for (_, name), count in Counter((i, tensor.name) for i, graph in graphs for tensor in graph.initializer).items():

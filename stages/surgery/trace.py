@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from morphstream.artifact.errors import ModelError
 from stages.surgery.label import error_line, label_of, one_line
 from stages.surgery.nodes import attributes_of
+from stages.surgery.versions import opset_of
 from stages.surgery.weights import is_weight
 
 Shape = tuple[int, ...]
@@ -49,7 +50,7 @@ class Trace:
 
 def start(model: onnx.ModelProto, batch: int) -> Trace:
     """Return what is known before the first node, with a batch size for axis 0 of every input."""
-    trace = Trace(next((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), 1))
+    trace = Trace(opset_of(model))
     for tensor in model.graph.initializer:
         put_tensor(trace, tensor)
     for value in model.graph.input:

@@ -174,6 +174,15 @@ def test_somebody_s_file_in_its_place_is_not_overwritten(project: Workspace, tmp
     assert state(project) == before
 
 
+def test_a_link_in_its_place_becomes_a_plain_file(project: Workspace, tmp_path: Path) -> None:
+    data, place = write_own(tmp_path / "a.onnx", "xseg_1"), project.build / "models/mine.onnx"
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path / "a.onnx")
+    add(project, "mine", tmp_path / "a.onnx")
+    assert not place.is_symlink()
+    assert (place.read_bytes(), (tmp_path / "a.onnx").read_bytes()) == (data, data)
+
+
 def test_no_file_and_no_model_are_refused_in_a_line(project: Workspace, tmp_path: Path) -> None:
     assert "expected an ONNX file, seen none; name another" in refusal(project, "add", "mine", str(tmp_path / "none"))
     (tmp_path / "a.onnx").write_bytes(b"no model")

@@ -219,6 +219,6 @@ def test_an_emap_that_is_lost_or_another_is_refused(workspace: Workspace, built:
     folder = workspace.build / place / name
     (path,) = folder.glob("*.npy")
     np.save(path, np.load(path).T)
-    assert f"{name}: expected the emap of models/{name}.onnx alone" in refusal(workspace, "check", name)
+    assert f"{name}: expected the emap of its original alone" in refusal(workspace, "check", name)
     path.unlink()
     assert "seen another or none; build it again" in refusal(workspace, "check", name)

@@ -81,5 +81,21 @@ def test_another_toolchain_is_refused_in_one_line_and_leaves_nothing(workspace: 
     assert not [name for name in files_in(workspace.build) if ".part" in name or ".old" in name]
 
 
+def test_a_target_that_needs_its_gpu_is_built_apart_and_refused_without_it(workspace: Workspace, built: Params) -> None:
+    data = document()
+    data["models"] = {model: data["models"][model] for model in built.models}
+    data["build_targets"] = {
+        "cpu": data["build_targets"]["cpu"],
+        "trt-sm89": {"cache_key": "sm89/trt10.14_ort1.24", "archive": "trt-cache-sm89"},
+    }
+    write_params(workspace.root, data)
+    assert made(workspace) == [f"prepare {MODEL}", f"compile cpu {MODEL}"]
+    done = run_stage(workspace, "engines", MODEL, "trt-sm89")
+    assert (done.returncode, done.stdout) == (1, f"compile trt-sm89 {MODEL}\n")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"engines {MODEL} trt-sm89: targets.trt-sm89.toolchain: declared ")
+    assert not (workspace.engines / "trt-sm89" / MODEL).exists()
+
+
 def test_no_jobs_are_wrong_usage(workspace: Workspace) -> None:
     assert run_stage(workspace, "engines", MODEL, "--jobs", "0").returncode == 2
