@@ -24,9 +24,7 @@ _IMAGE = 3  # axes of a row of pixels
 def main() -> int:
     """Print a line a model; return 0 if the promise holds, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m bench.bfloat16", description=__doc__)
-    parser.add_argument(
-        "--engines", type=Path, default=Workspace(Path()).engines / "cpu", help="a folder for each model"
-    )
+    parser.add_argument("--engines", type=Path, default=Workspace(Path()).engines, help="a folder for each model")
     parser.add_argument("--runs", type=int, default=50, help="of which the median is taken")
     options = parser.parse_args()
     if not probe_machine().has_bfloat16:
@@ -34,11 +32,11 @@ def main() -> int:
         return 1
     print(f"{'median ms':20}", *(f"{precision:>8}" for precision in PRECISIONS), "   share")
     is_kept = True
-    for path in sorted(options.engines.glob("*/*.xml")):
+    for path in sorted(options.engines.glob("*/cpu/*.xml")):
         times = medians_ms(path, options.runs)
         share = times["bf16"] / times["fp32"]
-        print(f"{path.parent.name:20}", *(f"{value:8.2f}" for value in times.values()), f"{share:8.2f}")
-        is_kept &= path.parent.name != DETECTOR or share <= SHARE_AT_MOST
+        print(f"{path.parent.parent.name:20}", *(f"{value:8.2f}" for value in times.values()), f"{share:8.2f}")
+        is_kept &= path.parent.parent.name != DETECTOR or share <= SHARE_AT_MOST
     print(f"{DETECTOR} in bfloat16 takes {SHARE_AT_MOST:.2f} at most: {'yes' if is_kept else 'NO'}")
     return 0 if is_kept else 1
 

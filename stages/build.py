@@ -28,7 +28,7 @@ from morphstream.artifact.vocabulary import cache_path
 from stages.bounds import REPOSITORY
 from stages.caches import read_cache
 from stages.compile import builder_of, compile_model
-from stages.exclusive import exclusive_gpu
+from stages.exclusive import engine_folder, exclusive_gpu
 from stages.farm.choice import choose
 from stages.farm.queue import run_queue
 from stages.farm.view import View
@@ -83,7 +83,8 @@ def build(here: Workspace, params: Params, options: TargetOptions, models: Colle
         there = Workspace(Path(folder))
         _fetch(params, models, here, there)
         _build_all(options, models, there.root)
-        index_engines(options.target, list(models), there.engines / options.name, there.caches / key)
+        engines = {name: engine_folder(there, options, name) for name in models}
+        index_engines(options.target, engines, there.caches / key)
         there.caches.rename(into / there.caches.name)
 
 
@@ -115,7 +116,7 @@ def _build_one(here: Workspace, there: Workspace, params: Params, options: Targe
     model = params.model(name)
     source, prepared = there.build / model.file, there.prepared / name
     prepare(model, source if source.is_file() else here.build / model.file, prepared)
-    compile_model(options, prepared, there.engines / options.name / name, there.timing)
+    compile_model(options, prepared, engine_folder(there, options, name), there.timing)
 
 
 @contextmanager

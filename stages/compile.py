@@ -13,6 +13,7 @@ from morphstream.artifact.recipe import Recipe
 from stages.builders import Builder, Order, openvino, tensorrt, tensorrt_rtx
 from stages.builders.order import order_of
 from stages.declare import check_declared
+from stages.exclusive import engine_folder
 from stages.files import new_folder
 from stages.params import TargetOptions, load_params
 from stages.program import read_arguments, run_program
@@ -27,7 +28,7 @@ def main(workspace: Workspace) -> None:
     params = load_params(workspace.params)
     options, model = params.target(target), params.model(name).name
     check_declared(workspace, f"engines/{model}", params)
-    folder = workspace.engines / options.name / model
+    folder = engine_folder(workspace, options, model)
     compile_model(options, workspace.prepared / model, folder, workspace.timing)
 
 

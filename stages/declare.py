@@ -57,17 +57,18 @@ def declarations(params: Params) -> Iterator[tuple[str, dict[str, Any]]]:
     prepare, check = source_digest(*_PREPARE), [source_digest(*_CHECK), session_source()]
     keys = ("role", "group", "delivery", "precision", "inputs", "batches", "emap")
     for model in params.models.values():
+        prepared = {"prepare": {**{key: getattr(model, key) for key in keys}, "source": prepare}}
         yield (
             f"engines/{model.name}",
             {
-                "prepare": {**{key: getattr(model, key) for key in keys}, "source": prepare},
+                **prepared,
                 "targets": {name: targets[name] for name in together},
                 "check": {"tolerance": asdict(model.tolerance), "tolerances": _own(together), "source": check},
             },
         )
         for name, options in built_alone(params).items():
             bounds = {"tolerance": asdict(model.tolerance), "tolerances": _own({name: options}), "source": check}
-            yield f"gpu_engine/{name}-{model.name}", {"targets": {name: targets[name]}, "check": bounds}
+            yield f"gpu_engine/{name}-{model.name}", {**prepared, "targets": {name: targets[name]}, "check": bounds}
     archive, pack = asdict(params.archive), source_digest(*_PACK)
     for name, build in params.builds.items():
         target = asdict(build.target.target)

@@ -16,10 +16,10 @@ from morphstream.artifact.errors import MorphstreamError
 from morphstream.machine.probe import probe_machine
 from stages.compile import compile_model
 from stages.declare import check_declared
-from stages.exclusive import built_alone, built_together
+from stages.exclusive import built_alone, built_together, engine_folder
 from stages.forks import Forks
 from stages.lock import read_lock
-from stages.made import files_of, record_made_of, take_from_cache
+from stages.made import files_of, is_made_of, record_made_of, take_from_cache
 from stages.params import Model, Params, TargetOptions, load_params
 from stages.prepare import prepare
 from stages.program import run_program
@@ -47,8 +47,7 @@ def main(workspace: Workspace) -> None:
         verdict = workspace.checked / arguments.target / verdict.name
     declared = check_declared(workspace, stage, params)
     is_kept = _is_kept(workspace, stage, is_forced=arguments.force)
-    if "prepare" in declared:
-        prepare_once(workspace, model, declared["prepare"], is_kept)
+    prepare_once(workspace, model, declared["prepare"], is_forced=arguments.force)
     with Forks(arguments.jobs) as forks:
         start_engines(workspace, model, targets, declared["targets"], is_kept, forks)
         from stages.check import check_model, reason_not_executed  # here, while engines are being built
@@ -75,11 +74,11 @@ def _alone(params: Params, name: str) -> dict[str, TargetOptions]:
     return {name: alone[name]}
 
 
-def prepare_once(workspace: Workspace, model: Model, declared: Mapping[str, Any], is_kept: IsKept) -> None:
-    """Prepare a model, unless what was prepared of the same file in the same way is kept."""
+def prepare_once(workspace: Workspace, model: Model, declared: Mapping[str, Any], *, is_forced: bool) -> None:
+    """Prepare a model, unless what was prepared of the same file in the same way is there, and not forced."""
     source, folder = workspace.build / model.file, workspace.prepared / model.name
     made_of = {"file": str(digest_of_file(source)), **declared}
-    if not is_kept(folder, made_of):
+    if is_forced or not is_made_of(folder, made_of):
         print(f"prepare {model.name}", flush=True)
         prepare(model, source, folder)
         record_made_of(folder, made_of)
@@ -96,14 +95,15 @@ def start_engines(
     """Start to build a model's engines, but for those of the same prepared model and target that are kept."""
     prepared = files_of(workspace.prepared / model.name)
     for name, options in targets.items():
-        folder, made_of = workspace.engines / name / model.name, {"prepared": prepared, **declared[name]}
+        folder, made_of = engine_folder(workspace, options, model.name), {"prepared": prepared, **declared[name]}
         if not is_kept(folder, made_of):
             print(f"compile {name} {model.name}", flush=True)
-            forks.start(name, partial(_compile, workspace, options, folder, made_of))
+            forks.start(name, partial(_compile, workspace, model, options, made_of))
 
 
-def _compile(workspace: Workspace, options: TargetOptions, folder: Path, made_of: Mapping[str, object]) -> None:
-    compile_model(options, workspace.prepared / folder.name, folder, workspace.timing)
+def _compile(workspace: Workspace, model: Model, options: TargetOptions, made_of: Mapping[str, object]) -> None:
+    folder = engine_folder(workspace, options, model.name)
+    compile_model(options, workspace.prepared / model.name, folder, workspace.timing)
     record_made_of(folder, made_of)
 
 

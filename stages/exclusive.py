@@ -1,11 +1,13 @@
 """Which targets need a GPU to themselves, and so a machine and a stage of their own; all others are built anywhere."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from morphstream.artifact.target import Target
 
 if TYPE_CHECKING:
     from stages.params import Params, TargetOptions
+    from stages.workspace import Workspace
 
 
 def exclusive_gpu(target: Target) -> str | None:
@@ -21,6 +23,11 @@ def built_together(params: "Params") -> "dict[str, TargetOptions]":
 def built_alone(params: "Params") -> "dict[str, TargetOptions]":
     """Return the targets that are built on their own GPU alone, each in a stage of its own."""
     return {name: build.target for name, build in params.builds.items() if exclusive_gpu(build.target.target)}
+
+
+def engine_folder(workspace: "Workspace", options: "TargetOptions", model: str) -> Path:
+    """Return the folder of a model's engine for a target; those that one stage makes are in one folder."""
+    return (workspace.gpu_engine if exclusive_gpu(options.target) else workspace.engines) / model / options.name
 
 
 def engine_stage(params: "Params", target: str, model: str) -> str:

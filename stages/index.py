@@ -7,7 +7,7 @@
 import argparse
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +20,7 @@ from morphstream.artifact.target import CacheKey, Target
 from stages.adopt import adopt
 from stages.caches import holds_more, read_cache
 from stages.declare import check_declared
+from stages.exclusive import engine_folder
 from stages.files import new_folder, write_whole
 from stages.pack import pack_cache, pack_models
 from stages.params import Params, load_params
@@ -58,22 +59,22 @@ def main(workspace: Workspace) -> None:
     else:
         build = params.build(arguments.target)
         check_declared(workspace, f"pack/{build.target.name}", params)
-        engines, folder = workspace.engines / build.target.name, workspace.caches / build.cache_key
-        index_engines(build.target.target, list(params.models), engines, folder, is_merged=arguments.merge)
+        engines = {name: engine_folder(workspace, build.target, name) for name in params.models}
+        index_engines(build.target.target, engines, workspace.caches / build.cache_key, is_merged=arguments.merge)
         if arguments.pack and not arguments.merge:
             pack_cache(workspace, params, build.target.target.cache_key)
 
 
-def index_engines(target: Target, models: list[str], engines: Path, folder: Path, *, is_merged: bool = False) -> None:
+def index_engines(target: Target, engines: Mapping[str, Path], folder: Path, *, is_merged: bool = False) -> None:
     """Gather a target's engines in one folder and write the manifest that names them.
 
-    Each model has its engine in a folder of `engines`. With `is_merged`, one that has no folder there keeps the engine
-    that the cache has for it, if any.
+    Each model has a folder with its engine. With `is_merged`, one whose folder isn't there keeps the engine that the
+    cache has for it, if any.
     """
     with new_folder(folder) as part:
-        built = [model for model in models if not is_merged or (engines / model).exists()]
-        found = [file for model in built for file in _engine_files(target, engines / model)]
-        if others := set(models).difference(built):
+        built = [model for model, engine in engines.items() if not is_merged or engine.exists()]
+        found = [file for model in built for file in _engine_files(target, engines[model])]
+        if others := engines.keys() - set(built):
             found += _kept_files(target, folder, others)
         chosen: dict[str, tuple[Path, EngineFile]] = {}
         for path, entry in found:
@@ -92,7 +93,7 @@ def _engine_files(
     """Yield the verified files of an engine, or those of a cache that are some models' or shared."""
     path = folder / "manifest.json"
     if not path.is_file():
-        raise ManifestError("", f"{path}: expected an engine of {folder.name}, seen none; run `dvc repro`")
+        raise ManifestError("", f"{path}: expected an engine of {folder.parent.name}, seen none; run `dvc repro`")
     manifest = read_cache(folder, _REMEDY)
     if manifest.cache_key != target.cache_key:
         raise ManifestError("cache_key", f"{path}: expected {target.cache_key}, seen {manifest.cache_key}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from morphstream.artifact.errors import ManifestError, MorphstreamError
-from stages.exclusive import built_alone, built_together
+from stages.exclusive import built_alone, engine_folder
 from stages.files import write_whole
 from stages.params import Params
 from stages.workspace import Workspace
@@ -23,23 +23,32 @@ def listed(params: Params) -> dict[str, dict[str, Lists]]:
     models = [f"{here.build / file}" for file in files.values()]
     caches = [f"{here.caches / build.cache_key}" for build in params.builds.values()]
     archives = [f"{here.archives / name}" for name in params.archive_names]
-    made = [f"{here.prepared}/${{key}}", *(f"{here.engines / target}/${{key}}" for target in built_together(params))]
     alone = {
         f"{target}-{name}": {"target": target, "model": name, "file": file}
         for target in built_alone(params)
         for name, file in files.items()
     }
-    built = {name: {"cache_key": build.cache_key, "archive": build.archive} for name, build in params.builds.items()}
+    built = {
+        name: {
+            "cache_key": build.cache_key,
+            "archive": build.archive,
+            "engines": engine_folder(here, build.target, "").parent.name,
+        }
+        for name, build in params.builds.items()
+    }
     packed = [f"{here.archives / name}.tar.zst" for name in params.model_archives]
     return {
         "dvc.yaml": {"validate": {"deps": [*models, *caches, *archives]}, "report": {"deps": _reported(params)}},
         "pipeline/fetch/dvc.yaml": {"fetch": {"foreach": files}},
         "pipeline/engines/dvc.yaml": {
-            "engines": {"foreach": files, "outs": made},
+            "engines": {"foreach": files},
             "gpu_engine": {"foreach": alone},
         },
         "pipeline/pack/dvc.yaml": {
-            "pack": {"foreach": built, "deps": [f"{here.engines}/${{key}}/{name}" for name in params.models]},
+            "pack": {
+                "foreach": built,
+                "deps": [f"{here.build}/${{item.engines}}/{name}/${{key}}" for name in params.models],
+            },
             "models": {
                 "deps": models,
                 "outs": ["build/manifests/models.json", {"manifests/models.json": {"cache": False}}, *packed],

@@ -39,18 +39,20 @@ def files_of(folder: Path) -> dict[str, str]:
 
 
 def take_from_cache(workspace: Workspace, locked: Mapping[str, Any], folder: Path, of: Mapping[str, object]) -> bool:
-    """Return whether DVC's cache has the folder that a stage's entry in dvc.lock names, made of these things; place it.
+    """Return whether DVC's cache has a folder, in the output that a stage's entry in dvc.lock names; place it.
 
     What is in its place already, made of these things, stays there.
     """
     if is_made_of(folder, of):
         return True
-    outs = {out["path"]: out.get("md5", "") for out in locked.get("outs", [])}
     try:
-        files = cached_folder(workspace, outs.get(str(folder.relative_to(workspace.root)), ""))
+        outs = {out["path"]: out.get("md5", "") for out in locked.get("outs", ())}
+        (out,) = (path for path in outs if folder.is_relative_to(workspace.root / path))
+        files = {workspace.root / out / name: path for name, path in cached_folder(workspace, outs[out]).items()}
         with new_folder(folder) as part:
             for name, path in files.items():
-                shutil.copyfile(path, part / Path(name).name)
+                if name.parent == folder:
+                    shutil.copyfile(path, part / name.name)
     except (OSError, ValueError, KeyError, TypeError):  # it has none, or only a part of it
         return False
     return is_made_of(folder, of)

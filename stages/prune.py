@@ -15,18 +15,19 @@ from stages.workspace import Workspace
 def main(workspace: Workspace) -> None:
     """Prune, and print what was removed."""
     read_arguments(__doc__)
-    write_lists(load_params(workspace.params), workspace)
+    params = load_params(workspace.params)
+    write_lists(params, workspace)
     for name in order_locks(workspace):
         print(f"dvc.lock: {name}")
     with open_repo(workspace) as repo:
         outs = {workspace.root / Path(out.fs_path).relative_to(repo.root_dir) for out in repo.index.outs}
-    for path in leftovers(workspace, outs):
+    for path in leftovers(workspace, outs.union(workspace.prepared / name for name in params.models)):
         print(path)
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def leftovers(workspace: Workspace, outs: Collection[Path]) -> list[Path]:
-    """Return what is in build/ and is no stage's output, by the shortest path that names it."""
+    """Return what is in build/ and isn't kept as a stage's output or the like, by the shortest path that names it."""
     untracked = {workspace.measured, workspace.demo, workspace.build / "deploy", workspace.timing}  # no stage's outputs
     kept = untracked.union(outs)
     above = {parent for path in kept for parent in path.parents}

@@ -11,6 +11,7 @@ MADE = (
     "demo",
     "deploy",
     "engines",
+    "gpu_engine",
     "manifests",
     "measured",
     "parity",
@@ -42,12 +43,13 @@ class Workspace:
     downloads = _Inside(".cache")  # packages that the kit takes files out of
     build = _Inside("build")  # what stages make
     declared = _Inside("build/declared")  # what decides the result of each stage beside its inputs
-    prepared = _Inside("build/prepared")  # a folder for each prepared model
-    engines = _Inside("build/engines")  # a folder for each target, with one for each model
+    engines = _Inside("build/engines")  # a folder for each model, with one for each target that needs no GPU
+    gpu_engine = _Inside("build/gpu_engine")  # likewise, for targets that need their own
     caches = _Inside("build/trt_cache")  # engine caches by cache key
     archives = _Inside("build/archives")
     manifests = _Inside("build/manifests")
     checked = _Inside("build/check")  # what `check` found that every machine must find
-    measured = _Inside("build/measured")  # on this machine; like the next two, no stage's output
+    measured = _Inside("build/measured")  # on this machine; like the next three, no stage's output
+    prepared = _Inside("build/prepared")  # a folder for each prepared model, of which its engines are made
     timing = _Inside("build/timing")  # of kernels, by builders
     demo = _Inside("build/demo")

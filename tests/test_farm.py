@@ -127,15 +127,14 @@ def test_a_fresh_clone_builds_what_is_chosen_and_merges_it_into_the_cache_that_i
     before, after = built(farmed), built(clone)
     assert after == {name: before[name] for name in after}  # the locks, too
     made = ("prepared/xseg_1/", "check/xseg_1.json", "measured/check/xseg_1.json")
-    wanted = ("declared/", "models/xseg_1.onnx", *made, *(f"engines/{target}/xseg_1/" for target in TARGETS))
+    wanted = ("declared/", "models/xseg_1.onnx", *made, "engines/xseg_1/")
     assert set(after) - {name for name in before if name.startswith((*wanted, "trt_cache/sm89/"))} == {*clone.locks()}
 
 
 def test_a_plan_lists_reasons_and_changes_no_file(copy: Clone) -> None:
-    engine = next((copy.workspace.engines / "cpu/fan_68_5").glob("*.bin"))
+    engine = next((copy.workspace.engines / "fan_68_5/cpu").glob("*.bin"))
     engine.unlink()
     engine.write_bytes(b"altered")
-    shutil.rmtree(copy.workspace.engines / "rtx-sm89/fan_68_5")
     change(copy, "models", "xseg_1", "batches", value=[1, 3])
     change(copy, "targets", "rtx-sm89", "toolchain", "tensorrt_rtx", value="1.7.2")
     with (copy.folder / "stages/check.py").open("a") as source:
@@ -151,8 +150,7 @@ def test_a_plan_lists_reasons_and_changes_no_file(copy: Clone) -> None:
     batches = "prepare: params: batches [1, 2, 4] -> [1, 3]"
     assert sorted(stale["engines@xseg_1"]) == [checked, batches, f"rtx-sm89: {toolchain}"]
     assert sorted(stale["engines@fan_68_5"]) == [
-        "build/engines/cpu/fan_68_5 was altered",
-        "build/engines/rtx-sm89/fan_68_5 is missing",
+        "build/engines/fan_68_5 was altered",
         checked,
         f"rtx-sm89: {toolchain}",
     ]
@@ -185,7 +183,8 @@ def test_a_stage_refuses_in_its_own_words_and_nothing_is_lost(copy: Clone) -> No
 
 def test_what_dvc_s_cache_has_is_not_built_again(copy: Clone) -> None:
     before = built(copy)
-    shutil.rmtree(copy.workspace.engines / "cpu")
+    for model in MODELS:
+        shutil.rmtree(copy.workspace.engines / model)
     done = rebuilt(copy, "--all", "--target", "cpu")
     assert done == {f"engines@{model}": "restored from DVC's cache" for model in MODELS}
     assert built(copy) == before
@@ -221,7 +220,7 @@ def test_a_farm_that_is_killed_takes_its_programs_with_it(copy: Clone) -> None:
 
 def test_while_a_dvc_runs_a_stage_the_farm_refuses(copy: Clone) -> None:
     repro = copy.start("dvc", "repro", "--force", "--single-item", "pipeline/engines/dvc.yaml:engines@xseg_1")
-    while "engines/cpu/xseg_1" not in (copy.folder / ".dvc/tmp/rwlock").read_text("utf-8"):
+    while "engines/xseg_1" not in (copy.folder / ".dvc/tmp/rwlock").read_text("utf-8"):
         time.sleep(0.01)
     said = refused(copy, "--all")
     repro.communicate()

@@ -30,7 +30,7 @@ def test_a_fresh_clone_runs_nothing_and_needs_no_data_for_it(shared: Clone, tmp_
     assert clone.repro("--pull", "--allow-missing", PACK) == set()
     assert not clone.workspace.engines.exists()
     assert clone.repro("--pull", PACK) == set()
-    assert (clone.workspace.engines / "cpu" / MODEL).is_dir()
+    assert (clone.workspace.engines / MODEL / "cpu").is_dir()
     assert clone.run("git", "status", "--porcelain") == ""
 
 
@@ -87,7 +87,7 @@ def test_a_stage_that_runs_is_named_by_a_second_repro_and_so_is_the_list_of_them
     shutil.copytree(shared.folder, clone.folder, symlinks=True)
     rwlock = clone.folder / ".dvc/tmp/rwlock"
     with subprocess.Popen(["sleep", "60"]) as other:
-        path = clone.workspace.build / "engines/cpu" / MODEL
+        path = clone.workspace.engines / MODEL
         rwlock.write_text(f'{{"write": {{"{path}": {{"pid": {other.pid}, "cmd": "dvc repro"}}}}}}', "utf-8")
         second = clone.start("dvc", "repro", "--force", "--single-item", f"pipeline/engines/dvc.yaml:engines@{MODEL}")
         output, _ = second.communicate()

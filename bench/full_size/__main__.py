@@ -92,8 +92,8 @@ def _build(order: list[str], folder: Path, environment: Mapping[str, str]) -> Ru
     prepared, prepare_s = run_stage("stages.prepare", order, folder, environment)
     able = [name for name in order if prepared[name].is_done]
     compiled, compile_s = run_stage(f"stages.compile {TARGET}", able, folder, environment)
-    engines = Workspace(folder).engines / TARGET
-    paths = {name: engines / name / "manifest.json" for name in able if compiled[name].is_done}
+    engines = Workspace(folder).engines
+    paths = {name: engines / name / TARGET / "manifest.json" for name in able if compiled[name].is_done}
     manifests = {name: path.read_text("utf-8") for name, path in paths.items()}
     return Run(prepare=prepared, compile=compiled, prepare_s=prepare_s, compile_s=compile_s, manifests=manifests)
 

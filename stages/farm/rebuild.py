@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from threading import Event
 
-from stages.exclusive import exclusive_gpu
+from stages.exclusive import engine_folder, exclusive_gpu
 from stages.farm.choice import Choice, engine_stages
 from stages.farm.pipeline import open_pipeline
 from stages.farm.queue import run_queue
@@ -70,5 +70,5 @@ def _gpu(params: Params, target: str | None) -> str | None:
 
 def _is_whole(workspace: Workspace, params: Params, choice: Choice, target: str) -> bool:
     """Return whether every model has an engine of a target, once the chosen ones are built."""
-    engines = workspace.engines / target
-    return all(model in choice.models or (engines / model).exists() for model in params.models)
+    options = params.build(target).target
+    return all(name in choice.models or engine_folder(workspace, options, name).exists() for name in params.models)

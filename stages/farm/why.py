@@ -19,7 +19,7 @@ def reasons(stage: Any, declared: Mapping[str, bytes], stale: Mapping[str, str])
     Args:
         stage: The stage, as DVC has it.
         declared: The files that the stage `declare` would write now, by path.
-        stale: The stale stage that makes a file or folder, by path.
+        stale: The stale stage that makes a file or folder, by path; a stage may depend on a part of a folder.
     """
     if stage.cmd_changed:
         yield "its command changed"
@@ -29,8 +29,8 @@ def reasons(stage: Any, declared: Mapping[str, bytes], stale: Mapping[str, str])
             yield from _declared(dep, declared[path])
         elif isinstance(dep, ParamsDependency):
             yield from differences(dep.hash_info.value or {}, dep.read_params())
-        elif path in stale:
-            yield stale[path] + IS_STALE
+        elif maker := next((stale[above] for above in (path, *map(str, Path(path).parents)) if above in stale), None):
+            yield maker + IS_STALE
         elif dep.workspace_status():
             yield f"source of {path} changed" if path.startswith(_SOURCES) else f"{path} changed"
     for out in stage.outs:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from morphstream.artifact.errors import ModelError
+from stages.exclusive import engine_folder
 from stages.params import Model, TargetOptions
 from stages.parity.engine import run_engine
 from stages.parity.figures import Arrays, Figures, compare_outputs, unseen
@@ -48,7 +49,7 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
     prepared = workspace.prepared / model.name
     inputs = sample_inputs(json.loads((prepared / "contract.json").read_text("utf-8")))
     original = run_file(model, workspace.build / model.file, inputs)
-    _check_emap(original, (prepared, *(workspace.engines / name / model.name for name in targets)))
+    _check_emap(original, (prepared, *(engine_folder(workspace, options, model.name) for options in targets.values())))
     plan, nothing = original.plan, unseen(original.outputs, original.plan)
     single, of_model = (SINGLE, ""), (model.tolerance, f"models.{model.name}")
     on_cpu = of_model if original.is_quantised else single
@@ -72,7 +73,7 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
     if model.precision == "fp16":
         yield compared("fp16", outputs["fp16"], "fp32", of_model)
     for name, options in targets.items():
-        seen = run_engine(workspace.engines / name / model.name, options.target, inputs)
+        seen = run_engine(engine_folder(workspace, options, model.name), options.target, inputs)
         own = (options.tolerance, f"targets.{name}") if options.tolerance else None
         is_cpu = options.target.builder == "openvino"
         yield compared(name, seen, "fp32" if is_cpu else model.precision, own or (on_cpu if is_cpu else of_model))

@@ -43,8 +43,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_bytes(original(name))
         prepare(model, source, prepared)
-        compile_model(build.target, prepared, here.engines / "cpu" / name, here.timing)
-    index_engines(build.target.target, list(params.models), here.engines / "cpu", here.caches / build.cache_key)
+        compile_model(build.target, prepared, here.engines / name / "cpu", here.timing)
+    engines = {name: here.engines / name / "cpu" for name in params.models}
+    index_engines(build.target.target, engines, here.caches / build.cache_key)
     return here
 
 

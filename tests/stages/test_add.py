@@ -70,7 +70,7 @@ def test_every_other_line_of_params_stays(project: Workspace, tmp_path: Path) ->
     assert {f"+{line}" for line in come} <= {*said}
     assert "+++ pipeline/fetch/dvc.yaml" in said
     assert "+      mine: models/mine.onnx" in said
-    assert {"+        - build/engines/${key}/mine", "+      mine: models/mine.onnx"} <= {*said}
+    assert {"+        - build/${item.engines}/mine/${key}", "+      mine: models/mine.onnx"} <= {*said}
 
 
 def test_adding_again_says_that_it_is_there(project: Workspace, tmp_path: Path) -> None:

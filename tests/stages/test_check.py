@@ -68,7 +68,7 @@ def mix_rows(workspace: Workspace) -> None:
 
 
 def compile_for(workspace: Workspace, params: Params, target: str, model: str) -> None:
-    prepared, engine = workspace.prepared / model, workspace.engines / target / model
+    prepared, engine = workspace.prepared / model, workspace.engines / model / target
     compile_model(params.target(target), prepared, engine, workspace.timing)
 
 
@@ -181,7 +181,7 @@ def test_a_crop_that_is_off_by_levels_is_refused(workspace: Workspace, built: Pa
 
 
 def test_without_its_engine_a_model_is_not_checked(workspace: Workspace, built: Params) -> None:
-    for path in (workspace.engines / "cpu" / LANDMARKS).iterdir():
+    for path in (workspace.engines / LANDMARKS / "cpu").iterdir():
         path.unlink()
     assert "expected an engine of OpenVINO, seen none; compile it first" in refusal(workspace, "check", LANDMARKS)
     assert not (workspace.checked / f"{LANDMARKS}.json").exists()

@@ -121,7 +121,7 @@ def test_two_processes_write_the_same_bytes_under_the_same_names(
     for _ in range(2):
         done = run_stage(workspace, "compile", target, MODEL)
         assert done.returncode == 0, done.stderr
-        folders.append(files_in(workspace.engines / target / MODEL))
+        folders.append(files_in(workspace.engines / MODEL / target))
     assert folders[0] == folders[1]
     assert len(folders[0]) == 3  # with the manifest
 
@@ -130,7 +130,7 @@ def test_in_bfloat16_an_engine_is_the_same_bytes_and_names_its_precision(workspa
     files, entries = {}, {}
     for target in ("cpu", "cpu-bf16"):
         assert run_stage(workspace, "compile", target, MODEL).returncode == 0
-        folder = workspace.engines / target / MODEL
+        folder = workspace.engines / MODEL / target
         manifest = EngineManifest.from_json((folder / "manifest.json").read_bytes())
         files[target] = {Path(name).suffix: (folder / name).read_bytes() for name in manifest.engine_files}
         entries[target] = list(manifest.engine_files.values())
@@ -161,7 +161,7 @@ def test_the_manifest_names_every_file_by_its_digest(workspace: Workspace, prepa
 
 
 def test_emap_goes_with_the_engines(workspace: Workspace, built: object) -> None:
-    folder = workspace.engines / "cpu/inswapper_128_fp16"
+    folder = workspace.engines / "inswapper_128_fp16/cpu"
     (emap,) = folder.glob("*.npy")
     assert emap.read_bytes() == (workspace.prepared / "inswapper_128_fp16/emap.npy").read_bytes()
     files = EngineManifest.from_json((folder / "manifest.json").read_bytes()).engine_files

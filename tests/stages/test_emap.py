@@ -213,12 +213,12 @@ def test_without_the_emap_that_its_contract_names_nothing_is_compiled(workspace:
     assert files_in(workspace.engines) == before
 
 
-@pytest.mark.parametrize("place", ["prepared", "engines/cpu"])
+@pytest.mark.parametrize("place", ["prepared/{}", "engines/{}/cpu"])
 def test_an_emap_that_is_lost_or_another_is_refused(workspace: Workspace, built: Params, place: str) -> None:
     name = "inswapper_128_fp16"
-    folder = workspace.build / place / name
+    folder = workspace.build / place.format(name)
     (path,) = folder.glob("*.npy")
     np.save(path, np.load(path).T)
-    assert f"{name}: expected the emap of its original alone" in refusal(workspace, "check", name)
+    assert f"{place.format(name)}: expected the emap of its original alone" in refusal(workspace, "check", name)
     path.unlink()
     assert "seen another or none; build it again" in refusal(workspace, "check", name)

@@ -41,7 +41,7 @@ def change(workspace: Workspace, params: Params, section: str, name: str, **keys
 
 def test_a_change_makes_its_own_part_again(workspace: Workspace, built: Params) -> None:
     made(workspace)
-    next((workspace.engines / "cpu" / MODEL).glob("*.bin")).write_bytes(b"altered")
+    next((workspace.engines / MODEL / "cpu").glob("*.bin")).write_bytes(b"altered")
     assert made(workspace) == [f"compile cpu {MODEL}"]
     change(workspace, built, "models", MODEL, tolerance={"cosine": 0.9, "levels": 2, "pixels": 1.0})
     assert made(workspace) == []
@@ -94,7 +94,7 @@ def test_a_target_that_needs_its_gpu_is_built_apart_and_refused_without_it(works
     assert (done.returncode, done.stdout) == (1, f"compile trt-sm89 {MODEL}\n")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"engines {MODEL} trt-sm89: targets.trt-sm89.toolchain: declared ")
-    assert not (workspace.engines / "trt-sm89" / MODEL).exists()
+    assert not (workspace.gpu_engine / MODEL / "trt-sm89").exists()
 
 
 def test_no_jobs_are_wrong_usage(workspace: Workspace) -> None:

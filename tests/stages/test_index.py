@@ -22,7 +22,8 @@ CACHE = "x86_64/ov2026.4"
 
 
 def index(workspace: Workspace, built: Params) -> None:
-    index_engines(built.target("cpu").target, list(built.models), workspace.engines / "cpu", (workspace.caches / CACHE))
+    engines = {name: workspace.engines / name / "cpu" for name in built.models}
+    index_engines(built.target("cpu").target, engines, workspace.caches / CACHE)
 
 
 def test_a_cache_holds_every_model_s_files_and_its_manifest(workspace: Workspace, built: Params) -> None:
@@ -42,7 +43,8 @@ def test_indexing_again_writes_the_same_bytes(workspace: Workspace, built: Param
 
 def test_an_engine_that_params_no_longer_name_is_left_out(workspace: Workspace, built: Params) -> None:
     models = [name for name in built.models if name != MODEL]
-    index_engines(built.target("cpu").target, models, workspace.engines / "cpu", (workspace.caches / CACHE))
+    engines = {name: workspace.engines / name / "cpu" for name in models}
+    index_engines(built.target("cpu").target, engines, workspace.caches / CACHE)
     manifest = EngineManifest.from_json((workspace.caches / CACHE / "manifest.json").read_bytes())
     assert {entry.onnx_model for entry in manifest.engine_files.values()} == set(models)
     assert not [name for name in files_in(workspace.caches / CACHE) if MODEL in name]
@@ -50,7 +52,7 @@ def test_an_engine_that_params_no_longer_name_is_left_out(workspace: Workspace, 
 
 def test_a_model_without_an_engine_is_refused_and_the_last_cache_stays(workspace: Workspace, built: Params) -> None:
     before = files_in(workspace.caches / CACHE)
-    (workspace.engines / "cpu" / MODEL / "manifest.json").unlink()
+    (workspace.engines / MODEL / "cpu" / "manifest.json").unlink()
     message = refusal(workspace, "index", "cpu")
     assert f"expected an engine of {MODEL}, seen none; run `dvc repro`" in message
     assert files_in(workspace.caches) == {f"x86_64/ov2026.4/{name}": data for name, data in before.items()}
@@ -58,7 +60,7 @@ def test_a_model_without_an_engine_is_refused_and_the_last_cache_stays(workspace
 
 @pytest.mark.parametrize("ending", ["xml", "bin"])
 def test_an_altered_engine_is_refused(workspace: Workspace, built: Params, ending: str) -> None:
-    (path,) = (workspace.engines / "cpu" / MODEL).glob(f"*.{ending}")
+    (path,) = (workspace.engines / MODEL / "cpu").glob(f"*.{ending}")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -67,7 +69,7 @@ def test_an_altered_engine_is_refused(workspace: Workspace, built: Params, endin
 
 
 def test_an_engine_of_another_cache_is_refused(workspace: Workspace, built: Params) -> None:
-    path = workspace.engines / "cpu" / MODEL / "manifest.json"
+    path = workspace.engines / MODEL / "cpu" / "manifest.json"
     data = read_json(path)
     data["cache_key"], data["toolchain"] = "x86_64/ov2026.3", {"openvino": "2026.3.0"}
     write_json(path, data)
@@ -76,7 +78,7 @@ def test_an_engine_of_another_cache_is_refused(workspace: Workspace, built: Para
 
 
 def test_an_engine_of_another_patch_version_is_refused(workspace: Workspace, built: Params) -> None:
-    path = workspace.engines / "cpu" / MODEL / "manifest.json"
+    path = workspace.engines / MODEL / "cpu" / "manifest.json"
     data = read_json(path)
     data["toolchain"] = {"openvino": "2026.4.0"}
     write_json(path, data)
@@ -85,7 +87,7 @@ def test_an_engine_of_another_patch_version_is_refused(workspace: Workspace, bui
 
 
 def test_a_manifest_that_names_no_digest_is_refused(workspace: Workspace, built: Params) -> None:
-    path = workspace.engines / "cpu" / MODEL / "manifest.json"
+    path = workspace.engines / MODEL / "cpu" / "manifest.json"
     data = read_json(path)
     for entry in data["engine_files"].values():
         del entry["sha256"], entry["bytes"]
@@ -97,7 +99,7 @@ def test_a_manifest_that_names_no_digest_is_refused(workspace: Workspace, built:
 def only_masks_built(workspace: Workspace, built: Params) -> None:
     for name in built.models:
         if name != "xseg_1":
-            shutil.rmtree(workspace.engines / "cpu" / name)
+            shutil.rmtree(workspace.engines / name)
 
 
 def merge(workspace: Workspace) -> EngineManifest:
@@ -149,7 +151,7 @@ def test_merging_what_cannot_be_kept_is_refused_and_the_cache_stays(
         write_json(workspace.caches / CACHE / "manifest.json", data | {"toolchain": {"openvino": "2026.4.0"}})
     only_masks_built(workspace, built)
     if what == "no engine":
-        (workspace.engines / "cpu" / MODEL).mkdir()
+        (workspace.engines / MODEL / "cpu").mkdir(parents=True)
     before = files_in(workspace.caches)
     expected = {
         "an altered engine": "bytes, seen 7 bytes; fetch or build it again",
@@ -188,7 +190,7 @@ def test_of_a_file_that_models_share_a_cache_has_one(
     workspace: Workspace, built: Params, snapshots: tuple[bytes, ...], held: bytes
 ) -> None:
     for model, data in zip(built.models, snapshots, strict=True):
-        share(workspace.engines / "cpu" / model, data)
+        share(workspace.engines / model / "cpu", data)
     index(workspace, built)
     assert (workspace.caches / CACHE / "cpu.timing").read_bytes() == held
     before = files_in(workspace.caches / CACHE)

@@ -74,7 +74,7 @@ def test_a_folder_that_dvc_removed_comes_from_its_cache(workspace: Workspace, tm
         (workspace.root / ".dvc/config.local").write_text(
             f"[core]\n    a = b%c\n[cache]\n    dir = {setting}\n", "utf-8"
         )
-    folder = make(workspace.engines / "cpu/xseg_1")
+    folder = make(workspace.engines / "xseg_1/cpu")
     before = files_in(folder)
     locked = cache(workspace, folder, str(tmp_path / "absolute") if where == "absolute" else where)
     assert take_from_cache(workspace, locked, folder, OF)
@@ -82,7 +82,7 @@ def test_a_folder_that_dvc_removed_comes_from_its_cache(workspace: Workspace, tm
 
 
 def test_what_is_in_its_place_stays_there(workspace: Workspace) -> None:
-    folder = make(workspace.engines / "cpu/xseg_1")
+    folder = make(workspace.engines / "xseg_1/cpu")
     inode = (folder / "a.bin").stat().st_ino
     assert take_from_cache(workspace, {}, folder, OF)
     assert (folder / "a.bin").stat().st_ino == inode
@@ -90,12 +90,12 @@ def test_what_is_in_its_place_stays_there(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize("fault", ["other things", "not locked", "no cache", "a file less", "damaged", "a file"])
 def test_what_the_cache_has_not_whole_or_of_other_things_is_not_taken(workspace: Workspace, fault: str) -> None:
-    folder = make(workspace.engines / "cpu/xseg_1", {**OF, "source": "12"} if fault == "other things" else OF)
+    folder = make(workspace.engines / "xseg_1/cpu", {**OF, "source": "12"} if fault == "other things" else OF)
     locked = cache(workspace, folder)
     stored = workspace.root / ".dvc/cache/files/md5"
     content = next(path for path in stored.rglob("*") if path.is_file() and path.read_bytes() == b"a" * 9)
     if fault == "not locked":
-        locked = {"outs": [{"path": "build/engines/cpu/xseg_2", "md5": locked["outs"][0]["md5"]}]}
+        locked = {"outs": [{"path": "build/engines/xseg_2/cpu", "md5": locked["outs"][0]["md5"]}]}
     elif fault == "no cache":
         stored.rename(stored.with_name("gone"))
     elif fault == "a file less":
@@ -103,6 +103,6 @@ def test_what_the_cache_has_not_whole_or_of_other_things_is_not_taken(workspace:
     elif fault == "damaged":
         content.write_bytes(b"b" * 9)
     elif fault == "a file":
-        locked = {"outs": [{"path": "build/engines/cpu/xseg_1", "md5": content.parent.name + content.name}]}
+        locked = {"outs": [{"path": "build/engines/xseg_1/cpu", "md5": content.parent.name + content.name}]}
     assert not take_from_cache(workspace, locked, folder, OF)
     assert not [name for name in files_in(workspace.root) if ".part" in name]

@@ -208,14 +208,14 @@ def test_a_broken_engine_of_the_cpu_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_an_engine_of_another_model_is_refused(workspace: Workspace, built: Params) -> None:
     with pytest.raises(ModelError, match=r"seen inputs frame instead of crop; compile it again$"):
-        run_engine(workspace.engines / "cpu" / "xseg_1", CPU, {"frame": np.zeros((1, 8, 8, 3), np.uint8)})
+        run_engine(workspace.engines / "xseg_1" / "cpu", CPU, {"frame": np.zeros((1, 8, 8, 3), np.uint8)})
 
 
 @needs_bfloat16
 def test_in_bfloat16_numbers_are_rounded_to_eight_bits_and_in_single_precision_not(
     workspace: Workspace, built: Params
 ) -> None:
-    folder, random = workspace.engines / "cpu" / "xseg_1", np.random.default_rng(0)
+    folder, random = workspace.engines / "xseg_1" / "cpu", np.random.default_rng(0)
     inputs = {"crop": random.integers(0, 256, (2, 256, 256, 3)).astype(np.uint8)}
     single, again = (run_engine(folder, CPU, inputs)["mask"] for _ in range(2))
     rounded = run_engine(folder, BF16, inputs)["mask"]

@@ -34,12 +34,11 @@ def test_lists_lose_the_lines_of_what_is_gone_and_nothing_else(workspace: Worksp
     after = lines(workspace)
     assert {line.strip() for line in before} - {line.strip() for line in after} == {
         f"{GONE}: models/{GONE}.onnx",
-        f"- build/engines/${{key}}/{GONE}",
+        f"- build/${{item.engines}}/{GONE}/${{key}}",
         f"- build/models/{GONE}.onnx",
         f"- build/check/{GONE}.json",
         "- build/trt_cache/sm86/rtx1.7_ort1.31",
         "- build/archives/rtx-cache-sm86.tar.zst",
-        "- build/engines/rtx-sm86/${key}",
         "rtx-sm86:",
         "cache_key: sm86/rtx1.7_ort1.31",
         "archive: rtx-cache-sm86",
@@ -103,7 +102,6 @@ def test_every_list_names_every_model_cache_and_archive_of_params(shortened: Par
     models, builds = len(shortened.models), len(shortened.builds)
     assert len(lists["pipeline/pack/dvc.yaml"]["pack"]["deps"]) == models
     assert len(lists["pipeline/pack/dvc.yaml"]["models"]["deps"]) == models
-    assert len(lists["pipeline/engines/dvc.yaml"]["engines"]["outs"]) == 1 + builds
     assert len(lists["dvc.yaml"]["validate"]["deps"]) == models + 1 + 2 * builds
 
 
@@ -112,8 +110,8 @@ def test_what_no_stage_makes_is_left_over_by_its_shortest_path(workspace: Worksp
         "models/a.onnx",
         "models/b.onnx",
         "models/old/c.onnx",
-        "engines/cpu/a/a.xml",
-        "engines/cpu/b/b.xml",
+        "engines/a/cpu/a.xml",
+        "engines/b/cpu/b.xml",
         "trt_cache/sm86/rtx1.7_ort1.31/manifest.json",
         "measured/metrics.json",
         "demo/swapped.jpg",
@@ -124,13 +122,13 @@ def test_what_no_stage_makes_is_left_over_by_its_shortest_path(workspace: Worksp
         (workspace.build / name).write_bytes(b"")
     outs = {
         workspace.build / "models/a.onnx",
-        workspace.build / "engines/cpu/a",
+        workspace.build / "engines/a",
         workspace.build / "archives/none.tar.zst",
     }
     assert {str(path.relative_to(workspace.build)) for path in leftovers(workspace, outs)} == {
         "models/b.onnx",
         "models/old",
-        "engines/cpu/b",
+        "engines/b",
         "trt_cache",
     }
 

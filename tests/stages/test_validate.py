@@ -92,9 +92,8 @@ def pack_other_bytes(workspace: Workspace) -> None:
 
 def index_a_model_less(workspace: Workspace) -> None:
     params = load_params(workspace.params)
-    index_engines(
-        params.target("cpu").target, list(params.models)[:-1], workspace.build / "engines/cpu", (workspace.caches / KEY)
-    )
+    engines = {name: workspace.engines / name / "cpu" for name in list(params.models)[:-1]}
+    index_engines(params.target("cpu").target, engines, workspace.caches / KEY)
 
 
 def break_the_format(workspace: Workspace) -> None:
