@@ -7,25 +7,21 @@ Conventions, here and for every archive of the project:
   threads. So content is identified by the digests of the tar and of each file, transport by the archive's.
 """
 
-import fcntl
 import os
-import re
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import DigestMismatchError, UnsafeArchiveError
+from morphstream.artifact.regular_file import open_regular
+from morphstream.artifact.staged import staged_file
 from morphstream.artifact.tarzst import AHEAD, HASHING_THREADS, Hasher, Reader, Source, Writer, check_names
 
 LEVELS = range(1, 20)  # above, windows grow, and at 22 zstd turns on long-distance matching
-
-_RANDOM_BYTES = 4  # of the name of a file that is being written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,45 +47,18 @@ def pack(files: Mapping[str, Path], archive: Path, *, level: int, threads: int) 
     if level not in LEVELS or threads < 1:
         raise ValueError(f"expected level 1 to 19 and 1 thread or more, seen {level} and {threads}")
     check_names(files)
-    _remove_left(archive)
-    part = archive.with_name(f".{archive.name}.{secrets.token_hex(_RANDOM_BYTES)}.part")
-    try:
-        with _locked(part) as out, ThreadPoolExecutor(HASHING_THREADS) as pool:
-            writer = Writer(out, pool, level=level, threads=threads)
-            digests = {name: writer.add(name, files[name]) for name in sorted(files)}
-            writer.finish()
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(archive)
-    finally:
-        part.unlink(missing_ok=True)
+    with staged_file(archive) as out, ThreadPoolExecutor(HASHING_THREADS) as pool:
+        writer = Writer(out, pool, level=level, threads=threads)
+        digests = {name: writer.add(name, files[name]) for name in sorted(files)}
+        writer.finish()
+        out.flush()
+        os.fsync(out.fileno())
     return Packed(archive=writer.archive.digest(), tar=writer.tar.digest(), files=digests)
-
-
-def _locked(part: Path) -> BinaryIO:
-    """Make a file, locked for as long as it is open, so that no other pack takes it for one that was left."""
-    while True:
-        out = part.open("wb")
-        with suppress(OSError):  # a volume without locks
-            fcntl.flock(out, fcntl.LOCK_EX)
-        if part.exists() and part.stat().st_ino == os.fstat(out.fileno()).st_ino:
-            return out
-        out.close()  # another pack removed it between the lines above
-
-
-def _remove_left(archive: Path) -> None:
-    """Remove what packs of an archive left that were killed; what another one writes is locked, and stays."""
-    name = re.compile(rf"\.{re.escape(archive.name)}\.[0-9a-f]{{{2 * _RANDOM_BYTES}}}\.part")
-    for path in archive.parent.iterdir() if archive.parent.is_dir() else ():
-        if name.fullmatch(path.name):
-            with suppress(OSError), path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
 
 
 def describe(archive: Path) -> Packed:
     """Read an archive in one pass and return what it is and holds, as `pack` did."""
-    with archive.open("rb") as stream, ThreadPoolExecutor(1) as own, ThreadPoolExecutor(HASHING_THREADS - 1) as pool:
+    with open_regular(archive) as stream, ThreadPoolExecutor(1) as own, ThreadPoolExecutor(HASHING_THREADS - 1) as pool:
         source, tar = Source(stream, own), Hasher(pool)
         reader = Reader(source, archive.name, tar)
         files = {}

@@ -1,11 +1,14 @@
 """The digest of bytes: sha256 and size, always together."""
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from morphstream.artifact.errors import DigestMismatchError
+from morphstream.artifact.regular_file import open_regular
 
 CHUNK_BYTES = 1 << 20  # large enough that hashing, not calling, takes the time
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -35,15 +38,20 @@ def digest_of(data: bytes) -> Digest:
 
 def digest_of_file(path: Path) -> Digest:
     """Return the digest of a file."""
-    with path.open("rb") as file:
-        return Digest(hashlib.file_digest(file, "sha256").hexdigest(), file.tell())
+    with open_regular(path) as file:
+        return _digest_of_open(file)
 
 
 def verify_file(path: Path, expected: Digest) -> None:
     """Check that a file holds exactly the expected bytes; a wrong size is refused before hashing."""
-    size = path.stat().st_size
-    if size != expected.bytes:
-        raise DigestMismatchError(path.name, f"{expected.bytes} bytes", f"{size} bytes")
-    observed = digest_of_file(path)
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != expected.bytes:
+            raise DigestMismatchError(path.name, f"{expected.bytes} bytes", f"{size} bytes")
+        observed = _digest_of_open(file)
     if observed != expected:
         raise DigestMismatchError(path.name, expected, observed)
+
+
+def _digest_of_open(file: BinaryIO) -> Digest:
+    return Digest(hashlib.file_digest(file, "sha256").hexdigest(), file.tell())

@@ -20,6 +20,7 @@ import zstandard
 
 from morphstream.artifact.digest import CHUNK_BYTES, Digest
 from morphstream.artifact.errors import DigestMismatchError, UnsafeArchiveError
+from morphstream.artifact.regular_file import open_regular
 from morphstream.artifact.vocabulary import SAFE_PATH
 
 FILE_BYTES_MAX = 8**11 - 1  # what a tar header holds without an extension, just under 8 GiB
@@ -121,7 +122,7 @@ class Writer:
             raise UnsafeArchiveError(f"pack {source}: expected {wanted}, seen {seen}; copy or split it")
         hasher = Hasher(self._pool)
         self._write(_header(Member(name, size, _mode_of(mode))))
-        with source.open("rb") as file:
+        with open_regular(source) as file:
             while chunk := file.read(min(CHUNK_BYTES, size + 1 - hasher.bytes)):
                 hasher.update(chunk)
                 self._write(chunk)

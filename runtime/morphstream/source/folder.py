@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from morphstream.artifact.errors import AbsentError, FetchError
+from morphstream.artifact.regular_file import open_regular
 from morphstream.source.source import SMALL_BYTES_MAX
 
 
@@ -32,7 +33,7 @@ class FolderSource:
     def open(self, path: str) -> BinaryIO:
         """Open a file; raises as `Source` says."""
         try:
-            return (self.root / path).open("rb")
+            return open_regular(self.root / path)
         except OSError as error:
             raise self._refusal(path, error) from error
 
