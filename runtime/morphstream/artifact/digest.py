@@ -4,8 +4,8 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from morphstream.artifact.errors import DigestMismatchError
 from morphstream.artifact.regular_file import open_regular
@@ -53,5 +53,5 @@ def verify_file(path: Path, expected: Digest) -> None:
         raise DigestMismatchError(path.name, expected, observed)
 
 
-def _digest_of_open(file: BinaryIO) -> Digest:
+def _digest_of_open(file: BufferedReader) -> Digest:
     return Digest(hashlib.file_digest(file, "sha256").hexdigest(), file.tell())

@@ -3,8 +3,8 @@
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 _KINDS = {
     stat.S_IFREG: "a file",
@@ -22,7 +22,7 @@ class UnfitFileError(OSError):
         return f"{self.filename}: expected a regular file, seen {self.strerror}; move it away, or name another"
 
 
-def open_regular(path: Path, *, follows_links: bool = True) -> BinaryIO:
+def open_regular(path: Path, *, follows_links: bool = True) -> BufferedReader:
     """Open a regular file to read; never waits for what isn't one.
 
     Raises:
