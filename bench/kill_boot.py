@@ -109,7 +109,7 @@ def _add_by_turns(path: Path, hub: Path, is_booting: Event) -> None:
 def _remains(path: Path) -> list[str]:
     """Return what a killed process left behind."""
     named = path / CURRENT
-    found = ["found a staging folder"] if (path / ".staging").exists() else []
+    found = ["found a staging folder"] if list(path.glob(".staging.*")) else []
     if len(list(path.glob("caches/*"))) > named.exists():
         found.append("found a generation too many")
     if not named.exists():

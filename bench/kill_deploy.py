@@ -115,7 +115,7 @@ def _linked(app: Path) -> set[str]:
 
 def _remains(app: Path, *, is_held: bool) -> list[str]:
     """Return what a killed process left behind."""
-    found = ["found a staging folder"] if (app / ".staging").exists() else []
+    found = ["found a staging folder"] if list(app.glob(".staging.*")) else []
     if not is_held and {release.name for release in (app / "releases").iterdir()} - _linked(app):
         found.append("found a release too many")
     return found

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from morphstream.artifact.archive import pack
-from morphstream.artifact.digest import digest_of_file
+from morphstream.artifact.digest import digest_of, digest_of_file
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest
 from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
@@ -138,6 +138,15 @@ def publish_code(root: Path, text: str, files: Mapping[str, str] | None = None) 
     others = read_archives(root).archives if (root / "manifests/archives.json").exists() else {}
     write_archives(root, ArchivesManifest(archives={**others, CODE: entry}))
     return entry
+
+
+def leave_killed(root: Path, folder: str, marker: str) -> None:
+    """Leave in a store, or in a folder of releases, what a killed process may: a staging folder and a generation."""
+    (root / ".staging.0123abcd.part/half").mkdir(parents=True)
+    text = "f" * 64 if marker == "held" else "{}"
+    left = root / folder / (text if marker == "held" else digest_of(text.encode()).sha256)[:16]
+    (left / "half").mkdir(parents=True)
+    (left / marker).write_text(text)
 
 
 def release_of(app: Path) -> str:

@@ -15,7 +15,7 @@ from morphstream.deploy.deploy import Check, DeployError, deploy
 from morphstream.deploy.releases import HELD
 from morphstream.source.folder import FolderSource
 from morphstream.store.volume import exclusive_lock, shared_lock
-from tests.layouts import CODE, publish_code, release_of, replace_entry
+from tests.layouts import CODE, leave_killed, publish_code, release_of, replace_entry
 
 ONE, TWO, THREE = (f"print('{text}')\n" for text in ("one", "two", "three"))
 
@@ -90,10 +90,7 @@ def test_a_release_that_cannot_be_held_is_unpacked_anew(code: Path, app: Path) -
 
 def test_what_a_killed_one_left_goes_with_the_next_deployment_of_the_same_code(code: Path, app: Path) -> None:
     put(app, code)
-    (app / ".staging/release/code").mkdir(parents=True)
-    shutil.copytree(app / "releases", app / "left")
-    (app / "left" / next(iter(releases_of(app)))).rename(app / "releases/0123456789abcdef")
-    (app / "left").rmdir()
+    leave_killed(app, "releases", "held")
     assert not put(app, code)
     assert sorted(path.name for path in app.iterdir()) == [".lock", "current", "releases"]
     assert releases_of(app) == {(app / "current").readlink().name}
@@ -122,13 +119,66 @@ def test_a_damaged_release_is_unpacked_anew_beside_it(code: Path, app: Path, dam
     assert releases_of(app) == {f"{damaged}.1"}
 
 
-def test_a_check_runs_in_the_new_release_while_the_one_before_is_current(code: Path, app: Path) -> None:
+def test_a_check_runs_in_a_copy_of_the_new_release_while_the_one_before_is_current(code: Path, app: Path) -> None:
     put(app, code)
     publish_code(code, "two")
-    script = "import app, os; open('{}', 'w').write(app.__file__ + ' ' + os.readlink('{}'))"
+    script = "import app.__main__ as app, os; open('{}', 'w').write(app.__file__ + ' ' + os.readlink('{}'))"
     message, before = app.parent / "message", (app / "current").readlink()
     put(app, code, check=f'python -c "{script.format(message, app / "current")}"')
-    assert message.read_text() == f"{(app / 'current').resolve()}/code/app/__init__.py {before}"
+    file, linked = message.read_text().split(" ")
+    assert Path(file).is_relative_to(app)
+    assert not Path(file).is_relative_to((app / "current").resolve())
+    assert linked == str(before)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "rm -rf ../code",
+        "echo bad > app/__main__.py",
+        "touch log",
+        "chmod 0 app/__main__.py",
+        "rm -r *; ln -s / app",
+    ],
+    ids=["removes", "alters", "adds", "locks", "links"],
+)
+def test_what_a_check_writes_beside_its_code_is_not_in_the_release(code: Path, app: Path, check: str) -> None:
+    put(app, code, check=f"sh -c '{check}'")
+    assert release_of(app) == ONE
+    assert sorted(path.name for path in (app / "current/code").rglob("*")) == ["__init__.py", "__main__.py", "app"]
+    assert sorted(path.name for path in app.iterdir()) == [".lock", "current", "releases"]
+
+
+@pytest.mark.parametrize(
+    ("check", "seen"),
+    [
+        ("rm -r {}/code", "code/app/__init__.py removed, code/app/__main__.py removed"),
+        ("echo bad > {}/code/app/__main__.py", "code/app/__main__.py altered"),
+        ("touch {}/code/log", "code/log added"),
+        (
+            "cd {}/code/app && mv __main__.py ../../../../mine && ln -s ../../../../mine __main__.py",
+            "code/app/__main__.py altered",
+        ),
+        ("rm -r {}", "code/app/__init__.py removed, code/app/__main__.py removed, held removed"),
+        ("cd {}/code && touch 1 2 3 4 5", "code/1 added, code/2 added, code/3 added and 2 more"),
+    ],
+    ids=["removes", "alters", "adds", "links", "removes all", "adds many"],
+)
+def test_a_check_that_changes_the_release_itself_is_refused_with_what_changed(
+    code: Path, app: Path, check: str, seen: str
+) -> None:
+    put(app, code)
+    release = app / "releases" / publish_code(code, "two").tar_digest.sha256[:16]
+    with pytest.raises(DeployError, match=f"expected the release as it was verified, seen {seen}; have it write else"):
+        put(app, code, check=f"sh -c '{check.format(release)}'")
+    assert release_of(app) == ONE
+    assert releases_of(app) == linked_of(app) == {(app / "current").readlink().name}
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_a_check_has_a_time_that_can_pass(seconds: float) -> None:
+    with pytest.raises(ValueError, match=f"^check: expected seconds above 0, seen {seconds}$"):
+        Check(("true",), seconds)
 
 
 @pytest.mark.parametrize(

@@ -193,14 +193,16 @@ def test_a_folder_that_can_not_be_written_is_done_without(engine: Path) -> None:
 def test_graphs_of_other_generations_go_when_one_is_saved_and_foreign_files_stay(engine: Path) -> None:
     opened(engine)
     (old,) = files(engine)
-    foreign = [old.with_name(name) for name in ("notes.txt", "my.graph")]
-    for path in (*foreign, old.with_suffix(".part")):
-        path.touch()
+    foreign = [
+        old.with_name(name) for name in ("notes.txt", "my.graph", "my-own.graph", f"{'0123' * 4}-{'4567' * 4}.graph")
+    ]
+    for path in foreign:
+        path.write_bytes(b"precious")
     engine.write_text(engine.read_text().replace("</net>", "</net>\n"))
     opened(engine)
     left = files(engine)
     assert set(foreign) < set(left)
-    assert len(left) == 3
+    assert len(left) == len(foreign) + 1
     assert old not in left
 
 

@@ -23,7 +23,7 @@ from morphstream.source.folder import FolderSource
 from morphstream.store.install import install
 from morphstream.store.store import Store
 from morphstream.store.volume import exclusive_lock, shared_lock
-from tests.layouts import CPU, MACHINE, archive_of, publish, read_archives
+from tests.layouts import CPU, MACHINE, archive_of, leave_killed, publish, read_archives
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["morphstream.boot.boot", "tests.layouts"])
@@ -105,9 +105,7 @@ def test_after_a_kill_at_any_moment_the_next_start_is_good_and_nothing_is_left(t
 
 def test_a_clean_removes_what_killed_processes_left_and_nothing_else(store: Store, layout: Path) -> None:
     boot_from(store.path, layout)
-    for left in ("caches/0123456789abcdef", ".staging/archive"):
-        (store.path / left).mkdir(parents=True)
-        (store.path / left / "half").touch()
+    leave_killed(store.path, "caches", "manifest.json")
     assert store.clean() == ()
     assert {path.name for path in store.path.iterdir()} == {".lock", "caches", "current.json"}
     assert folders_of(store) == {store.current().folder}

@@ -117,15 +117,6 @@ def test_a_file_that_cannot_be_read_is_a_damage_that_verify_finds(volume: Path) 
     assert process.exitcode == 0
 
 
-def test_what_is_no_generation_does_not_stay_among_them(store: Store, layout: Path, tmp_path: Path) -> None:
-    before = put(store, layout)
-    (store.path / "caches/file").touch()
-    (store.path / "caches/link").symlink_to(tmp_path)
-    assert store.clean() == ()
-    assert list((store.path / "caches").iterdir()) == [before.folder]
-    assert layout.exists()
-
-
 def test_a_store_of_another_user_says_so_and_can_be_held(volume: Path) -> None:
     store, layout = Store(volume / "store"), publish(volume / "layout", CPU)
     before = put(store, layout)

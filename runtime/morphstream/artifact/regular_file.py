@@ -35,7 +35,7 @@ def open_regular(path: Path, *, follows_links: bool = True) -> BufferedReader:
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise _unfit("a socket or a device", path) from None
-        if error.errno == errno.ELOOP and not follows_links:
+        if error.errno == errno.ELOOP and not follows_links and path.is_symlink():
             raise _unfit("a link", path) from None
         raise
     if stat.S_ISREG(mode := os.fstat(number).st_mode):

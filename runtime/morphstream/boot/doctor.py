@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError
+from morphstream.artifact.regular_file import UnfitFileError
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import ROLES, SWAP_MODEL
 from morphstream.machine.findings import command_for, findings_of
@@ -130,6 +131,8 @@ def _explain(error: MorphstreamError | OSError, store: Store) -> str:
             seen = f"{Path(cause.filename or '').name}: expected a file, seen none"
         case DigestMismatchError() | ManifestError():
             seen = str(cause).removesuffix("; fetch or build it again")
+        case UnfitFileError():
+            return str(error)
         case OSError(strerror=str(text)) if text.startswith("store "):  # the store's own explanation
             return text
         case OSError(strerror=str()):

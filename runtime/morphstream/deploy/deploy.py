@@ -4,8 +4,10 @@ What a folder of releases holds, and what is kept of it, is described in `morphs
 """
 
 import logging
+import math
 import os
 import shlex
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,10 +40,14 @@ class NoCodeError(DeployError, SourceError):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A command that a release must pass in time before it becomes current; run by no shell, and empty for no check."""
+    """A command that a release must pass in time before it becomes current; run by no shell, empty for none."""
 
     command: tuple[str, ...] = ()
     timeout_s: float = CHECK_TIMEOUT_S
+
+    def __post_init__(self) -> None:
+        if not 0 < self.timeout_s < math.inf:
+            raise ValueError(f"check: expected seconds above 0, seen {self.timeout_s}")
 
     @classmethod
     def parse(cls, text: str, timeout_s: float = CHECK_TIMEOUT_S) -> Self:
@@ -55,13 +61,15 @@ class Check:
         except ValueError as error:
             raise ValueError(f"check: expected a command in a shell's words, seen {text!r}: {error}") from error
 
-    def run(self, release: Path) -> None:
-        """Run the command in a release's code, which is first on its PYTHONPATH; its output goes to stderr."""
-        if not self.command:
-            return
-        code, start = release / CODE, time.monotonic()
+    def run(self, release: Path, folder: Path) -> None:
+        """Run the command in a new copy of a release's code, first on its PYTHONPATH; its output goes to stderr.
+
+        What it writes there isn't in the release.
+        """
+        code, start = folder / CODE, time.monotonic()
+        shutil.copytree(release / CODE, code)
         path = os.pathsep.join(filter(None, (str(code), os.environ.get("PYTHONPATH"))))
-        what = f"release {release.name}: its check `{shlex.join(self.command)}`"
+        what = self._of(release)
         try:
             run_program(self.command, folder=code, environment={"PYTHONPATH": path}, timeout_s=self.timeout_s)
         except ProgramError as error:
@@ -69,6 +77,16 @@ class Check:
         except OSError as error:
             raise DeployError(f"{what}: expected a program, seen {error.strerror}; fix the check") from error
         _log.info("%s passed in %.2f s", what, time.monotonic() - start)
+
+    def confirm(self, release: Path, changes: Sequence[str]) -> None:
+        """Check that a release is as it was before the command ran."""
+        if changes:
+            seen = f"{', '.join(changes[:3])}{f' and {len(changes) - 3} more' if len(changes) > 3 else ''}"
+            expected = f"{self._of(release)}: expected the release as it was verified, seen {seen}"
+            raise DeployError(f"{expected}; have it write elsewhere, the release before stays")
+
+    def _of(self, release: Path) -> str:
+        return f"release {release.name}: its check `{shlex.join(self.command)}`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +146,9 @@ def _deploy_from(archive: str, releases: Releases, check: Check, lock_timeout_s:
             with source.open(archive) as stream:
                 release = releases.unpack(entry, stream, staging)
         if is_new:
-            check.run(release)
+            if check.command:
+                check.run(release, staging)
+                check.confirm(release, releases.changes(release, entry))
             if before and before not in releases.find(entry.tar_digest):  # else it is damaged, and `previous` is better
                 releases.link(PREVIOUS_LINK, before, staging)
             releases.link(CURRENT_LINK, release, staging)

@@ -13,6 +13,7 @@ Source: docs.openvino.ai, 2026, "Model Caching", on ``CACHE_MODE`` and ``WEIGHTS
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,11 +23,15 @@ from pathlib import Path
 
 from morphstream.artifact.digest import Digest, verify_file
 from morphstream.artifact.errors import DigestMismatchError
+from morphstream.artifact.regular_file import read_regular
+from morphstream.artifact.staged import staged_file
 from morphstream.session.openvino_library import openvino, reason_of
 
 Config = Mapping[str, str | int]
 
+GRAPH_BYTES_MAX = 16 << 20  # a larger graph holds weights after all, and takes longer to import than to compile
 _DIGITS = 16  # of a digest in a name
+_NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}\.graph")
 _SHA256_BYTES = 32
 
 _log = logging.getLogger(__name__)
@@ -45,7 +50,7 @@ class SavedGraphs:
 
     folder: Path
     digests: Mapping[str, Digest]
-    max_bytes: int = 16 << 20  # a larger graph holds weights after all, and takes longer to import than to compile
+    max_bytes: int = GRAPH_BYTES_MAX
     cpuinfo: Path = Path("/proc/cpuinfo")
 
     def open(
@@ -87,12 +92,11 @@ class SavedGraphs:
 
     def _write(self, graph: bytes, path: Path) -> None:
         self.folder.mkdir(exist_ok=True)
-        part = path.with_suffix(".part")  # two writers may mix their bytes in it, which the digest then shows
-        part.write_bytes(sha256(graph).digest() + graph)
-        part.replace(path)
+        with staged_file(path) as file:
+            file.write(sha256(graph).digest() + graph)
         own = {digest.sha256[:_DIGITS] for digest in self.digests.values()}
-        for other in (*self.folder.glob("*-*.graph"), *self.folder.glob("*-*.part")):
-            if other.name[:_DIGITS] not in own:
+        for other in self.folder.iterdir():
+            if _NAME.fullmatch(other.name) and other.name[:_DIGITS] not in own and _read(other) is not None:
                 other.unlink(missing_ok=True)
 
 
@@ -102,17 +106,24 @@ def _do_nothing() -> None:
 
 def _import(core: openvino.Core, path: Path, config: Config) -> openvino.CompiledModel | None:
     """Return the compiled engine of a saved graph; None where there is none, or it is damaged."""
+    if not path.exists():
+        return None
     try:
-        data = path.read_bytes()
-        digest, graph = data[:_SHA256_BYTES], data[_SHA256_BYTES:]
-        if sha256(graph).digest() == digest:
+        if (graph := _read(path)) is not None:
             return core.import_model(graph, "CPU", dict(config))
         seen = "other bytes"
-    except OSError:
-        return None
     except RuntimeError as error:
         seen = reason_of(error)
     _log.warning("%s: expected a graph of OpenVINO, seen %s; it is compiled again", path, seen)
+    return None
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the graph in a file that is one's; None for another file."""
+    with suppress(OSError):
+        data = read_regular(path, GRAPH_BYTES_MAX + _SHA256_BYTES, follows_links=False)
+        digest, graph = data[:_SHA256_BYTES], data[_SHA256_BYTES:]
+        return graph if sha256(graph).digest() == digest else None
     return None
 
 

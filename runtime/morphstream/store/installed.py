@@ -9,11 +9,14 @@ from morphstream.artifact import fields
 from morphstream.artifact.digest import Digest, digest_of, verify_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError, NoEngineError
 from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.regular_file import read_regular
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import MANIFEST
+from morphstream.source.source import SMALL_BYTES_MAX
+from morphstream.store.generations import GENERATION
 
 FORMAT_VERSION = 3
-_FOLDER = fields.Form(r"[0-9a-f]{16}(\.[1-9][0-9]{0,8})?", "16 hexadecimal digits, and .NUMBER at most")
+RECORD_BYTES_MAX = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ class Installed(Selection):
     def load(cls, record: fields.Object, folder: Path) -> Self:
         """Read the engine cache that a record names, and check that every file has the right size."""
         verify_file(folder / MANIFEST, fields.read_digest(record, "manifest_digest"))
-        text = (folder / MANIFEST).read_bytes()
+        text = read_regular(folder / MANIFEST, SMALL_BYTES_MAX)
         manifest = EngineManifest.from_json(text)
         fields.confirm(record, "cache_key", str(manifest.cache_key), why=f"as in {MANIFEST}")
         for name, digest in manifest.digests.items():
@@ -122,8 +125,13 @@ def read_record(text: bytes) -> tuple[str, fields.Object]:
     if text != _signed({key: value for key, value in record.items() if key != "record_sha256"}).encode():
         raise ManifestError("record_sha256", "expected the sha256 of this record, seen another")
     folder = fields.required(record, "folder", str)
-    fields.check_form("folder", folder, _FOLDER)
+    fields.check_form("folder", folder, GENERATION)
     return folder, record
+
+
+def is_record(text: bytes) -> bool:
+    """Return whether bytes may be those of a record, be it damaged."""
+    return b'"record_sha256"' in text
 
 
 def _signed(data: fields.Object) -> str:

@@ -16,15 +16,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from morphstream.artifact.archive import sync
-from morphstream.artifact.digest import verify_file
+from morphstream.artifact.digest import digest_of, verify_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError
+from morphstream.artifact.regular_file import UnfitFileError, read_regular
 from morphstream.artifact.vocabulary import MANIFEST
 from morphstream.source.progress import progress
 from morphstream.store.generations import Generations, Rename
-from morphstream.store.installed import Installed, read_record
+from morphstream.store.installed import RECORD_BYTES_MAX, Installed, is_record, read_record
 from morphstream.store.transaction import CURRENT, StoreTransaction
 from morphstream.store.usage import Usage
-from morphstream.store.volume import NO_LOCKS, explain, shared_lock
+from morphstream.store.volume import NO_LOCKS, explain, foreign, shared_lock
 
 __all__ = ["CURRENT", "Installed", "Store"]
 
@@ -52,7 +53,15 @@ class Store:
         self.path = Path(path)
         self.usage = Usage(self.path / "used")
         self._timeout_s = timeout_s
-        self._generations = Generations(self.path, "caches", marker=MANIFEST, pointed=self._pointed, rename=rename)
+        self._generations = Generations(
+            self.path,
+            "caches",
+            marker=MANIFEST,
+            proof=lambda text: digest_of(text).sha256,
+            pointed=self._pointed,
+            check=self._check_record,
+            rename=rename,
+        )
 
     def current(self) -> Installed:
         """Return the engine cache in use, whose files are there and have the right sizes.
@@ -170,15 +179,36 @@ class Store:
 
     def _read_current(self) -> bytes:
         try:
-            return (self.path / CURRENT).read_bytes()
+            return self._read_record()
+        except UnfitFileError as error:
+            raise NoEngineError(str(self._foreign(error.strerror))) from error
         except OSError as error:
             seen = f"no {CURRENT} ({error.strerror}); run: morphstream boot"
             raise NoEngineError(f"store {self.path}: expected engines, seen {seen}") from error
 
+    def _read_record(self) -> bytes:
+        return read_regular(self.path / CURRENT, RECORD_BYTES_MAX, follows_links=False)
+
+    def _check_record(self) -> None:
+        """Check that nothing of others is where the record is: one that is damaged is replaced, beside engines."""
+        try:
+            text = self._read_record()
+        except UnfitFileError as error:
+            raise self._foreign(error.strerror) from error
+        except IsADirectoryError as error:
+            raise self._foreign("a folder") from error
+        except (FileNotFoundError, NotADirectoryError):  # the latter is refused when the store is made
+            return
+        if not is_record(text) and not self._generations.find_own():
+            raise self._foreign("another file")
+
+    def _foreign(self, seen: str | None) -> OSError:
+        return foreign(self.path / CURRENT, "its own record", str(seen))
+
     def _read_name(self) -> set[str]:
         """Return the name of the current generation's folder, or nothing where there is no record."""
         try:
-            return {read_record((self.path / CURRENT).read_bytes())[0]}
+            return {read_record(self._read_record())[0]}
         except FileNotFoundError:
             return set()
         except ManifestError as error:

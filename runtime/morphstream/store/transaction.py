@@ -9,9 +9,11 @@ from pathlib import Path
 from morphstream.artifact.archive import sync
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import NoEngineError
+from morphstream.artifact.regular_file import read_regular
 from morphstream.artifact.vocabulary import MANIFEST
 from morphstream.source.fetch import DELIVERED, Delivery, Fetch
 from morphstream.source.publication import PublishedManifest
+from morphstream.source.source import SMALL_BYTES_MAX
 from morphstream.store.generations import Generations, is_exactly
 from morphstream.store.installed import Installed, Selection
 
@@ -70,7 +72,8 @@ class StoreTransaction:
         """Return the manifest of a delivery, which isn't opened where the store has the same publication whole."""
         for folder in self._generations.find(delivery.files[MANIFEST]) if delivery.files else ():
             if is_exactly(folder / MANIFEST, delivery.files[MANIFEST]):
-                published = PublishedManifest.parse((folder / MANIFEST).read_bytes(), delivery.cache_key, str(folder))
+                text = read_regular(folder / MANIFEST, SMALL_BYTES_MAX)
+                published = PublishedManifest.parse(text, delivery.cache_key, str(folder))
                 if published.files == delivery.files:
                     return published
         return delivery.open(self.staging)
@@ -105,7 +108,7 @@ class StoreTransaction:
         if self.current and self.current.manifest.digests.get(name) == digest:
             path = self.current.folder / name  # its size is right, and no more is asked of what is in use
         else:
-            others = (folder / name for folder in sorted(self._generations.folder.glob("*")))  # a name may be a pattern
+            others = (folder / name for folder in self._generations.find_own())
             path = next((other for other in others if is_exactly(other, digest)), None)
         if path is None:
             return False

@@ -1,6 +1,7 @@
 """The order in which models were last used, by counting, as a clock may jump."""
 
 import re
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ class Usage:
         """Record that a model is used now."""
         uses = self._uses()
         number, latest = uses[-1] if uses else (0, "")
-        if model != latest:
+        if model != latest and not self._folder.is_symlink():
             with suppress(OSError):
                 self._folder.mkdir(exist_ok=True)
                 (self._folder / f"{number + 1}.{model}").touch()
@@ -46,6 +47,12 @@ class Usage:
     def _uses(self) -> list[tuple[int, str]]:
         """Return the number and the model of each file, in order."""
         with suppress(OSError):
-            found = (_NAME.fullmatch(path.name) for path in self._folder.iterdir())
+            found = (_NAME.fullmatch(path.name) for path in self._folder.iterdir() if _is_own(path))
             return sorted((int(match[1]), match[2]) for match in found if match)
         return []
+
+
+def _is_own(path: Path) -> bool:
+    """Return whether a path may be a record: an empty file."""
+    status = path.lstat()
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0

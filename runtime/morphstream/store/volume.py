@@ -11,13 +11,16 @@ import errno
 import fcntl
 import logging
 import os
+import re
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from io import FileIO
+from io import BufferedReader, FileIO
 from pathlib import Path
 
+from morphstream.artifact.regular_file import kind_of, open_regular
 from morphstream.source.progress import show_line
 
 _POLL_S = 0.05  # flock has no time-out of its own
@@ -32,7 +35,15 @@ _REMEDIES = {
     **dict.fromkeys((errno.EACCES, errno.EPERM), "let this user write there, or name another store"),
     **dict.fromkeys(NO_LOCKS, "mount it with locks, or name a store on a local disk"),
 }
+_MOVE = "move it away, or name another store"
+_HOLDER = re.compile(rb"process [0-9]+ on |\0*$")  # begins the text of a lock's file, or is all of it
+_HOLDER_BYTES = 200
 _log = logging.getLogger("morphstream.boot")
+
+
+def foreign(path: Path, expected: str, seen: str) -> OSError:
+    """Return the refusal of a store in whose place something is that isn't its own: it is neither used nor replaced."""
+    return OSError(f"store {path.parent}: expected {path.name} to be {expected}, seen {seen}; {_MOVE}")
 
 
 def explain(error: OSError, path: Path) -> OSError:
@@ -55,6 +66,8 @@ def exclusive_lock(path: Path, timeout_s: float, pause: Callable[[float], object
         pause: Waits that many seconds between two attempts; an exception of it ends the waiting.
     """
     with _wait(path, timeout_s, pause) as file:
+        if not _HOLDER.match(os.pread(file.fileno(), _HOLDER_BYTES, 0)):
+            raise foreign(path, "its own lock", "another file")
         try:
             with suppress(OSError):  # a full disk; the text is for people
                 file.truncate(0)
@@ -90,7 +103,7 @@ def _try_lock(path: Path) -> FileIO | None:
     """Return a file with the lock on it; None where another process holds that."""
     while True:
         with ExitStack() as stack:
-            file = stack.enter_context(path.open("ab+", buffering=0))
+            file = stack.enter_context(_open_lock(path))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -100,11 +113,26 @@ def _try_lock(path: Path) -> FileIO | None:
                 return file
 
 
+def _open_lock(path: Path) -> FileIO:
+    """Open the file of a lock, and make it where there is none; a link isn't followed, as what it names isn't ours."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        file = FileIO(os.open(path, flags, 0o666), "rb+")
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise foreign(path, "its own lock", kind_of(path.lstat().st_mode)) from None
+        raise
+    if not stat.S_ISREG(mode := os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise foreign(path, "its own lock", kind_of(mode))
+    return file
+
+
 def _holder(path: Path) -> str:
     """Return the process that a lock's file names."""
     text = ""
-    with suppress(OSError):
-        text = path.read_bytes()[:200].decode(errors="replace")
+    with suppress(OSError), open_regular(path, follows_links=False) as file:
+        text = file.read(_HOLDER_BYTES).decode(errors="replace")
     return " ".join("".join(filter(str.isprintable, text)).split()) or "another process"
 
 
@@ -114,31 +142,29 @@ def shared_lock(path: Path) -> Iterator[None]:
 
     Only the file that is at the path under the lock counts, never one that was removed before it was locked.
     """
-    with path.open("rb", buffering=0) as file:  # not unlocked: a child that was forked meanwhile still uses it
+    with open_regular(path) as file:  # not unlocked: a child that was forked meanwhile still uses it
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         if not _is_at(file, path):
             raise FileNotFoundError(errno.ENOENT, "removed while it was opened", str(path))
         yield
 
 
-def remove_unused(folder: Path, marker: str) -> bool:
-    """Remove a folder that no process uses; return whether there is none any more.
+def remove_unused(folder: Path, marker: str, trash: Path) -> bool:
+    """Remove a folder with a marker, by way of another path on its volume, if no process uses it.
 
-    It is removed in place: a removal that is cut short leaves a folder whose sizes are wrong, which nobody accepts.
+    Returns:
+        Whether it is gone; what is left of one whose removal was cut short is at the other path.
     """
-    with suppress(OSError):
-        if folder.is_symlink() or folder.is_file():  # not made by us
-            folder.unlink()
-        elif not (folder / marker).exists():  # so that no process can use it
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            with (folder / marker).open("rb+") as file:  # NFS locks only what is open for writing
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)  # the next removal takes what this one can't
+    with suppress(OSError), ExitStack() as lock:
+        if (folder / marker).exists():  # else no process can use it
+            file = lock.enter_context((folder / marker).open("rb+"))  # NFS locks only what is open for writing
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        folder.rename(trash)
+        shutil.rmtree(trash, ignore_errors=True)
     return not os.path.lexists(folder)
 
 
-def _is_at(file: FileIO, path: Path) -> bool:
+def _is_at(file: FileIO | BufferedReader, path: Path) -> bool:
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     return False
