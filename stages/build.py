@@ -16,7 +16,6 @@ import re
 import shlex
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ from pathlib import Path
 from threading import Event
 
 from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.staged import left_parts, scratch_folder
 from morphstream.artifact.vocabulary import cache_path
 from stages.bounds import REPOSITORY
 from stages.caches import read_cache
@@ -76,11 +76,12 @@ def build(here: Workspace, params: Params, options: TargetOptions, models: Colle
     """Build a target's engines of some models into a new or an empty folder, absolute; `here` isn't written to."""
     builder_of(options)  # refuses another toolchain before anything is fetched
     into.mkdir(parents=True, exist_ok=True)
-    if found := next(into.iterdir(), None):
+    left = left_parts(into / "build")  # of a build that was killed
+    if found := next((path for path in into.iterdir() if path not in left), None):
         raise MorphstreamError(f"{into}: expected a new or an empty folder, seen {found.name} there; name another")
     key = str(options.target.cache_key)
-    with tempfile.TemporaryDirectory(dir=into, prefix=".build.") as folder:
-        there = Workspace(Path(folder))
+    with scratch_folder(into / "build") as folder:
+        there = Workspace(folder)
         _fetch(params, models, here, there)
         _build_all(options, models, there.root)
         engines = {name: engine_folder(there, options, name) for name in models}

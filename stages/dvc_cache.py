@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from morphstream.artifact.regular_file import open_regular
 from stages.lock import read_locks
 from stages.workspace import Workspace
 
@@ -46,10 +47,11 @@ def damaged_files(workspace: Workspace) -> Iterator[Path]:
                 continue
             for path in (cached_file(workspace, md5), *inside):
                 name = (path.parent.name + path.name).removesuffix(".dir")
-                if path.is_file() and name != _md5(path):
+                if path.is_file() and name != md5_of(path):
                     yield path
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
+def md5_of(path: Path) -> str:
+    """Return the digest by which the cache names content."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

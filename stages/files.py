@@ -3,11 +3,14 @@
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from morphstream.artifact.staged import left_parts, scratch_folder, staged_file
+
+_OLD = "old"
 
 
 @contextmanager
@@ -16,20 +19,15 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
     A run that is killed leaves the old folder or the new one, whole, for the next run.
     """
-    part, old = (folder.with_name(f".{folder.name}.{word}") for word in ("part", "old"))
-    if old.exists() and not folder.exists():
-        old.rename(folder)  # a run was killed between the two renames below
-    shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    for left in left_parts(folder):
+        if (old := left / _OLD).is_dir() and not folder.exists():
+            old.rename(folder)  # a run was killed between the two renames below
+    with scratch_folder(folder) as scratch:
+        (part := scratch / "new").mkdir()
         yield part
         if folder.exists():
-            folder.rename(old)
+            folder.rename(scratch / _OLD)
         part.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager
@@ -68,12 +66,8 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file that no reader finds half-written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with staged_file(path) as file:
+        file.write(data)
 
 
 def json_bytes(document: object) -> bytes:

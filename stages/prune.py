@@ -1,29 +1,42 @@
-"""prune: make the lists of dvc.yaml files, dvc.lock files and build/ hold what params.yaml names, and nothing else."""
+"""prune: make dvc.yaml files and dvc.lock files name what params.yaml names, and remove what stages made beyond it.
+
+What stages made is known by its place, a folder of theirs in build/, and by its content, which DVC's cache has, so that
+it can be had again; a prepared model by its record. All else in build/ that nothing names is a person's own: it stays, and is named.
+"""
 
 import shutil
+import sys
 from collections.abc import Collection
 from pathlib import Path
 
+from morphstream.artifact.staged import is_part, remove_part
+from stages.dvc_cache import cached_file, md5_of
 from stages.farm.pipeline import open_repo
 from stages.lists import write_lists
-from stages.lock import order_locks
+from stages.lock import order_locks, read_locks
+from stages.made import is_recorded
 from stages.params import load_params
 from stages.program import read_arguments, run_program
-from stages.workspace import Workspace
+from stages.workspace import MADE, Workspace
 
 
 def main(workspace: Workspace) -> None:
     """Prune, and print what was removed."""
     read_arguments(__doc__)
+    locked = [Path(out["path"]) for stage in read_locks(workspace).values() for out in stage.get("outs", ())]
     params = load_params(workspace.params)
     write_lists(params, workspace)
     for name in order_locks(workspace):
         print(f"dvc.lock: {name}")
     with open_repo(workspace) as repo:
         outs = {workspace.root / Path(out.fs_path).relative_to(repo.root_dir) for out in repo.index.outs}
+    folders = {path.relative_to(workspace.build).parts[0] for path in outs if path.is_relative_to(workspace.build)}
+    folders = folders.union(MADE, (path.parts[1] for path in locked if path.parts[0] == workspace.build.name))
     for path in leftovers(workspace, outs.union(workspace.prepared / name for name in params.models)):
-        print(path)
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if remove_made(workspace, path, folders):
+            print(path)
+        else:
+            print(f"{path}: left alone, as DVC's cache doesn't have it and it may be your own", file=sys.stderr)
 
 
 def leftovers(workspace: Workspace, outs: Collection[Path]) -> list[Path]:
@@ -40,6 +53,29 @@ def leftovers(workspace: Workspace, outs: Collection[Path]) -> list[Path]:
         ]
 
     return unknown(workspace.build)
+
+
+def remove_made(workspace: Workspace, path: Path, folders: Collection[str]) -> bool:
+    """Remove a file or folder of build/ that stages made, in one of these folders of theirs; return whether it was."""
+    if is_part(path.name):
+        return remove_part(path)
+    if path.relative_to(workspace.build).parts[0] not in folders:
+        return False
+    is_folder = path.is_dir() and not path.is_symlink()
+    files = [file for file in path.rglob("*") if file.is_symlink() or not file.is_dir()] if is_folder else [path]
+    is_prepared = path.parent == workspace.prepared and is_recorded(path)
+    if not is_prepared and (not files or not all(_is_cached(workspace, file) for file in files)):
+        return False
+    shutil.rmtree(path) if is_folder else path.unlink()
+    return True
+
+
+def _is_cached(workspace: Workspace, file: Path) -> bool:
+    """Return whether DVC's cache has the content of a file, and a link leads there."""
+    if not file.is_file():
+        return False
+    cached = cached_file(workspace, md5_of(file))
+    return cached.is_file() and (not file.is_symlink() or file.resolve() == cached.resolve())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ runs when the others are locked.
 
 import argparse
 import json
-import tempfile
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,8 @@ from morphstream.artifact.errors import DigestMismatchError, ManifestError
 from morphstream.artifact.fields import path_of
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.regular_file import open_regular
+from morphstream.artifact.staged import scratch_folder
 from morphstream.artifact.target import CacheKey
 from stages.caches import cache_files
 from stages.files import write_json
@@ -110,8 +111,8 @@ def check_unpacks(archive: Path, entry: ArchiveEntry) -> None:
     """Check that an archive has the digests of its entry, and unpacks into an empty folder."""
     if (tar := describe(archive).tar) != entry.tar_digest:
         raise DigestMismatchError(f"{archive.name}: its tar", entry.tar_digest, tar)
-    with tempfile.TemporaryDirectory(dir=archive.parent) as folder, archive.open("rb") as stream:
-        unpack(stream, entry.files, Path(folder) / "cold", archive=entry.digest)
+    with scratch_folder(archive) as folder, open_regular(archive) as stream:
+        unpack(stream, entry.files, folder / "cold", archive=entry.digest)
 
 
 def check_schema(text: str, schema: Path) -> None:

@@ -6,12 +6,12 @@ WHAT is models, engines, archives, deploy, or all: the first three, and the four
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 from morphstream.artifact import vocabulary
+from morphstream.artifact.staged import scratch_folder
 from stages.hub.client import prepare_client
 from stages.hub.repository import Repository
 from stages.origin.named import origin_of
@@ -64,9 +64,9 @@ def publish(
 
     The commit's message names `what`. Published entries and files of models that are `dropped` aren't kept.
     """
-    with tempfile.TemporaryDirectory(dir=build, prefix=".publish.") as folder:
+    with scratch_folder(build / "publish") as folder:
         composer = Composer(
-            build=build, folder=Path(folder), params=params, local=found, repository=repository, dropped=dropped
+            build=build, folder=folder, params=params, local=found, repository=repository, dropped=dropped
         )
         return send(
             repository,

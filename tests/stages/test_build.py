@@ -190,8 +190,9 @@ def test_a_build_that_is_killed_shows_nothing_and_the_next_has_the_same_bytes(
     program.kill()
     ended(program, -signal.SIGKILL)
     assert [path.name[:7] for path in (tmp_path / "first").iterdir()] == [".build."]
-    run(checkout, "cpu", "--into", tmp_path / "second")
-    assert files_in(tmp_path / "second/trt_cache" / KEY) == by_the_pipeline(piped, "cpu")
+    run(checkout, "cpu", "--into", tmp_path / "first")
+    assert files_in(tmp_path / "first/trt_cache" / KEY) == by_the_pipeline(piped, "cpu")
+    assert [path.name for path in (tmp_path / "first").iterdir()] == ["trt_cache"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)

@@ -264,7 +264,7 @@ def test_a_build_that_breaks_leaves_the_engine_that_was_there_and_no_half_of_its
 
 
 def test_files_of_a_killed_build_are_not_in_the_next(prepared: Path, workspace: Workspace) -> None:
-    part = workspace.engines / ".echo.part"
+    part = workspace.engines / ".echo.0123abcd.part/new"
     part.mkdir(parents=True)
     (part / "half.xml").write_bytes(PART)
     recipe(workspace, prepared, Echo())

@@ -34,21 +34,31 @@ def test_a_block_that_breaks_leaves_the_old_folder(tmp_path: Path, error: BaseEx
 
 
 def test_files_of_a_killed_run_are_not_used(tmp_path: Path) -> None:
-    (tmp_path / ".folder.part").mkdir()
-    (tmp_path / ".folder.part" / "half").write_bytes(b"half")
+    (tmp_path / ".folder.0123abcd.part/new").mkdir(parents=True)
+    (tmp_path / ".folder.0123abcd.part/new/half").write_bytes(b"half")
     with new_folder(tmp_path / "folder") as part:
         assert not list(part.iterdir())
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_an_old_folder_that_a_killed_run_had_put_aside_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
-    (tmp_path / ".folder.old").mkdir()
-    (tmp_path / ".folder.old" / "old").write_bytes(b"old")
+    (tmp_path / ".folder.0123abcd.part/old").mkdir(parents=True)
+    (tmp_path / ".folder.0123abcd.part/old/old").write_bytes(b"old")
     with new_folder(tmp_path / "folder") as part:
         assert files_in(tmp_path / "folder") == {"old": b"old"}
         (part / "new").write_bytes(b"new")
     assert files_in(tmp_path) == {"folder/new": b"new"}
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("name", [".folder.part", ".folder.old", "folder.old", ".file.part"])
+def test_what_others_keep_beside_it_stays(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "mine").write_bytes(b"mine")
+    with new_folder(tmp_path / "folder"):
+        pass
+    write_whole(tmp_path / "file", b"data")
+    assert files_in(tmp_path) == {f"{name}/mine": b"mine", "file": b"data"}
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:

@@ -1,15 +1,19 @@
 """What params.yaml no longer names goes from the lists of dvc.yaml files and from build/; all else stays."""
 
+import os
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
+from morphstream.artifact.staged import scratch_folder
+from stages.dvc_cache import cached_file, md5_of
 from stages.lists import check_lists, listed, pipeline_files, write_lists
 from stages.params import Params, ParamsError, load_params
-from stages.prune import leftovers
-from stages.workspace import Workspace
-from tests.stages import PARAMS, ROOT, copy_pipeline, document, refusal, write_params
+from stages.prune import leftovers, remove_made
+from stages.workspace import MADE, Workspace
+from tests.stages import PARAMS, ROOT, copy_pipeline, document, files_in, refusal, write_params
 
 GONE = "fan_68_5"
 
@@ -131,6 +135,93 @@ def test_what_no_stage_makes_is_left_over_by_its_shortest_path(workspace: Worksp
         "engines/b",
         "trt_cache",
     }
+
+
+def put(workspace: Workspace, name: str, text: str = "made", *, is_cached: bool = True) -> Path:
+    """Write a file of build/, as a stage would whose output DVC keeps, or as a person would."""
+    path = workspace.build / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    if is_cached:
+        cached = cached_file(workspace, md5_of(path))
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        cached.write_text(text)
+    return path
+
+
+FOLDERS = {*MADE, "models", "old"}  # `old` is of a model that is gone
+
+
+@pytest.mark.parametrize("name", ["engines/gone/a/a.xml", "archives/gone.tar.zst", "old/model.onnx", "models/m.onnx"])
+def test_what_stages_made_is_removed(workspace: Workspace, name: str) -> None:
+    path = put(workspace, name)
+    leftover = workspace.build / Path(name).parts[0]
+    assert remove_made(workspace, leftover, FOLDERS)
+    assert not path.exists()
+    assert not leftover.exists()
+
+
+def test_a_link_into_the_cache_is_removed_and_what_it_names_stays(workspace: Workspace) -> None:
+    path = put(workspace, "models/m.onnx")
+    cached = cached_file(workspace, md5_of(path))
+    path.unlink()
+    path.symlink_to(cached.resolve())
+    assert remove_made(workspace, path, FOLDERS)
+    assert not path.is_symlink()
+    assert cached.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        pytest.param("peer", ["peer/models/m.onnx"], id="a folder of no stage, also with what stages made"),
+        pytest.param("notes.txt", ["notes.txt"], id="a file of no stage"),
+        pytest.param("models/mine.onnx", [], id="a model of one's own"),
+        pytest.param("archives/mine.tar.zst", [], id="an archive of one's own"),
+        pytest.param(
+            "trt_cache/sm89/trt10.14_ort1.24", ["trt_cache/sm89/trt10.14_ort1.24/a.engine"], id="an adopted cache"
+        ),
+        pytest.param("engines/gone", ["engines/gone/a/a.xml"], id="a note among engines"),
+    ],
+)
+def test_what_is_a_persons_own_stays(workspace: Workspace, name: str, others: list[str]) -> None:
+    path = workspace.build / name
+    for other in others:
+        put(workspace, other)
+    if path.is_dir() or path.suffix not in (".txt", ".onnx", ".zst"):
+        put(workspace, f"{name}/mine", "mine", is_cached=name == "peer")
+    else:
+        put(workspace, name, "mine", is_cached=name == "notes.txt")
+    before = files_in(workspace.build)
+    assert not remove_made(workspace, path, FOLDERS)
+    assert files_in(workspace.build) == before
+
+
+@pytest.mark.parametrize("kind", ["an empty folder", "a link", "a link to a folder", "a pipe"])
+def test_what_has_no_content_to_know_it_by_stays(workspace: Workspace, tmp_path: Path, kind: str) -> None:
+    mine, path = put(workspace, "demo/mine"), workspace.build / "engines/odd"
+    path.parent.mkdir()
+    match kind:
+        case "an empty folder":
+            path.mkdir()
+        case "a link":
+            path.symlink_to(mine)
+        case "a link to a folder":
+            path.symlink_to(mine.parent)
+        case _:
+            os.mkfifo(path)
+    assert not remove_made(workspace, path, FOLDERS)
+    assert not remove_made(workspace, path.parent, FOLDERS)
+    assert os.path.lexists(path)
+    assert mine.exists()
+
+
+def test_what_a_killed_stage_left_is_removed_unless_one_is_at_work(workspace: Workspace) -> None:
+    left = put(workspace, "prepared/.gone.0123abcd.part/new/half", is_cached=False).parents[1]
+    assert remove_made(workspace, left, FOLDERS)
+    with scratch_folder(workspace.build / "publish") as used:
+        assert not remove_made(workspace, used, FOLDERS)
+        assert used.exists()
 
 
 def test_without_build_nothing_is_left_over(workspace: Workspace) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _RANDOM_BYTES = 4
+_PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
 _NAME_BYTES = 200  # of NAME: with what is added, a file system takes 255
 
 
@@ -57,11 +58,17 @@ def part_of(path: Path) -> Path:
     return path.with_name(f"{_prefix(path)}{secrets.token_hex(_RANDOM_BYTES)}.part")
 
 
+def is_part(name: str) -> bool:
+    """Return whether a name is one that `part_of` gives."""
+    return bool(_PART.fullmatch(name))
+
+
 def left_parts(path: Path) -> list[Path]:
     """Return what has a name that `part_of` may have given for a path: of killed processes, or of others at work."""
-    name = re.compile(rf"{re.escape(_prefix(path))}[0-9a-f]{{{2 * _RANDOM_BYTES}}}\.part")
+    prefix, ending = _prefix(path), len("01234567.part")
     with suppress(OSError), os.scandir(path.parent) as entries:
-        return [path.with_name(entry.name) for entry in entries if name.fullmatch(entry.name)]
+        names = [entry.name for entry in entries if entry.name[:-ending] == prefix]
+        return [path.with_name(name) for name in names if is_part(name)]
     return []
 
 
@@ -90,14 +97,20 @@ def _created(part: Path, new: Callable[[Path], int]) -> int:
         os.close(descriptor)  # another process removed it between the lines above
 
 
+def remove_part(part: Path, is_kind: Callable[[int], bool] = lambda _: True) -> bool:
+    """Remove a file or folder that has a name of `part_of`, if no process writes it; return whether it was removed."""
+    with suppress(OSError):
+        descriptor = os.open(part, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_kind(os.fstat(descriptor).st_mode):
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+                return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
 def _remove_left(path: Path, is_kind: Callable[[int], bool]) -> None:
-    """Remove what killed processes left of a kind."""
     for part in left_parts(path):
-        with suppress(OSError):
-            descriptor = os.open(part, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if is_kind(os.fstat(descriptor).st_mode):
-                    shutil.rmtree(part) if part.is_dir() else part.unlink()
-            finally:
-                os.close(descriptor)
+        remove_part(part, is_kind)
