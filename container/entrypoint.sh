@@ -41,7 +41,7 @@ log() { # STEP MESSAGE
 }
 
 if [[ -z ${HF_TOKEN:-} && -n ${HF_TOKEN_FILE:-} ]]; then
-  if [[ ! -r $HF_TOKEN_FILE ]]; then
+  if [[ ! -r $HF_TOKEN_FILE || -p $HF_TOKEN_FILE ]]; then # which would be waited for
     log token "$HF_TOKEN_FILE: expected a readable file, seen none; correct or unset HF_TOKEN_FILE"
     exit 1
   fi
@@ -123,7 +123,10 @@ hold() {
   [[ -z $release ]] || log hold "expected a lock on $release/held, seen it unavailable; a deployment may remove that release"
 }
 
-if ! reason=$({ : >"$report"; } 2>&1); then
+if [[ -p $report ]]; then
+  log report "$report: expected a writable file, seen a pipe; continuing without it"
+  report=
+elif ! reason=$({ : >"$report"; } 2>&1); then
   log report "$report: expected a writable file, seen ${reason##*: }; continuing without it"
   report=
 fi

@@ -17,6 +17,7 @@ from onnx import TensorProto
 from morphstream.artifact.digest import Digest, digest_of_file
 from morphstream.artifact.errors import ManifestError, ModelError, MorphstreamError
 from morphstream.artifact.fields import required
+from morphstream.artifact.regular_file import read_regular
 from stages.bounds import NAME, is_name
 from stages.files import write_whole
 from stages.lists import pipeline_files, write_lists
@@ -30,7 +31,7 @@ from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.emap import emap_of
 from stages.surgery.read import read_model
 from stages.workspace import Workspace
-from stages.yaml_file import read_object
+from stages.yaml_file import MOST_BYTES, read_object
 
 _LICENCE = "unknown"
 _LIKE = "name the model that it is like: --like MODEL"
@@ -150,7 +151,7 @@ def _placed(whole: Path, model: Model, digest: Digest, workspace: Workspace) -> 
 
 def _write(workspace: Workspace, model: Model, other: Model | None) -> list[str]:
     """Write a model's entry after that of another, if any, and the lists of dvc.yaml files: all, or none."""
-    before = {path: path.read_bytes() for path in (workspace.params, *pipeline_files(workspace))}
+    before = {path: read_regular(path, MOST_BYTES) for path in (workspace.params, *pipeline_files(workspace))}
     try:
         if other is not None:
             edit_params(workspace.params, {("models", model.name): _entry(model, other, workspace.params)})

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.manifest import EngineFile, EngineManifest
+from morphstream.artifact.regular_file import read_regular
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import cache_path
+from morphstream.source.source import SMALL_BYTES_MAX
 from stages.params import Params
 from stages.workspace import Workspace
 
@@ -14,7 +16,7 @@ def read_cache(folder: Path, remedy: str = "") -> EngineManifest:
     """Read the ``manifest.json`` of an engine cache, or of one engine; `remedy` is what to do about a broken one."""
     path = folder / "manifest.json"
     try:
-        return EngineManifest.from_json(path.read_bytes())
+        return EngineManifest.from_json(read_regular(path, SMALL_BYTES_MAX))
     except ManifestError as error:
         raise ManifestError("", f"{path}: {error}{remedy and f'; {remedy}'}") from None
 

@@ -1,6 +1,5 @@
 """compile TARGET MODEL: build a prepared model's engine for one target."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from stages.builders import Builder, Order, openvino, tensorrt, tensorrt_rtx
 from stages.builders.order import order_of
 from stages.declare import check_declared
 from stages.exclusive import engine_folder
-from stages.files import new_folder
+from stages.files import new_folder, read_json
 from stages.params import TargetOptions, load_params
 from stages.program import read_arguments, run_program
 from stages.workspace import Workspace
@@ -44,7 +43,7 @@ def compile_model(
     Builders keep in `timing` what they measured, in a folder for each target.
     """
     target, builder = options.target, builder_of(options, builders)
-    contract = json.loads((prepared / "contract.json").read_text("utf-8"))
+    contract = read_json(prepared / "contract.json")
     with new_folder(folder) as part:
         shared = timing / "-".join([target.arch, *target.toolchain.values()])
         order, recipe = order_of(builder, options, prepared, part, shared)

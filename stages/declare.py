@@ -10,6 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.regular_file import read_regular
+from morphstream.source.source import SMALL_BYTES_MAX
 from stages.exclusive import built_alone, built_together
 from stages.files import json_bytes, new_folder, write_json
 from stages.origin.named import origin_of
@@ -42,7 +44,7 @@ def check_declared(workspace: Workspace, stage: str, params: Params) -> dict[str
     DVC keeps a result under what was declared; a stage that read other params would be kept under a wrong name.
     """
     path, now = workspace.declared / f"{stage}.json", dict(declarations(params)).get(stage, {})
-    if path.is_file() and path.read_bytes() != json_bytes(now):
+    if path.exists() and read_regular(path, SMALL_BYTES_MAX) != json_bytes(now):
         expected = f"{path}: expected the content of params.yaml and stages now, seen that of an earlier time"
         raise MorphstreamError(f"{expected}; run `dvc repro`")
     return now

@@ -9,7 +9,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from morphstream.artifact.regular_file import open_regular
+from morphstream.artifact.regular_file import open_regular, read_regular
+from morphstream.source.source import SMALL_BYTES_MAX
 from stages.lock import read_locks
 from stages.workspace import Workspace
 
@@ -27,7 +28,7 @@ def cached_folder(workspace: Workspace, md5: str) -> dict[str, Path]:
     Raises:
         OSError, ValueError, KeyError, TypeError: It has no such folder.
     """
-    listing = json.loads(cached_file(workspace, md5).read_bytes())
+    listing = json.loads(read_regular(cached_file(workspace, md5), SMALL_BYTES_MAX))
     return {entry["relpath"]: cached_file(workspace, entry["md5"]) for entry in listing}
 
 

@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.regular_file import read_regular
 from morphstream.artifact.staged import left_parts, scratch_folder, staged_file
+from morphstream.source.source import SMALL_BYTES_MAX
 
 _OLD = "old"
 
@@ -73,6 +76,19 @@ def write_whole(path: Path, data: bytes) -> None:
 def json_bytes(document: object) -> bytes:
     """Return a document as the JSON files of build/ hold it."""
     return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file of build/ has.
+
+    Raises:
+        ManifestError: It has none.
+        OSError: It can't be read.
+    """
+    try:
+        return json.loads(read_regular(path, SMALL_BYTES_MAX))
+    except (ValueError, RecursionError) as error:
+        raise ManifestError("", f"{path}: expected JSON, seen a fault: {error}; run `dvc repro`") from None
 
 
 def write_json(path: Path, document: object) -> None:

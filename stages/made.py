@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from morphstream.artifact.digest import digest_of_file
+from morphstream.artifact.errors import ManifestError
 from stages.dvc_cache import cached_folder
-from stages.files import new_folder, write_json
+from stages.files import new_folder, read_json, write_json
 from stages.workspace import Workspace
 
 _RECORD = "made_of.json"
@@ -21,8 +22,8 @@ _RECORD = "made_of.json"
 def is_made_of(folder: Path, of: Mapping[str, object]) -> bool:
     """Return whether a folder has exactly the files that were made of these things, each with the bytes it had."""
     try:
-        record = json.loads((folder / _RECORD).read_bytes())
-    except (OSError, ValueError):
+        record = read_json(folder / _RECORD)
+    except (OSError, ManifestError):
         return False
     return bool(record == {"made_of": json.loads(json.dumps(of)), "files": files_of(folder)})
 

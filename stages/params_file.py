@@ -13,9 +13,10 @@ from yaml.nodes import CollectionNode, MappingNode, Node
 
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.fields import path_of
+from morphstream.artifact.regular_file import read_regular
 from stages.files import write_whole
 from stages.params import ParamsError, load_params
-from stages.yaml_file import read_object
+from stages.yaml_file import MOST_BYTES, read_object
 
 Keys = tuple[str, ...]  # that lead to a value
 _LINE_END = re.compile(r"\r\n|[\r\n]")
@@ -31,7 +32,7 @@ def edit_params(path: Path, values: Mapping[Keys, object]) -> str:
         ParamsError: The result can't be read, or a value can't be set where it is, as that of an alias.
         OSError: It can't be written.
     """
-    before = path.read_bytes().decode()
+    before = read_regular(path, MOST_BYTES).decode()
     after, previous = before.removeprefix(_BYTE_ORDER_MARK), Keys()
     mark = before.removesuffix(after)
     expected: Any = read_object(path)

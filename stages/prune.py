@@ -36,7 +36,7 @@ def main(workspace: Workspace) -> None:
         if remove_made(workspace, path, folders):
             print(path)
         else:
-            print(f"{path}: left alone, as DVC's cache doesn't have it and it may be your own", file=sys.stderr)
+            print(f"{path}: left alone: not known as what a stage made, it may be your own", file=sys.stderr)
 
 
 def leftovers(workspace: Workspace, outs: Collection[Path]) -> list[Path]:

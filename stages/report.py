@@ -7,7 +7,6 @@ Another, such as your own beside the kit's embedder, is drawn and measured.
 
 import csv
 import io
-import json
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -25,7 +24,7 @@ from morphstream.frame import Frame
 from morphstream.media.image import write_image
 from stages import summary
 from stages.exclusive import built_alone
-from stages.files import write_json, write_whole
+from stages.files import read_json, write_json, write_whole
 from stages.params import Params, load_params
 from stages.photos import astronaut, solvay
 from stages.program import read_arguments, run_program
@@ -80,7 +79,7 @@ def records_of(params: Params, folder: Path) -> dict[str, Any]:
     for name in params.models:
         for path in (folder / f"{name}.json", *(folder / target / f"{name}.json" for target in built_alone(params))):
             if path.is_file():
-                records[name] = {**records.get(name, {}), **json.loads(path.read_text("utf-8"))}
+                records[name] = {**records.get(name, {}), **read_json(path)}
     return records
 
 

@@ -4,9 +4,11 @@ import hashlib
 from pathlib import Path
 
 from morphstream.artifact import errors
+from morphstream.artifact.regular_file import read_regular
 from morphstream.artifact.target import Target
 
 _ROOT = Path(__file__).parent
+_MOST_BYTES = 1 << 20  # of a file of source
 
 
 def source_digest(*names: str, root: Path = _ROOT) -> str:
@@ -16,7 +18,7 @@ def source_digest(*names: str, root: Path = _ROOT) -> str:
         path = root / name
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             sha256.update(f"stages/{file.relative_to(root).as_posix()} {file.stat().st_size}\n".encode())
-            sha256.update(file.read_bytes())
+            sha256.update(read_regular(file, _MOST_BYTES))
     return sha256.hexdigest()
 
 

@@ -18,11 +18,12 @@ from morphstream.artifact.errors import DigestMismatchError, ManifestError
 from morphstream.artifact.fields import path_of
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
-from morphstream.artifact.regular_file import open_regular
+from morphstream.artifact.regular_file import open_regular, read_regular
 from morphstream.artifact.staged import scratch_folder
 from morphstream.artifact.target import CacheKey
+from morphstream.source.source import SMALL_BYTES_MAX
 from stages.caches import cache_files
-from stages.files import write_json
+from stages.files import read_json, write_json
 from stages.index import write_archives
 from stages.lock import order_locks
 from stages.pack import archived_files
@@ -67,7 +68,7 @@ def validate_cache(workspace: Workspace, params: Params, key: CacheKey | str) ->
 
 def check_cache(folder: Path, schemas: Path) -> EngineManifest:
     """Check that an engine cache holds what its manifest names, and nothing else; return the manifest."""
-    text = (folder / "manifest.json").read_text("utf-8")
+    text = read_regular(folder / "manifest.json", SMALL_BYTES_MAX)
     check_schema(text, schemas / "engine-manifest.schema.json")
     manifest = EngineManifest.from_json(text)
     for file, entry in manifest.engine_files.items():
@@ -115,22 +116,22 @@ def check_unpacks(archive: Path, entry: ArchiveEntry) -> None:
         unpack(stream, entry.files, folder / "cold", archive=entry.digest)
 
 
-def check_schema(text: str, schema: Path) -> None:
+def check_schema(text: str | bytes, schema: Path) -> None:
     """Check a manifest against its JSON Schema."""
-    validator = jsonschema.Draft202012Validator(json.loads(schema.read_text("utf-8")))
+    validator = jsonschema.Draft202012Validator(read_json(schema))
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError("", f"{schema.name}: expected JSON, seen a fault: {error}; run `dvc repro`") from None
     if (fault := jsonschema.exceptions.best_match(validator.iter_errors(document))) is not None:
         raise ManifestError(fault.json_path.removeprefix("$."), fault.message)
 
 
-def _read(workspace: Workspace, name: str) -> str:
+def _read(workspace: Workspace, name: str) -> bytes:
     path, tracked = workspace.manifests / f"{name}.json", workspace.tracked / f"{name}.json"
-    text = path.read_text("utf-8")
+    text = read_regular(path, SMALL_BYTES_MAX)
     check_schema(text, workspace.schemas / f"{name}.schema.json")
-    if tracked.read_text("utf-8") != text:
+    if read_regular(tracked, SMALL_BYTES_MAX) != text:
         raise ManifestError("", f"{tracked}: expected the bytes of {path}, seen others; run `dvc repro`")
     return text
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from morphstream.artifact.digest import digest_of, digest_of_file
 from morphstream.artifact.errors import FetchError
 from stages.files import write_whole
 from stages.origin.keep import check_replaceable
@@ -32,6 +33,6 @@ class KitOrigin:
                 expected = f"{model.name}: expected a model of the kit, seen none"
                 raise FetchError(f"{expected}; set its origin to hub, or to folder for your own file")
             data, path = kit_model(model.name, workspace.downloads), workspace.build / model.file
-            if not path.is_file() or path.read_bytes() != data:
+            if not path.is_file() or digest_of_file(path) != digest_of(data):
                 check_replaceable(model, path, workspace)
                 write_whole(path, data)

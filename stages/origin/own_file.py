@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from onnx import external_data_helper
 
 from morphstream.artifact.digest import CHUNK_BYTES, Digest, digest_of_file
 from morphstream.artifact.errors import DigestMismatchError, ModelError
+from morphstream.artifact.regular_file import open_regular
 from stages.files import scratch_file
 from stages.surgery.label import error_line, one_line
 from stages.surgery.tensors import MODEL_BYTES, tensors_of
@@ -54,28 +54,26 @@ def copy_verified(source: Path, target: Path, expected: Digest) -> None:
 
 def digest_of_own(path: Path) -> Digest:
     """Return the digest of a regular file."""
-    open_regular(path).close()
+    open_model(path).close()
     return digest_of_file(path)
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_model(path: Path) -> BinaryIO:
     """Open a file of a model's size, links followed; another is refused, without waiting for what isn't regular."""
     try:
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_regular(path)
     except OSError as error:
-        raise _refused(path, "a file to read", f"{error.strerror}") from None
-    state = os.fstat(number)
-    if stat.S_ISREG(state.st_mode) and 0 < state.st_size <= MODEL_BYTES:
-        return os.fdopen(number, "rb")
-    os.close(number)
-    seen = f"{state.st_size} bytes" if stat.S_ISREG(state.st_mode) else "something else"
-    raise _refused(path, f"a regular file of 1 to {MODEL_BYTES} bytes", seen)
+        raise _refused(path, "a regular file to read", f"{error.strerror}") from None
+    if 0 < (size := os.fstat(file.fileno()).st_size) <= MODEL_BYTES:
+        return file
+    file.close()
+    raise _refused(path, f"a regular file of 1 to {MODEL_BYTES} bytes", f"{size} bytes")
 
 
 def _copy(source: Path, target: Path) -> Digest:
     """Copy as much of a file as it has now, in memory of a chunk, and return the digest."""
     sha256, size = hashlib.sha256(), 0
-    with open_regular(source) as file, target.open("wb") as copy:
+    with open_model(source) as file, target.open("wb") as copy:
         most = os.fstat(file.fileno()).st_size
         while data := file.read(min(CHUNK_BYTES, most - size)):
             sha256.update(data)
@@ -86,7 +84,7 @@ def _copy(source: Path, target: Path) -> Digest:
 
 def _may_be_external(source: Path) -> bool:
     """Return whether a model may have external weights, so that another needn't be parsed."""
-    with open_regular(source) as file:
+    with open_model(source) as file:
         tail = b""
         while data := file.read(CHUNK_BYTES):
             if _LOCATION in tail + data:
@@ -109,7 +107,7 @@ def _read_external(model: onnx.ModelProto, source: Path) -> bool:
     if (total := sum(length for _, _, length in places)) > MODEL_BYTES:
         raise _refused(source, f"at most {MODEL_BYTES} bytes of external weights", str(total))
     for tensor, (path, offset, length) in zip(tensors, places, strict=True):
-        with open_regular(path) as file:
+        with open_model(path) as file:
             file.seek(offset)
             tensor.raw_data = file.read(length)
         if len(tensor.raw_data) != length:
@@ -123,7 +121,7 @@ def _place_of(tensor: onnx.TensorProto, source: Path) -> tuple[Path, int, int]:
     """Return the file of an external weight, and where in it the weight begins and how long it is."""
     found = {entry.key: entry.value for entry in tensor.external_data}
     path, offset = source.parent / _checked(source, found.get("location", "")), _number(source, found, "offset", 0)
-    with open_regular(path) as file:
+    with open_model(path) as file:
         rest = max(os.fstat(file.fileno()).st_size - offset, 0)
     return path, offset, _number(source, found, "length", rest)
 

@@ -1,12 +1,12 @@
 """Compare a model's prepared files and engines with the original and with each other, each run once."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from morphstream.artifact.errors import ModelError
 from stages.exclusive import engine_folder
+from stages.files import read_json
 from stages.params import Model, TargetOptions
 from stages.parity.engine import run_engine
 from stages.parity.figures import Arrays, Figures, compare_outputs, unseen
@@ -47,7 +47,7 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
     all else that of single precision.
     """
     prepared = workspace.prepared / model.name
-    inputs = sample_inputs(json.loads((prepared / "contract.json").read_text("utf-8")))
+    inputs = sample_inputs(read_json(prepared / "contract.json"))
     original = run_file(model, workspace.build / model.file, inputs)
     _check_emap(original, (prepared, *(engine_folder(workspace, options, model.name) for options in targets.values())))
     plan, nothing = original.plan, unseen(original.outputs, original.plan)

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from morphstream.artifact.digest import Digest, digest_of_file
 from morphstream.artifact.errors import ModelError
+from morphstream.artifact.regular_file import open_regular
 from stages.surgery.external import external_files, locate_weights
 from stages.surgery.functions import inline_functions
 from stages.surgery.inference import to_inference
@@ -76,7 +77,7 @@ def _parsed(path: Path) -> onnx.ModelProto:
         raise ModelError(f"expected at most {MODEL_BYTES} bytes, seen {size}; export its weights as external data")
     if not size:
         raise ModelError("expected a valid ONNX model, seen an empty file; fetch it again")
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+    with open_regular(path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         check_wire(data, onnx.ModelProto.DESCRIPTOR)
         light = without_weights(data, onnx.ModelProto.DESCRIPTOR, path.name)
     try:

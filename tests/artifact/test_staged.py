@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from morphstream.artifact.regular_file import UnfitFileError
 from morphstream.artifact.staged import left_parts, part_of, scratch_folder, staged_file
 
 HALF = {
@@ -75,6 +76,17 @@ def test_a_link_is_replaced_and_what_it_names_stays(tmp_path: Path) -> None:
     write("a file", tmp_path / "name")
     assert (tmp_path / "mine").read_bytes() == b"mine"
     assert not (tmp_path / "name").is_symlink()
+
+
+def test_what_is_neither_a_file_nor_a_link_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "name")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UnfitFileError, match="expected a regular file, seen a pipe"):
+        write("a file", tmp_path / "name")
+    with pytest.raises(IsADirectoryError):
+        write("a file", tmp_path / "folder")
+    assert (tmp_path / "name").is_fifo()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @KINDS

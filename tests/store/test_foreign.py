@@ -37,15 +37,8 @@ OWN = [
 OWN += ["manifest.json", "0123456789abcdef", "0123456789abcdef.1", ".staging.part", ".current.json.0123.part"]
 MINE = ["photos", "a", "ü", "two\nlines", ".hidden", "x" * 200]
 FILES = [b"", b"precious", b"{}", b"process of mine\n", b'{"format_version": 3}', b"\0" * 10]
-KINDS: list[str | bytes] = [
-    "folder",
-    "pipe",
-    "link to a folder",
-    "link to a file",
-    "link to nothing",
-    "link to a device",
-    *FILES,
-]
+LINKS = {"link to a folder": "outside", "link to a file": "outside/file", "link to nothing": "none"}
+KINDS: list[str | bytes] = ["folder", "pipe", *LINKS, "link to a device", *FILES]
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +56,7 @@ def generation_of(layout: Path) -> str:
     return digest_of_file(layout / "trt_cache" / CPU / "manifest.json").sha256[:16]
 
 
-def plant(root: Path, outside: Path, tree: dict[tuple[str, ...], str | bytes]) -> None:
+def plant(root: Path, tree: dict[tuple[str, ...], str | bytes]) -> None:
     """Make a tree of foreign things; what doesn't fit below another is left out."""
     for parts, kind in tree.items():
         path = root.joinpath(*parts)
@@ -79,12 +72,7 @@ def plant(root: Path, outside: Path, tree: dict[tuple[str, ...], str | bytes]) -
             elif kind == "pipe":
                 os.mkfifo(path)
             else:
-                targets: dict[str, str | Path] = {
-                    "link to a folder": outside,
-                    "link to a file": outside / "file",
-                    "link to nothing": "none",
-                }
-                path.symlink_to(targets.get(kind, "/dev/zero"))
+                path.symlink_to(root.parent / LINKS[kind] if kind in LINKS else "/dev/zero")
 
 
 def look(root: Path) -> dict[str, tuple[int, bytes | str]]:
@@ -119,7 +107,7 @@ def test_nothing_foreign_is_touched_around_stores_and_releases(data: st.DataObje
         for path in (root, outside):
             path.mkdir()
         (outside / "file").write_bytes(b"precious")
-        plant(root, outside, tree)
+        plant(root, tree)
         mine, others = look(root), look(outside)
         for step in steps(root, layouts):
             before, refusal = look(root), ""

@@ -4,6 +4,7 @@ Convention: what will be NAME is ``.NAME.RANDOM.part`` meanwhile, locked for as 
 killed process left goes with the next one that writes NAME; what is locked, or of another name or kind, stays.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -16,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from morphstream.artifact.regular_file import UnfitFileError, kind_of
+
 _RANDOM_BYTES = 4
 _PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
 _NAME_BYTES = 200  # of NAME: with what is added, a file system takes 255
@@ -26,7 +29,12 @@ def staged_file(path: Path) -> Iterator[BinaryIO]:
     """Yield a new file that replaces what is at a path when the block ends, and is removed when the block raises.
 
     A link at the path is replaced, not followed.
+
+    Raises:
+        UnfitFileError: A pipe, a device or a socket is at the path.
+        OSError: It can't be written, as where a folder is at the path.
     """
+    _check_replaceable(path)
     _remove_left(path, stat.S_ISREG)
     part = part_of(path)
     try:
@@ -70,6 +78,16 @@ def left_parts(path: Path) -> list[Path]:
         names = [entry.name for entry in entries if entry.name[:-ending] == prefix]
         return [path.with_name(name) for name in names if is_part(name)]
     return []
+
+
+def _check_replaceable(path: Path) -> None:
+    """Check that nothing is at a path, or a file or a link."""
+    with suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+            raise UnfitFileError(errno.EINVAL, kind_of(mode), str(path))
 
 
 def _prefix(path: Path) -> str:

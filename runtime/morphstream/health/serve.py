@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.regular_file import read_regular
 from morphstream.boot.report import BootReport
 from morphstream.health.metrics import Metrics
 from morphstream.health.server import HealthServer
+from morphstream.source.source import SMALL_BYTES_MAX
 
 if TYPE_CHECKING:
     from morphstream.face.types import FoundFaces
@@ -92,7 +94,7 @@ def serve(
 
 def _record_boot(metrics: Metrics, boot_report: Path) -> None:
     try:
-        metrics.record_boot(BootReport.from_json(boot_report.read_bytes()))
+        metrics.record_boot(BootReport.from_json(read_regular(boot_report, SMALL_BYTES_MAX)))
     except OSError as error:
         _log.warning("%s: expected a boot report, seen %s; the metrics lack it", boot_report, error.strerror)
     except (MorphstreamError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,8 +91,10 @@ class StoreTransaction:
         for path in fresh.iterdir():
             if missing.pop(path.name, None) is None:
                 path.unlink()
-        if missing := {name: digest for name, digest in missing.items() if not self._link(name, digest, fresh)}:
-            fetch(missing, fresh)
+        folders = self._generations.find_own() if missing else []
+        absent = {name: digest for name, digest in missing.items() if not self._link(name, digest, fresh, folders)}
+        if absent:
+            fetch(absent, fresh)
         (fresh / MANIFEST).write_bytes(selection.text)  # never a link: by its lock a generation is held
         return self._generations.add(fresh, content)
 
@@ -102,14 +104,13 @@ class StoreTransaction:
         sync(self.staging / CURRENT)
         self._generations.point(self.staging / CURRENT)
 
-    def _link(self, name: str, digest: Digest, fresh: Path) -> bool:
+    def _link(self, name: str, digest: Digest, fresh: Path, folders: Iterable[Path]) -> bool:
         """Link an intact file of the store into a new generation, or copy it where the volume has no links."""
         path: Path | None
         if self.current and self.current.manifest.digests.get(name) == digest:
             path = self.current.folder / name  # its size is right, and no more is asked of what is in use
         else:
-            others = (folder / name for folder in self._generations.find_own())
-            path = next((other for other in others if is_exactly(other, digest)), None)
+            path = next((folder / name for folder in folders if is_exactly(folder / name, digest)), None)
         if path is None:
             return False
         try:

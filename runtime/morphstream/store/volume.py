@@ -36,7 +36,7 @@ _REMEDIES = {
     **dict.fromkeys(NO_LOCKS, "mount it with locks, or name a store on a local disk"),
 }
 _MOVE = "move it away, or name another store"
-_HOLDER = re.compile(rb"process [0-9]+ on |\0*$")  # begins the text of a lock's file, or is all of it
+_HOLDER = re.compile(rb"process [0-9]+ on |\Z")  # begins the text of a lock's file, or is all of it
 _HOLDER_BYTES = 200
 _log = logging.getLogger("morphstream.boot")
 
