@@ -158,6 +158,42 @@ def test_a_store_with_a_foreign_record_is_refused_before_anything_is_read(
     with (store.path / "current.json").open("wb") as file:
         file.truncate(size)
     seen = "another file" if not size else "more than 1048576 bytes"
-    with pytest.raises(OSError, match=rf"expected current\.json to be its own record, seen {seen}; move it away"):
+    with pytest.raises(OSError, match=rf"current\.json: expected a record that was made here, seen {seen}; "):
         boot(store, source=layout, machine=MACHINE)
     assert [path.name for path in store.path.iterdir()] == ["current.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("current.json", "a record"),
+        (".lock", "a lock"),
+        ("caches", "a folder"),
+        ("releases", "a folder"),
+        ("current", "a link to releases/NAME"),
+        ("previous", "a link to releases/NAME"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["a pipe", "a link", "a file"])
+def test_what_is_in_the_place_of_ones_own_is_refused_in_one_line(
+    layouts: list[Path], tmp_path: Path, name: str, expected: str, kind: str
+) -> None:
+    mine, path = tmp_path / "mine", tmp_path / "root" / name
+    path.parent.mkdir()
+    mine.write_bytes(b"precious")
+    match kind:
+        case "a pipe":
+            os.mkfifo(path)
+        case "a link":
+            path.symlink_to(mine)
+        case _:
+            path.write_bytes(b"precious")
+    is_of_store = name in ("current.json", "caches")
+    first, *_, last = steps(path.parent, layouts)
+    with pytest.raises(OSError, match="expected") as caught:
+        (first if is_of_store else last)()
+    seen = "another file" if kind == "a file" and name in (".lock", "current.json") else kind
+    rest = "move it away, or name another folder"
+    assert str(caught.value) == f"{path}: expected {expected} that was made here, seen {seen}; {rest}"
+    assert mine.read_bytes() == b"precious"
+    assert [one.name for one in path.parent.iterdir()] == [name]

@@ -84,7 +84,7 @@ class Releases(Generations):
         for link in (CURRENT_LINK, PREVIOUS_LINK):
             path = self.root / link
             if os.path.lexists(path) and self._named_by(link) is None:
-                raise foreign(path, f"its own link to {self.folder.name}/NAME", kind_of(path.lstat().st_mode))
+                raise foreign(path, f"a link to {self.folder.name}/NAME", kind_of(path.lstat().st_mode))
 
 
 def _mark_of(entry: ArchiveEntry) -> bytes:

@@ -75,7 +75,7 @@ class Generations:
         staging = part_of(self._staging)
         try:
             if self.folder.is_symlink() or (self.folder.exists() and not self.folder.is_dir()):
-                raise foreign(self.folder, "a folder of its own", kind_of(self.folder.lstat().st_mode))
+                raise foreign(self.folder, "a folder", kind_of(self.folder.lstat().st_mode))
             self._check()
             self.root.mkdir(parents=True, exist_ok=True)
             with exclusive_lock(self.root / ".lock", timeout_s, pause):

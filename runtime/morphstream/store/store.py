@@ -203,7 +203,7 @@ class Store:
             raise self._foreign("another file")
 
     def _foreign(self, seen: str | None) -> OSError:
-        return foreign(self.path / CURRENT, "its own record", str(seen))
+        return foreign(self.path / CURRENT, "a record", str(seen))
 
     def _read_name(self) -> set[str]:
         """Return the name of the current generation's folder, or nothing where there is no record."""

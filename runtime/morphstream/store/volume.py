@@ -35,15 +35,14 @@ _REMEDIES = {
     **dict.fromkeys((errno.EACCES, errno.EPERM), "let this user write there, or name another store"),
     **dict.fromkeys(NO_LOCKS, "mount it with locks, or name a store on a local disk"),
 }
-_MOVE = "move it away, or name another store"
 _HOLDER = re.compile(rb"process [0-9]+ on |\Z")  # begins the text of a lock's file, or is all of it
 _HOLDER_BYTES = 200
 _log = logging.getLogger("morphstream.boot")
 
 
 def foreign(path: Path, expected: str, seen: str) -> OSError:
-    """Return the refusal of a store in whose place something is that isn't its own: it is neither used nor replaced."""
-    return OSError(f"store {path.parent}: expected {path.name} to be {expected}, seen {seen}; {_MOVE}")
+    """Return the refusal of a path that others have something at: it is neither used nor replaced."""
+    return OSError(f"{path}: expected {expected} that was made here, seen {seen}; move it away, or name another folder")
 
 
 def explain(error: OSError, path: Path) -> OSError:
@@ -67,7 +66,7 @@ def exclusive_lock(path: Path, timeout_s: float, pause: Callable[[float], object
     """
     with _wait(path, timeout_s, pause) as file:
         if not _HOLDER.match(os.pread(file.fileno(), _HOLDER_BYTES, 0)):
-            raise foreign(path, "its own lock", "another file")
+            raise foreign(path, "a lock", "another file")
         try:
             with suppress(OSError):  # a full disk; the text is for people
                 file.truncate(0)
@@ -120,11 +119,11 @@ def _open_lock(path: Path) -> FileIO:
         file = FileIO(os.open(path, flags, 0o666), "rb+")
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
-            raise foreign(path, "its own lock", kind_of(path.lstat().st_mode)) from None
+            raise foreign(path, "a lock", kind_of(path.lstat().st_mode)) from None
         raise
     if not stat.S_ISREG(mode := os.fstat(file.fileno()).st_mode):
         file.close()
-        raise foreign(path, "its own lock", kind_of(mode))
+        raise foreign(path, "a lock", kind_of(mode))
     return file
 
 
