@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from morphstream.artifact.errors import ModelError
+from morphstream.artifact.regular_file import open_regular
 from stages.exclusive import engine_folder
 from stages.files import read_json
 from stages.params import Model, TargetOptions
@@ -81,8 +82,13 @@ def compare(model: Model, targets: Mapping[str, TargetOptions], workspace: Works
 
 
 def _check_emap(original: Original, folders: Iterable[Path]) -> None:
-    """Check that a prepared model and its engines have the original's emap, if any: it is no output."""
+    """Check that a prepared model and its engines have the original's emap, if any: it is no output.
+
+    Every file must be a regular one: a library that opens it would wait for a pipe.
+    """
     for folder in folders:
+        for path in folder.glob("*"):
+            open_regular(path).close()
         if [path.read_bytes() for path in folder.glob("*.npy")] != [*original.emap]:
             raise ModelError(f"{folder}: expected the emap of its original alone, seen another or none; build it again")
 

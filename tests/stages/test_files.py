@@ -1,10 +1,13 @@
 """An output is there whole or not at all, and what was there before stays until the new one is complete."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from stages.files import new_folder, write_whole
+from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.regular_file import UnfitFileError
+from stages.files import new_folder, read_json, write_whole
 from tests.stages import files_in
 
 
@@ -73,3 +76,18 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r".*"):
         write_whole(tmp_path / "file", b"data")
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '"' * 3, "[" * 100_000, "\xff"], ids=["empty", "cut", "odd", "deep", "Latin-1"]
+)
+def test_what_is_no_json_is_refused_in_one_line_with_its_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "file").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ManifestError, match=f"^{tmp_path}/file: expected JSON, seen a fault: .*; run `dvc repro`$"):
+        read_json(tmp_path / "file")
+
+
+def test_a_pipe_in_the_place_of_json_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "file")
+    with pytest.raises(UnfitFileError, match="seen a pipe"):
+        read_json(tmp_path / "file")
