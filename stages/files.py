@@ -51,17 +51,6 @@ def locked(part: Path) -> Iterator[BinaryIO]:
                 return
 
 
-@contextmanager
-def scratch_file(path: Path) -> Iterator[Path]:
-    """Give the path of a file to one process at a time, and remove the file at the end, unless it was moved away."""
-    with locked(path) as file:
-        try:
-            yield path
-        finally:
-            if _is_at(file, path):  # else it may be another process's by now
-                path.unlink()
-
-
 def _is_at(file: BinaryIO, path: Path) -> bool:
     return path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino
 

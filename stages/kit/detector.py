@@ -3,11 +3,11 @@
 import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
 from morphstream.artifact.digest import Digest, digest_of, digest_of_file
 from morphstream.artifact.errors import DigestMismatchError, FetchError
+from morphstream.artifact.staged import scratch_folder
 
 PACKAGE, VERSION = "scrfd", "0.3.0"
 _PACKAGE_SHA256 = "35855c664d565492aab0068f1c64b4957a15ca6cd106b9c8b1642d67cfeeb5fc"
@@ -30,12 +30,11 @@ def package(downloads: Path) -> Path:
     archive = downloads / f"{PACKAGE}-{VERSION}.tar.gz"
     if archive.is_file() and digest_of_file(archive).sha256 == _PACKAGE_SHA256:
         return archive
-    downloads.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=downloads) as folder:
-        requirement = Path(folder) / "requirement.txt"
+    with scratch_folder(archive) as folder:
+        requirement = folder / "requirement.txt"
         requirement.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{_PACKAGE_SHA256}\n", "utf-8")
         options = ["--no-deps", "--no-binary", PACKAGE, "--no-build-isolation", "--require-hashes", "--quiet"]
-        pip = [sys.executable, "-m", "pip", "download", *options, "--dest", folder, "-r", str(requirement)]
+        pip = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), "-r", str(requirement)]
         done = subprocess.run(pip, capture_output=True, text=True, check=False)
         if done.returncode:
             reasons = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
@@ -43,7 +42,7 @@ def package(downloads: Path) -> Path:
                 f"{PACKAGE} {VERSION}: expected pip to download it, seen {' '.join(reasons) or 'no reason'}; "
                 "let pip reach a package index that has it, or set origin: hub"
             )
-        (Path(folder) / archive.name).replace(archive)
+        (folder / archive.name).replace(archive)
     return archive
 
 

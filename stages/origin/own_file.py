@@ -14,7 +14,7 @@ from onnx import external_data_helper
 from morphstream.artifact.digest import CHUNK_BYTES, Digest, digest_of_file
 from morphstream.artifact.errors import DigestMismatchError, ModelError
 from morphstream.artifact.regular_file import open_regular
-from stages.files import scratch_file
+from morphstream.artifact.staged import scratch_folder, staged_file
 from stages.surgery.label import error_line, one_line
 from stages.surgery.tensors import MODEL_BYTES, tensors_of
 
@@ -36,8 +36,8 @@ def whole_file(source: Path, scratch: Path) -> Iterator[Path]:
         data = model.SerializeToString(deterministic=True)
     except EncodeError as error:
         raise _refused(source, f"at most {MODEL_BYTES} bytes with its external weights", error_line(error)) from None
-    scratch.mkdir(parents=True, exist_ok=True)
-    with scratch_file(scratch / ".joined.onnx") as part:
+    with scratch_folder(scratch / "joined") as folder:
+        part = folder / source.name
         part.write_bytes(data)
         del data, model
         yield part
@@ -46,10 +46,9 @@ def whole_file(source: Path, scratch: Path) -> Iterator[Path]:
 def copy_verified(source: Path, target: Path, expected: Digest) -> None:
     """Copy a file to its place as a plain file, once its bytes are known to be the expected ones."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_file(target.with_name(f".{target.name}.part")) as part:
-        if (observed := _copy(source, part)) != expected:
+    with staged_file(target) as copy:
+        if (observed := _copy(source, copy)) != expected:
             raise DigestMismatchError(str(source), expected, observed)
-        part.replace(target)
 
 
 def digest_of_own(path: Path) -> Digest:
@@ -70,10 +69,10 @@ def open_model(path: Path) -> BinaryIO:
     raise _refused(path, f"a regular file of 1 to {MODEL_BYTES} bytes", f"{size} bytes")
 
 
-def _copy(source: Path, target: Path) -> Digest:
+def _copy(source: Path, copy: BinaryIO) -> Digest:
     """Copy as much of a file as it has now, in memory of a chunk, and return the digest."""
     sha256, size = hashlib.sha256(), 0
-    with open_model(source) as file, target.open("wb") as copy:
+    with open_model(source) as file:
         most = os.fstat(file.fileno()).st_size
         while data := file.read(min(CHUNK_BYTES, most - size)):
             sha256.update(data)

@@ -185,10 +185,11 @@ def test_other_bytes_than_expected_leave_what_was_there(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_is_written_anew_and_removed(tmp_path: Path) -> None:
     write_in_parts(tmp_path / "a.onnx", NAME, "a.onnx.data")
     expected, scratch = whole(tmp_path / "a.onnx", tmp_path / "scratch"), tmp_path / "scratch"
-    (scratch / ".joined.onnx").write_bytes(b"half" * 10_000)
+    (scratch / ".joined.0123abcd.part").mkdir()
+    (scratch / ".joined.0123abcd.part/a.onnx").write_bytes(b"half" * 10_000)
     assert whole(tmp_path / "a.onnx", scratch) == expected
     (tmp_path / "whole.onnx").write_bytes(expected)
     (tmp_path / "build").mkdir()
-    (tmp_path / "build/.a.onnx.part").write_bytes(b"half" * 10_000)
+    (tmp_path / "build/.a.onnx.0123abcd.part").write_bytes(b"half" * 10_000)
     copy_verified(tmp_path / "whole.onnx", tmp_path / "build/a.onnx", digest_of(expected))
     assert files_in(tmp_path / "build") == {"a.onnx": expected}
