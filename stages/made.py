@@ -21,11 +21,16 @@ _RECORD = "made_of.json"
 
 def is_made_of(folder: Path, of: Mapping[str, object]) -> bool:
     """Return whether a folder has exactly the files that were made of these things, each with the bytes it had."""
+    return is_recorded(folder) and read_json(folder / _RECORD)["made_of"] == json.loads(json.dumps(of))
+
+
+def is_recorded(folder: Path) -> bool:
+    """Return whether a folder has exactly the files that its record names, each with the bytes it had."""
     try:
         record = read_json(folder / _RECORD)
+        return record.keys() == {"made_of", "files"} and bool(record["files"] == files_of(folder))
     except (OSError, ManifestError):
         return False
-    return bool(record == {"made_of": json.loads(json.dumps(of)), "files": files_of(folder)})
 
 
 def record_made_of(folder: Path, of: Mapping[str, object]) -> None:

@@ -1,7 +1,8 @@
 """prune: make dvc.yaml files and dvc.lock files name what params.yaml names, and remove what stages made beyond it.
 
 What stages made is known by its place, a folder of theirs in build/, and by its content, which DVC's cache has, so that
-it can be had again; a prepared model by its record. All else in build/ that nothing names is a person's own: it stays, and is named.
+it can be had again. A prepared model has a record. All else in build/ that nothing names is a person's own: it stays,
+and is named.
 """
 
 import shutil
