@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from morphstream.artifact.errors import DigestMismatchError, MorphstreamError, UnsafeArchiveError
+from morphstream.artifact.errors import DigestMismatchError, MorphstreamError, UnsafeArchiveError, message_of
 from morphstream.source.progress import show_line
 from stages.workspace import Workspace
 
@@ -27,12 +27,12 @@ def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True) -> 
     gc.freeze()
     gc.enable()  # see stages/__init__.py
     path = Path(sys.argv[0])
-    what = " ".join([path.parent.name if path.stem == "__main__" else path.stem, *sys.argv[1:]])
+    what = message_of(" ".join([path.parent.name if path.stem == "__main__" else path.stem, *sys.argv[1:]]))
     try:
         with _elapsed(what) if is_timed else nullcontext():
             main(Workspace(Path()))
     except (MorphstreamError, OSError) as error:
-        print(f"{what}: {line_of(error)}{_said_of_cache(error)}", file=sys.stderr)
+        print(message_of(f"{what}: {line_of(error)}{_said_of_cache(error)}"), file=sys.stderr)
         sys.exit(1)
 
 
@@ -40,7 +40,7 @@ def line_of(error: MorphstreamError | OSError) -> str:
     """Return a refusal as one line."""
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: expected a file to read or write, seen {error.strerror}; run `dvc repro`"
-    return " ".join(str(error).split())
+    return message_of(error)
 
 
 def _said_of_cache(error: MorphstreamError | OSError) -> str:

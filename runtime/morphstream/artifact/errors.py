@@ -1,8 +1,24 @@
 """Everything that artifacts can refuse, split by what the caller can do about it."""
 
+MOST_LETTERS = 500  # of a message; what is cut out of a longer one is in its middle: the remedy is at its end
+_CUT = " ... "
+
+
+def message_of(text: object) -> str:
+    """Return a text, or the message of an error, as one line of at most `MOST_LETTERS` letters that can be printed."""
+    line = " ".join(str(text).split())
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+    if len(line) <= MOST_LETTERS:
+        return line
+    end = MOST_LETTERS * 2 // 5
+    return f"{line[: MOST_LETTERS - end - len(_CUT)].rstrip()}{_CUT}{line[-end:].lstrip()}"
+
 
 class MorphstreamError(Exception):
     """Base of every refusal; its message is one line: what, expected, seen, what to do."""
+
+    def __str__(self) -> str:
+        return message_of(super().__str__())
 
 
 class SourceError(MorphstreamError):
@@ -23,7 +39,7 @@ class ManifestError(SourceError):
         self.message = message
 
     def __str__(self) -> str:
-        return f"{self.message} in '{self.where}'" if self.where else self.message
+        return message_of(f"{self.message} in '{self.where}'" if self.where else self.message)
 
 
 class DigestMismatchError(SourceError):

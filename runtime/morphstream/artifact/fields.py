@@ -26,6 +26,8 @@ from morphstream.artifact.target import CacheKey
 T = TypeVar("T")
 Object = dict[str, object]
 
+MOST_BYTES = 4 << 20  # of a manifest: some 12000 entries, read in half a second; the largest known has 500
+
 _PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TYPE_NAMES: Mapping[type, str] = {
     str: "a string",
@@ -73,7 +75,11 @@ def inside(key: str) -> Iterator[None]:
 
 
 def parse_object(text: str | bytes, *, format_version: int) -> Object:
-    """Read a JSON object of one format version from UTF-8 text."""
+    """Read a JSON object of one format version from UTF-8 text of at most `MOST_BYTES`."""
+    if len(text) > MOST_BYTES:
+        raise ManifestError(
+            "", f"expected at most {MOST_BYTES >> 20} MiB, seen {len(text) / 2**20:.1f} MiB; list fewer files"
+        )
     try:
         text = text.decode() if isinstance(text, bytes) else text
         data = _plain(json.loads(text, object_pairs_hook=_Pairs))

@@ -4,7 +4,7 @@
 it raises ManifestError, as each class does when it is made. ``to_json`` gives equal manifests the same bytes, in ASCII.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Self
 
@@ -94,9 +94,10 @@ class EngineManifest:
             if exact.split(".")[:2] != declared.split("."):
                 where = fields.path_of("toolchain", library)
                 raise ManifestError(where, f"expected {declared}, as in the cache key, seen {exact}")
+        with_emap = {file.onnx_model for file in self.engine_files.values() if file.kind == "emap"}
         for name, file in self.engine_files.items():
             _check_precision(name, file, self.cache_key)
-            self._check_emap(name, file)
+            _check_emap(name, file, with_emap)
 
     @property
     def digests(self) -> dict[str, Digest]:
@@ -121,13 +122,6 @@ class EngineManifest:
     def groups(self) -> set[str]:
         """Groups that have a file here."""
         return {file.group for file in self.engine_files.values()}
-
-    def _check_emap(self, name: str, file: EngineFile) -> None:
-        """Check that the emap of a file's model is here, if it needs one: without it faces become another's."""
-        if file.emap and not any(one.kind == "emap" for one in self.files_of(str(file.onnx_model)).values()):
-            where = f"{fields.path_of('engine_files', name)}.emap"
-            seen = f"seen none of {file.onnx_model}; build its engines again"
-            raise ManifestError(where, f"expected a file of kind emap beside it, {seen}")
 
     def files_of(self, model: str) -> dict[str, EngineFile]:
         """Return the files of a model, by name."""
@@ -156,6 +150,14 @@ class EngineManifest:
         key, versions = self.cache_key, dict(self.cache_key.versions)
         libraries = {"trt_version": versions.get("tensorrt"), "ort_version": versions.get("onnxruntime")}
         return {"gpu_arch": key.arch, **libraries, "builder": key.builder}
+
+
+def _check_emap(name: str, file: EngineFile, with_emap: Collection[str | None]) -> None:
+    """Check that the emap of a file's model is here, if it needs one: without it faces become another's."""
+    if file.emap and file.onnx_model not in with_emap:
+        where = f"{fields.path_of('engine_files', name)}.emap"
+        seen = f"seen none of {file.onnx_model}; build its engines again"
+        raise ManifestError(where, f"expected a file of kind emap beside it, {seen}")
 
 
 def _check_precision(name: str, file: EngineFile, key: CacheKey) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from morphstream.artifact.errors import MorphstreamError, NoEngineError
+from morphstream.artifact.errors import MorphstreamError, NoEngineError, message_of
 from morphstream.artifact.target import CacheKey
 
 _log = logging.getLogger("morphstream.boot")
@@ -86,7 +86,7 @@ class BootLog:
             level = logging.INFO if isinstance(error, NoEngineError) else logging.WARNING
             raise
         finally:
-            step = BootStep(name=name, seconds=time.perf_counter() - start, reason=_line("; ".join(notes)))
+            step = BootStep(name=name, seconds=time.perf_counter() - start, reason=message_of("; ".join(notes)))
             self._steps.append(step)
             _log.log(level, "%s %.2f s: %s", name, step.seconds, step.reason)
 
@@ -94,13 +94,9 @@ class BootLog:
         """Note that the second best is selected, and log what was seen, if anything."""
         self._fallbacks[reason] = None
         if seen:
-            _log.warning("%s: %s", reason, _line(str(seen)))
+            _log.warning("%s: %s", reason, message_of(seen))
 
     def report(self, key: CacheKey, archive: str, *, was_good: bool) -> BootReport:
         """Return the report of a boot that has ended."""
         steps, fallbacks = tuple(self._steps), tuple(self._fallbacks)
         return BootReport(cache_key=key, archive=archive, was_good=was_good, steps=steps, fallbacks=fallbacks)
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())

@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 
-from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.cli import boot, deploy, doctor, download, serve_health, swap
 from morphstream.cli.options import UsageError, add_store
 
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         options = parser.parse_args(arguments)
         return int(options.run(options))
     except (MorphstreamError, OSError) as error:
-        print(f"{_name(arguments)}: {_line(error)}", file=sys.stderr)
+        print(message_of(f"{_name(arguments)}: {_text(error)}"), file=sys.stderr)
         return 1
     except UsageError as error:
         parser.error(str(error))
@@ -44,7 +44,7 @@ def _name(arguments: list[str] | None) -> str:
     return " ".join(["morphstream", *words[:1]])
 
 
-def _line(error: MorphstreamError | OSError) -> str:
-    """Return an error's message on one line."""
+def _text(error: MorphstreamError | OSError) -> str:
+    """Return an error's message, without the number that the system has for it."""
     own = error.strerror if isinstance(error, OSError) and error.filename is None else None
-    return " ".join(str(own or error).split())
+    return str(own or error)

@@ -25,15 +25,11 @@ def probe(host: str, port: int, *, timeout_s: float = 3.0) -> None:
                 status, text = response.status, response.read(_MOST_BYTES).decode("utf-8", "replace")
     except (OSError, HTTPException) as error:
         seen = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise NotReadyError(f"{url_of(host, port)}/readyz: expected an answer, seen {_printable(seen)}") from None
+        raise NotReadyError(f"{url_of(host, port)}/readyz: expected an answer, seen {seen}") from None
     if status != 200:
-        raise NotReadyError(f"{url_of(host, port)}/readyz: expected 200, seen {status}: {_printable(text)}")
+        raise NotReadyError(f"{url_of(host, port)}/readyz: expected 200, seen {status}: {text}")
 
 
 def url_of(host: str, port: int) -> str:
     """Return the address of a server."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in text).strip()

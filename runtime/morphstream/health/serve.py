@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.artifact.regular_file import read_regular
 from morphstream.boot.report import BootReport
 from morphstream.health.metrics import Metrics
@@ -98,7 +98,7 @@ def _record_boot(metrics: Metrics, boot_report: Path) -> None:
     except OSError as error:
         _log.warning("%s: expected a boot report, seen %s; the metrics lack it", boot_report, error.strerror)
     except (MorphstreamError, ValueError) as error:
-        _log.warning("%s: %s; the metrics lack it", boot_report, " ".join(str(error).split()))
+        _log.warning("%s: %s; the metrics lack it", boot_report, message_of(error))
 
 
 @contextmanager
