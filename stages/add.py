@@ -5,7 +5,6 @@ into params.yaml, pinned, and copied into build/, and dvc.yaml is brought in lin
 `morphstream swap --swap-model NAME` uses a swapper. Where its file is later: see MORPHSTREAM_MODELS of stages.fetch.
 """
 
-import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -18,6 +17,7 @@ from morphstream.artifact.digest import Digest, digest_of_file
 from morphstream.artifact.errors import ManifestError, ModelError, MorphstreamError
 from morphstream.artifact.fields import required
 from morphstream.artifact.regular_file import read_regular
+from morphstream.cli.options import Parser
 from stages.bounds import NAME, is_name
 from stages.files import write_whole
 from stages.lists import pipeline_files, write_lists
@@ -40,7 +40,7 @@ _PIXELS = 4  # axes; an input for pixels may have any name
 
 def main(workspace: Workspace) -> None:
     """Add one model, and print what was changed."""
-    parser = argparse.ArgumentParser(prog="python -m stages.add", description=__doc__)
+    parser = Parser(prog="python -m stages.add", description=__doc__)
     parser.add_argument("name", help="how it will be called")
     parser.add_argument("file", type=Path, help="its ONNX file; external weights are beside it")
     parser.add_argument("--like", metavar="MODEL", help="a model of params.yaml with its role (the nearest)")

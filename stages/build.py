@@ -25,6 +25,7 @@ from threading import Event
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.staged import left_parts, scratch_folder
 from morphstream.artifact.vocabulary import cache_path
+from morphstream.cli.options import Parser
 from stages.bounds import REPOSITORY
 from stages.caches import read_cache
 from stages.compile import builder_of, compile_model
@@ -154,7 +155,7 @@ def _report(line: str) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m stages.build", description=__doc__)
+    parser = Parser(prog="python -m stages.build", description=__doc__)
     parser.add_argument("target", help="its name in params.yaml, or its cache key")
     parser.add_argument("--into", type=Path, metavar="FOLDER", required=True, help="a new or an empty folder")
     parser.add_argument("--model", help=argparse.SUPPRESS)  # prepare and compile this one, in a workspace of a build

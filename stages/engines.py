@@ -4,7 +4,6 @@
 has of the run before, whole and made of the same, is kept: after a change of one target its engines alone are built.
 """
 
-import argparse
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any
 
 from morphstream.artifact.digest import digest_of_file
 from morphstream.artifact.errors import MorphstreamError
+from morphstream.cli.options import Parser, checked, whole_number
 from morphstream.machine.probe import probe_machine
 from stages.compile import compile_model
 from stages.declare import check_declared
@@ -30,14 +30,18 @@ IsKept = Callable[[Path, Mapping[str, object]], bool]  # whether a folder is, as
 
 def main(workspace: Workspace) -> None:
     """Make one model's engines."""
-    parser = argparse.ArgumentParser(prog="python -m stages.engines", description=__doc__)
+    parser = Parser(prog="python -m stages.engines", description=__doc__)
     parser.add_argument("model", help="its name in params.yaml")
     parser.add_argument("target", nargs="?", help="a target that needs its own GPU (all that don't)")
     parser.add_argument("--force", action="store_true", help="make what is there already again")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="so many engines at once")
+    parser.add_argument(
+        "--jobs",
+        type=checked(whole_number(1, 1024)),
+        default=os.cpu_count(),
+        metavar="N",
+        help="so many engines at once",
+    )
     arguments = parser.parse_args()
-    if arguments.jobs < 1:
-        parser.error(f"--jobs: expected 1 or more, seen {arguments.jobs}")
     params = load_params(workspace.params)
     model, verdict = params.model(arguments.model), workspace.checked / f"{arguments.model}.json"
     if arguments.target is None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from morphstream.artifact.errors import FetchError
+from morphstream.cli.options import Parser
 from stages.declare import check_declared
 from stages.origin.named import origin_of
 from stages.params import Params, load_params
@@ -18,7 +19,7 @@ from stages.workspace import Workspace
 
 def main(workspace: Workspace) -> None:
     """Fetch models, or pin them."""
-    parser = argparse.ArgumentParser(prog="python -m stages.fetch", description=__doc__)
+    parser = Parser(prog="python -m stages.fetch", description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="its name in params.yaml (all of them)")
     parser.add_argument(
         "--pin",

@@ -4,7 +4,6 @@
 `index --adopt DIR` takes an engine cache that others made, and completes its manifest.
 """
 
-import argparse
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
@@ -17,6 +16,7 @@ from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelEntry, ModelsManifest
 from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey, Target
+from morphstream.cli.options import Parser
 from stages.adopt import adopt
 from stages.caches import holds_more, read_cache
 from stages.declare import check_declared
@@ -32,7 +32,7 @@ _REMEDY = "remove its folder, and compile again"
 
 def main(workspace: Workspace) -> None:
     """Write one manifest."""
-    parser = argparse.ArgumentParser(prog="python -m stages.index", description=__doc__)
+    parser = Parser(prog="python -m stages.index", description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("target", nargs="?", help="a key of build_targets in params.yaml")
     which.add_argument("--models", action="store_true", help="write manifests/models.json")

@@ -3,7 +3,6 @@
 `pack --cache ARCH KEY` packs any cache of build/, and `pack --cache` the latest of each target.
 """
 
-import argparse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from morphstream.artifact.archive import pack
 from morphstream.artifact.errors import ManifestError, ToolchainMismatchError
 from morphstream.artifact.listings import ArchiveEntry
 from morphstream.artifact.target import CacheKey
+from morphstream.cli.options import Parser
 from stages.caches import cache_files, parse_key
 from stages.params import ArchiveOptions, Params, load_params
 from stages.program import run_program
@@ -22,7 +22,7 @@ _THREADS = 2  # any number writes the same bytes
 
 def main(workspace: Workspace) -> None:
     """Pack one archive."""
-    parser = argparse.ArgumentParser(prog="python -m stages.pack", description=__doc__)
+    parser = Parser(prog="python -m stages.pack", description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("target", nargs="?", help="a key of build_targets in params.yaml")
     which.add_argument("--models", nargs="?", const="", metavar="NAME", help="pack one of model_archives (all)")

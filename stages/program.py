@@ -1,6 +1,5 @@
 """How a stage program ends: 0 done, 1 refused in one line on stderr, 2 wrong usage; a bug keeps its traceback."""
 
-import argparse
 import gc
 import sys
 import threading
@@ -10,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from morphstream.artifact.errors import DigestMismatchError, MorphstreamError, UnsafeArchiveError, message_of
+from morphstream.cli.options import Parser, print_any_text
 from morphstream.source.progress import show_line
 from stages.workspace import Workspace
 
@@ -26,6 +26,7 @@ def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True) -> 
     """
     gc.freeze()
     gc.enable()  # see stages/__init__.py
+    print_any_text()
     path = Path(sys.argv[0])
     what = message_of(" ".join([path.parent.name if path.stem == "__main__" else path.stem, *sys.argv[1:]]))
     try:
@@ -56,7 +57,7 @@ def _said_of_cache(error: MorphstreamError | OSError) -> str:
 
 def read_arguments(description: str | None, *names: str) -> list[str]:
     """Read the arguments of a stage's program, each the name of something in params.yaml."""
-    parser = argparse.ArgumentParser(prog=f"python -m stages.{Path(sys.argv[0]).stem}", description=description)
+    parser = Parser(prog=f"python -m stages.{Path(sys.argv[0]).stem}", description=description)
     for name in names:
         parser.add_argument(name, help="its name in params.yaml")
     return list(vars(parser.parse_args()).values())

@@ -4,7 +4,6 @@
 runs when the others are locked.
 """
 
-import argparse
 import json
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from morphstream.artifact.regular_file import open_regular, read_regular
 from morphstream.artifact.staged import scratch_folder
 from morphstream.artifact.target import CacheKey
 from morphstream.source.source import SMALL_BYTES_MAX
+from morphstream.cli.options import Parser
 from stages.caches import cache_files
 from stages.files import read_json, write_json
 from stages.index import write_archives
@@ -34,7 +34,7 @@ from stages.workspace import Workspace
 
 def main(workspace: Workspace) -> None:
     """Validate everything and record what was."""
-    parser = argparse.ArgumentParser(prog="python -m stages.validate", description=__doc__)
+    parser = Parser(prog="python -m stages.validate", description=__doc__)
     parser.add_argument("--index", action="store_true", help="write the manifest of the archives before")
     is_indexed = parser.parse_args().index
     params = load_params(workspace.params)

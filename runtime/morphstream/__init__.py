@@ -61,6 +61,7 @@ _LOADED_LATE = {
 }
 _MODULES = {name: f"morphstream.{module}" for module, names in _LOADED_LATE.items() for name in names}
 __all__ = ["MorphstreamError", *_MODULES]
+__version__ = "0.1.0"  # as in pyproject.toml
 
 
 def __getattr__(name: str) -> object:
@@ -68,3 +69,8 @@ def __getattr__(name: str) -> object:
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'morphstream' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the names that there are for users, imported yet or not."""
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 from threading import Event
 
+from morphstream.cli.options import Parser, checked, whole_number
 from stages.farm.choice import choose
 from stages.farm.plan import plan, table
 from stages.farm.rebuild import rebuild
@@ -39,7 +40,7 @@ def main(workspace: Workspace) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m stages.farm", description=__doc__)
+    parser = Parser(prog="python -m stages.farm", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     rebuilding = commands.add_parser("rebuild", help="bring engines up to date, and the caches of their targets")
     planning = commands.add_parser("plan", help="list what is stale, and why")
@@ -49,12 +50,12 @@ def _arguments() -> argparse.Namespace:
     planning.add_argument("--json", action="store_true", help="as a list of objects")
     rebuilding.add_argument("--all", action="store_true", help="every model")
     rebuilding.add_argument("--force", action="store_true", help="engines that are up to date too")
-    rebuilding.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="so many at once")
+    rebuilding.add_argument(
+        "--jobs", type=checked(whole_number(1, 1024)), default=os.cpu_count(), metavar="N", help="so many at once"
+    )
     arguments = parser.parse_args()
     if arguments.command == "rebuild" and bool(arguments.group or arguments.model) == arguments.all:
         rebuilding.error("expected --group NAME or --model NAME, or else --all")
-    if arguments.command == "rebuild" and arguments.jobs < 1:
-        rebuilding.error(f"--jobs: expected 1 or more, seen {arguments.jobs}")
     return arguments
 
 

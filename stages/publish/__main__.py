@@ -12,6 +12,7 @@ from pathlib import Path
 
 from morphstream.artifact import vocabulary
 from morphstream.artifact.staged import scratch_folder
+from morphstream.cli.options import Parser
 from stages.hub.client import prepare_client
 from stages.hub.repository import Repository
 from stages.origin.named import origin_of
@@ -77,8 +78,8 @@ def publish(
         )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m stages.publish", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m stages.publish", description=__doc__)
     parser.add_argument("what", nargs="?", default="all", choices=[*WHAT, "deploy", "all"], help="(%(default)s)")
     parser.add_argument("names", nargs="*", metavar="NAME", help="these models, cache keys or archives alone")
     parser.add_argument("--group", action="append", default=[], help="models and engines of these groups alone")
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_usage(parser: argparse.ArgumentParser, options: argparse.Namespace, params: Params) -> None:
+def _check_usage(parser: Parser, options: argparse.Namespace, params: Params) -> None:
     if options.what == "deploy" and options.code is None:
         parser.error("deploy needs --code DIR")
     if options.code is not None and options.what not in ("deploy", "all"):

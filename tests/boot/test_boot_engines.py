@@ -271,6 +271,8 @@ def test_a_report_is_read_back(store: Store, layout: Path) -> None:
     for text in ("", "[]", "{}", json.dumps({"cache_key": CPU})):
         with pytest.raises(MorphstreamError, match=r"^boot report: expected what `morphstream boot --json` says, seen"):
             BootReport.from_json(text)
+    with pytest.raises(MorphstreamError, match=r"^boot report: expected that of a boot that succeeded, seen: no disk"):
+        BootReport.from_json(json.dumps({"error": "no disk"}))
 
 
 def test_what_a_killed_process_left_goes_when_the_store_is_good(store: Store, layout: Path) -> None:

@@ -1,5 +1,6 @@
 """The doctor shows what is there and what is missing, and accepts only a store that swaps faces here."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from morphstream.machine.probe import Machine
 from morphstream.store.store import Store
 from tests.layouts import CPU, MACHINE, archive_of, publish, say_roles
 from tests.machine.test_findings import SERVER, WORKSTATION
+from tests.machine.test_gpus import L4
 
 TRT = "sm89/trt10.14_ort1.24"
 RTX = "sm89/rtx1.7_ort1.31"
@@ -44,6 +46,24 @@ def test_a_good_store_is_usable(store: Store, layout: Path) -> None:
         f"would use  {CPU} from {store.path} on the CPU; second best: none",
         "usable     yes",
     ]
+
+
+def test_json_has_the_same_facts(store: Store, tmp_path: Path) -> None:
+    booted(store, publish(tmp_path / "layout", RTX), WORKSTATION)
+    facts = json.loads(diagnose(store, WORKSTATION, [L4]).to_json())
+    assert (facts["is_usable"], facts["would_use"], facts["faults"]) == (True, RTX, [])
+    assert facts["machine"]["gpu_archs"] == list(WORKSTATION.gpu_archs)
+    assert facts["gpus"][0]["name"] == "NVIDIA L4"
+    assert facts["store"]["models"] == {"det_10g": "core", "inswapper_128": "inswapper_128"}
+    facts = json.loads(diagnose(Store(tmp_path / "none"), WORKSTATION).to_json())
+    assert (facts["is_usable"], facts["would_use"]) == (False, None)
+    assert facts["store"] == {"path": str(tmp_path / "none"), "cache_key": None}
+    assert facts["faults"][0].endswith(f"run: morphstream boot --store {tmp_path / 'none'}")
+
+
+def test_each_gpu_has_a_line(store: Store) -> None:
+    lines = diagnose(store, WORKSTATION, [L4]).lines
+    assert lines[2] == "  0: NVIDIA L4, 24.0 GiB, in use: memory 1.5 GiB, time 37%"
 
 
 def test_commands_name_the_store_only_where_they_would_take_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Tests of the command line, and how a command is run in one."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,5 +35,6 @@ def wrong_usage(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
     return done.err
 
 
-def python(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+def python(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    command, settings = [sys.executable, *arguments], {**os.environ, **environment}
+    return subprocess.run(command, cwd=cwd, env=settings, capture_output=True, encoding="utf-8", check=False)

@@ -1,5 +1,6 @@
 """`morphstream boot` and `morphstream doctor` say what they did and found, and refuse in a line."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,34 @@ def test_boot_says_what_it_did_and_doctor_what_there_is(
     assert done.out.endswith("\nusable     yes\n")
     for told in ("machine    ", "libraries  ", "would use  ", "store      store: ", "missing    "):
         assert f"\n{told}" in f"\n{done.out}"
+
+
+def test_json_is_printed_by_a_boot_that_fails_too(
+    here: Path, published: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["boot", "--target", "cpu", "--source", str(published), "--json"]) == 0
+    done = json.loads(capfd.readouterr().out)
+    assert (done["archive"], done["error"]) == ("cpu.tar.zst", None)
+    assert main(["boot", "--target", "cpu", "--source", "missing", "--store", "new", "--json"]) == 1
+    captured = capfd.readouterr()
+    refused = json.loads(captured.out)
+    assert refused.keys() == done.keys()
+    assert (refused["cache_key"], refused["archive"], refused["was_good"]) == (None, None, False)
+    assert refused["error"].startswith("missing: expected manifests/archives.json")
+    assert f"morphstream boot: {refused['error']}" in captured.err
+    assert [step["name"] for step in refused["steps"]] == ["probe", "store", "select", "install"]
+    assert set(refused["steps"][0]) == {"name", "seconds", "reason"}
+
+
+def test_doctor_s_json_says_what_its_exit_says(here: Path, published: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 1
+    assert json.loads(capfd.readouterr().out)["is_usable"] is False
+    assert main(["boot", "--target", "cpu", "--source", str(published)]) == 0
+    capfd.readouterr()
+    assert main(["doctor", "--json"]) == 0
+    facts = json.loads(capfd.readouterr().out)
+    assert facts["is_usable"] is True
+    assert facts["would_use"] == facts["store"]["cache_key"]
 
 
 def test_store_and_source_can_come_from_the_environment(

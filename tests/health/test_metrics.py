@@ -3,7 +3,9 @@
 import math
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
@@ -11,7 +13,9 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 from morphstream.artifact.target import CacheKey
 from morphstream.boot.report import BootReport, BootStep
 from morphstream.health.metrics import BUCKETS, MOST_VALUES, OTHER, Metrics
+from morphstream.machine.gpus import Gpu
 from tests.health import number, read_text
+from tests.machine.test_gpus import L4
 
 
 def report(*steps: tuple[str, float], was_good: bool, fallbacks: tuple[str, ...] = ()) -> BootReport:
@@ -152,6 +156,33 @@ def test_the_workers_own_metrics_are_served_too() -> None:
     assert families["swaps_refused_total"].samples == {("swaps_refused_total", "", ""): 3}
     assert families["morphstream_frames_total"].samples == {("morphstream_frames_total", "", ""): 1}
     assert "swaps_refused_created" in families  # of the worker's metrics nothing is left out
+
+
+def test_gpus_are_read_anew_each_time_and_what_is_unknown_is_left_out() -> None:
+    readings = [[L4], [replace(L4, used_bytes=None, busy=0.0)]]
+    metrics = Metrics(CollectorRegistry(), lambda: readings.pop(0))
+    text = metrics.text()
+    assert read_text(text)["morphstream_gpu_memory_bytes"].kind == "gauge"
+    for name, value in (("gpu_memory_bytes", 24 << 30), ("gpu_memory_used_bytes", 3 << 29), ("gpu_busy_ratio", 0.37)):
+        (line,) = [line for line in text.splitlines() if line.startswith(f"morphstream_{name}{{")]
+        labels, _, seen = line.rpartition(" ")
+        assert (labels, float(seen)) == (f'morphstream_{name}{{gpu="0",name="NVIDIA L4"}}', value)
+    text = metrics.text()
+    assert "morphstream_gpu_memory_used_bytes{" not in text
+    assert 'morphstream_gpu_busy_ratio{gpu="0",name="NVIDIA L4"} 0.0' in text.splitlines()
+
+
+def test_a_driver_that_takes_its_time_keeps_no_frame_waiting() -> None:
+    def count_meanwhile() -> list[Gpu]:
+        counting = threading.Thread(target=metrics.count_frame, args=(0.1, 1))
+        counting.start()
+        counting.join(5)
+        assert not counting.is_alive()
+        return []
+
+    metrics = Metrics(CollectorRegistry(), count_meanwhile)
+    metrics.text()
+    assert number(metrics.text(), "frames_total") == 1  # as the second is counted while the GPUs are asked again
 
 
 def test_by_default_they_are_those_of_prometheus_client() -> None:

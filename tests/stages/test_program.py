@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stages.__main__ import HERE, programs_of
 from stages.workspace import Workspace
 from tests.stages import ROOT, run_stage
 
@@ -29,6 +30,17 @@ def program(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=folder, env={"PYTHONPATH": str(ROOT)}
     )
+
+
+HELP = """
+import runpy, sys
+for name in sys.argv[1:]:
+    sys.argv = [f"{name}.py", "--help"]
+    try:
+        runpy.run_module(f"stages.{name}", run_name="__main__")
+    except SystemExit as end:
+        print("exits with", end.code)
+"""
 
 
 @pytest.mark.parametrize(
@@ -63,3 +75,25 @@ def test_wrong_usage_exits_2_with_a_usage_line(workspace: Workspace, verb: str) 
     assert done.returncode == 2
     assert done.stderr.startswith(f"usage: python -m stages.{verb} ")
     assert not workspace.dvc_yaml.exists()
+
+
+def test_every_program_is_listed_and_has_a_help(tmp_path: Path) -> None:
+    programs = dict(programs_of(HERE))
+    assert {*VERBS, "publish", "farm", "add", "build", "engines", "demo"} == programs.keys()
+    assert all(programs.values())
+    done = subprocess.run([sys.executable, "-m", "stages"], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(f"\n  {name:10}{text}" in done.stdout for name, text in programs.items())
+    command = [sys.executable, "-W", "ignore", "-c", HELP, *programs]
+    environment = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(f"\nusage: python -m stages.{name} [-h]" in f"\n{done.stdout}" for name in programs)
+    assert done.stdout.count("exits with 0") == len(programs)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_what_is_wrong_is_one_line_of_bounded_length(workspace: Workspace) -> None:
+    (line,) = run_stage(workspace, "check", "y" * 10_000).stderr.splitlines()
+    assert line.startswith("check yyy")
+    assert len(line) <= 500

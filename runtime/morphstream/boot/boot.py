@@ -38,6 +38,7 @@ def boot(
     offline: bool = False,
     update: bool = False,
     builder: Builder | None = None,
+    log: BootLog | None = None,
 ) -> BootReport:
     """Fill a store with the engines of a target; on any error it holds what it held before.
 
@@ -51,11 +52,11 @@ def boot(
         offline: Read nothing from another machine, as with HF_HUB_OFFLINE in the environment.
         update: Ask every source even if the store has engines to run, and raise what goes wrong there.
         builder: Builds engines that are published nowhere; None for no builds.
+        log: Where the steps are recorded, for a caller who wants those of a boot that was refused, too.
 
     Raises:
         ValueError: The target or a source has no such form.
-        NoEngineError: No engines are published that fit the machine, the target and the groups.
-        BuildError: None are, and they can't be built here.
+        NoEngineError, BuildError: None are published that fit machine, target and groups; or can be built here.
         FetchError: No source can give the manifest or the engines.
         ManifestError: A manifest breaks its format, or two contradict each other.
         UnsafeArchiveError, DigestMismatchError: An archive, or a file, has other contents than it should.
@@ -63,16 +64,17 @@ def boot(
     """
     check_target(target)
     publications = [Publication(one, is_offline=offline or is_offline()) for one in sources_of(source)]
-    own_store = store if isinstance(store, Store) else Store(store)
-    return _Boot(own_store, machine, target, groups).run(publications, builder, verify=verify, update=update)
+    booting = _Boot(store if isinstance(store, Store) else Store(store), machine, target, groups, log or BootLog())
+    return booting.run(publications, builder, verify=verify, update=update)
 
 
 class _Boot:
     """One boot of a store, whose steps and fallbacks are logged."""
 
-    def __init__(self, store: Store, machine: Machine | None, target: str, groups: Collection[str] | None) -> None:
-        self._store, self._target, self._groups = store, target, groups
-        self._log = BootLog()
+    def __init__(
+        self, store: Store, machine: Machine | None, target: str, groups: Collection[str] | None, log: BootLog
+    ) -> None:
+        self._store, self._target, self._groups, self._log = store, target, groups, log
         with self._log.step("probe") as notes:
             self._machine = machine or probe_machine()
             notes.append(", ".join((self._machine.arch, *self._machine.gpu_archs)))

@@ -4,17 +4,19 @@ Labels of lines: ``note`` is a warning, or keeps something better from use; each
 Faults of the machine come from `morphstream.machine.findings`, those of the store from here.
 """
 
+import json
 import os
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError
+from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError, message_of
 from morphstream.artifact.regular_file import UnfitFileError
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import ROLES, SWAP_MODEL
 from morphstream.machine.findings import command_for, findings_of
+from morphstream.machine.gpus import Gpu
 from morphstream.machine.probe import Machine
 from morphstream.machine.select import candidates, check_usable
 from morphstream.store.store import CURRENT, Installed, Store
@@ -23,23 +25,34 @@ _NEEDED = ("detector", "swapper")  # roles that no swap does without
 _OPTIONAL = "restorer"  # comes on request alone
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """Lines for people, and whether faces can be swapped here and now, if only on the CPU of a machine with GPUs."""
+    """What a machine and its store can do, for people and for programs.
+
+    Attributes:
+        lines: For people.
+        facts: The same, as JSON has it.
+        is_usable: Faces can be swapped here and now, if only on the CPU of a machine with GPUs.
+    """
 
     lines: tuple[str, ...]
+    facts: Mapping[str, object]
     is_usable: bool
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
 
+    def to_json(self) -> str:
+        """Return the facts as one JSON object."""
+        return json.dumps({"is_usable": self.is_usable, **self.facts}, indent=2)
 
-def diagnose(store: Store, machine: Machine) -> Diagnosis:
+
+def diagnose(store: Store, machine: Machine, gpus: Sequence[Gpu] = ()) -> Diagnosis:
     """Diagnose a machine and a store, every digest computed again; nothing is changed."""
     findings, best = findings_of(machine), candidates(machine)
     stopped = {builder for finding in findings for builder in finding.stops}
     able = [key for key in best if key.builder not in stopped]
-    installed, lines, faults = None, _lines_of_machine(machine), list[str]()
+    installed, lines, faults = None, _lines_of_machine(machine, gpus), list[str]()
     try:
         installed = store.current()
         lines += _lines_of_store(store, installed)
@@ -55,26 +68,53 @@ def diagnose(store: Store, machine: Machine) -> Diagnosis:
         remedy = f"if such an archive is published, run: {_command(store, 'boot --update')}"
         notes.append(f"store: expected {able[0]}, the best for this machine, seen {key}; {remedy}")
     used = None if faults else key
-    others = [f"{other} on {_device(other)}" for other in able if other != used]
-    choice = f"nothing from {store.path}; the best for this machine: {' or else '.join(others[:2]) or 'none'}"
-    if used:
-        choice = f"{used} from {store.path} on {_device(used)}; second best: {next(iter(others), 'none')}"
-    lines.append(f"would use  {choice}")
-    lines += [f"note       {note}" for note in notes if note not in faults]
+    others, notes = [other for other in able if other != used], [note for note in notes if note not in faults]
+    lines.append(f"would use  {_choice(store, used, [f'{other} on {_device(other)}' for other in others])}")
+    lines += [f"note       {message_of(note)}" for note in notes]
     has_gpu = bool(machine.gpu_archs or machine.driver_files)
     on_cpu = ", on the CPU" if has_gpu and key and key.builder == "openvino" else ""
-    lines += [f"usable     no: {fault}" for fault in faults] or [f"usable     yes{on_cpu}"]
-    return Diagnosis(tuple(lines), is_usable=not faults)
+    lines += [f"usable     no: {message_of(fault)}" for fault in faults] or [f"usable     yes{on_cpu}"]
+    facts = {
+        "would_use": str(used) if used else None,
+        "others": [str(other) for other in others],
+        "notes": notes,
+        "faults": faults,
+        "machine": asdict(machine),
+        "gpus": [asdict(gpu) for gpu in gpus],
+        "store": _facts_of_store(store, installed),
+    }
+    return Diagnosis(lines=tuple(lines), facts=facts, is_usable=not faults)
 
 
-def _lines_of_machine(machine: Machine) -> list[str]:
-    gpus = f"{', '.join(machine.gpu_archs)}, driver {machine.driver}" if machine.gpu_archs else "none"
+def _choice(store: Store, used: CacheKey | None, others: Sequence[str]) -> str:
+    path = message_of(store.path)
+    if used is None:
+        return f"nothing from {path}; the best for this machine: {' or else '.join(others[:2]) or 'none'}"
+    return f"{used} from {path} on {_device(used)}; second best: {next(iter(others), 'none')}"
+
+
+def _facts_of_store(store: Store, installed: Installed | None) -> dict[str, object]:
+    if installed is None:
+        return {"path": str(store.path), "cache_key": None}
+    return {
+        "path": str(store.path),
+        "cache_key": str(installed.cache_key),
+        "archive": installed.archive,
+        "bytes": sum(digest.bytes for digest in installed.manifest.digests.values()),
+        "models": dict(installed.models),
+        "missing": _missing(installed),
+    }
+
+
+def _lines_of_machine(machine: Machine, gpus: Sequence[Gpu]) -> list[str]:
+    archs = f"{', '.join(machine.gpu_archs)}, driver {machine.driver}" if machine.gpu_archs else "none"
     reason = f" ({machine.no_gpu})" if machine.no_gpu else ""
     cuda = f"up to {machine.driver_cuda or 'an unknown version'} by the driver, libraries for {machine.cuda or 'none'}"
     libraries = ", ".join(f"{library} {version}" for library, version in machine.libraries.items())
     return [
         f"machine    {machine.arch}{' with bfloat16' if machine.has_bfloat16 else ''}",
-        f"gpus       {gpus}{reason}",
+        f"gpus       {archs}{reason}",
+        *(f"  {gpu.index}: {gpu}" for gpu in gpus),
         *([f"cuda       {cuda}"] if machine.gpu_archs else []),
         f"libraries  {libraries or 'none'}",
     ]
@@ -83,7 +123,7 @@ def _lines_of_machine(machine: Machine) -> list[str]:
 def _lines_of_store(store: Store, installed: Installed) -> list[str]:
     sizes = [digest.bytes for digest in installed.manifest.digests.values()]
     total = f"{len(sizes)} files, {sum(sizes) / 2**20:.1f} MiB"
-    lines = [f"store      {store.path}: {installed.cache_key} from {installed.archive}, {total}"]
+    lines = [f"store      {message_of(store.path)}: {installed.cache_key} from {installed.archive}, {total}"]
     models: dict[str, list[str]] = {}
     for model, group in installed.models.items():
         models.setdefault(group, []).append(model)

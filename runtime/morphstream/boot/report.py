@@ -48,8 +48,8 @@ class BootReport:
         return f"{self.cache_key} from {self.archive} {done}: {steps}{fallbacks}"
 
     def to_json(self) -> str:
-        """Return the report as one JSON object."""
-        return json.dumps(asdict(self) | {"cache_key": str(self.cache_key)}, indent=2)
+        """Return the report as one JSON object; the ``error`` in it is null, as the boot succeeded."""
+        return json.dumps(asdict(self) | {"cache_key": str(self.cache_key), "error": None}, indent=2)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -60,11 +60,13 @@ class BootReport:
         """
         try:
             data = json.loads(text)
+            if error := data.pop("error", None):
+                raise MorphstreamError(f"boot report: expected that of a boot that succeeded, seen: {error}")
             data["cache_key"] = CacheKey.parse(data["cache_key"])
             data["steps"] = tuple(BootStep(**step) for step in data["steps"])
             data["fallbacks"] = tuple(data["fallbacks"])
             return cls(**data)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             expected = "boot report: expected what `morphstream boot --json` says"
             raise MorphstreamError(f"{expected}, seen {error}") from error
 
@@ -95,6 +97,11 @@ class BootLog:
         self._fallbacks[reason] = None
         if seen:
             _log.warning("%s: %s", reason, message_of(seen))
+
+    def so_far(self) -> dict[str, object]:
+        """Return what a report in JSON says of a boot that hasn't ended, or was refused."""
+        done = {"steps": [asdict(step) for step in self._steps], "fallbacks": list(self._fallbacks)}
+        return {"cache_key": None, "archive": None, "was_good": False, **done}
 
     def report(self, key: CacheKey, archive: str, *, was_good: bool) -> BootReport:
         """Return the report of a boot that has ended."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from morphstream.artifact.vocabulary import GROUP
 from morphstream.boot.boot import boot
 from morphstream.boot.build import Builder
+from morphstream.boot.report import BootLog
 from morphstream.cli.options import Commands, UsageError, add_source, checked, exit_on_sigterm, read_names
 from morphstream.machine.select import check_target
 
@@ -51,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--contribute: expected --build, whose engines are published, seen none")
     logging.basicConfig(format="%(name)s: %(message)s", level=logging.INFO)
     exit_on_sigterm()  # a builder
+    options.so_far = (log := BootLog()).so_far
     report = boot(
         options.store,
         target=options.target,
@@ -60,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
         offline=options.offline,
         update=options.update,
         builder=Builder(options.build, options.contribute) if options.build else None,
+        log=log,
     )
     print(report.to_json() if options.json else report)
     return 0

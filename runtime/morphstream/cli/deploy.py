@@ -1,11 +1,10 @@
 """``morphstream deploy``: switch to the code of a tag."""
 
 import argparse
-import math
 from pathlib import Path
 
 from morphstream.artifact.vocabulary import DEPLOY_TAGS
-from morphstream.cli.options import Commands, UsageError, add_source, checked, exit_on_sigterm
+from morphstream.cli.options import Commands, UsageError, add_source, checked, exit_on_sigterm, number
 
 
 def add(commands: Commands) -> None:
@@ -18,7 +17,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--check", default="", metavar="COMMAND", help="must exit 0 in the new release (none)")
     parser.add_argument(
-        "--timeout", type=checked(_read_seconds), default=60.0, help="seconds that it may take (%(default)s)"
+        "--timeout", type=checked(number(0.001, 86400)), default=60.0, help="seconds that it may take (%(default)s)"
     )
     parser.set_defaults(run=run)
 
@@ -34,10 +33,3 @@ def run(options: argparse.Namespace) -> int:
     exit_on_sigterm()  # a release's check
     print(deploy(options.tag, options.into, options.source, check=check))
     return 0
-
-
-def _read_seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < math.inf:
-        raise ValueError(f"expected seconds above 0, seen {text}")
-    return seconds

@@ -9,14 +9,16 @@ from morphstream.store.store import Store
 def add(commands: Commands) -> None:
     """Declare the command."""
     parser = commands.add_parser("doctor", help="say what this machine and its store can do, and what is missing")
+    parser.add_argument("--json", action="store_true", help="report as JSON")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the diagnosis; return 0 where faces can be swapped here and now, else 1."""
     from morphstream.boot.doctor import diagnose
+    from morphstream.machine.gpus import read_gpus
     from morphstream.machine.probe import probe_machine
 
-    diagnosis = diagnose(Store(options.store), probe_machine())
-    print(diagnosis)
+    diagnosis = diagnose(Store(options.store), probe_machine(), read_gpus())
+    print(diagnosis.to_json() if options.json else diagnosis)
     return 0 if diagnosis.is_usable else 1

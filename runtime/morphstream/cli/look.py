@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from morphstream.cli.options import UsageError, checked, read_names
+from morphstream.cli.options import UsageError, checked, number, read_names, whole_number
 
 if TYPE_CHECKING:
     from morphstream.face.look import Look
@@ -19,11 +19,20 @@ def add_look(parser: argparse.ArgumentParser) -> None:
         default="box,occlusion,own",
         help="masks that limit the new face, of box, occlusion, regions and own, the swap model's (%(default)s)",
     )
-    parser.add_argument("--feather", type=float, help="part of the crop's side over which the box fades, 0..0.5 (0.08)")
+    parser.add_argument(
+        "--feather",
+        type=checked(number(0, 0.5)),
+        help="part of the crop's side over which the box fades, 0..0.5 (0.08)",
+    )
     parser.add_argument("--occluder", help="xseg_1, xseg_2, xseg_3, or many for what all three call visible (xseg_1)")
     parser.add_argument("--regions", type=read_names, help="parts of the face to swap, such as skin,nose,mouth (all)")
     parser.add_argument("--parser", help="bisenet_resnet_34 or bisenet_resnet_18 (bisenet_resnet_34)")
-    parser.add_argument("--pixel-boost", type=int, metavar="SIDE", help="swap at 256, 384 or 512 pixels a side")
+    parser.add_argument(
+        "--pixel-boost",
+        type=checked(whole_number(64, 512)),
+        metavar="SIDE",
+        help="swap at 256, 384 or 512 pixels a side",
+    )
     parser.add_argument("--landmarker", choices=("2dfan4", "fan_68_5"), help="align faces by 68 points (no)")
     parser.add_argument("--restorer", choices=("gfpgan",), help="sharpen the swapped faces (no)")
 

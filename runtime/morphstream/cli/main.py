@@ -1,12 +1,14 @@
 """Parse the command line, run the command it names, and exit with what came of it."""
 
 import argparse
+import json
 import signal
 import sys
 
+from morphstream import __version__
 from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.cli import boot, deploy, doctor, download, serve_health, swap
-from morphstream.cli.options import UsageError, add_store
+from morphstream.cli.options import Parser, UsageError, add_store, print_any_text
 
 _COMMANDS = (boot, download, swap, doctor, serve_health, deploy)
 
@@ -20,28 +22,27 @@ def main(arguments: list[str] | None = None) -> int:
     Raises:
         SystemExit: Wrong usage, with 2; or help was asked for, with 0.
     """
-    parser = argparse.ArgumentParser(prog="morphstream", description="Boot verified artifacts and swap faces.")
+    print_any_text()
+    words, options = sys.argv[1:] if arguments is None else arguments, argparse.Namespace()
+    parser = Parser(prog="morphstream", description="Boot verified artifacts and swap faces.")
+    parser.add_argument("--version", action="version", version=f"morphstream {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     try:
         for command in _COMMANDS:
             command.add(commands)
         for subparser in commands.choices.values():
             add_store(subparser)
-        options = parser.parse_args(arguments)
+        options = parser.parse_args(words)
         return int(options.run(options))
     except (MorphstreamError, OSError) as error:
-        print(message_of(f"{_name(arguments)}: {_text(error)}"), file=sys.stderr)
+        print(message_of(f"{' '.join(['morphstream', *words[:1]])}: {_text(error)}"), file=sys.stderr)
+        if "--json" in words:
+            print(json.dumps({**getattr(options, "so_far", dict)(), "error": message_of(_text(error))}, indent=2))
         return 1
     except UsageError as error:
-        parser.error(str(error))
+        commands.choices[options.command].error(str(error))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-
-
-def _name(arguments: list[str] | None) -> str:
-    """Return ``morphstream COMMAND``, as what it refused is prefixed."""
-    words = sys.argv[1:] if arguments is None else arguments
-    return " ".join(["morphstream", *words[:1]])
 
 
 def _text(error: MorphstreamError | OSError) -> str:

@@ -1,24 +1,51 @@
 """The options that several commands share, and how the text of an option becomes a value."""
 
 import argparse
+import io
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
+from morphstream.artifact.errors import message_of
 from morphstream.source.named import sources_of
 from morphstream.source.source import Source
 
 T = TypeVar("T")
 
 
+def print_any_text() -> None:
+    """Have stdout escape what its encoding lacks, as stderr does; a file's name may be any."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that ends wrong usage with 2, the usage of the very command, and what is wrong in one line."""
+
+    def parse_known_args(  # type: ignore[override]  # of several signatures this is the one that argparse uses
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse arguments, and refuse those that are unknown here and not only in the parser above."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return options, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and a message on stderr, and exit with 2."""
+        self.print_usage(sys.stderr)
+        self.exit(2, message_of(f"{self.prog}: error: {message}") + "\n")
+
+
 class Commands(Protocol):
     """The commands of a parser, as ``add_subparsers`` returns them."""
 
-    def add_parser(self, name: str, *, help: str) -> argparse.ArgumentParser:  # noqa: A002 - as argparse has it
+    def add_parser(self, name: str, *, help: str) -> Parser:  # noqa: A002 - as argparse has it
         """Return the parser of a new command."""
         ...
 
@@ -85,15 +112,30 @@ def read_bytes(text: str) -> int:
     return int(found[1]) << {"": 0, "KiB": 10, "MiB": 20, "GiB": 30}[found[2]]
 
 
-def read_count(text: str) -> int:
-    """Return a number of 0 or more.
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return a reader of the text of a whole number, which raises ValueError for another text or number."""
 
-    Raises:
-        ValueError: It is none.
-    """
-    if not (text.isascii() and text.isdecimal()):
-        raise ValueError(f"expected a number of 0 or more, seen {text!r}")
-    return int(text)
+    def read(text: str) -> int:
+        if not (re.fullmatch("[0-9]{1,18}", text) and least <= int(text) <= most):
+            raise ValueError(f"expected a whole number from {least} to {most}, seen {text!r}")
+        return int(text)
+
+    return read
+
+
+def number(least: float, most: float) -> Callable[[str], float]:
+    """Return a reader of the text of a number, with a fraction or not, as `whole_number` does."""
+
+    def read(text: str) -> float:
+        with suppress(ValueError):
+            if least <= (value := float(text)) <= most:
+                return value
+        raise ValueError(f"expected a number from {least:g} to {most:g}, seen {text!r}")
+
+    return read
+
+
+read_threads = whole_number(0, 1024)
 
 
 def exit_on_sigterm() -> None:

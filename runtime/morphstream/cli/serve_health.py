@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from morphstream.artifact.vocabulary import SWAP_MODEL
-from morphstream.cli.options import Commands, checked
+from morphstream.cli.options import Commands, checked, whole_number
 
 
 def add(commands: Commands) -> None:
@@ -14,7 +14,9 @@ def add(commands: Commands) -> None:
         "serve-health", help="open a store's engines, and answer over HTTP whether they are ready"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on, or to ask (%(default)s)")
-    parser.add_argument("--port", type=checked(_read_port), default=9300, help="0 for any that is free (%(default)s)")
+    parser.add_argument(
+        "--port", type=checked(whole_number(0, 65535)), default=9300, help="0 for any that is free (%(default)s)"
+    )
     parser.add_argument("--swap-model", default=SWAP_MODEL, help="such as hyperswap_1a_256 (%(default)s)")
     parser.add_argument("--probe", action="store_true", help="ask a running server instead; exit 0 if it is ready")
     parser.set_defaults(run=run)
@@ -38,9 +40,3 @@ def run(options: argparse.Namespace) -> int:
         boot_report=Path(report) if report else None,
     )
     return 0
-
-
-def _read_port(text: str) -> int:
-    if not (text.isdecimal() and int(text) < 65536):
-        raise ValueError(f"expected 0 to 65535, seen {text!r}")
-    return int(text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from morphstream.artifact.errors import FrameError, MorphstreamError, NoFaceError
 from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.cli.look import add_look, read_look
-from morphstream.cli.options import Commands, UsageError, checked, read_count
+from morphstream.cli.options import Commands, UsageError, checked, read_threads
 
 if TYPE_CHECKING:
     from morphstream.face.types import FoundFaces
@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="picture to write, marked as synthetic")
     parser.add_argument("--swap-model", default=SWAP_MODEL, help="such as hyperswap_1a_256 (%(default)s)")
     add_look(parser)
-    parser.add_argument("--threads", type=checked(read_count), default=0, help="threads to run on (every core)")
+    parser.add_argument("--threads", type=checked(read_threads), default=0, help="threads to run on (every core)")
     parser.set_defaults(run=run)
 
 

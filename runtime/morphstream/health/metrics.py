@@ -7,9 +7,11 @@ fixed: a histogram has its buckets, and a label no more than `MOST_VALUES` value
 import math
 import re
 import threading
+from collections.abc import Callable, Sequence
 
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.boot.report import BootReport
+from morphstream.machine.gpus import Gpu, read_gpus
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -38,10 +40,17 @@ class Metrics:
         unready: Why the process isn't ready, in one line that anyone may read; None when it is.
     """
 
-    def __init__(self, worker: CollectorRegistry = REGISTRY) -> None:
-        """Begin at 0; `text` appends what the worker's own code and prometheus_client registered."""
+    def __init__(
+        self, worker: CollectorRegistry = REGISTRY, read_gpus: Callable[[], Sequence[Gpu]] = read_gpus
+    ) -> None:
+        """Begin at 0; `text` appends what the worker's own code and prometheus_client registered.
+
+        Args:
+            worker: Where these are registered.
+            read_gpus: Asks the GPUs of the machine, each time that `text` is called.
+        """
         self.unready: str | None = "nothing is open yet"
-        self._worker, self._own = worker, (own := CollectorRegistry())
+        self._worker, self._own, self._read_gpus = worker, (own := CollectorRegistry()), read_gpus
         self._lock = threading.Lock()  # one for all, so that numbers read together belong together
         self._boot = Gauge("morphstream_boot_seconds", "Seconds of each step of the last boot.", ["step"], registry=own)
         self._frames = Counter("morphstream_frames_total", "Frames that were swapped.", registry=own)
@@ -107,7 +116,24 @@ class Metrics:
         """Return every number in Prometheus' text format."""
         with self._lock:
             own = generate_latest(self._own).decode()
-        return _CREATED.sub("", own) + generate_latest(self._worker).decode()
+        gpus = generate_latest(_registry_of(self._read_gpus())).decode()  # a driver may take its time: without the lock
+        return _CREATED.sub("", own) + gpus + generate_latest(self._worker).decode()
+
+
+def _registry_of(gpus: Sequence[Gpu]) -> CollectorRegistry:
+    """Return what GPUs report as metrics; without GPUs there are none."""
+    registry = CollectorRegistry()
+    for name, text, values in (
+        ("memory_bytes", "Memory of a GPU.", [gpu.memory_bytes for gpu in gpus]),
+        ("memory_used_bytes", "Memory of a GPU that programs have.", [gpu.used_bytes for gpu in gpus]),
+        ("busy_ratio", "Part of the last second in which a GPU calculated.", [gpu.busy for gpu in gpus]),
+    ):
+        if gpus:
+            gauge = Gauge(f"morphstream_gpu_{name}", text, ["gpu", "name"], registry=registry)
+        for gpu, value in zip(gpus, values, strict=True):
+            if value is not None:
+                gauge.labels(gpu.index, gpu.name).set(value)
+    return registry
 
 
 def _bounded(value: str, metric: Gauge | Counter) -> str:

@@ -81,7 +81,7 @@ class Machine:
 
 def probe_machine() -> Machine:
     """Ask the system, the GPU driver and the installed packages; loads none of the libraries."""
-    name, gpus, packages = platform.machine().lower(), probe_gpus(_nvml()), _packages()
+    name, gpus, packages = platform.machine().lower(), probe_gpus(nvml_binding()), _packages()
     libraries, cuda = probe_libraries(packages), None
     if gpus.archs:
         cuda = probe_cuda(packages)
@@ -186,7 +186,8 @@ def _driver_cuda(nvml: Any) -> str | None:
     return None
 
 
-def _nvml() -> Any:
+def nvml_binding() -> Any:
+    """Return the module that asks the GPU driver; None where it isn't installed."""
     try:
         import pynvml  # here, so that machines without GPUs need no binding
     except ImportError:
