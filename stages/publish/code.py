@@ -12,7 +12,7 @@ from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.listings import ArchiveEntry
 from stages.pack import pack_archive
 from stages.params import ArchiveOptions
-from stages.publish.secrets import looks_secret
+from stages.publish.secrets import Secrets, command_to_review
 from stages.validate import check_unpacks
 from stages.workspace import Workspace
 
@@ -31,8 +31,9 @@ def pack_code(
     if unknown := sorted(set(tags) - set(vocabulary.DEPLOY_TAGS)):
         raise CodeError(f"deploy: expected a tag of {', '.join(vocabulary.DEPLOY_TAGS)}, seen {unknown[0]}; name one")
     names = files_of(code)
-    _check(code, names)
-    build, entries = build or Workspace(Path()).build, {}
+    workspace, entries = Workspace(Path()), {}
+    _check(code, names, Secrets(code, workspace.downloads / "secret_rules"))
+    build = build or workspace.build
     for tag in tags:
         name = f"deploy/{tag}/app_code.tar.zst"
         entries[name] = pack_archive({path: code / path for path in names}, build / name, options)
@@ -77,7 +78,7 @@ def _git(code: Path, *arguments: str, **environment: str) -> subprocess.Complete
     )
 
 
-def _check(code: Path, names: Iterable[str]) -> None:
+def _check(code: Path, names: Iterable[str], secrets: Secrets) -> None:
     for name in names:
         if not re.fullmatch(vocabulary.SAFE_PATH.pattern, name.rstrip("/")):
             expected = f"deploy {name!a}: expected {vocabulary.SAFE_PATH.words}, in UTF-8"
@@ -86,6 +87,8 @@ def _check(code: Path, names: Iterable[str]) -> None:
         if path.is_symlink() or not path.is_file():
             kind = "a link" if path.is_symlink() else "another repository" if path.is_dir() else "no regular file"
             raise CodeError(f"deploy {name}: expected a regular file, seen {kind}; copy it, or add it to .gitignore")
-        if reason := looks_secret(code, name):
-            remedy = "add it to .gitignore, or remove the secret"
+        if reason := secrets.reason(name):
+            remedy = (
+                f"add it to .gitignore, remove the secret, or if it was reviewed run there: {command_to_review(name)}"
+            )
             raise CodeError(f"deploy {name}: expected no secret, seen what looks like one ({reason}); {remedy}")

@@ -18,7 +18,7 @@ from stages.prepare import prepare
 from stages.workspace import Workspace
 from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
-from tests.stages import original, reduced, write_params
+from tests.stages import DOWNLOADS, original, reduced, write_params
 from tests.stages.publications import NAME, Project, new_workspace, write_manifests
 
 MODELS = ("fan_68_5", "inswapper_128_fp16", "xseg_1")
@@ -90,3 +90,18 @@ def project(tmp_path: Path) -> Callable[..., Project]:
 def served(hub: Hub) -> Served:
     """A hub's repository with nothing published."""
     return hub.create(NAME)
+
+
+@pytest.fixture
+def reason(tmp_path: Path) -> Callable[..., str | None]:
+    """Return what says why a file of a folder, by its data and name, looks like a secret."""
+    from stages.publish.secrets import Secrets  # here, as few tests need it
+
+    secrets = Secrets(tmp_path, DOWNLOADS / "secret_rules")
+
+    def reason(data: bytes, name: str = "data.txt") -> str | None:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+        return secrets.reason(name)
+
+    return reason

@@ -1,0 +1,43 @@
+"""Tokens of today's kinds are found in any surrounding and encoding, and the line is named, not the token."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.stages import ROOT
+from tests.stages.tokens import ENCODINGS, JOINED, TOKENS, encoded, some
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_tokens_are_found_in_any_surrounding_and_encoding(reason: Callable[..., str | None], encoding: str) -> None:
+    found = {kind: reason(ENCODINGS[encoding](token)) for kind, token in TOKENS.items()}
+    assert [kind for kind, words in found.items() if not words] == []
+    assert not any(token[4:] in str(found[kind]) for kind, token in TOKENS.items())
+
+
+@pytest.mark.parametrize("encoding", JOINED)
+def test_tokens_in_parts_are_found(reason: Callable[..., str | None], encoding: str) -> None:
+    kinds = ("GitHub, fine-grained", "GitHub", "Google", "AWS, the name", "Anthropic", "OpenAI", "the Hub")
+    assert [kind for kind in kinds if not reason(JOINED[encoding](TOKENS[kind]))] == []
+
+
+def test_the_line_is_named_in_which_it_is(reason: Callable[..., str | None]) -> None:
+    token, hidden = "hf_" + some(34), encoded("glpat-" + some(20)).decode()
+    assert reason(f"a\nb\n{token}\n".encode()) == "a token of the Hub in line 3"
+    assert reason(f"a\nb\nc\nx = '{hidden}'\n".encode()) == "betterleaks.gitlab-pat in line 4"
+    assert reason(f"a\r\nb\r\n{token}\r\n".encode("utf-16")) == "a token of the Hub in line 3"
+
+
+@pytest.mark.network
+def test_the_rules_are_the_newest_that_there_are() -> None:
+    package = "kingfisher-secret-scanner"
+    command = [sys.executable, "-m", "pip", "index", "versions", package]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    newest = done.stdout.split("(")[1].split(")")[0]
+    (pinned,) = re.findall(
+        rf"^{package}==(\S+)", (ROOT / "requirements/pipeline.lock").read_text("utf-8"), re.MULTILINE
+    )
+    assert pinned == newest, f"upgrade {package} in requirements/"
