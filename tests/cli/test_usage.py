@@ -74,6 +74,14 @@ def test_what_is_wrong_is_one_line_of_bounded_length(here: Path, capfd: pytest.C
         assert len(line) < 500
 
 
+def test_every_line_of_a_boot_is_bounded(here: Path) -> None:
+    done = python("-m", "morphstream", "boot", "--source", "x/" * 5000, "--store", "new")
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) > 3
+    assert all(len(line) <= 500 for line in lines)
+
+
 def test_a_list_of_no_sources_is_wrong_usage(
     here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ import logging
 import re
 from pathlib import Path
 
+from morphstream.artifact.errors import message_of
 from morphstream.artifact.vocabulary import GROUP
 from morphstream.boot.boot import boot
 from morphstream.boot.build import Builder
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     """Boot, and print the report."""
     if options.contribute and not options.build:
         raise UsageError("--contribute: expected --build, whose engines are published, seen none")
-    logging.basicConfig(format="%(name)s: %(message)s", level=logging.INFO)
+    logging.basicConfig(handlers=[_log_handler()], level=logging.INFO)
     exit_on_sigterm()  # a builder
     options.so_far = (log := BootLog()).so_far
     report = boot(
@@ -66,6 +67,19 @@ def run(options: argparse.Namespace) -> int:
     )
     print(report.to_json() if options.json else report)
     return 0
+
+
+class _Line(logging.Formatter):
+    """Writes each record as a message is written: one line of bounded length."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return message_of(super().format(record))
+
+
+def _log_handler() -> logging.Handler:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Line("%(name)s: %(message)s"))
+    return handler
 
 
 def _read_groups(text: str) -> list[str] | None:
