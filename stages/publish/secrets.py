@@ -141,4 +141,4 @@ def _found_in(view: View, scanner: Scanner) -> Iterator[tuple[str, int]]:
 
 @cache
 def _scanner(rules: Path) -> Scanner:
-    return Scanner(Rules(confidence="low", cache_dir=rules), base64=False)  # which views do
+    return Scanner(Rules(confidence="low", cache_dir=rules.resolve()), base64=False)  # which views do

@@ -178,7 +178,7 @@ def test_a_port_that_is_none_is_wrong_usage(port: str, capfd: pytest.CaptureFixt
     with pytest.raises(SystemExit) as caught:
         main(["serve-health", "--port", port])
     assert caught.value.code == 2
-    assert f"expected 0 to 65535, seen '{port}'" in capfd.readouterr().err
+    assert f"expected a whole number from 0 to 65535, seen '{port}'" in capfd.readouterr().err
 
 
 def test_the_command_and_a_probe_load_nothing_heavy() -> None:

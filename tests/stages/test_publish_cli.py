@@ -16,7 +16,7 @@ from stages.workspace import Workspace
 from tests.loopback.faults import Fault
 from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
-from tests.stages import ROOT, files_in, read_json, write_json
+from tests.stages import DOWNLOADS, ROOT, files_in, read_json, write_json
 from tests.stages.publications import KEY, NAME, check_complete, texts, write_cache
 from tests.stages.test_validate import alter
 
@@ -150,8 +150,10 @@ def test_unknown_names_are_refused(
 
 
 @pytest.fixture
-def code(tmp_path: Path) -> Path:
-    """A folder of code."""
+def code(tmp_path: Path, workspace: Workspace) -> Path:
+    """A folder of code; the rules of secrets, which take a while to compile, are those of other tests."""
+    workspace.downloads.mkdir()
+    (workspace.downloads / "secret_rules").symlink_to(DOWNLOADS / "secret_rules")
     (tmp_path / "code").mkdir()
     (tmp_path / "code/main.py").write_text("print('main')\n")
     return tmp_path / "code"
