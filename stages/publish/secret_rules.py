@@ -41,8 +41,8 @@ _PKCS12 = rb"\x30\x82..\x02\x01\x03\x30" + _SIZE + rb"\x06\x09\x2a\x86\x48\x86\x
 _FORMS: Mapping[str, bytes] = {
     "a token of the Hub": rb"(?<![A-Za-z0-9])(?:hf|api_org)_[A-Za-z0-9]{20,}",
     "a token of GitHub": rb"(?<![A-Za-z0-9])gh[oprsu]_[A-Za-z0-9]{30,}|github_pat_\w{20,}",
-    "a key of Google": rb"(?<![A-Za-z0-9+/])AIza[\w-]{30,}|GOCSPX-[\w-]{20,}|(?<![\w/+])ya29\.[\w-]{20,}",
-    "a key of AWS": rb"(?<![A-Za-z0-9+/])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9+/])"
+    "a key of Google": rb"(?<![A-Za-z0-9])AIza[\w-]{30,}|GOCSPX-[\w-]{20,}|(?<![A-Za-z0-9])ya29\.[\w-]{20,}",
+    "a key of AWS": rb"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])"
     rb"|(?i:secret_?access_?key|aws[\w.-]{0,20}(?:key|secret|token|pw|pass))[^A-Za-z0-9/+\n]{1,8}"
     rb"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
     "a key of Anthropic": rb"sk-ant-[A-Za-z0-9]+-[\w-]{20,}",

@@ -10,6 +10,8 @@ import pytest
 from tests.stages import ROOT
 from tests.stages.tokens import ENCODINGS, JOINED, TOKENS, encoded, some
 
+KINDS = ("GitHub, fine-grained", "GitHub", "Google", "AWS, the name", "Anthropic", "OpenAI", "the Hub")
+
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_tokens_are_found_in_any_surrounding_and_encoding(reason: Callable[..., str | None], encoding: str) -> None:
@@ -20,8 +22,18 @@ def test_tokens_are_found_in_any_surrounding_and_encoding(reason: Callable[..., 
 
 @pytest.mark.parametrize("encoding", JOINED)
 def test_tokens_in_parts_are_found(reason: Callable[..., str | None], encoding: str) -> None:
-    kinds = ("GitHub, fine-grained", "GitHub", "Google", "AWS, the name", "Anthropic", "OpenAI", "the Hub")
-    assert [kind for kind in kinds if not reason(JOINED[encoding](TOKENS[kind]))] == []
+    assert [kind for kind in KINDS if not reason(JOINED[encoding](TOKENS[kind]))] == []
+
+
+def test_tokens_are_found_between_any_letters_but_those_of_a_word(reason: Callable[..., str | None]) -> None:
+    befores = ["", *"\t '\"`([{<>=:;,.!?#$%&*+-/@\\^_|~é", "\\n", "%20", "Bearer ", "u=a%3D", "\x00"]
+    missed = [
+        (before, kind)
+        for before in befores
+        for kind in KINDS
+        if not reason(f"{before}{TOKENS[kind]}{'' if before[:1].isalnum() else before}".encode())
+    ]
+    assert missed == []
 
 
 def test_the_line_is_named_in_which_it_is(reason: Callable[..., str | None]) -> None:
