@@ -14,7 +14,7 @@ import jsonschema
 from morphstream.artifact.archive import describe, unpack
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError
-from morphstream.artifact.fields import path_of
+from morphstream.artifact.fields import check_size, path_of
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.regular_file import open_regular, read_regular
@@ -119,6 +119,7 @@ def check_unpacks(archive: Path, entry: ArchiveEntry) -> None:
 def check_schema(text: str | bytes, schema: Path) -> None:
     """Check a manifest against its JSON Schema."""
     validator = jsonschema.Draft202012Validator(read_json(schema))
+    check_size(text)
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -42,6 +42,14 @@ def remove_a_file(workspace: Workspace) -> None:
     next((workspace.caches / KEY).glob("*_xseg_1.bin")).unlink()
 
 
+def fill_a_manifest(workspace: Workspace) -> None:
+    (workspace.manifests / "models.json").write_text("[" + "0," * (2 << 20) + "0]")
+
+
+def nest_a_manifest(workspace: Workspace) -> None:
+    (workspace.manifests / "archives.json").write_text("[" * 100_000)
+
+
 def change_git(workspace: Workspace) -> None:
     with (workspace.tracked / "models.json").open("a") as file:
         file.write("\n")
@@ -158,6 +166,8 @@ def test_what_the_stages_made_is_valid_and_counted(workspace: Workspace, whole: 
             "manifest.json: expected an object, seen an array in 'engine_files'; run `dvc repro`",
             id="a cache's manifest that breaks its format",
         ),
+        pytest.param(fill_a_manifest, "expected at most 4 MiB, seen 4.0 MiB; list fewer files", id="a huge manifest"),
+        pytest.param(nest_a_manifest, "expected JSON, seen a fault", id="a manifest that no reader can follow"),
         pytest.param(lose_emap, "expected a file of kind emap beside it, seen none of inswapper", id="a lost emap"),
         pytest.param(add_a_model_to_params, "seen ['gfpgan'] missing", id="a model more in params"),
         pytest.param(add_a_target_to_params, "sm89", id="a target more in params"),

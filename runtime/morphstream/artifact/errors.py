@@ -4,14 +4,14 @@ MOST_LETTERS = 500  # of a message; what is cut out of a longer one is in its mi
 _CUT = " ... "
 
 
-def message_of(text: object) -> str:
-    """Return a text, or the message of an error, as one line of at most `MOST_LETTERS` letters that can be printed."""
+def message_of(text: object, most: int = MOST_LETTERS) -> str:
+    """Return a text, or the message of an error, as one line of at most so many letters that can be printed."""
     line = " ".join(str(text).split())
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
-    if len(line) <= MOST_LETTERS:
+    if len(line) <= most:
         return line
-    end = MOST_LETTERS * 2 // 5
-    return f"{line[: MOST_LETTERS - end - len(_CUT)].rstrip()}{_CUT}{line[-end:].lstrip()}"
+    end = most * 2 // 5
+    return f"{line[: most - end - len(_CUT)].rstrip()}{_CUT}{line[-end:].lstrip()}"
 
 
 class MorphstreamError(Exception):

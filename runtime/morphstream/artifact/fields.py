@@ -76,10 +76,7 @@ def inside(key: str) -> Iterator[None]:
 
 def parse_object(text: str | bytes, *, format_version: int) -> Object:
     """Read a JSON object of one format version from UTF-8 text of at most `MOST_BYTES`."""
-    if len(text) > MOST_BYTES:
-        raise ManifestError(
-            "", f"expected at most {MOST_BYTES >> 20} MiB, seen {len(text) / 2**20:.1f} MiB; list fewer files"
-        )
+    check_size(text)
     try:
         text = text.decode() if isinstance(text, bytes) else text
         data = _plain(json.loads(text, object_pairs_hook=_Pairs))
@@ -89,6 +86,13 @@ def parse_object(text: str | bytes, *, format_version: int) -> Object:
         raise ManifestError("", f"expected an object, seen {shown(data)}")
     confirm(data, "format_version", format_version, why="the version this release reads")
     return data
+
+
+def check_size(text: str | bytes) -> None:
+    """Check that a manifest's text is not too long to be read."""
+    if len(text) > MOST_BYTES:
+        seen = f"{len(text) / 2**20:.1f} MiB"
+        raise ManifestError("", f"expected at most {MOST_BYTES >> 20} MiB, seen {seen}; list fewer files")
 
 
 def dump(data: Object) -> str:

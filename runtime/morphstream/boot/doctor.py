@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError, NoEngineError, message_of
+from morphstream.artifact.errors import DigestMismatchError, MOST_LETTERS, ManifestError, MorphstreamError, NoEngineError, message_of
 from morphstream.artifact.regular_file import UnfitFileError
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import ROLES, SWAP_MODEL
@@ -22,6 +22,7 @@ from morphstream.machine.select import candidates, check_usable
 from morphstream.store.store import CURRENT, Installed, Store
 
 _NEEDED = ("detector", "swapper")  # roles that no swap does without
+_MOST_LETTERS = MOST_LETTERS - 20  # behind a label
 _OPTIONAL = "restorer"  # comes on request alone
 
 
@@ -70,10 +71,10 @@ def diagnose(store: Store, machine: Machine, gpus: Sequence[Gpu] = ()) -> Diagno
     used = None if faults else key
     others, notes = [other for other in able if other != used], [note for note in notes if note not in faults]
     lines.append(f"would use  {_choice(store, used, [f'{other} on {_device(other)}' for other in others])}")
-    lines += [f"note       {message_of(note)}" for note in notes]
+    lines += [f"note       {message_of(note, _MOST_LETTERS)}" for note in notes]
     has_gpu = bool(machine.gpu_archs or machine.driver_files)
     on_cpu = ", on the CPU" if has_gpu and key and key.builder == "openvino" else ""
-    lines += [f"usable     no: {message_of(fault)}" for fault in faults] or [f"usable     yes{on_cpu}"]
+    lines += [f"usable     no: {message_of(fault, _MOST_LETTERS)}" for fault in faults] or [f"usable     yes{on_cpu}"]
     facts = {
         "would_use": str(used) if used else None,
         "others": [str(other) for other in others],
@@ -87,7 +88,7 @@ def diagnose(store: Store, machine: Machine, gpus: Sequence[Gpu] = ()) -> Diagno
 
 
 def _choice(store: Store, used: CacheKey | None, others: Sequence[str]) -> str:
-    path = message_of(store.path)
+    path = message_of(store.path, _MOST_LETTERS // 2)
     if used is None:
         return f"nothing from {path}; the best for this machine: {' or else '.join(others[:2]) or 'none'}"
     return f"{used} from {path} on {_device(used)}; second best: {next(iter(others), 'none')}"
@@ -123,7 +124,8 @@ def _lines_of_machine(machine: Machine, gpus: Sequence[Gpu]) -> list[str]:
 def _lines_of_store(store: Store, installed: Installed) -> list[str]:
     sizes = [digest.bytes for digest in installed.manifest.digests.values()]
     total = f"{len(sizes)} files, {sum(sizes) / 2**20:.1f} MiB"
-    lines = [f"store      {message_of(store.path)}: {installed.cache_key} from {installed.archive}, {total}"]
+    path = message_of(store.path, _MOST_LETTERS // 2)
+    lines = [f"store      {path}: {installed.cache_key} from {installed.archive}, {total}"]
     models: dict[str, list[str]] = {}
     for model, group in installed.models.items():
         models.setdefault(group, []).append(model)
