@@ -20,8 +20,8 @@ from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.regular_file import open_regular, read_regular
 from morphstream.artifact.staged import scratch_folder
 from morphstream.artifact.target import CacheKey
-from morphstream.source.source import SMALL_BYTES_MAX
 from morphstream.cli.options import Parser
+from morphstream.source.source import SMALL_BYTES_MAX
 from stages.caches import cache_files
 from stages.files import read_json, write_json
 from stages.index import write_archives

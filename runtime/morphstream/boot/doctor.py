@@ -11,7 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from morphstream.artifact.errors import DigestMismatchError, MOST_LETTERS, ManifestError, MorphstreamError, NoEngineError, message_of
+from morphstream.artifact.errors import (
+    MOST_LETTERS,
+    DigestMismatchError,
+    ManifestError,
+    MorphstreamError,
+    NoEngineError,
+    message_of,
+)
 from morphstream.artifact.regular_file import UnfitFileError
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import ROLES, SWAP_MODEL
