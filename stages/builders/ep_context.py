@@ -1,9 +1,10 @@
 """The small ONNX file with which ONNX Runtime opens an engine in the same folder.
 
 Its one node is ``EPContext`` of domain com.microsoft; it names the engine by a relative path, and its inputs and
-outputs are the prepared model's. The model's metadata name the batches that the engine is for.
-Source: ONNX Runtime, "EP context design", and its ``tensorrt/onnx_ctx_model_helper.cc``; the file of that name in
-NVIDIA's TensorRT-RTX-EP-ABI.
+outputs are the prepared model's. The model's metadata name the batches that the engine is for, and may hold what its
+provider is asked about before the engine is loaded: whether it fits the machine.
+Source: ONNX Runtime, "EP context design", its ``tensorrt/onnx_ctx_model_helper.cc`` and
+``onnxruntime_ep_device_ep_metadata_keys.h``; ``onnx_ctx_model_helper.cc`` in NVIDIA's TensorRT-RTX-EP-ABI.
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ from stages.builders import Order, Tensor
 _IR_VERSION, _OPSET = 10, 21  # that every ONNX Runtime with these providers reads
 
 
-def write_ep_context(order: Order, engine: str, *, source: str, sdk_version: str) -> str:
+def write_ep_context(order: Order, engine: str, *, source: str, sdk_version: str, compatibility: str = "") -> str:
     """Write ``STEM_ctx.onnx`` into the order's folder and return its name.
 
     Args:
@@ -23,6 +24,7 @@ def write_ep_context(order: Order, engine: str, *, source: str, sdk_version: str
         engine: Name of the engine, in the same folder.
         source: ONNX Runtime's name of the provider that opens it.
         sdk_version: Of the library that built it.
+        compatibility: What the provider tells by whether the engine fits a machine; empty where it doesn't ask.
     """
     node = helper.make_node(
         "EPContext",
@@ -42,8 +44,9 @@ def write_ep_context(order: Order, engine: str, *, source: str, sdk_version: str
     opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
     model = helper.make_model(graph, ir_version=_IR_VERSION, opset_imports=opsets, producer_name="morphstream")
     dynamic = [tensor.name for tensor in order.inputs if tensor.shape[:1] == (-1,)]
-    if batches := sorted({shape[0] for name in dynamic for shape in order.shapes[name]}):
-        helper.set_model_props(model, {"batches": ",".join(map(str, batches))})
+    batches = sorted({shape[0] for name in dynamic for shape in order.shapes[name]})
+    metadata = {"batches": ",".join(map(str, batches)), f"ep_compatibility_info.{source}": compatibility}
+    helper.set_model_props(model, {key: value for key, value in metadata.items() if value})
     name = f"{order.stem}_ctx.onnx"
     (order.folder / name).write_bytes(model.SerializeToString(deterministic=True))
     return name

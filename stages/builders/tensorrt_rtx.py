@@ -2,7 +2,8 @@
 
 Networks are strongly typed: precision is the prepared model's. There is no timing cache, it would ask for a GPU. Each
 batch has a profile of its own, as a range of batches isn't built the same twice (docs/adr/0004-rtx-batches.md).
-Source: NVIDIA TensorRT for RTX, "Ahead-of-Time Compilation", and its Python API of version 1.7.
+Source: NVIDIA TensorRT for RTX, "Ahead-of-Time Compilation", and its Python API of version 1.7; the engine's header as
+a sign of what it fits: ``kTensorRTEngineHeaderSize`` in NVIDIA's TensorRT-RTX-EP-ABI.
 """
 
 from importlib import import_module, metadata
@@ -16,6 +17,7 @@ OPTIONS: Options = {"strongly_typed": True, "timing_cache": False}
 HALF: Half = "file"
 
 _PROVIDER = "NvTensorRTRTXExecutionProvider"
+_HEADER_BYTES = 64  # of an engine, by which the provider knows whether it fits a machine
 
 
 def versions() -> dict[str, str | None]:
@@ -55,7 +57,8 @@ def build(order: Order) -> dict[str, str]:
         raise _refused(order, errors)
     name = f"{order.stem}.engine"
     (order.folder / name).write_bytes(engine)
-    context = write_ep_context(order, name, source=_PROVIDER, sdk_version=versions()["tensorrt_rtx"] or "")
+    header, version = memoryview(engine)[:_HEADER_BYTES].hex(), versions()["tensorrt_rtx"] or ""
+    context = write_ep_context(order, name, source=_PROVIDER, sdk_version=version, compatibility=header)
     return {name: "engine", context: "ep_context"}
 
 

@@ -267,7 +267,7 @@ def test_a_cuda_graph_is_asked_for_with_a_number_a_batch_and_addresses_that_stay
     assert gpu.providers == [(RTX, {"nv_multi_profile_enable": "1", "enable_cuda_graph": "1"})]
     for count in (3, 1, 2):
         np.testing.assert_array_equal(session.run({"x": ROWS[:count]})["y0"], -ROWS[:count])
-    graphs = {(size, entries["gpu_graph_id"], addresses) for size, entries, addresses in gpu.runs}
+    graphs = {(size, entries["cuda_graph_annotation_id"], addresses) for size, entries, addresses in gpu.runs}
     assert sorted((size, number, len(addresses)) for size, number, addresses in graphs) == [(1, "1", 2), (2, "2", 2)]
 
 
@@ -277,7 +277,7 @@ def test_tensorrt_is_asked_for_one_cuda_graph_of_the_smallest_batch(tmp_path: Pa
     assert gpu.providers == [(TENSORRT, {"trt_cuda_graph_enable": "True"})]
     assert session.batches == (1,)
     np.testing.assert_array_equal(session.run({"x": ROWS})["y0"], -ROWS)
-    assert {size for size, *_ in gpu.runs} == {1}
+    assert {(size, *entries) for size, entries, _ in gpu.runs} == {(1,)}
 
 
 @pytest.mark.parametrize(("dims", "batches"), [(("N", 3), ""), (("N", "M"), "1")], ids=["any batch", "any width"])

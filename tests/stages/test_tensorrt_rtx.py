@@ -97,7 +97,11 @@ def test_the_ep_context_model_names_the_engine_and_its_batches(order: Order) -> 
     assert (attributes["embed_mode"], attributes["main_context"]) == (0, 1)
     assert attributes["hardware_architecture"] == b"89"
     assert attributes["source"] == b"NvTensorRTRTXExecutionProvider"
-    assert {entry.key: entry.value for entry in model.metadata_props} == {"batches": "1,2"}
+    header = (order.folder / f"{order.stem}.engine").read_bytes()[:64]  # shown to the provider before a load
+    assert {entry.key: entry.value for entry in model.metadata_props} == {
+        "batches": "1,2",
+        "ep_compatibility_info.NvTensorRTRTXExecutionProvider": header.hex(),
+    }
     (crop,) = model.graph.input
     assert [dim.dim_param or dim.dim_value for dim in crop.type.tensor_type.shape.dim] == ["N", *SHAPE]
     assert crop.type.tensor_type.elem_type == onnx.TensorProto.UINT8

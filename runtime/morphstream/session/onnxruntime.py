@@ -29,6 +29,7 @@ from morphstream.session.session import Array, Part, check_numbers, parts
 
 _OPTIONS = {RTX: {"nv_multi_profile_enable": "1"}}  # each batch has a profile
 _GRAPHS = {RTX: {"enable_cuda_graph": "1"}, TENSORRT: {"trt_cuda_graph_enable": "True"}}  # as each spells it
+_PROFILE, _GRAPH = "nv_profile_index", "cuda_graph_annotation_id"  # of a run, in the provider for TensorRT for RTX
 
 _log = logging.getLogger(__name__)
 
@@ -160,7 +161,9 @@ class OnnxRuntimeSession:
         options = self._runtime.RunOptions()
         options.log_severity_level = 4  # errors are raised
         if self._provider == RTX and part.size in self._profiles:
-            options.add_run_config_entry("nv_profile_index", str(self._profiles.index(part.size)))
+            options.add_run_config_entry(_PROFILE, str(self._profiles.index(part.size)))
+            if self._has_graph:
+                options.add_run_config_entry(_GRAPH, str(part.size))
         try:
             run = self._run_graph if self._has_graph else partial(self._opened.run, list(self._outputs))
             return dict(zip(self._outputs, run(batch, options), strict=True))
@@ -170,7 +173,6 @@ class OnnxRuntimeSession:
     def _run_graph(self, batch: Mapping[str, Array], options: Any) -> list[Array]:
         """Run on the arrays that the batch keeps on the GPU."""
         size = len(next(iter(batch.values())))
-        options.add_run_config_entry("gpu_graph_id", str(size))
         if size not in self._bound:
             value_of, binding = self._runtime.OrtValue.ortvalue_from_numpy, self._opened.io_binding()
             self._bound[size] = binding, {name: value_of(array, "cuda", 0) for name, array in batch.items()}
