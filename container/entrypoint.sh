@@ -9,6 +9,8 @@
 #   MORPHSTREAM_BUILD        folder of the pipeline, which builds   unset: missing engines are not built here
 #                            engines that no source has
 #   MORPHSTREAM_CONTRIBUTE   ORG/REPO to publish built engines in   unset: they are not published
+#   MORPHSTREAM_WARM         1: boot opens every engine once, so     unset: the first worker compiles them
+#                            that what it compiles then is kept
 #   MORPHSTREAM_BOOT_REPORT  file for the report of the boot        /tmp/morphstream-boot.json
 #   DEPLOY_TAG               develop or latest                      unset: the command runs without deployed code
 #   DEPLOY_SOURCE            like MORPHSTREAM_SOURCE                MORPHSTREAM_SOURCE
@@ -90,6 +92,7 @@ boot() { # runs as the child process of a step
   [[ -z ${MORPHSTREAM_GROUPS:-} ]] || options+=(--groups "$MORPHSTREAM_GROUPS")
   [[ -z ${MORPHSTREAM_BUILD:-} ]] || options+=(--build "$MORPHSTREAM_BUILD")
   [[ -z ${MORPHSTREAM_CONTRIBUTE:-} ]] || options+=(--contribute "$MORPHSTREAM_CONTRIBUTE")
+  [[ -z ${MORPHSTREAM_WARM:-} ]] || options+=(--warm)
   [[ -n $report ]] || exec morphstream boot "${options[@]}"
   exec morphstream boot "${options[@]}" --json >"$report"
 }

@@ -53,6 +53,25 @@ def test_doctor_s_json_says_what_its_exit_says(here: Path, published: Path, capf
     assert facts["would_use"] == facts["store"]["cache_key"]
 
 
+def test_boot_opens_every_engine_once_where_asked_so_that_the_next_process_compiles_nothing(
+    here: Path, published: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ["boot", "--target", "cpu", "--source", str(published), "--groups", "core", "--warm", "--json"]
+    assert main(options) == 0
+    steps = json.loads(capfd.readouterr().out)["steps"]
+    assert [step["name"] for step in steps][-2:] == ["install", "warm"]
+    assert steps[-1]["reason"] == "2 engines were opened"
+    assert len(list((here / "store/graphs").glob("*.graph"))) == 2
+
+
+def test_boot_says_why_it_can_not_open_engines_and_leaves_them_in_the_store(
+    here: Path, published: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["boot", "--target", "rtx-sm89", "--source", str(published), "--warm"]) == 1
+    assert "expected arch sm89, seen x86_64; " in capfd.readouterr().err
+    assert str(Store(here / "store").current().cache_key) == "sm89/rtx1.7_ort1.31"
+
+
 def test_store_and_source_can_come_from_the_environment(
     here: Path, published: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,7 +98,7 @@ def test_a_cuda_graph_is_handed_on(booted_for_gpu: Store, monkeypatch: pytest.Mo
     installed = with_context(booted_for_gpu.current())
     open_session(installed, "det_10g", threads=2, cuda_graph=True)
     path = installed.folder / "det_10g_ctx.onnx"
-    assert given == {"path": path, "provider": RTX, "threads": 2, "cuda_graph": True}
+    assert given == {"path": path, "provider": RTX, "threads": 2, "cuda_graph": True, "cache": None}
 
 
 def test_without_onnx_runtime_an_engine_for_a_gpu_is_refused(

@@ -4,7 +4,8 @@ from morphstream.artifact.fields import Form
 
 SHARED = "shared"  # the group of files that several models share
 SWAP_MODEL = "inswapper_128_fp16"  # the default preset of the model card
-KINDS = ("ir", "ir_weights", "engine", "ep_context", "profile", "timing", "emap")
+RUNTIME_CACHE = "runtime_cache"  # kernels of an engine that a GPU has compiled
+KINDS = ("ir", "ir_weights", "engine", "ep_context", "profile", "timing", "emap", RUNTIME_CACHE)
 ENGINE_PRECISIONS = ("fp32", "fp16", "bf16")
 
 ORIGINS = ("kit", "hub", "folder")

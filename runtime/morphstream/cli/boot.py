@@ -10,6 +10,7 @@ from morphstream.artifact.vocabulary import GROUP
 from morphstream.boot.boot import boot
 from morphstream.boot.build import Builder
 from morphstream.boot.report import BootLog
+from morphstream.boot.warm import warm
 from morphstream.cli.options import Commands, UsageError, add_source, checked, exit_on_sigterm, read_names
 from morphstream.machine.select import check_target
 
@@ -43,6 +44,9 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--contribute", metavar="ORG/REPO", default="", help="publish the engines that --build built there"
     )
+    parser.add_argument(
+        "--warm", action="store_true", help="open every engine once, so that workers find what is compiled at first use"
+    )
     parser.add_argument("--json", action="store_true", help="report as JSON, each step with its seconds and reason")
     parser.set_defaults(run=run)
 
@@ -65,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
         builder=Builder(options.build, options.contribute) if options.build else None,
         log=log,
     )
+    if options.warm:
+        report = warm(options.store, report)
     print(report.to_json() if options.json else report)
     return 0
 

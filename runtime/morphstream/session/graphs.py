@@ -3,8 +3,8 @@
 Conventions:
 
 * A graph holds no weights, which OpenVINO maps from the engine's own file: for an engine of 529 MB it has 28 KB.
-* A file is the sha256 of a graph, then the graph. Its name begins with the engine's digest; the rest stands for
-  everything else that a graph depends on: weights, OpenVINO's version, the CPU, the configuration.
+* A file is kept as `morphstream.session.kept` says; a graph depends on the weights, OpenVINO's version, the CPU and the
+  configuration, too.
 * An engine whose ``.xml`` is damaged has no graph. A graph that can't be read, verified or imported is compiled again.
   Where none can be saved, none is.
 
@@ -13,7 +13,6 @@ Source: docs.openvino.ai, 2026, "Model Caching", on ``CACHE_MODE`` and ``WEIGHTS
 
 import json
 import logging
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,16 +22,10 @@ from pathlib import Path
 
 from morphstream.artifact.digest import Digest, verify_file
 from morphstream.artifact.errors import DigestMismatchError
-from morphstream.artifact.regular_file import read_regular
-from morphstream.artifact.staged import staged_file
+from morphstream.session.kept import keep, name_of, read_kept
 from morphstream.session.openvino_library import openvino, reason_of
 
 Config = Mapping[str, str | int]
-
-GRAPH_BYTES_MAX = 16 << 20  # a larger graph holds weights after all, and takes longer to import than to compile
-_DIGITS = 16  # of a digest in a name
-_NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}\.graph")
-_SHA256_BYTES = 32
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +43,7 @@ class SavedGraphs:
 
     folder: Path
     digests: Mapping[str, Digest]
-    max_bytes: int = GRAPH_BYTES_MAX
+    max_bytes: int = 16 << 20  # a larger graph holds weights after all, and takes longer to import than to compile
     cpuinfo: Path = Path("/proc/cpuinfo")
 
     def open(
@@ -70,7 +63,7 @@ class SavedGraphs:
         except (DigestMismatchError, OSError):
             return compile_engine(), _do_nothing  # OpenVINO says what is wrong with it
         path = self._path_of(core, engine, self.digests[weights.name], config)
-        if (imported := _import(core, path, {**config, "WEIGHTS_PATH": str(weights)})) is not None:
+        if (imported := _import(core, path, {**config, "WEIGHTS_PATH": str(weights)}, self.max_bytes)) is not None:
             return imported, _do_nothing
         compiled = compile_engine()
         return compiled, partial(self._save, compiled, weights, path)
@@ -78,52 +71,33 @@ class SavedGraphs:
     def _path_of(self, core: openvino.Core, engine: Path, weights: Digest, config: Config) -> Path:
         cpu = (core.get_property("CPU", "FULL_DEVICE_NAME"), _flags(self.cpuinfo))
         rest = json.dumps([weights.sha256, openvino.get_version(), cpu, sorted(config.items())])
-        names = (self.digests[engine.name].sha256, sha256(rest.encode()).hexdigest())
-        return self.folder / f"{'-'.join(name[:_DIGITS] for name in names)}.graph"
+        return self.folder / name_of(self.digests[engine.name], f"{sha256(rest.encode()).hexdigest()[:16]}.graph")
 
     def _save(self, compiled: openvino.CompiledModel, weights: Path, path: Path) -> None:
         """Save the graph of a compiled engine, and remove those of other generations; log why where that can't be."""
         try:
             verify_file(weights, self.digests[weights.name])  # a graph of damaged ones would outlast their repair
             if len(graph := compiled.export_model().getvalue()) <= self.max_bytes:
-                self._write(graph, path)
+                keep(graph, path, self.digests, self.max_bytes)
         except (DigestMismatchError, OSError) as error:
             _log.info("%s: its graph is compiled, and not saved: %s", weights.name, error)
-
-    def _write(self, graph: bytes, path: Path) -> None:
-        self.folder.mkdir(exist_ok=True)
-        with staged_file(path) as file:
-            file.write(sha256(graph).digest() + graph)
-        own = {digest.sha256[:_DIGITS] for digest in self.digests.values()}
-        for other in self.folder.iterdir():
-            if _NAME.fullmatch(other.name) and other.name[:_DIGITS] not in own and _read(other) is not None:
-                other.unlink(missing_ok=True)
 
 
 def _do_nothing() -> None:
     """Save no graph."""
 
 
-def _import(core: openvino.Core, path: Path, config: Config) -> openvino.CompiledModel | None:
+def _import(core: openvino.Core, path: Path, config: Config, most_bytes: int) -> openvino.CompiledModel | None:
     """Return the compiled engine of a saved graph; None where there is none, or it is damaged."""
-    if not path.exists():
-        return None
     try:
-        if (graph := _read(path)) is not None:
-            return core.import_model(graph, "CPU", dict(config))
-        seen = "other bytes"
-    except RuntimeError as error:
+        return core.import_model(read_kept(path, most_bytes), "CPU", dict(config))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        seen = error.strerror or "no file that can be read"
+    except (RuntimeError, ValueError) as error:
         seen = reason_of(error)
     _log.warning("%s: expected a graph of OpenVINO, seen %s; it is compiled again", path, seen)
-    return None
-
-
-def _read(path: Path) -> bytes | None:
-    """Return the graph in a file that is one's; None for another file."""
-    with suppress(OSError):
-        data = read_regular(path, GRAPH_BYTES_MAX + _SHA256_BYTES, follows_links=False)
-        digest, graph = data[:_SHA256_BYTES], data[_SHA256_BYTES:]
-        return graph if sha256(graph).digest() == digest else None
     return None
 
 

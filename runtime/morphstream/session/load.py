@@ -11,6 +11,7 @@ import numpy.typing as npt
 from morphstream.artifact.errors import SessionError
 from morphstream.machine.probe import Machine
 from morphstream.machine.select import check_usable
+from morphstream.session.runtime_cache import RuntimeCaches, toolkit_of
 from morphstream.session.session import Session
 from morphstream.store.store import Installed, Store
 
@@ -31,11 +32,23 @@ class Engines:
             self.installed = opened.enter_context(store.hold())
             check_usable(self.installed.cache_key, machine)
             self._opened = opened.pop_all()
+        self._caches = RuntimeCaches(
+            folder=store.path / "runtime_caches",
+            generation=self.installed.folder,
+            digests=self.installed.manifest.digests,
+            toolkit=toolkit_of(self.installed.cache_key, machine),
+        )
 
     def __call__(self, model: str) -> Session:
         """Open a model's engine, until this is closed."""
-        graphs = self.store.path / "graphs"
-        session = open_session(self.installed, model, threads=self._threads, cuda_graph=self._cuda_graph, graphs=graphs)
+        session = open_session(
+            self.installed,
+            model,
+            threads=self._threads,
+            cuda_graph=self._cuda_graph,
+            graphs=self.store.path / "graphs",
+            caches=self._caches,
+        )
         self._opened.callback(session.close)
         return session
 
@@ -51,7 +64,13 @@ class Engines:
 
 
 def open_session(
-    installed: Installed, model: str, *, threads: int = 0, cuda_graph: bool = False, graphs: Path | None = None
+    installed: Installed,
+    model: str,
+    *,
+    threads: int = 0,
+    cuda_graph: bool = False,
+    graphs: Path | None = None,
+    caches: RuntimeCaches | None = None,
 ) -> Session:
     """Open a model's engine.
 
@@ -61,6 +80,7 @@ def open_session(
         threads: Threads of a run on the CPU; 0 for every core that this process may use.
         cuda_graph: Whether a GPU replays runs as a CUDA graph; a CPU has none.
         graphs: Folder where OpenVINO's compiled graphs are saved for the next process; None to save none.
+        caches: Where kernels that TensorRT for RTX compiles are kept for the next process; None to keep none.
 
     Raises:
         NoEngineError: The generation has no engine of that model.
@@ -80,13 +100,19 @@ def open_session(
         raise SessionError(f"{model}: expected an engine with its EPContext model, seen {seen} alone; {remedy}")
     try:
         from morphstream.session.onnxruntime import OnnxRuntimeSession  # here, as machines without GPUs lack it
-        from morphstream.session.provider import PROVIDERS
+        from morphstream.session.provider import PROVIDERS, RTX
     except ImportError as error:
         raise SessionError(f"{path.name}: expected ONNX Runtime, seen {error}; install it") from None
     if (provider := PROVIDERS.get(key.builder)) is None:
         expected = f"expected an engine of {' or '.join(PROVIDERS)}"
         raise SessionError(f"{path.name}: {expected}, seen one of {key.builder}; boot or build it again")
-    return OnnxRuntimeSession(path, provider=provider, threads=threads, cuda_graph=cuda_graph)
+    with ExitStack() as opened:
+        cache = None
+        if caches and provider == RTX and "engine" in files and (cache := caches.open(files["engine"])):
+            opened.enter_context(cache)
+        session = OnnxRuntimeSession(path, provider=provider, threads=threads, cuda_graph=cuda_graph, cache=cache)
+        opened.pop_all()  # closed by the session
+    return session
 
 
 def load_emap(installed: Installed, model: str) -> npt.NDArray[np.float32] | None:

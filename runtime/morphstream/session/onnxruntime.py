@@ -25,10 +25,12 @@ import onnxruntime
 
 from morphstream.artifact.errors import SessionError
 from morphstream.session.provider import ERRORS, RTX, TENSORRT, TYPES, open_model, reason_of
+from morphstream.session.runtime_cache import RuntimeCache
 from morphstream.session.session import Array, Part, check_numbers, parts
 
 _OPTIONS = {RTX: {"nv_multi_profile_enable": "1"}}  # each batch has a profile
 _GRAPHS = {RTX: {"enable_cuda_graph": "1"}, TENSORRT: {"trt_cuda_graph_enable": "True"}}  # as each spells it
+_CACHE = "nv_runtime_cache_path"
 _PROFILE, _GRAPH = "nv_profile_index", "cuda_graph_annotation_id"  # of a run, in the provider for TensorRT for RTX
 
 _log = logging.getLogger(__name__)
@@ -60,7 +62,14 @@ class OnnxRuntimeSession:
     """
 
     def __init__(
-        self, path: Path, *, provider: str, threads: int, cuda_graph: bool = False, runtime: Any = onnxruntime
+        self,
+        path: Path,
+        *,
+        provider: str,
+        threads: int,
+        cuda_graph: bool = False,
+        cache: RuntimeCache | None = None,
+        runtime: Any = onnxruntime,
     ) -> None:
         """Open a model, and run each of its batches on zeros, unless it has other dynamic axes.
 
@@ -72,12 +81,14 @@ class OnnxRuntimeSession:
             provider: ONNX Runtime's name of the provider that runs it.
             threads: Threads of one run on the CPU.
             cuda_graph: Whether a GPU replays runs as a CUDA graph.
+            cache: Kernels for TensorRT for RTX, which the session closes once it is opened; None to keep none.
             runtime: The module ``onnxruntime`` or one like it.
         """
         if cuda_graph and provider not in _GRAPHS:
             raise ValueError(f"cuda_graph: expected a provider of GPUs, seen {provider}; leave it out")
         self._path, self._provider, self._runtime = path, provider, runtime
         options = _OPTIONS.get(provider, {}) | (_GRAPHS[provider] if cuda_graph else {})
+        options |= {_CACHE: str(cache.folder)} if cache else {}
         self._opened = open_model(path, provider=provider, threads=threads, options=options, runtime=runtime)
         self._inputs, self._outputs = (self._values(of()) for of in (self._opened.get_inputs, self._opened.get_outputs))
         self._has_graph, self._bound = cuda_graph, dict[int, tuple[Any, dict[str, Any]]]()
@@ -89,6 +100,7 @@ class OnnxRuntimeSession:
         self.batches = self._profiles[:1] if cuda_graph and provider == TENSORRT else self._profiles
         if not any(-1 in value.shape[1:] for value in self._inputs.values()):
             self.batches = tuple(size for size in self.batches if self._warm_up(size))
+        self._cache = cache
 
     @property
     def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -107,9 +119,11 @@ class OnnxRuntimeSession:
         return outputs
 
     def close(self) -> None:
-        """Release the model, and what its CUDA graphs read and write."""
+        """Release the model, and what its CUDA graphs read and write; then keep the kernels that it compiled."""
         self._bound.clear()
         del self._opened
+        if self._cache:
+            self._cache.close()
 
     def _values(self, declared: list[Any]) -> dict[str, _Value]:
         values = {}

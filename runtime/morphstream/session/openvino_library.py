@@ -24,6 +24,6 @@ finally:
         del _modules[_CONVERTER]
 
 
-def reason_of(error: RuntimeError) -> str:
+def reason_of(error: Exception) -> str:
     """Return the last line of an error of OpenVINO; those before it name its source files."""
     return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "no reason")
