@@ -100,8 +100,10 @@ def _new_file(part: Path) -> int:
 
 
 def _new_folder(part: Path) -> int:
-    part.mkdir(parents=True)
-    return os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    while True:
+        part.mkdir(parents=True)
+        with suppress(FileNotFoundError):  # another process took it for a killed one's
+            return os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _created(part: Path, new: Callable[[Path], int]) -> int:
