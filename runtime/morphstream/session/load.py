@@ -1,6 +1,7 @@
 """Open the engines of a store's models, and read the emaps of its swap models."""
 
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -94,21 +95,29 @@ def open_session(
 
         saved = SavedGraphs(folder=graphs, digests=installed.manifest.digests) if graphs else None
         return OpenVINOSession(files["ir"], threads=threads, precision=key.precision or "fp32", graphs=saved)
-    if (path := files.get("ep_context")) is None:
+    if "ep_context" not in files:
         seen = f"{' and '.join(sorted(files))} of {key.builder}"
         remedy = "adopted ones have none: build it here or run: morphstream boot --target cpu"
         raise SessionError(f"{model}: expected an engine with its EPContext model, seen {seen} alone; {remedy}")
+    return _open_on_gpu(files, key.builder, caches, threads=threads, cuda_graph=cuda_graph)
+
+
+def _open_on_gpu(
+    files: Mapping[str, Path], builder: str, caches: RuntimeCaches | None, *, threads: int, cuda_graph: bool
+) -> Session:
+    """Open an engine by its EPContext model, with the provider for its builder."""
+    path = files["ep_context"]
     try:
         from morphstream.session.onnxruntime import OnnxRuntimeSession  # here, as machines without GPUs lack it
         from morphstream.session.provider import PROVIDERS, RTX
     except ImportError as error:
         raise SessionError(f"{path.name}: expected ONNX Runtime, seen {error}; install it") from None
-    if (provider := PROVIDERS.get(key.builder)) is None:
+    if (provider := PROVIDERS.get(builder)) is None:
         expected = f"expected an engine of {' or '.join(PROVIDERS)}"
-        raise SessionError(f"{path.name}: {expected}, seen one of {key.builder}; boot or build it again")
+        raise SessionError(f"{path.name}: {expected}, seen one of {builder}; boot or build it again")
+    cache = caches.open(files["engine"]) if caches and provider == RTX and "engine" in files else None
     with ExitStack() as opened:
-        cache = None
-        if caches and provider == RTX and "engine" in files and (cache := caches.open(files["engine"])):
+        if cache:
             opened.enter_context(cache)
         session = OnnxRuntimeSession(path, provider=provider, threads=threads, cuda_graph=cuda_graph, cache=cache)
         opened.pop_all()  # closed by the session
