@@ -8,6 +8,7 @@ from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.fields import path_of
 from morphstream.artifact.manifest import EngineFile
 from morphstream.artifact.target import CacheKey
+from morphstream.artifact.vocabulary import RUNTIME_CACHE
 from stages.caches import read_cache
 from stages.files import write_whole
 from stages.params import Params
@@ -20,6 +21,7 @@ KINDS = {  # of the files of a cache, by their names' endings
     ".xml": "ir",
     ".bin": "ir_weights",
     ".npy": "emap",
+    f".{RUNTIME_CACHE}": RUNTIME_CACHE,
 }
 _POINTER = b"version https://git-lfs.github.com/spec/"
 

@@ -142,12 +142,27 @@ def _contribute(folder: Path, params: Params, options: TargetOptions, repo: str)
     prepare_client()
     key = str(options.target.cache_key)
     try:
+        _add_kernels(folder / cache_path(key), options)
         found = Local({f"{cache_path(key)}/manifest.json": read_cache(folder / cache_path(key))})
         sent = publish(folder, params, found, Repository(repo), "engines")
     except (MorphstreamError, OSError) as error:
         _report(f"contribute {key}: {' '.join(str(error).split())}")
         sys.exit(_NOT_UPLOADED)
     _report(f"{repo}@{sent.commit}: {sent.plan.summary()}")
+
+
+def _add_kernels(cache: Path, options: TargetOptions) -> None:
+    """Add what TensorRT for RTX compiles for the engines of a cache, if this machine has a GPU that runs them."""
+    if options.target.builder == "tensorrt_rtx":
+        from morphstream.machine.probe import probe_machine  # here, as other targets need none of it
+        from stages.parity.engine import why_not
+        from stages.runtime_caches import add_runtime_caches
+
+        machine = probe_machine()
+        if reason := why_not(options, machine):
+            _report(f"kernels: none compiled, {reason}")
+        else:
+            _report(f"kernels: compiled for {add_runtime_caches(cache, machine)} engines")
 
 
 def _report(line: str) -> None:

@@ -11,7 +11,8 @@ from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
-from morphstream.artifact.vocabulary import ARCHIVES, archive_path
+from morphstream.artifact.vocabulary import ARCHIVES, RUNTIME_CACHE, archive_path
+from morphstream.session.kept import name_of
 from stages.caches import holds_more
 
 MODELS = "manifests/models.json"  # in the published repository
@@ -70,4 +71,6 @@ def _kept_files(theirs: EngineManifest, ours: EngineManifest, dropped: Collectio
         seen = f"which built engines of others there, seen {dict(ours.toolchain)}"
         remedy = "build with it, or publish every model of the cache at once"
         raise ManifestError("toolchain", f"expected {dict(theirs.toolchain)}, {seen}; {remedy}")
-    return kept
+    digests = [file.digest for file in (*mine.values(), *(others[name] for name in kept)) if file.digest]
+    engines = tuple(name_of(digest, "") for digest in digests)
+    return {name for name in kept if others[name].kind != RUNTIME_CACHE or name.startswith(engines)}

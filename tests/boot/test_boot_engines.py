@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import DigestMismatchError, FetchError, ManifestError, MorphstreamError, NoEngineError
 from morphstream.artifact.listings import ArchivesManifest
-from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.boot.boot import boot
 from morphstream.boot.build import Builder
 from morphstream.boot.ondemand import add_model
@@ -69,6 +70,19 @@ def test_single_engines_are_taken_where_there_is_no_archive(store: Store, tmp_pa
     assert {path.name for path in store.current().folder.iterdir()} == {*FILES, "manifest.json"}
     store.verify()
     assert boot(store, source=layout, machine=MACHINE).was_good
+
+
+def test_what_models_share_comes_with_any_group(store: Store, tmp_path: Path) -> None:
+    layout = only_engines(tmp_path / "layout", CPU)
+    cache = layout / "trt_cache" / CPU
+    (cache / "a.timing").write_bytes(b"shared")
+    manifest = EngineManifest.from_json((cache / "manifest.json").read_bytes())
+    shared = EngineFile(group="shared", onnx_model=None, digest=digest_of(b"shared"), kind="timing")
+    write_manifest(cache, replace(manifest, engine_files={**manifest.engine_files, "a.timing": shared}))
+    boot(store, source=layout, machine=MACHINE, groups=["core"])
+    held = {path.name for path in store.current().folder.iterdir()}
+    assert held == {"a.timing", "det_10g.xml", "det_10g.bin", "manifest.json"}
+    assert boot(store, source=layout, machine=MACHINE, groups=["core"]).was_good
 
 
 def test_a_layout_without_a_manifest_of_archives_will_do(store: Store, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ Its values keep memory of their own, as those of a GPU do, so that what is not c
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import onnxruntime
 from morphstream.session.session import Array
 
 Entries = dict[str, str]
+KERNELS = b"kernels" * 100
 
 
 @dataclass
@@ -143,3 +145,39 @@ class FakeGpu:
         if size in self.refused:
             raise RuntimeError("failed to call\nsetInputShape()")
         self.runs.append((size, options.entries, addresses))
+
+
+class _Caching:
+    """A session of a provider that reads its runtime cache when it is opened, and writes it when it is gone."""
+
+    def __init__(self, gpu: "FakeRtx", real: FakeGpu, file: Path) -> None:
+        self.real, self._file = real, file
+        gpu.seen.append(file.read_bytes() if file.exists() else b"")
+        self._written = gpu.seen[-1] or gpu.kernels
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def __del__(self) -> None:
+        with suppress(OSError):  # NVIDIA's writes a line on stderr then
+            self._file.write_bytes(self._written)
+
+
+@dataclass
+class FakeRtx(FakeGpu):
+    """ONNX Runtime with a provider that compiles kernels where it has no runtime cache.
+
+    Attributes:
+        seen: What each session found in its cache.
+        kernels: What it compiles.
+    """
+
+    provider: str = "NvTensorRTRTXExecutionProvider"
+    seen: list[bytes] = field(default_factory=list)
+    kernels: bytes = KERNELS
+
+    def InferenceSession(self, path: Path, settings: FakeGpu, *, providers: Any, enable_fallback: int) -> Any:  # noqa: N802
+        """Open a model and its runtime cache."""
+        real = FakeGpu.InferenceSession(self, path, settings, providers=providers, enable_fallback=enable_fallback)
+        stem = path.name.removesuffix("_ctx.onnx")
+        return _Caching(self, replace(real), Path(providers[0][1]["nv_runtime_cache_path"], stem))

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,45 +23,8 @@ from morphstream.machine.probe import Machine
 from morphstream.session.onnxruntime import OnnxRuntimeSession
 from morphstream.session.provider import RTX
 from morphstream.session.runtime_cache import RuntimeCaches, toolkit_of
-from tests.session.fake_gpu import FakeGpu
+from tests.session.fake_gpu import KERNELS, FakeGpu, FakeRtx
 from tests.stages import model_of
-
-KERNELS = b"kernels" * 100
-
-
-class Opened:
-    """A session of a provider that reads its runtime cache when it is opened, and writes it when it is gone."""
-
-    def __init__(self, gpu: "Provider", real: FakeGpu, file: Path) -> None:
-        self.real, self._file = real, file
-        gpu.seen.append(file.read_bytes() if file.exists() else b"")
-        self._written = gpu.seen[-1] or gpu.kernels
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
-
-    def __del__(self) -> None:
-        self._file.write_bytes(self._written)
-
-
-@dataclass
-class Provider(FakeGpu):
-    """ONNX Runtime with a provider that compiles kernels where it has no runtime cache.
-
-    Attributes:
-        seen: What each session found in its cache.
-        kernels: What it compiles.
-    """
-
-    provider: str = RTX
-    seen: list[bytes] = field(default_factory=list)
-    kernels: bytes = KERNELS
-
-    def InferenceSession(self, path: Path, settings: FakeGpu, *, providers: Any, enable_fallback: int) -> Any:  # noqa: N802
-        """Open a model and its runtime cache."""
-        real = FakeGpu.InferenceSession(self, path, settings, providers=providers, enable_fallback=enable_fallback)
-        stem = path.name.removesuffix("_ctx.onnx")
-        return Opened(self, replace(real), Path(providers[0][1]["nv_runtime_cache_path"], stem))
 
 
 @pytest.fixture
@@ -104,7 +66,7 @@ def files(engine: Path) -> list[str]:
 
 
 def test_the_next_session_compiles_nothing(engine: Path) -> None:
-    gpu = Provider()
+    gpu = FakeRtx()
     for _ in range(3):
         opened(engine, gpu).close()
     assert gpu.seen == [b"", KERNELS, KERNELS]
@@ -112,7 +74,7 @@ def test_the_next_session_compiles_nothing(engine: Path) -> None:
 
 
 def test_each_toolkit_has_its_kernels(engine: Path) -> None:
-    gpu = Provider()
+    gpu = FakeRtx()
     for toolkit in ("sm89-rtx1.7.1-cuda12.9", "sm89-rtx1.8.0-cuda12.9", "sm120-rtx1.7.1-cuda12.9"):
         opened(engine, gpu, toolkit=toolkit).close()
     assert gpu.seen == [b"", b"", b""]
@@ -120,7 +82,7 @@ def test_each_toolkit_has_its_kernels(engine: Path) -> None:
 
 
 def test_sessions_that_are_open_at_once_neither_share_a_file_nor_cut_it(engine: Path) -> None:
-    gpu, whole = Provider(kernels=KERNELS * 1000), set[bytes]()
+    gpu, whole = FakeRtx(kernels=KERNELS * 1000), set[bytes]()
 
     def open_and_close(_: int) -> None:
         with closing(opened(engine, gpu)):
@@ -136,12 +98,12 @@ def test_sessions_that_are_open_at_once_neither_share_a_file_nor_cut_it(engine: 
 def test_what_a_killed_process_left_goes_when_the_next_one_keeps_its_own(engine: Path) -> None:
     program = (
         "import os, signal\nfrom pathlib import Path\nfrom tests.session.test_runtime_cache import *\n"
-        f"session = opened(Path({str(engine)!r}), Provider())\nos.kill(os.getpid(), signal.SIGKILL)\n"
+        f"session = opened(Path({str(engine)!r}), FakeRtx())\nos.kill(os.getpid(), signal.SIGKILL)\n"
     )
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", program], cwd=root, check=False).returncode == -signal.SIGKILL
     (left,) = files(engine)
-    with closing(opened(engine, Provider())):
+    with closing(opened(engine, FakeRtx())):
         assert len(files(engine)) == 1
         assert left not in files(engine)
     assert files(engine) == [caches(engine).name_of(engine)]
@@ -158,7 +120,7 @@ def test_what_a_killed_process_left_goes_when_the_next_one_keeps_its_own(engine:
 def test_damaged_kernels_are_compiled_again_with_a_word(
     engine: Path, damage: Callable[[Path], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    gpu = Provider()
+    gpu = FakeRtx()
     opened(engine, gpu).close()
     damage(caches(engine).folder / files(engine)[0])
     for _ in range(2):
@@ -170,7 +132,7 @@ def test_damaged_kernels_are_compiled_again_with_a_word(
 
 @pytest.mark.parametrize("is_whole", [True, False], ids=["whole", "damaged"])
 def test_published_kernels_are_used_until_there_are_own_ones(engine: Path, *, is_whole: bool) -> None:
-    gpu, published = Provider(), engine.parent / caches(engine).name_of(engine)
+    gpu, published = FakeRtx(), engine.parent / caches(engine).name_of(engine)
     published.write_bytes(b"published")
     known = caches(engine)
     if not is_whole:
@@ -183,19 +145,19 @@ def test_published_kernels_are_used_until_there_are_own_ones(engine: Path, *, is
 
 
 def test_kernels_of_other_engines_go_and_the_files_of_others_stay(engine: Path) -> None:
-    opened(engine, Provider()).close()
+    opened(engine, FakeRtx()).close()
     folder = caches(engine).folder
     foreign = ["notes.runtime_cache", "0123-x.runtime_cache", ".session.mine"]
     for name in foreign:
         (folder / name).write_text("somebody's")
     (folder / ".folder.part").mkdir()
     engine.write_bytes(b"another engine")
-    opened(engine, Provider()).close()
+    opened(engine, FakeRtx()).close()
     assert files(engine) == sorted([*foreign, ".folder.part", caches(engine).name_of(engine)])
 
 
 def test_kernels_that_are_too_large_are_not_kept(engine: Path) -> None:
-    opened(engine, Provider(), most_bytes=10).close()
+    opened(engine, FakeRtx(), most_bytes=10).close()
     assert files(engine) == []
 
 

@@ -117,6 +117,19 @@ def test_a_file_that_models_share_of_another_toolchain_goes() -> None:
     assert set(merged(theirs, CORE)["engine_files"]) == {"d.engine", "w.engine"}
 
 
+@pytest.mark.parametrize(
+    ("number", "stays"), [(1, True), (2, True), (3, False)], ids=["of ours", "of theirs", "of one that we replace"]
+)
+def test_kernels_go_with_the_engine_that_they_were_compiled_for(number: int, *, stays: bool) -> None:
+    one, two, three = (n << 200 for n in (1, 2, 3))  # whose first digits differ
+    ours = cache(d__engine=engine("det_10g", "core", one))
+    kernels = replace(engine(None, "shared", 9), kind="runtime_cache")
+    name = f"{digest(number << 200).sha256[:16]}-sm89-rtx1.7.1-cuda12.9.runtime_cache"
+    theirs = cache(x__engine=engine("xseg_1", "masks", two), d__engine=engine("det_10g", "core", three))
+    theirs = replace(theirs, engine_files={**theirs.engine_files, name: kernels})
+    assert (name in merged(theirs, ours)["engine_files"]) is stays
+
+
 def test_a_dropped_model_goes() -> None:
     assert set(merged(MASKS, CORE, "xseg_1")["engine_files"]) == {"d.engine", "w.engine"}
 

@@ -10,7 +10,7 @@ from morphstream.artifact.archive import sync
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import NoEngineError
 from morphstream.artifact.regular_file import read_regular
-from morphstream.artifact.vocabulary import MANIFEST
+from morphstream.artifact.vocabulary import MANIFEST, SHARED
 from morphstream.source.fetch import DELIVERED, Delivery, Fetch
 from morphstream.source.publication import PublishedManifest
 from morphstream.source.source import SMALL_BYTES_MAX
@@ -25,7 +25,7 @@ def select_groups(
 ) -> Selection:
     """Select some groups of a publication, or all, and the models that were added to what is installed.
 
-    Of the same publication, installed groups stay: another process uses them.
+    What models share comes with any group. Of the same publication, installed groups stay: another process uses them.
     """
     manifest, text, added = published.manifest, published.text, tuple[str, ...]()
     files = manifest.engine_files
@@ -33,7 +33,7 @@ def select_groups(
         if missing := sorted(set(groups) - manifest.groups):
             expected = f"{delivery.where}: expected engines of {', '.join(missing)}"
             raise NoEngineError(f"{expected}, seen {', '.join(sorted(manifest.groups))}; build them or name others")
-        wanted = set(groups)
+        wanted = {*groups, SHARED}
         if current and current.publication == published.digest:
             installed = current.manifest.engine_files.values()
             wanted |= {file.group for file in installed if file.onnx_model not in current.added}
