@@ -55,6 +55,9 @@ def build(order: Order, *, machine: Machine | None = None, runtime: Any = None) 
         raise NoEngineError(
             f"{order.stem}: expected ONNX Runtime with {_PROVIDER}, seen {seen}; install onnxruntime-gpu"
         )
+    from morphstream.session.provider import prepare_provider  # the same
+
+    prepare_provider(_PROVIDER, runtime=runtime)  # loads the libraries of packages
     order.shared.mkdir(parents=True, exist_ok=True)
     open_session(runtime, order)
     for timing in order.shared.glob("*.timing"):

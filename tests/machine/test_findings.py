@@ -109,7 +109,7 @@ def test_of_a_machine_that_lacks_nothing_nothing_is_found(machine: Machine) -> N
             ("tensorrt_rtx",),
             [
                 "expected a GPU of sm80 or newer, seen sm75; use TensorRT: pip uninstall -y onnxruntime && ",
-                "tensorrt-cu12",
+                "pip install --extra-index-url https://pypi.nvidia.com 'morphstream[tensorrt]'",
             ],
             id="a GPU too old for TensorRT for RTX",
         ),
@@ -143,8 +143,37 @@ def test_of_a_machine_that_lacks_nothing_nothing_is_found(machine: Machine) -> N
         pytest.param(
             replace(SERVER, libraries={"onnxruntime": "1.24.4", "openvino": "2026.4.1"}, packages=("onnxruntime-gpu",)),
             (),
-            ["seen onnxruntime-gpu; run: pip install --extra-index-url https://pypi.nvidia.com 'tensorrt-cu12==10.*'"],
+            [
+                "seen onnxruntime-gpu; run: pip install --extra-index-url https://pypi.nvidia.com ",
+                " 'morphstream[tensorrt]'",
+            ],
             id="ONNX Runtime without TensorRT",
+        ),
+        pytest.param(
+            replace(
+                SERVER,
+                libraries={"onnxruntime": "1.24.4", "openvino": "2026.4.1"},
+                packages=("onnxruntime-gpu",),
+                missing=("libcudnn.so.9", "libnvinfer.so.10"),
+            ),
+            (),
+            ["seen onnxruntime-gpu without libcudnn.so.9, libnvinfer.so.10; run: pip install --extra-index-url "],
+            id="ONNX Runtime without TensorRT and cuDNN",
+        ),
+        pytest.param(
+            replace(SERVER, missing=("libcublas.so.12", "libcudnn.so.9")),
+            ("tensorrt",),
+            [
+                "TensorRT: expected libcublas.so.12, libcudnn.so.9 where the loader looks, seen none; run: pip",
+                "https://pypi.nvidia.com 'morphstream[tensorrt]'",
+            ],
+            id="TensorRT without other libraries that it needs",
+        ),
+        pytest.param(
+            replace(WORKSTATION, missing=("libcuda.so.1",)),
+            GPU,
+            ["expected its driver's libcuda.so.1, seen none; ", "NVIDIA_DRIVER_CAPABILITIES=all"],
+            id="a container that may ask about its GPU alone",
         ),
         pytest.param(
             replace(WORKSTATION, gpu_archs=("sm61",), libraries={"openvino": "2026.4.1"}, packages=()),
@@ -172,7 +201,7 @@ def test_what_is_in_the_way_is_found_with_its_remedy(
 def test_a_gpu_without_libraries_is_found_before_a_cpu_without() -> None:
     gpu, cpu = findings_of(BARE)
     assert gpu.text.startswith("GPU: expected TensorRT for RTX or TensorRT to run engines on it, seen none; run: ")
-    assert "pip install 'morphstream[rtx]'; or, for engines of TensorRT: pip install 'morphstream[gpu]' && " in gpu.text
+    assert "pip install 'morphstream[rtx]'; or, for engines of TensorRT: pip install --extra-index-url" in gpu.text
     assert cpu.text.startswith("CPU: expected openvino")
 
 

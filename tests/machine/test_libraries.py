@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from morphstream.machine.libraries import find_libraries, loader_cache
+from morphstream.machine.libraries import (
+    TENSORRT_LIBRARIES,
+    find_libraries,
+    loader_cache,
+    missing_libraries,
+    packaged_library,
+)
 
 ALL = ("tensorrt", "tensorrt_rtx", "cuda")
 
@@ -73,6 +79,35 @@ def test_what_no_name_shows_is_not_there(tmp_path: Path, file: str, link: str) -
     (tmp_path / "libnvinfer.so.11").symlink_to("gone")
     cache = cached(tmp_path / link, tmp_path / "libnvinfer.so.11")
     assert find_libraries(ALL, search_path=str(tmp_path), cache=lambda: cache) == {}
+
+
+WANTED = {"libcuda.so.1": "", "libcudnn.so.9": "some-cudnn", "libnvinfer.so.10": "some-tensorrt"}
+
+
+def test_what_neither_a_package_nor_the_loader_has_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert missing_libraries(WANTED, search_path="", cache=str, usual=()) == tuple(WANTED)
+    info = tmp_path / "packages/some_cudnn-9.1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-cudnn\nVersion: 9.1\n")
+    (info / "RECORD").write_text("nvidia/cudnn/lib/libcudnn.so.9,,\nnvidia/cudnn/lib/libcudnn_ops.so.9,,\n")
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+    assert packaged_library("libcudnn.so.9", "some-cudnn") == tmp_path / "packages/nvidia/cudnn/lib/libcudnn.so.9"
+    folder = put(tmp_path / "lib", "libnvinfer.so.10")
+    assert missing_libraries(WANTED, search_path=str(folder), cache=str, usual=()) == ("libcuda.so.1",)
+    assert missing_libraries(WANTED, search_path="", cache=str, usual=[str(folder)]) == ("libcuda.so.1",)
+    cache = cached(folder / "libnvinfer.so.10", tmp_path / "libcuda.so.1")
+    assert missing_libraries(WANTED, search_path="", cache=lambda: cache, usual=()) == ()
+
+
+def test_where_all_is_found_the_loaders_cache_is_not_asked(tmp_path: Path) -> None:
+    put(tmp_path, "libcuda.so.1")
+    assert missing_libraries({"libcuda.so.1": ""}, search_path=str(tmp_path), cache=never) == ()
+
+
+def test_what_others_need_is_loaded_first() -> None:
+    names = list(TENSORRT_LIBRARIES)
+    assert names.index("libcublasLt.so.12") < names.index("libcublas.so.12") < names.index("libcudnn.so.9")
+    assert names.index("libcudart.so.12") < names.index("libnvinfer.so.10") < names.index("libnvonnxparser.so.10")
 
 
 def test_the_loaders_cache_can_be_read_here() -> None:

@@ -57,6 +57,27 @@ def test_every_builder_for_gpus_has_a_provider() -> None:
     }
 
 
+def test_libraries_of_packages_are_loaded_for_all_before_the_provider_of_tensorrt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package, *files in (("nvidia-cudnn-cu12", "libcudnn.so.9"), ("tensorrt-cu12-libs", "libnvinfer.so.10")):
+        info = tmp_path / f"{package.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (info / "RECORD").write_text("".join(f"{file},,\n" for file in files))
+    monkeypatch.syspath_prepend(tmp_path)
+    asked: list[tuple[str, int]] = []
+    prepare_provider(TENSORRT, runtime=FakeGpu(TENSORRT), load_library=lambda path, mode: asked.append((path, mode)))
+    names = ("libcudnn.so.9", "libnvinfer.so.10")
+    assert asked == [(str(tmp_path / name), ctypes.RTLD_GLOBAL) for name in names]
+
+    def broken(path: str, mode: int) -> None:
+        raise OSError(f"{path}: file too short")
+
+    with pytest.raises(SessionError, match=r"^expected libcudnn\.so\.9 of nvidia-cudnn-cu12, seen .+; install that"):
+        prepare_provider(TENSORRT, runtime=FakeGpu(TENSORRT), load_library=broken)
+
+
 @dataclass
 class Plugins:
     """An ONNX Runtime that registers providers from libraries.

@@ -14,20 +14,24 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from morphstream.artifact.target import CacheKey
-from morphstream.machine.probe import NO_BINDING, RTX_PROVIDER, Machine
+from morphstream.machine.libraries import DRIVER_LIBRARY
+from morphstream.machine.probe import NO_BINDING, RTX_PROVIDER, TENSORRT_PROVIDER, Machine
 from morphstream.machine.select import GPU_BUILDERS, PORTABLE, SPELLINGS, candidates, missing_versions
 
 _OLDEST_SM, _OLDEST_RTX_SM = 75, 80
 _OLDEST_DRIVERS: Mapping[int, str] = {12: "525.60.13", 13: "580"}  # by the major version of CUDA
-_RUNTIMES: Mapping[str, str] = {"rtx": "onnxruntime", "gpu": "onnxruntime-gpu"}  # by the extra that needs it
+_RUNTIMES: Mapping[str, str] = {  # by the extra that needs it
+    "rtx": "onnxruntime",
+    "gpu": TENSORRT_PROVIDER,
+    "tensorrt": TENSORRT_PROVIDER,
+}
 _NVIDIA_INDEX = "--extra-index-url https://pypi.nvidia.com"  # the public one has an empty tensorrt-cu12-libs
-_TENSORRT = f"pip install {_NVIDIA_INDEX} 'tensorrt-cu12==10.*'"  # the one that ONNX Runtime 1.24 loads
 
 # The package that pip installs for each library of a cache key, by builder; a provider carries TensorRT for RTX.
 _PIP_PACKAGES: Mapping[str, Mapping[str, str]] = {
     "openvino": {"openvino": "openvino"},
     "tensorrt_rtx": {"onnxruntime": "onnxruntime"},
-    "tensorrt": {"tensorrt": "tensorrt-cu12", "onnxruntime": "onnxruntime-gpu"},
+    "tensorrt": {"tensorrt": "tensorrt-cu12", "onnxruntime": TENSORRT_PROVIDER},
 }
 
 # What a GPU driver reports when it shows no GPU though its files are there, and what to do.
@@ -49,7 +53,7 @@ class Finding(NamedTuple):
 
 def findings_of(machine: Machine) -> list[Finding]:
     """Return what keeps a machine from using its GPUs or its CPU, in the order in which to repair it."""
-    checks = (_hidden_gpus, _old_driver, _wrong_packages, _no_library)
+    checks = (_hidden_gpus, _no_driver_library, _old_driver, _wrong_packages, _no_library)
     return [finding for check in checks for finding in check(machine)]
 
 
@@ -88,6 +92,13 @@ def _hidden_gpus(machine: Machine) -> Iterator[Finding]:
         yield Finding(f"GPU: expected its driver to answer, seen {machine.no_gpu!r} beside {files}; {remedy}")
 
 
+def _no_driver_library(machine: Machine) -> Iterator[Finding]:
+    """Find a container that may ask about its GPU, and may not calculate with it."""
+    if DRIVER_LIBRARY in machine.missing:
+        text = f"GPU: expected its driver's {DRIVER_LIBRARY}, seen none"
+        yield Finding(f"{text}; {_REMEDIES['library not found']}", stops=tuple(GPU_BUILDERS.values()))
+
+
 def _old_driver(machine: Machine) -> Iterator[Finding]:
     """Find a driver that is older than the libraries' major version of CUDA; minor ones may differ.
 
@@ -109,14 +120,14 @@ def _old_driver(machine: Machine) -> Iterator[Finding]:
 
 def _wrong_packages(machine: Machine) -> Iterator[Finding]:
     """Find ONNX Runtimes of which chance decides which one runs, and libraries that the installed one can't use."""
-    installed = [package for package in _RUNTIMES.values() if package in machine.packages]
+    installed = _runtimes_of(machine)
     if len(installed) > 1:
         seen = "onnxruntime and onnxruntime-gpu, which overwrite each other's files"
         remedy = _installing(_extra_of(machine), machine)
         yield Finding(f"ONNX Runtime: expected one package of it, seen {seen}; run: {remedy}")
     if not (machine.gpu_archs and machine.packages):  # these may be unknown
         return
-    for builder, package, extra in (("tensorrt_rtx", RTX_PROVIDER, "rtx"), ("tensorrt", _RUNTIMES["gpu"], "gpu")):
+    for builder, package, extra in (("tensorrt_rtx", RTX_PROVIDER, "rtx"), ("tensorrt", TENSORRT_PROVIDER, "gpu")):
         if builder in machine.libraries and package not in machine.packages:
             text = f"{SPELLINGS[builder]}: expected {package} to open its engines, seen {next(iter(installed), 'none')}"
             yield Finding(f"{text}; run: {_installing(extra, machine)}", stops=(builder,))
@@ -126,19 +137,23 @@ def _no_library(machine: Machine) -> Iterator[Finding]:
     """Find GPUs that are all too old for a library, or that none runs engines on, and a CPU that none runs them on."""
     newest = max((int(arch.removeprefix("sm")) for arch in machine.gpu_archs), default=0)
     gpus, libraries = ", ".join(machine.gpu_archs), machine.libraries
-    seen = ", ".join(machine.packages or libraries) or "none"
+    seen, missing = ", ".join(machine.packages or libraries) or "none", _missing_of_tensorrt(machine)
     stops = tuple(builder for builder in GPU_BUILDERS.values() if builder in libraries)
     if 0 < newest < _OLDEST_SM:
         remedy = "the CPU is used" if "openvino" in libraries else "use the CPU: pip install 'morphstream[cpu]'"
         yield Finding(f"GPU: expected sm{_OLDEST_SM} or newer, seen {gpus}; {remedy}", stops)
     elif 0 < newest < _OLDEST_RTX_SM and "tensorrt_rtx" in stops:
         text = f"TensorRT for RTX: expected a GPU of sm{_OLDEST_RTX_SM} or newer, seen {gpus}"
-        yield Finding(f"{text}; use TensorRT: {_installing_tensorrt(machine)}", stops=("tensorrt_rtx",))
+        yield Finding(f"{text}; use TensorRT: {_installing('tensorrt', machine)}", stops=("tensorrt_rtx",))
+    elif missing and "tensorrt" in stops:
+        text = f"TensorRT: expected {missing} where the loader looks, seen none"
+        yield Finding(f"{text}; run: {_installing('tensorrt', machine)}", stops=("tensorrt",))
     elif newest and not stops:
-        expected, remedy = "TensorRT", _installing_tensorrt(machine)
-        if newest >= _OLDEST_RTX_SM and _RUNTIMES["gpu"] not in machine.packages:
+        expected, remedy = "TensorRT", _installing("tensorrt", machine)
+        if newest >= _OLDEST_RTX_SM and TENSORRT_PROVIDER not in machine.packages:
             expected = "TensorRT for RTX or TensorRT"
             remedy = f"{_installing('rtx', machine)}; or, for engines of TensorRT: {remedy}"
+        seen = f"{seen} without {missing}" if missing else seen
         yield Finding(f"GPU: expected {expected} to run engines on it, seen {seen}; run: {remedy}")
     if not candidates(machine):
         is_known = machine.arch in ("x86_64", "aarch64")
@@ -148,19 +163,24 @@ def _no_library(machine: Machine) -> Iterator[Finding]:
 
 def _installing(extra: str, machine: Machine) -> str:
     """Return the command that installs an extra, and first removes an ONNX Runtime that would be in its way."""
-    installed = [package for package in _RUNTIMES.values() if package in machine.packages]
+    installed = _runtimes_of(machine)
     removed = f"pip uninstall -y {' '.join(installed)} && " if installed and installed != [_RUNTIMES[extra]] else ""
-    return f"{removed}pip install 'morphstream[{extra}]'"
+    index = f"{_NVIDIA_INDEX} " if extra == "tensorrt" else ""
+    return f"{removed}pip install {index}'morphstream[{extra}]'"
 
 
-def _installing_tensorrt(machine: Machine) -> str:
-    has_runtime = _RUNTIMES["gpu"] in machine.packages
-    return _TENSORRT if has_runtime else f"{_installing('gpu', machine)} && {_TENSORRT}"
+def _runtimes_of(machine: Machine) -> list[str]:
+    """Return the packages of ONNX Runtime that a machine has."""
+    return [package for package in dict.fromkeys(_RUNTIMES.values()) if package in machine.packages]
+
+
+def _missing_of_tensorrt(machine: Machine) -> str:
+    return ", ".join(name for name in machine.missing if name != DRIVER_LIBRARY)
 
 
 def _extra_of(machine: Machine) -> str:
     """Return the extra that a machine's packages are closest to."""
-    is_rtx = RTX_PROVIDER in machine.packages or _RUNTIMES["gpu"] not in machine.packages
+    is_rtx = RTX_PROVIDER in machine.packages or TENSORRT_PROVIDER not in machine.packages
     return "rtx" if is_rtx and _RUNTIMES["rtx"] in machine.packages else "gpu"
 
 

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from morphstream.machine.libraries import find_libraries
+from morphstream.machine.libraries import DRIVER_LIBRARY, TENSORRT_LIBRARIES, find_libraries, missing_libraries
 
 NO_BINDING = "nvidia-ml-py is not installed"  # the reason for no GPUs where the driver wasn't asked
 _ARCHS = {"amd64": "x86_64", "arm64": "aarch64"}  # as Windows and macOS name them
@@ -36,6 +36,7 @@ _LIBRARIES: Mapping[str, str] = {
 RTX_PROVIDER = (
     "onnxruntime-ep-nv-tensorrt-rtx-cu12"  # opens engines of TensorRT for RTX; carries a TensorRT for RTX of its own
 )
+TENSORRT_PROVIDER = "onnxruntime-gpu"  # opens engines of TensorRT
 _RTX_LIBRARY = re.compile(rf"libtensorrt_rtx\.so\.({_RELEASE.pattern})")
 _CUDA_PACKAGES = ("nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime")  # nvidia-cuda-runtime-cu13 is empty
 _CUDA_MAJOR = re.compile(r".*-cu([0-9]{2})(-libs)?")  # of what a package was built for
@@ -57,6 +58,7 @@ class Machine:
         cuda: CUDA that the libraries here bring or need, ``12.0`` where only ``12`` is known; None where nothing is.
         packages: Packages that bring the libraries, by pip's names; empty where none is known.
         driver_files: Paths that a GPU driver makes, if no GPU is seen; in a container they may be the host's.
+        missing: Libraries of the driver and of the installed provider for TensorRT that can't be found, by soname.
 
     Raises:
         ValueError: A version is not of that form.
@@ -72,6 +74,7 @@ class Machine:
     cuda: str | None = None
     packages: tuple[str, ...] = ()
     driver_files: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for library, version in self.libraries.items():
@@ -82,8 +85,10 @@ class Machine:
 def probe_machine() -> Machine:
     """Ask the system, the GPU driver and the installed packages; loads none of the libraries."""
     name, gpus, packages = platform.machine().lower(), probe_gpus(nvml_binding()), _packages()
-    libraries, cuda = probe_libraries(packages), None
+    libraries, cuda, missing = probe_libraries(packages), None, tuple[str, ...]()
     if gpus.archs:
+        needed = TENSORRT_LIBRARIES if TENSORRT_PROVIDER in packages else {}
+        missing = missing_libraries({DRIVER_LIBRARY: "", **needed})
         cuda = probe_cuda(packages)
         found = find_libraries({"tensorrt", "tensorrt_rtx", *([] if cuda else ["cuda"])} - libraries.keys())
         cuda = found.pop("cuda", cuda)
@@ -99,6 +104,7 @@ def probe_machine() -> Machine:
         cuda=cuda,
         packages=tuple(packages),
         driver_files=() if gpus.archs else probe_driver_files(),
+        missing=missing,
     )
 
 

@@ -19,6 +19,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from morphstream.artifact.errors import SessionError
+from morphstream.machine.libraries import TENSORRT_LIBRARIES, packaged_library
 
 CPU, RTX, TENSORRT = "CPUExecutionProvider", "NvTensorRTRTXExecutionProvider", "TensorrtExecutionProvider"
 PROVIDERS = {"tensorrt_rtx": RTX, "tensorrt": TENSORRT}  # by builder
@@ -29,6 +30,7 @@ TYPES: Mapping[str, npt.DTypeLike] = {  # named as in NumPy, but for one
     **{f"tensor({name})": np.dtype(name) for name in ("float16", "uint8", "int32", "int64", "bool")},
 }
 _PLUGINS = {RTX: "onnxruntime_ep_nv_tensorrt_rtx"}  # packages that bring a provider
+_LIBRARIES = {TENSORRT: TENSORRT_LIBRARIES}  # that packages bring where the loader doesn't look
 _PLUGIN_ERRORS: tuple[type[Exception], ...] = (*ERRORS, ImportError, OSError)
 _registering = Lock()  # ONNX Runtime refuses a second registration of a provider
 
@@ -69,7 +71,7 @@ def open_model(
 def prepare_provider(
     provider: str, *, runtime: Any = onnxruntime, load_library: Callable[..., object] = ctypes.CDLL
 ) -> list[Any]:
-    """Register a provider with ONNX Runtime, if a package brings it; return its devices, none for a built-in one.
+    """Load what a provider needs, and register it, if a package brings it; return its devices, none for a built-in one.
 
     Args:
         provider: ONNX Runtime's name of it.
@@ -77,10 +79,11 @@ def prepare_provider(
         load_library: Loads a shared library, as `ctypes.CDLL` does.
 
     Raises:
-        SessionError: ONNX Runtime lacks the provider, or the provider finds no GPU.
+        SessionError: ONNX Runtime lacks the provider, or the provider finds no GPU, or a library can't be loaded.
     """
     available = runtime.get_available_providers()
     if provider in available:
+        _load_libraries(_LIBRARIES.get(provider, {}), load_library)
         return []
     seen = ", ".join(available)
     with _registering:
@@ -98,6 +101,17 @@ def prepare_provider(
         return devices
     remedy = "install what it needs or run: morphstream boot --target cpu"
     raise SessionError(f"expected ONNX Runtime with {provider}, seen {seen}; {remedy}")
+
+
+def _load_libraries(wanted: Mapping[str, str], load_library: Callable[..., object]) -> None:
+    """Load libraries of packages for all; of those that none brings, the loader finds the system's."""
+    for soname, package in wanted.items():
+        if path := packaged_library(soname, package):
+            try:
+                load_library(str(path), mode=ctypes.RTLD_GLOBAL)
+            except OSError as error:
+                expected = f"expected {soname} of {package}, seen {reason_of(error)}"
+                raise SessionError(f"{expected}; install that package again") from None
 
 
 def reason_of(error: Exception) -> str:
