@@ -11,6 +11,8 @@ import pathspec
 import pytest
 import yaml
 
+from morphstream.machine.libraries import TENSORRT_LIBRARIES
+
 ROOT = Path(__file__).parents[2]
 CONTAINER = ROOT / "container"
 BIN = Path(sys.executable).parent  # what the development extra brings
@@ -58,6 +60,29 @@ def test_the_gpu_image_has_the_tensorrt_that_params_declare() -> None:
     declared = yaml.safe_load((ROOT / "params.yaml").read_text())["targets"]["trt-sm89"]["toolchain"]["tensorrt"]
     assert defaults_of(CONTAINER / "Dockerfile")["TENSORRT"].startswith(f"{declared}.")
     assert defaults_of(CONTAINER / "Dockerfile")["EXTRA"] in PROJECT["optional-dependencies"]
+
+
+def test_the_gpu_image_has_every_library_that_the_provider_for_tensorrt_needs() -> None:
+    """Source: NVIDIA's Dockerfiles: a cudnn-runtime image has cuda-libraries-12-9 and libcudnn9-cuda-12."""
+    defaults, text = defaults_of(CONTAINER / "Dockerfile"), (CONTAINER / "Dockerfile").read_text()
+    assert re.fullmatch(r"nvidia/cuda:12\.9\.[0-9]+-cudnn-runtime-ubuntu24\.04", defaults["BASE"])
+    cuda = {f"lib{name}" for name in ("cudart.so.12", "cublas.so.12", "cublasLt.so.12", "curand.so.10", "cufft.so.11")}
+    tensorrt = {soname for soname, package in TENSORRT_LIBRARIES.items() if package == "tensorrt-cu12-libs"}
+    assert {*cuda, "libcudnn.so.9", *tensorrt} == set(TENSORRT_LIBRARIES)
+    assert '"tensorrt-cu12==$TENSORRT"' in text
+    assert "/tensorrt_libs" in text  # where the loader looks
+    assert {"compute", "utility"} <= set(re.findall(r"\w+", text.partition("NVIDIA_DRIVER_CAPABILITIES=")[2])[:3])
+
+
+def test_the_extra_for_tensorrt_has_the_versions_of_the_gpu_image() -> None:
+    extras = PROJECT["optional-dependencies"]
+    (runtime,) = (line for line in extras["gpu"] if line.startswith("onnxruntime-gpu"))
+    pinned = f"tensorrt-cu12=={defaults_of(CONTAINER / 'Dockerfile')['TENSORRT']}"
+    assert [line.partition(";")[0] for line in extras["tensorrt"]] == [
+        "morphstream[gpu]",
+        runtime.replace("onnxruntime-gpu", "onnxruntime-gpu[cuda,cudnn]"),
+        pinned,
+    ]
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=["gpu", "cpu"])
