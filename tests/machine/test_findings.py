@@ -108,10 +108,28 @@ def test_of_a_machine_that_lacks_nothing_nothing_is_found(machine: Machine) -> N
             replace(WORKSTATION, gpu_archs=("sm75",)),
             ("tensorrt_rtx",),
             [
-                "expected a GPU of sm80 or newer, seen sm75; use TensorRT: pip uninstall -y onnxruntime && ",
-                "pip install --extra-index-url https://pypi.nvidia.com 'morphstream[tensorrt]'",
+                "expected a GPU of sm86, sm89 or from sm120 on, seen sm75; use TensorRT: pip uninstall -y onnxruntime",
+                " && pip install --extra-index-url https://pypi.nvidia.com 'morphstream[tensorrt]'",
             ],
             id="a GPU too old for TensorRT for RTX",
+        ),
+        *(
+            pytest.param(
+                replace(WORKSTATION, gpu_archs=(arch,)), ("tensorrt_rtx",), [f"seen {arch}; use TensorRT: "], id=arch
+            )
+            for arch in ("sm80", "sm90", "sm100")  # of data centres
+        ),
+        pytest.param(
+            replace(WORKSTATION, driver="550.54.14"),
+            ("tensorrt_rtx",),
+            ["driver: expected 555.85 or newer for TensorRT for RTX, seen 550.54.14; on the host run: "],
+            id="a driver too old for TensorRT for RTX",
+        ),
+        pytest.param(
+            replace(WORKSTATION, driver="565.77", gpu_archs=("sm120",)),
+            ("tensorrt_rtx",),
+            ["driver: expected 570 or newer for TensorRT for RTX, seen 565.77; "],
+            id="a driver too old for a new GPU",
         ),
         pytest.param(
             replace(SERVER, packages=("onnxruntime-gpu", "onnxruntime", "tensorrt-cu12")),

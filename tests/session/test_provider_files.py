@@ -18,11 +18,13 @@ import pytest
 import yaml
 from onnx import helper
 
+from morphstream.machine.findings import findings_of
 from morphstream.machine.libraries import DRIVER_LIBRARY, TENSORRT_LIBRARIES
 from morphstream.session.onnxruntime import OnnxRuntimeSession
 from morphstream.session.provider import RTX, TENSORRT
 from stages.builders import Order, Tensor
 from stages.builders.tensorrt import provider_options
+from tests.machine.test_findings import WORKSTATION
 from tests.session.fake_gpu import FakeGpu
 from tests.session.test_runtime_cache import caches
 from tests.stages import ROOT, model_of
@@ -131,6 +133,18 @@ def test_every_option_for_tensorrt_for_rtx_is_in_its_header_and_takes_that_value
         assert ("Any non-empty value" if is_path else f"`{value}` — ") in known[name]
     assert of_runs == {"nv_profile_index", "cuda_graph_annotation_id"}
     assert of_runs <= set(options_of_header(text, "run_option_names"))
+
+
+def test_the_gpus_that_doctor_has_for_tensorrt_for_rtx_are_those_of_the_header(wheels: Path) -> None:
+    text = read(wheels, "onnxruntime-ep-nv-tensorrt-rtx-cu12", "tensorrt_rtx_provider_options.h").decode()
+    (named,) = re.findall(r"kTargetSMValues\[\] = \{(.*)\};", text)
+    assert "compute_capability >= 120" in text  # are taken, named or not
+    taken = {*re.findall(r"sm[0-9]+", named), "sm122"}
+    for arch in ("sm75", "sm80", "sm87", "sm90", "sm100", *taken):
+        stops = {
+            builder for finding in findings_of(replace(WORKSTATION, gpu_archs=(arch,))) for builder in finding.stops
+        }
+        assert stops == (set() if arch in taken else {"tensorrt_rtx"})
 
 
 def test_every_option_for_tensorrt_is_named_in_its_provider(wheels: Path, engine: Path, tmp_path: Path) -> None:

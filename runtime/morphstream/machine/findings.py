@@ -4,8 +4,9 @@ Source:
     * docs.nvidia.com, "CUDA Compatibility", "Minor Version Compatibility", table 1: CUDA 12.x runs on drivers from 525
       on, 13.x from 580 on, whatever the minor versions; "CUDA Toolkit Release Notes", 12.x: 525.60.13 on Linux.
     * docs.nvidia.com, TensorRT, "Prerequisites": Turing (compute capability 7.5) or later.
-    * nvidia.github.io/TensorRT-RTX-EP-ABI, "Runtime prerequisites": compute capability 8.0 or higher for the provider
-      that opens its engines, though the library itself takes 7.5; "Installation": beside onnxruntime, without -gpu.
+    * NVIDIA, TensorRT-RTX-EP-ABI 0.5.0, the provider that opens engines of TensorRT for RTX, which itself takes 7.5:
+      ``IsComputeCapabilitySupported`` in ``tensorrt_rtx_provider_options.h``; the oldest drivers in
+      ``tensorrt_rtx_provider_factory.cc``; "Installation": beside onnxruntime, without -gpu.
     * github.com/microsoft/onnxruntime/issues/10685: its two packages in one environment.
     * github.com/NVIDIA/nvidia-docker/issues/365 and 1678: versions that differ, and GPUs that a container loses.
 """
@@ -18,7 +19,9 @@ from morphstream.machine.libraries import DRIVER_LIBRARY
 from morphstream.machine.probe import NO_BINDING, RTX_PROVIDER, TENSORRT_PROVIDER, Machine
 from morphstream.machine.select import GPU_BUILDERS, PORTABLE, SPELLINGS, candidates, missing_versions
 
-_OLDEST_SM, _OLDEST_RTX_SM = 75, 80
+_OLDEST_SM = 75
+_RTX_SMS, _NEW_RTX_SM = (86, 89), 120  # what its provider opens engines on: these, and all from that one on
+_OLDEST_RTX_DRIVER, _OLDEST_NEW_RTX_DRIVER = "555.85", "570"
 _OLDEST_DRIVERS: Mapping[int, str] = {12: "525.60.13", 13: "580"}  # by the major version of CUDA
 _RUNTIMES: Mapping[str, str] = {  # by the extra that needs it
     "rtx": "onnxruntime",
@@ -33,6 +36,8 @@ _PIP_PACKAGES: Mapping[str, Mapping[str, str]] = {
     "tensorrt_rtx": {"onnxruntime": "onnxruntime"},
     "tensorrt": {"tensorrt": "tensorrt-cu12", "onnxruntime": TENSORRT_PROVIDER},
 }
+
+_UPDATE_DRIVER = "on the host run: sudo apt-get install nvidia-driver-580 && sudo reboot"
 
 # What a GPU driver reports when it shows no GPU though its files are there, and what to do.
 _REMEDIES: Mapping[str, str] = {
@@ -53,7 +58,7 @@ class Finding(NamedTuple):
 
 def findings_of(machine: Machine) -> list[Finding]:
     """Return what keeps a machine from using its GPUs or its CPU, in the order in which to repair it."""
-    checks = (_hidden_gpus, _no_driver_library, _old_driver, _wrong_packages, _no_library)
+    checks = (_hidden_gpus, _no_driver_library, _old_driver, _old_rtx_driver, _wrong_packages, _no_library)
     return [finding for check in checks for finding in check(machine)]
 
 
@@ -113,9 +118,18 @@ def _old_driver(machine: Machine) -> Iterator[Finding]:
         seen, is_old = f"{seen} for CUDA {machine.driver_cuda}", _numbers(machine.driver_cuda)[0] < major
     if is_old:
         expected = f"{oldest} or newer" if oldest else "a newer one"
-        remedy = "on the host run: sudo apt-get install nvidia-driver-580 && sudo reboot"
-        text = f"driver: expected {expected}, for the libraries' CUDA {major}, seen {seen}; {remedy}"
+        text = f"driver: expected {expected}, for the libraries' CUDA {major}, seen {seen}; {_UPDATE_DRIVER}"
         yield Finding(text, stops=tuple(GPU_BUILDERS.values()))
+
+
+def _old_rtx_driver(machine: Machine) -> Iterator[Finding]:
+    """Find a driver that is older than the provider for TensorRT for RTX takes for a GPU."""
+    sms = [sm for sm in _sms(machine) if _is_rtx(sm)]
+    if sms and machine.driver and "tensorrt_rtx" in machine.libraries:
+        oldest = _OLDEST_NEW_RTX_DRIVER if min(sms) >= _NEW_RTX_SM else _OLDEST_RTX_DRIVER
+        if _numbers(machine.driver) < _numbers(oldest):
+            expected = f"expected {oldest} or newer for TensorRT for RTX, seen {machine.driver}"
+            yield Finding(f"driver: {expected}; {_UPDATE_DRIVER}", stops=("tensorrt_rtx",))
 
 
 def _wrong_packages(machine: Machine) -> Iterator[Finding]:
@@ -135,22 +149,23 @@ def _wrong_packages(machine: Machine) -> Iterator[Finding]:
 
 def _no_library(machine: Machine) -> Iterator[Finding]:
     """Find GPUs that are all too old for a library, or that none runs engines on, and a CPU that none runs them on."""
-    newest = max((int(arch.removeprefix("sm")) for arch in machine.gpu_archs), default=0)
+    newest, is_rtx = max(_sms(machine), default=0), any(map(_is_rtx, _sms(machine)))
     gpus, libraries = ", ".join(machine.gpu_archs), machine.libraries
     seen, missing = ", ".join(machine.packages or libraries) or "none", _missing_of_tensorrt(machine)
     stops = tuple(builder for builder in GPU_BUILDERS.values() if builder in libraries)
     if 0 < newest < _OLDEST_SM:
         remedy = "the CPU is used" if "openvino" in libraries else "use the CPU: pip install 'morphstream[cpu]'"
         yield Finding(f"GPU: expected sm{_OLDEST_SM} or newer, seen {gpus}; {remedy}", stops)
-    elif 0 < newest < _OLDEST_RTX_SM and "tensorrt_rtx" in stops:
-        text = f"TensorRT for RTX: expected a GPU of sm{_OLDEST_RTX_SM} or newer, seen {gpus}"
+    elif newest and not is_rtx and "tensorrt_rtx" in stops:
+        known = ", ".join(f"sm{sm}" for sm in _RTX_SMS)
+        text = f"TensorRT for RTX: expected a GPU of {known} or from sm{_NEW_RTX_SM} on, seen {gpus}"
         yield Finding(f"{text}; use TensorRT: {_installing('tensorrt', machine)}", stops=("tensorrt_rtx",))
     elif missing and "tensorrt" in stops:
         text = f"TensorRT: expected {missing} where the loader looks, seen none"
         yield Finding(f"{text}; run: {_installing('tensorrt', machine)}", stops=("tensorrt",))
     elif newest and not stops:
         expected, remedy = "TensorRT", _installing("tensorrt", machine)
-        if newest >= _OLDEST_RTX_SM and TENSORRT_PROVIDER not in machine.packages:
+        if is_rtx and TENSORRT_PROVIDER not in machine.packages:
             expected = "TensorRT for RTX or TensorRT"
             remedy = f"{_installing('rtx', machine)}; or, for engines of TensorRT: {remedy}"
         seen = f"{seen} without {missing}" if missing else seen
@@ -182,6 +197,14 @@ def _extra_of(machine: Machine) -> str:
     """Return the extra that a machine's packages are closest to."""
     is_rtx = RTX_PROVIDER in machine.packages or TENSORRT_PROVIDER not in machine.packages
     return "rtx" if is_rtx and _RUNTIMES["rtx"] in machine.packages else "gpu"
+
+
+def _sms(machine: Machine) -> list[int]:
+    return [int(arch.removeprefix("sm")) for arch in machine.gpu_archs]
+
+
+def _is_rtx(sm: int) -> bool:
+    return sm in _RTX_SMS or sm >= _NEW_RTX_SM
 
 
 def _numbers(version: str) -> list[int]:
