@@ -4,12 +4,15 @@ No test here has a GPU: a fake provider reads and overwrites the file as NVIDIA'
 """
 
 import logging
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +21,26 @@ from onnx import helper
 
 from morphstream.artifact.digest import digest_of_file
 from morphstream.artifact.errors import SessionError
+from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
+from morphstream.boot.boot import boot
 from morphstream.machine.probe import Machine
+from morphstream.session import onnxruntime
+from morphstream.session.load import Engines
 from morphstream.session.onnxruntime import OnnxRuntimeSession
 from morphstream.session.provider import RTX
 from morphstream.session.runtime_cache import RuntimeCaches, toolkit_of
+from morphstream.store.store import Store
 from tests.session.fake_gpu import KERNELS, FakeGpu, FakeRtx
 from tests.stages import model_of
+
+MACHINE = Machine(
+    arch="x86_64",
+    gpu_archs=("sm89",),
+    libraries={"tensorrt_rtx": "1.7.1", "onnxruntime": "1.31.1"},
+    driver="580.0",
+    cuda="12.9",
+)
 
 
 @pytest.fixture
@@ -184,7 +200,31 @@ def test_a_session_that_can_not_be_opened_leaves_nothing(engine: Path) -> None:
     ],
 )
 def test_kernels_are_for_the_arch_that_runs_them_and_for_exact_versions(key: str, toolkit: str) -> None:
-    machine = Machine(
-        arch="x86_64", gpu_archs=("sm120", "sm89"), libraries={"tensorrt_rtx": "1.7.1"}, driver="580.0", cuda="12.9"
-    )
-    assert toolkit_of(CacheKey.parse(key), machine) == toolkit
+    assert toolkit_of(CacheKey.parse(key), replace(MACHINE, gpu_archs=("sm120", "sm89"))) == toolkit
+
+
+@pytest.mark.parametrize("is_published", [False, True], ids=["compiled here", "published"])
+def test_a_booted_store_gives_its_engines_their_kernels(
+    engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_published: bool
+) -> None:
+    key = "sm89/rtx1.7_ort1.31"
+    cache, files = tmp_path / "layout/trt_cache" / key, dict[str, EngineFile]()
+    shutil.copytree(engine.parent, cache)
+    names = {"0123_m.engine": "engine", "0123_m_ctx.onnx": "ep_context"}
+    for name, kind in names.items():
+        digest = digest_of_file(cache / name)
+        files[name] = EngineFile(group="core", onnx_model="m", digest=digest, kind=kind)
+    if is_published:
+        kernels = cache / caches(engine).name_of(engine)
+        kernels.write_bytes(b"published")
+        digest = digest_of_file(kernels)
+        files[kernels.name] = EngineFile(group="shared", onnx_model=None, digest=digest, kind="runtime_cache")
+    manifest = EngineManifest(cache_key=CacheKey.parse(key), engine_files=files)
+    (cache / "manifest.json").write_text(manifest.to_json())
+    boot(tmp_path / "store", source=tmp_path / "layout", machine=MACHINE, groups=["core"])
+    gpu = FakeRtx()
+    monkeypatch.setattr(onnxruntime, "OnnxRuntimeSession", partial(OnnxRuntimeSession, runtime=gpu))
+    for _ in range(2):
+        with Engines(Store(tmp_path / "store"), MACHINE, threads=1, cuda_graph=False) as engines:
+            engines("m")
+    assert gpu.seen == ([b"published"] * 2 if is_published else [b"", KERNELS])

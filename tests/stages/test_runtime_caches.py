@@ -12,20 +12,13 @@ from morphstream.artifact.digest import digest_of, digest_of_file
 from morphstream.artifact.errors import SessionError
 from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
-from morphstream.machine.probe import Machine
 from morphstream.session.runtime_cache import RuntimeCaches, toolkit_of
 from stages.runtime_caches import add_runtime_caches
 from tests.session.fake_gpu import KERNELS, FakeRtx
+from tests.session.test_runtime_cache import MACHINE
 from tests.stages import model_of
 
 KEY = CacheKey.parse("sm89/rtx1.7_ort1.31")
-MACHINE = Machine(
-    arch="x86_64",
-    gpu_archs=("sm89",),
-    libraries={"tensorrt_rtx": "1.7.1", "onnxruntime": "1.31.1"},
-    driver="580.0",
-    cuda="12.9",
-)
 
 
 @pytest.fixture
