@@ -130,10 +130,13 @@ def test_a_version_is_cut_to_its_digits(install: Installer) -> None:
     assert probe_libraries()["onnxruntime"] == "1.32.0"
 
 
-def test_the_provider_for_rtx_gives_the_version_of_the_library_it_carries(install: Installer) -> None:
+def test_the_provider_for_rtx_gives_the_versions_of_the_libraries_it_carries(install: Installer) -> None:
     library = "onnxruntime_ep_nv_tensorrt_rtx/libtensorrt_rtx.so.1.8.2"
-    install("onnxruntime-ep-nv-tensorrt-rtx-cu12", "0.6.0", "a/libother.so.3.0", library)
+    cudart = "onnxruntime_ep_nv_tensorrt_rtx/libcudart.so.12.9.79"
+    install("onnxruntime-ep-nv-tensorrt-rtx-cu12", "0.6.0", "a/libother.so.3.0", library, cudart)
     assert probe_libraries()["tensorrt_rtx"] == "1.8.2"
+    install("nvidia-cuda-runtime-cu12", "12.8.90")
+    assert probe_cuda(["onnxruntime", "onnxruntime-ep-nv-tensorrt-rtx-cu12"]) == "12.9.79"
 
 
 def test_a_library_comes_with_the_packages_that_bring_it(install: Installer) -> None:

@@ -6,7 +6,7 @@ shows no GPU isn't searched for libraries that only GPUs need.
 
 import platform
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -37,7 +37,6 @@ RTX_PROVIDER = (
     "onnxruntime-ep-nv-tensorrt-rtx-cu12"  # opens engines of TensorRT for RTX; carries a TensorRT for RTX of its own
 )
 TENSORRT_PROVIDER = "onnxruntime-gpu"  # opens engines of TensorRT
-_RTX_LIBRARY = re.compile(rf"libtensorrt_rtx\.so\.({_RELEASE.pattern})")
 _CUDA_PACKAGES = ("nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime")  # nvidia-cuda-runtime-cu13 is empty
 _CUDA_MAJOR = re.compile(r".*-cu([0-9]{2})(-libs)?")  # of what a package was built for
 _DRIVER_FILES = ("dev/nvidiactl", "dev/nvidia0", "dev/dxg", "proc/driver/nvidia/version")  # dxg is WSL's
@@ -161,12 +160,12 @@ def probe_libraries(packages: Mapping[str, str] | None = None) -> dict[str, str]
     found = dict[str, str]()
     for name in filter(packages.get, _LIBRARIES):
         found.setdefault(_LIBRARIES[name], packages[name])
-    if RTX_PROVIDER in packages and (bundled := _bundled_rtx_version()):
+    if RTX_PROVIDER in packages and (bundled := _bundled_version("libtensorrt_rtx")):
         found["tensorrt_rtx"] = bundled
     return found
 
 
-def probe_cuda(packages: Iterable[str]) -> str | None:
+def probe_cuda(packages: Collection[str]) -> str | None:
     """Return the CUDA that packages bring or need, in digits and dots; None where neither is known.
 
     Args:
@@ -175,6 +174,8 @@ def probe_cuda(packages: Iterable[str]) -> str | None:
 
     Source: docs.nvidia.com, "CUDA Compatibility", "Minor Version Compatibility".
     """
+    if RTX_PROVIDER in packages and (bundled := _bundled_version("libcudart")):
+        return bundled  # which it uses, whatever else is there
     exact, other = map(_version_of, _CUDA_PACKAGES)
     built_for = [match[1] for package in packages if (match := _CUDA_MAJOR.fullmatch(package))]
     return exact or (f"{min(built_for)}.0" if built_for else other)
@@ -211,8 +212,9 @@ def _version_of(package: str) -> str | None:
     return next((version[0] for version in versions if version), None)
 
 
-def _bundled_rtx_version() -> str | None:
-    """Return the version of the bundled library from the provider's file list; the provider's own is unrelated."""
+def _bundled_version(stem: str) -> str | None:
+    """Return the version of a library from the file list of the provider for RTX; the provider's own is unrelated."""
+    named = re.compile(rf"{stem}\.so\.({_RELEASE.pattern})")
     lists = (distribution.files or () for distribution in metadata.distributions(name=RTX_PROVIDER))
-    libraries = (_RTX_LIBRARY.fullmatch(file.name) for file in chain.from_iterable(lists))
+    libraries = (named.fullmatch(file.name) for file in chain.from_iterable(lists))
     return next((library[1] for library in libraries if library), None)
