@@ -172,6 +172,14 @@ def test_kernels_of_other_engines_go_and_the_files_of_others_stay(engine: Path) 
     assert files(engine) == sorted([*foreign, ".folder.part", caches(engine).name_of(engine)])
 
 
+def test_of_an_engine_the_newest_kernels_stay(engine: Path) -> None:
+    gpu = FakeRtx()
+    for number in range(20):
+        opened(engine, gpu, toolkit=f"sm89-rtx1.7.{number}-cuda12.9").close()
+    assert len(files(engine)) == 16
+    assert caches(engine, toolkit="sm89-rtx1.7.19-cuda12.9").name_of(engine) in files(engine)
+
+
 def test_kernels_that_are_too_large_are_not_kept(engine: Path) -> None:
     opened(engine, FakeRtx(), most_bytes=10).close()
     assert files(engine) == []

@@ -15,6 +15,7 @@ from morphstream.artifact.staged import staged_file
 
 _DIGITS = 16  # of a digest in a name
 _SHA256_BYTES = 32
+_MOST = 16  # files of an engine: more are of versions, settings and machines that come no more
 
 
 def name_of(engine: Digest, rest: str) -> str:
@@ -37,7 +38,7 @@ def read_kept(path: Path, most_bytes: int) -> bytes:
 
 
 def keep(content: bytes, path: Path, engines: Mapping[str, Digest], most_bytes: int) -> None:
-    """Write a file, and remove those of its kind that were made of other engines.
+    """Write a file, and remove those of its kind that were made of other engines, or are too many of one engine.
 
     Args:
         content: Of `most_bytes` at most.
@@ -51,9 +52,18 @@ def keep(content: bytes, path: Path, engines: Mapping[str, Digest], most_bytes: 
     path.parent.mkdir(exist_ok=True)
     with staged_file(path) as file:
         file.write(sha256(content).digest() + content)
+    kept = dict[str, list[Path]]()  # the newest first
+    for other in sorted(path.parent.glob(f"{'[0-9a-f]' * _DIGITS}-*{path.suffix}"), key=_time_of, reverse=True):
+        kept.setdefault(other.name[:_DIGITS], []).append(other)
     own = {digest.sha256[:_DIGITS] for digest in engines.values()}
-    for other in path.parent.glob(f"{'[0-9a-f]' * _DIGITS}-*{path.suffix}"):
-        if other.name[:_DIGITS] not in own:
+    for digits, files in kept.items():
+        for other in files[_MOST if digits in own else 0 :]:
             with suppress(OSError, ValueError):  # what isn't kept by us stays
                 read_kept(other, most_bytes)
                 other.unlink()
+
+
+def _time_of(path: Path) -> int:
+    with suppress(OSError):  # another process has just removed it
+        return path.lstat().st_mtime_ns
+    return 0
