@@ -163,7 +163,8 @@ def test_published_kernels_are_used_until_there_are_own_ones(engine: Path, *, is
 def test_kernels_of_other_engines_go_and_the_files_of_others_stay(engine: Path) -> None:
     opened(engine, FakeRtx()).close()
     folder = caches(engine).folder
-    foreign = ["notes.runtime_cache", "0123-x.runtime_cache", ".session.mine"]
+    own_name = f"{'0123' * 4}-mine.runtime_cache"
+    foreign = ["notes.runtime_cache", "0123-x.runtime_cache", own_name, ".session.mine"]
     for name in foreign:
         (folder / name).write_text("somebody's")
     (folder / ".folder.part").mkdir()
