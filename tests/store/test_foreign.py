@@ -31,6 +31,7 @@ OWN = [
     ".staging",
     "used",
     "graphs",
+    "runtime_caches",
     "code",
     "held",
 ]
