@@ -5,7 +5,6 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
-from threading import Lock
 
 from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.closing import Closing
@@ -20,13 +19,15 @@ from morphstream.machine.probe import Machine, probe_machine
 from morphstream.session.load import Engines, load_emap, usable_cores
 from morphstream.session.session import Session
 from morphstream.store.store import Store
+from morphstream.turns import Turns
 
 
 class SwapPipeline(Closing):
     """Finds and swaps faces with the engines of a store, whose files stay until it is closed; a context manager.
 
-    Any thread may call it. Finding faces and swapping them have an engine each, so that two threads can be at two
-    frames: `steps` returns a function for each.
+    Any thread of the process that opened it may call it. Finding faces and swapping them have an engine each, so that
+    two threads can be at two frames: `steps` returns a function for each. After it is closed, and in a forked process,
+    every call raises UseError.
 
     Attributes:
         swap_model: Name of the swap model.
@@ -64,8 +65,8 @@ class SwapPipeline(Closing):
         """
         store, threads = store if isinstance(store, Store) else Store(store), threads or usable_cores()
         engines = partial(Engines, store, machine or probe_machine(), threads=threads, cuda_graph=cuda_graph)
-        self._engines: Callable[[], Engines] | None = engines
-        self._lock, self.swap_model, self.look = Lock(), swap_model, look or DEFAULT_LOOK
+        self._engines: Callable[[], Engines] = engines
+        self._turns, self.swap_model, self.look = Turns("pipeline"), swap_model, look or DEFAULT_LOOK
         with ExitStack() as stack:
             self._own, others = stack.enter_context(engines()), stack.enter_context(engines())
             pool = ThreadPoolExecutor(threads)
@@ -94,10 +95,12 @@ class SwapPipeline(Closing):
             open_model(name)
 
     def close(self) -> None:
-        """Close every engine; calls in other threads must have ended."""
-        with self._lock, self._stack:
-            self._engines = None
-            self._own.close()
+        """Close every engine, once the calls of other threads have ended; a forked process closes none."""
+        if self._turns.close():
+            with self._stack:
+                self.analyser.close()
+                self.swapper.close()
+                self._own.close()
 
     def use(self, swap_model: str) -> None:
         """Switch to another swap model; frames keep the old one until its engine is open, and if it can't be opened.
@@ -111,11 +114,9 @@ class SwapPipeline(Closing):
         Raises:
             NoEngineError: The store lacks it.
             SessionError: Its engine can't be opened, or doesn't swap.
-            RuntimeError: The pipeline is closed.
+            UseError: The pipeline is closed, or was opened by the process that this one was forked from.
         """
-        with self._lock, ExitStack() as on_error:
-            if self._engines is None:
-                raise RuntimeError("use: expected an open pipeline, seen a closed one; open another")
+        with self._turns, ExitStack() as on_error:
             own = on_error.enter_context(self._engines())
             self.swapper.use(Swapper(own(swap_model), load_emap(own.installed, swap_model)))
             on_error.pop_all()

@@ -246,7 +246,7 @@ def test_a_pipeline_can_be_closed_twice_and_lets_its_engines_go_once(own_store: 
         assert own_store.clean()  # what is held stays
         swap.close()
         assert not own_store.clean()
-        with pytest.raises(RuntimeError, match=r"^use: expected an open pipeline, seen a closed one"):
+        with pytest.raises(RuntimeError, match=r"^pipeline: expected it open, seen it closed; open another"):
             swap.use("inswapper_128")
     assert not list((own_store.path / "caches").iterdir())
 

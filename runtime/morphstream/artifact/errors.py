@@ -93,3 +93,7 @@ class ImageError(MorphstreamError):
 
 class FrameError(MorphstreamError):
     """A frame of a stream was refused; its message names the frame, its cause is the refusal."""
+
+
+class UseError(MorphstreamError, RuntimeError):
+    """What is open is used otherwise than it may be: by a second thread, in a forked process, or closed."""

@@ -14,6 +14,7 @@ from morphstream.source.attempts import first_result
 from morphstream.source.named import Sources, sources_of
 from morphstream.source.transfer import Transfer
 from morphstream.store.store import Store
+from morphstream.turns import Turns
 
 _log = logging.getLogger("morphstream.download")
 
@@ -40,7 +41,7 @@ class ModelDownloadService:
         self._store = store if isinstance(store, Store) else Store(store)
         self._sources, self._budget_bytes = sources_of(source), budget_bytes
         self._lock, self._jobs = threading.Lock(), dict[str, _Job]()
-        self._pool, self._is_closed = ThreadPoolExecutor(1, "morphstream-models"), False
+        self._pool, self._turns = ThreadPoolExecutor(1, "morphstream-models"), Turns("models")
 
     def __enter__(self) -> Self:
         return self
@@ -54,12 +55,10 @@ class ModelDownloadService:
         A model that is in the store is done at once. All requests for a model share one download.
 
         Raises:
-            RuntimeError: The service is closed.
+            UseError: The service is closed, or was opened by the process that this one was forked from.
         """
-        if self._is_closed:
-            raise RuntimeError("models: expected an open service to ask, seen a closed one")
-        transfer, installed = Transfer(), self._store.find()
-        with self._lock:
+        with self._turns, self._lock:
+            transfer, installed = Transfer(), self._store.find()
             job = self._jobs.get(model)
             if installed and model in installed.models:
                 self._store.usage.touch(model)
@@ -72,7 +71,8 @@ class ModelDownloadService:
 
     def close(self) -> None:
         """Cancel all downloads, and wait until they have ended; a source that doesn't answer isn't waited for."""
-        self._is_closed = True
+        if not self._turns.close():
+            return
         self._pool.shutdown(wait=False)  # first, so that nothing more is submitted
         with self._lock:
             downloads = [download for job in self._jobs.values() for download in job.requests]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from threading import Lock
 
 from morphstream.artifact.errors import NoFaceError
 from morphstream.face.assign import Wanted, assign
@@ -13,6 +12,7 @@ from morphstream.face.look import DEFAULT_LOOK, Look
 from morphstream.face.types import Face, FoundFaces, Identity
 from morphstream.frame import Frame, check_frame
 from morphstream.session.session import Session
+from morphstream.turns import Turns
 
 DETECTOR, EMBEDDER = "det_10g", "w600k_r50"
 
@@ -31,9 +31,13 @@ class FaceAnalyser:
             NoEngineError: The store lacks a model.
             SessionError: A model can't be opened.
         """
-        self._open, self._lock = open_model, Lock()
+        self._open, self._turns = open_model, Turns("analyser")
         self._detector = DirectSCRFD(open_model(DETECTOR), threshold=threshold)
         self._embedder = DirectArcFace(open_model(EMBEDDER))
+
+    def close(self) -> None:
+        """Refuse further calls, once the present one has ended."""
+        self._turns.close()
 
     def detect(self, frame: Frame, look: Look = DEFAULT_LOOK) -> list[Face]:
         """Return the faces of a frame, by falling score.
@@ -48,7 +52,7 @@ class FaceAnalyser:
             NoEngineError: The store lacks a landmarker.
             SessionError: An engine failed.
         """
-        with self._lock:
+        with self._turns:
             faces, landmarker = self._detector.detect(frame), look.landmarker
             if landmarker is None:
                 return faces
@@ -59,7 +63,7 @@ class FaceAnalyser:
 
     def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:
         """Return the identities of faces, in their order; arguments and errors as in `DirectArcFace.embed`."""
-        with self._lock:
+        with self._turns:
             return self._embedder.embed(frame, faces)
 
     def identify(self, frame: Frame, face: Face | None = None, look: Look = DEFAULT_LOOK) -> Identity:

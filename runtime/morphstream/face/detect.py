@@ -11,6 +11,7 @@ from morphstream.face.boxes import not_covered
 from morphstream.face.types import Face
 from morphstream.frame import Frame, check_frame
 from morphstream.session.session import Array, Session
+from morphstream.turns import Turns
 
 STRIDES = (8, 16, 32)
 _ANCHORS = 2  # at each position
@@ -38,7 +39,7 @@ class DirectSCRFD:
             SessionError: Its input is another.
             ValueError: The side is no multiple of the largest stride.
         """
-        self._session, self._threshold = session, threshold
+        self._session, self._threshold, self._turns = session, threshold, Turns("detector", waits=False)
         self._input, shape = next(iter(session.input_shapes.items()))
         self._is_export = len(shape) == 4 and shape[1] == 3
         if len(shape) != 4 or 3 not in (shape[1], shape[3]):
@@ -62,8 +63,8 @@ class DirectSCRFD:
             SessionError: The engine failed, or its outputs are not those of a detector with points.
         """
         check_frame(frame)
-        scale = self._letterbox(frame)
-        rows = self._run()  # score, four sides, five points' moves
+        with self._turns:  # to have the canvas alone
+            scale, rows = self._letterbox(frame), self._run()  # score, four sides, five points' moves
         sure = np.flatnonzero(rows[:, 0] >= self._threshold)  # first, so that little is decoded
         found, at, stride = rows[sure].astype(np.float64), self._at[sure], self._strides[sure, None]
         score, sides = found[:, 0], found[:, 1:5] * stride

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import lru_cache, reduce
-from threading import Lock
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +17,7 @@ from morphstream.face.swap import TEMPLATE, Swapper
 from morphstream.face.types import Affine, Crop, FoundFaces, Mask, Points
 from morphstream.frame import Frame
 from morphstream.session.session import Session
+from morphstream.turns import Turns
 
 T = TypeVar("T")
 _LATENTS = 64  # kept of one swap model, 2 KiB each
@@ -35,7 +35,7 @@ class FaceSwapper:
             swapper: The swap model.
             pool: Threads to cut, mask and paste several faces on; None for the caller's thread alone.
         """
-        self._open, self._pool, self._lock = open_model, pool, Lock()
+        self._open, self._pool, self._turns = open_model, pool, Turns("swapper")
         self.use(swapper)
 
     @property
@@ -45,8 +45,12 @@ class FaceSwapper:
 
     def use(self, swapper: Swapper) -> None:
         """Swap with another model from the next call on; returns when no call runs with the one before."""
-        with self._lock:
+        with self._turns:
             self._swapper, self._latent = swapper, lru_cache(_LATENTS)(swapper.latent)
+
+    def close(self) -> None:
+        """Refuse further calls, once the present one has ended."""
+        self._turns.close()
 
     def swap(self, found: FoundFaces, look: Look = DEFAULT_LOOK) -> Frame:
         """Return a new frame with faces swapped: each model runs once for all, and faces are pasted in their order.
@@ -61,11 +65,11 @@ class FaceSwapper:
             SessionError: An engine failed.
         """
         chosen = sorted(found.assignment)
-        copied = self._start(lambda: np.array(found.frame, order="C"))
-        if not chosen:
-            return copied()
-        points5 = [found.faces[index].points5 for index in chosen]
-        with self._lock:
+        with self._turns:
+            copied = self._start(lambda: np.array(found.frame, order="C"))
+            if not chosen:
+                return copied()
+            points5 = [found.faces[index].points5 for index in chosen]
             opened = {name: self._open(name) for name in look.drawing_models}
             side = look.pixel_boost or self._swapper.side
             crops, affines = cut_crops(found.frame, points5, TEMPLATE, side, each=self._each)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from morphstream.artifact.errors import SessionError
 from morphstream.machine.probe import Machine
 from morphstream.machine.select import check_usable
+from morphstream.session.guarded import GuardedSession
 from morphstream.session.runtime_cache import RuntimeCaches, toolkit_of
 from morphstream.session.session import Session
 from morphstream.store.store import Installed, Store
@@ -94,12 +95,14 @@ def open_session(
         from morphstream.session.openvino import OpenVINOSession
 
         saved = SavedGraphs(folder=graphs, digests=installed.manifest.digests) if graphs else None
-        return OpenVINOSession(files["ir"], threads=threads, precision=key.precision or "fp32", graphs=saved)
+        precision = key.precision or "fp32"
+        return GuardedSession(model, OpenVINOSession(files["ir"], threads=threads, precision=precision, graphs=saved))
     if "ep_context" not in files:
         seen = f"{' and '.join(sorted(files))} of {key.builder}"
         remedy = "adopted ones have none: build it here or run: morphstream boot --target cpu"
         raise SessionError(f"{model}: expected an engine with its EPContext model, seen {seen} alone; {remedy}")
-    return _open_on_gpu(files, key.builder, caches, threads=threads, cuda_graph=cuda_graph)
+    session = _open_on_gpu(files, key.builder, caches, threads=threads, cuda_graph=cuda_graph)
+    return GuardedSession(model, session)
 
 
 def _open_on_gpu(
