@@ -6,7 +6,7 @@ is built in a process of its own, so that it has the bytes that the pipeline giv
 would. Models in build/ that are as pinned aren't downloaded again. Prepared models have no pins: they are prepared
 anew. Parity is not measured; that is `check`.
 
-Exits as stages.program does, with 130 when interrupted or terminated, and with 3 where the engines are built but the
+Exits as stages.program does, and with 3 where the engines are built but the
 repository refused them.
 """
 
@@ -14,13 +14,10 @@ import argparse
 import os
 import re
 import shlex
-import signal
 import sys
 import time
-from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection
 from pathlib import Path
-from threading import Event
 
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.staged import left_parts, scratch_folder
@@ -31,7 +28,7 @@ from stages.caches import read_cache
 from stages.compile import builder_of, compile_model
 from stages.exclusive import engine_folder, exclusive_gpu
 from stages.farm.choice import choose
-from stages.farm.queue import run_queue
+from stages.farm.queue import run_queue, stop_event
 from stages.farm.view import View
 from stages.farm.workers import Workers
 from stages.files import write_whole
@@ -42,7 +39,7 @@ from stages.prepare import prepare
 from stages.program import run_program
 from stages.workspace import Workspace
 
-_NOT_UPLOADED, _INTERRUPTED = 3, 130
+_NOT_UPLOADED = 3
 
 
 def main(workspace: Workspace) -> None:
@@ -53,14 +50,10 @@ def main(workspace: Workspace) -> None:
     if arguments.model is not None:
         _build_one(workspace, Workspace(arguments.into), params, options, arguments.model)
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        models = choose(params, groups=arguments.group).models
-        build(workspace, params, options, models, arguments.into.resolve())
-        if arguments.contribute is not None:
-            _contribute(arguments.into, params, options, arguments.contribute)
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)  # the programs have been stopped
+    models = choose(params, groups=arguments.group).models
+    build(workspace, params, options, models, arguments.into.resolve())
+    if arguments.contribute is not None:
+        _contribute(arguments.into, params, options, arguments.contribute)
 
 
 def target_of(params: Params, text: str) -> TargetOptions:
@@ -103,7 +96,7 @@ def _build_all(options: TargetOptions, models: Collection[str], folder: Path) ->
     """Prepare and compile models side by side, and print how long each takes."""
     gpu, waiting, view = exclusive_gpu(options.target), list(models), View(len(models), sys.stderr)
     program = [sys.executable, "-B", "-m", "stages.build", options.name, "--into", str(folder), "--model"]
-    with _stop_event() as stop, Workers(os.cpu_count() or 1) as workers:
+    with stop_event() as stop, Workers(os.cpu_count() or 1) as workers:
 
         def start() -> bool:
             while waiting and workers.can_start(gpu):
@@ -121,16 +114,6 @@ def _build_one(here: Workspace, there: Workspace, params: Params, options: Targe
     compile_model(options, prepared, engine_folder(there, options, name), there.timing)
 
 
-@contextmanager
-def _stop_event() -> Iterator[Event]:
-    """Have interrupts set an event: Python drops an exception that is raised in what it does after a fork."""
-    stop = Event()
-    with ExitStack() as handlers:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            handlers.callback(signal.signal, number, signal.signal(number, lambda *_: stop.set()))
-        yield stop
-
-
 def _contribute(folder: Path, params: Params, options: TargetOptions, repo: str) -> None:
     """Publish the cache in a folder beside what others published of it, or exit."""
     from stages.hub.client import prepare_client  # here, as the hub's client takes half a second
@@ -138,7 +121,6 @@ def _contribute(folder: Path, params: Params, options: TargetOptions, repo: str)
     from stages.publish.__main__ import publish
     from stages.publish.local import Local
 
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # an exception would wait for the upload's threads
     prepare_client()
     key = str(options.target.cache_key)
     try:

@@ -2,7 +2,6 @@
 
 import gc
 import multiprocessing
-import signal
 import sys
 from collections.abc import Callable, Collection
 from multiprocessing.connection import Connection, wait
@@ -11,6 +10,7 @@ from multiprocessing.synchronize import Semaphore
 from typing import Self
 
 from morphstream.artifact.errors import MorphstreamError
+from morphstream.process import raise_at_signals
 from stages.farm.workers import end_with_parent
 from stages.program import line_of
 
@@ -81,7 +81,7 @@ def _check(name: str, code: int | None, connection: Connection) -> None:
 
 def _run(call: Callable[[], None], free: Semaphore, sender: Connection) -> None:
     end_with_parent()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was begun is removed
+    raise_at_signals()  # so that what was begun is removed
     try:
         with free:
             call()

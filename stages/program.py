@@ -1,4 +1,7 @@
-"""How a stage program ends: 0 done, 1 refused in one line on stderr, 2 wrong usage; a bug keeps its traceback."""
+"""How a stage program ends: 0 done, 1 refused in one line on stderr, 2 wrong usage; a bug keeps its traceback.
+
+At SIGINT or SIGTERM it ends in one line, too, with 130 or 143, as `morphstream.process` has it.
+"""
 
 import gc
 import sys
@@ -10,6 +13,7 @@ from pathlib import Path
 
 from morphstream.artifact.errors import DigestMismatchError, MorphstreamError, UnsafeArchiveError, message_of
 from morphstream.cli.options import Parser, print_any_text
+from morphstream.process import run_process
 from morphstream.source.progress import show_line
 from stages.workspace import Workspace
 
@@ -29,12 +33,17 @@ def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True) -> 
     print_any_text()
     path = Path(sys.argv[0])
     what = message_of(" ".join([path.parent.name if path.stem == "__main__" else path.stem, *sys.argv[1:]]))
-    try:
-        with _elapsed(what) if is_timed else nullcontext():
-            main(Workspace(Path()))
-    except (MorphstreamError, OSError) as error:
-        print(message_of(f"{what}: {line_of(error)}{_said_of_cache(error)}"), file=sys.stderr)
-        sys.exit(1)
+
+    def run() -> int:
+        try:
+            with _elapsed(what) if is_timed else nullcontext():
+                main(Workspace(Path()))
+        except (MorphstreamError, OSError) as error:
+            print(message_of(f"{what}: {line_of(error)}{_said_of_cache(error)}"), file=sys.stderr)
+            return 1
+        return 0
+
+    sys.exit(run_process(lambda: what, run))
 
 
 def line_of(error: MorphstreamError | OSError) -> str:

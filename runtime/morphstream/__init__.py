@@ -8,10 +8,11 @@ with morphstream.open("store") as swap:
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 import morphstream.boot  # noqa: F401  # the package, before the function of that name, which is loaded late
 from morphstream.artifact.errors import MorphstreamError
+
+TYPE_CHECKING = False  # typing would take longest to load, and a signal until then ends in a traceback
 
 if TYPE_CHECKING:
     from morphstream.boot.boot import boot as boot

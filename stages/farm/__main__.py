@@ -3,14 +3,12 @@
 import argparse
 import json
 import os
-import signal
-import sys
 from dataclasses import asdict
-from threading import Event
 
 from morphstream.cli.options import Parser, checked, whole_number
 from stages.farm.choice import choose
 from stages.farm.plan import plan, table
+from stages.farm.queue import stop_event
 from stages.farm.rebuild import rebuild
 from stages.lists import check_lists
 from stages.params import load_params
@@ -29,13 +27,8 @@ def main(workspace: Workspace) -> None:
         stale = plan(workspace, params, choice if is_filtered else None)
         print(json.dumps([asdict(one) for one in stale], indent=2) if arguments.json else table(stale))
         return
-    stop = Event()  # not an exception, which could fall anywhere in DVC's code
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    try:
+    with stop_event() as stop:  # not an exception, which could fall anywhere in DVC's code
         counts = rebuild(workspace, params, choice, is_forced=arguments.force, jobs=arguments.jobs, stop=stop)
-    except KeyboardInterrupt:
-        sys.exit(130)  # what ran has been stopped
     print(f"{counts.total()} stages: {', '.join(f'{count} {state}' for state, count in counts.items())}")
 
 

@@ -1,14 +1,38 @@
 """Run a queue of programs side by side, show its progress, and stop at a failure or an interrupt."""
 
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from threading import Event
 
 from morphstream.artifact.errors import MorphstreamError
+from morphstream.process import Interrupted
 from stages.farm.view import View
 from stages.farm.workers import Ended, Workers
 
 _REFRESH_S = 0.2
+
+
+@contextmanager
+def stop_event() -> Iterator[Event]:
+    """Have SIGINT and SIGTERM set an event in the block: Python drops what is raised in its own work after a fork.
+
+    A KeyboardInterrupt that ends the block is raised as that of the first signal.
+    """
+    stop, received = Event(), list[int]()
+
+    def set_event(number: int, _: object) -> None:
+        received.append(number)
+        stop.set()
+
+    with ExitStack() as handlers:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handlers.callback(signal.signal, number, signal.signal(number, set_event))
+        try:
+            yield stop
+        except KeyboardInterrupt:
+            raise Interrupted(*received[:1]) from None
 
 
 def run_queue(

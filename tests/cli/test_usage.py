@@ -91,17 +91,6 @@ def test_a_list_of_no_sources_is_wrong_usage(
     )
 
 
-def test_an_interrupt_ends_a_command_in_silence(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("morphstream.cli.boot.boot", interrupt)
-    assert main(["boot"]) == 130
-    assert capfd.readouterr() == ("", "")
-
-
 def test_a_bug_keeps_its_traceback(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stumble(*_: object, **__: object) -> None:
         raise ValueError("a bug of ours")

@@ -11,7 +11,7 @@ from morphstream.boot.boot import boot
 from morphstream.boot.build import Builder
 from morphstream.boot.report import BootLog
 from morphstream.boot.warm import warm
-from morphstream.cli.options import Commands, UsageError, add_source, checked, exit_on_sigterm, read_names
+from morphstream.cli.options import Commands, UsageError, add_source, checked, read_names
 from morphstream.machine.select import check_target
 
 
@@ -56,7 +56,6 @@ def run(options: argparse.Namespace) -> int:
     if options.contribute and not options.build:
         raise UsageError("--contribute: expected --build, whose engines are published, seen none")
     logging.basicConfig(handlers=[_log_handler()], level=logging.INFO)
-    exit_on_sigterm()  # a builder
     options.so_far = (log := BootLog()).so_far
     report = boot(
         options.store,

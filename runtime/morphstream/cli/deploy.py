@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from morphstream.artifact.vocabulary import DEPLOY_TAGS
-from morphstream.cli.options import Commands, UsageError, add_source, checked, exit_on_sigterm, number
+from morphstream.cli.options import Commands, UsageError, add_source, checked, number
 
 
 def add(commands: Commands) -> None:
@@ -30,6 +30,5 @@ def run(options: argparse.Namespace) -> int:
         check = Check.parse(options.check, options.timeout)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    exit_on_sigterm()  # a release's check
     print(deploy(options.tag, options.into, options.source, check=check))
     return 0

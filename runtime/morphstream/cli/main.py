@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import signal
 import sys
 
 from morphstream import __version__
@@ -14,7 +13,7 @@ _COMMANDS = (boot, download, swap, doctor, serve_health, deploy)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return 0 done, 1 refused in one line on stderr, 2 wrong usage, 130 interrupted.
+    """Run a command; return 0 done, 1 refused in one line on stderr, 2 wrong usage.
 
     Args:
         arguments: Of the command line; None for those of this process.
@@ -41,8 +40,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except UsageError as error:
         commands.choices[options.command].error(str(error))
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
 
 
 def _text(error: MorphstreamError | OSError) -> str:

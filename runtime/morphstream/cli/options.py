@@ -4,7 +4,6 @@ import argparse
 import io
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -136,8 +135,3 @@ def number(least: float, most: float) -> Callable[[str], float]:
 
 
 read_threads = whole_number(0, 1024)
-
-
-def exit_on_sigterm() -> None:
-    """Let SIGTERM raise SystemExit, so that what this process started ends with it."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -1,0 +1,142 @@
+"""The start and the end of this process: at a signal, or with too little memory or threads, it ends in one line.
+
+Conventions:
+
+* While modules load nothing has begun yet, so that a signal ends the process at once. Later the first one raises
+  `Interrupted` in the main thread, where it removes what was begun; those after it are ignored.
+* The exit status is 128 and the signal's number, whatever libraries make of the exception.
+* A signal that is ignored from the start, as by ``nohup``, stays so.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+GRACE_S = 3.0  # to remove what was begun; what isn't by then, the next run removes
+_WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_MEMORY = ("bad_alloc", "Cannot allocate memory", "cannot allocate memory", "failed to map segment", "Insufficient mem")
+_THREADS = ("can't start new thread", "Resource temporarily unavailable")
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM arrived; its one argument is the signal's number."""
+
+
+def shortage_of(error: BaseException) -> str:
+    """Return what an error lacks if that is memory or threads, and the remedy, in words; empty for any other."""
+    text = str(error)
+    if isinstance(error, MemoryError) or any(words in text for words in _MEMORY):
+        return "expected memory, seen none left; end other programs, or raise the limit (ulimit -v, the container's)"
+    if any(words in text for words in _THREADS):
+        return "expected a new thread, seen none left; raise the limit (ulimit -u, the container's pids limit)"
+    return ""
+
+
+def exit_at_signals(name: Callable[[], str]) -> None:
+    """End this process at once at SIGINT or SIGTERM, while its modules load; and open the streams that it lacks.
+
+    Args:
+        name: Returns what the line begins with.
+    """
+    for number, stream in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, stream) is None:  # closed: the next file that is opened would get its number, and its texts
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, number == descriptor)
+            setattr(sys, stream, os.fdopen(descriptor, "w" if number else "r"))
+    _handle(lambda number, _: _exit(name(), number))
+
+
+def raise_at_signals(begin: Callable[[int], object] = bool) -> list[int]:
+    """Have the first SIGINT or SIGTERM call a function, then raise `Interrupted`; those after it do nothing.
+
+    Returns:
+        A list whose first item will be the signal's number; one that isn't empty keeps all signals from raising.
+    """
+    received = list[int]()
+
+    def interrupt(number: int, _: object) -> None:
+        if not received:
+            received.append(number)
+            begin(number)
+            raise Interrupted(number)
+
+    _handle(interrupt)
+    return received
+
+
+def run_process(name: Callable[[], str], main: Callable[[], int]) -> int:
+    """Call the main function of a program in its main thread, and return the exit status.
+
+    Args:
+        name: Returns what a line on stderr begins with.
+        main: Returns the exit status.
+    """
+    received, code = raise_at_signals(lambda number: _end_soon(name(), number)), 1
+    try:
+        code = main()
+        received.append(0)
+    except KeyboardInterrupt as error:
+        if not received:  # the program has handlers of its own
+            received.extend([*error.args, signal.SIGINT])
+            _say(_line(name(), received[0]))
+    except BaseException as error:
+        received.append(0)
+        shortage = shortage_of(error) if isinstance(error, Exception) else ""
+        if not received[0]:
+            if not shortage:
+                raise
+            _say(f"{name()}: {shortage}")
+    finally:
+        is_out = _flush()
+    return 128 + received[0] if received[0] else code if is_out else code or 1
+
+
+def _handle(handler: Callable[[int, object], object] | signal.Handlers) -> None:
+    for number in _WORDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _end_soon(name: str, number: int) -> None:
+    """Say so, and end the process after `GRACE_S` at the latest; what threads raise until then isn't shown."""
+    import threading  # here, as it takes a while to load
+    import time
+
+    def end() -> None:
+        time.sleep(GRACE_S)
+        os._exit(128 + number)
+
+    _say(_line(name, number))
+    sys.unraisablehook = lambda _: None
+    threading.excepthook = lambda _: None
+    with suppress(RuntimeError):  # there is no thread left
+        threading.Thread(target=end, name="morphstream-end", daemon=True).start()
+
+
+def _exit(name: str, number: int) -> None:
+    _say(_line(name, number))
+    os._exit(128 + number)
+
+
+def _line(name: str, number: int) -> str:
+    return f"{name}: {_WORDS[signal.Signals(number)]}"
+
+
+def _say(line: str) -> None:
+    """Write a line to stderr, from a signal handler, too; on a terminal it replaces a line of progress."""
+    with suppress(OSError):
+        os.write(2, f"{chr(13)}{chr(27)}[K{line}\n".encode() if os.isatty(2) else f"{line}\n".encode())
+
+
+def _flush() -> bool:
+    """Write what was printed, and return whether that went; else the interpreter needn't try again."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError):  # nobody reads on
+            _say(f"stdout: expected it to take what is printed, seen {error.strerror}; make room there")
+        return False
+    return True
