@@ -77,7 +77,7 @@ def test_what_was_begun_is_removed_though_more_signals_come(tmp_path: Path) -> N
 
 
 def test_a_signal_after_the_end_changes_nothing() -> None:
-    done = run(main("pass", after="kill(2, 15)"))
+    done = run(main("pass", after="kill(2, 15)\nimport atexit; atexit.register(kill, 2, 15)"))
     assert (done.returncode, done.stderr) == (0, "")
 
 

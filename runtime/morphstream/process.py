@@ -89,6 +89,7 @@ def run_process(name: Callable[[], str], main: Callable[[], int]) -> int:
                 raise
             _say(f"{name()}: {shortage}")
     finally:
+        _handle(signal.SIG_IGN)  # the interpreter's end would restore what ends a process in silence
         is_out = _flush()
     return 128 + received[0] if received[0] else code if is_out else code or 1
 
@@ -100,8 +101,9 @@ def _handle(handler: Callable[[int, object], object] | signal.Handlers) -> None:
 
 
 def _end_soon(name: str, number: int) -> None:
-    """Say so, and end the process after `GRACE_S` at the latest; what threads raise until then isn't shown."""
-    import threading  # here, as it takes a while to load
+    """Say so, and end the process after `GRACE_S` at the latest; what is logged or raised until then isn't shown."""
+    import logging  # here, as these take a while to load
+    import threading
     import time
 
     def end() -> None:
@@ -109,6 +111,7 @@ def _end_soon(name: str, number: int) -> None:
         os._exit(128 + number)
 
     _say(_line(name, number))
+    logging.disable()
     sys.unraisablehook = lambda _: None
     threading.excepthook = lambda _: None
     with suppress(RuntimeError):  # there is no thread left
