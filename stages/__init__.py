@@ -10,10 +10,10 @@ import sys
 
 sys.path.insert(0, f"{__path__[0].removesuffix('stages')}runtime")  # this checkout's, though .venv be another's
 
-from morphstream.process import exit_at_signals  # after its folder is named
+from morphstream.process import begin_process  # after its folder is named
 
 if sys.argv[:1] == ["-m"]:  # one of the programs is loaded: what its imports make stays, and need not be searched
     gc.disable()  # until run_program
-    exit_at_signals(lambda: " ".join(sys.orig_argv[sys.orig_argv.index("-m") + 1 :]).removeprefix("stages."))
+    begin_process(lambda: " ".join(sys.orig_argv[sys.orig_argv.index("-m") + 1 :]).removeprefix("stages."))
 
 import morphstream.session  # noqa: F401  # before ONNX Runtime, which then reports to nobody

@@ -17,9 +17,9 @@ from morphstream.process import shortage_of
 PROGRAM = """
 import os, signal, sys, time
 from morphstream import process
-from morphstream.process import exit_at_signals, run_process
+from morphstream.process import begin_process, run_process
 process.GRACE_S = 0.3
-exit_at_signals(lambda: "program")
+begin_process(lambda: "program")
 
 def kill(*numbers):
     for number in numbers:

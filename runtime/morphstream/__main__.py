@@ -2,12 +2,12 @@
 
 import sys
 
-from morphstream.process import exit_at_signals, run_process
+from morphstream.process import begin_process, run_process
 
 
 def main() -> int:
     """Run the command line of this process, and return its exit status."""
-    exit_at_signals(_name)
+    begin_process(_name)
     from morphstream.cli.main import main as run  # here, as it takes long to load
 
     return run_process(_name, run)

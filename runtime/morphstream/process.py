@@ -13,10 +13,11 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from types import TracebackType
 
 GRACE_S = 3.0  # to remove what was begun; what isn't by then, the next run removes
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-_MEMORY = ("bad_alloc", "Cannot allocate memory", "cannot allocate memory", "failed to map segment", "Insufficient mem")
+_MEMORY = ("bad_alloc", "annot allocate memory", "failed to map segment", "Failed to allocate")
 _THREADS = ("can't start new thread", "Resource temporarily unavailable")
 
 
@@ -30,12 +31,14 @@ def shortage_of(error: BaseException) -> str:
     if isinstance(error, MemoryError) or any(words in text for words in _MEMORY):
         return "expected memory, seen none left; end other programs, or raise the limit (ulimit -v, the container's)"
     if any(words in text for words in _THREADS):
-        return "expected a new thread, seen none left; raise the limit (ulimit -u, the container's pids limit)"
+        return "expected a new thread, seen none left; raise the limit (ulimit -u or -v, the container's pids limit)"
     return ""
 
 
-def exit_at_signals(name: Callable[[], str]) -> None:
-    """End this process at once at SIGINT or SIGTERM, while its modules load; and open the streams that it lacks.
+def begin_process(name: Callable[[], str]) -> None:
+    """Begin a program, before its modules load: SIGINT or SIGTERM ends it at once, and so does a shortage in a line.
+
+    Streams that it was started without are opened.
 
     Args:
         name: Returns what the line begins with.
@@ -46,6 +49,15 @@ def exit_at_signals(name: Callable[[], str]) -> None:
             os.set_inheritable(descriptor, number == descriptor)
             setattr(sys, stream, os.fdopen(descriptor, "w" if number else "r"))
     _handle(lambda number, _: _exit(name(), number))
+    show = sys.excepthook
+
+    def show_shortage(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if shortage := shortage_of(error):
+            _say(f"{name()}: {shortage}")
+        else:
+            show(kind, error, trace)
+
+    sys.excepthook = show_shortage
 
 
 def raise_at_signals(begin: Callable[[int], object] = bool) -> list[int]:
@@ -81,13 +93,10 @@ def run_process(name: Callable[[], str], main: Callable[[], int]) -> int:
         if not received:  # the program has handlers of its own
             received.extend([*error.args, signal.SIGINT])
             _say(_line(name(), received[0]))
-    except BaseException as error:
+    except BaseException:
         received.append(0)
-        shortage = shortage_of(error) if isinstance(error, Exception) else ""
         if not received[0]:
-            if not shortage:
-                raise
-            _say(f"{name()}: {shortage}")
+            raise
     finally:
         _handle(signal.SIG_IGN)  # the interpreter's end would restore what ends a process in silence
         is_out = _flush()

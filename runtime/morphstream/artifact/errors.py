@@ -97,3 +97,7 @@ class FrameError(MorphstreamError):
 
 class UseError(MorphstreamError, RuntimeError):
     """What is open is used otherwise than it may be: by a second thread, in a forked process, or closed."""
+
+
+class ShortageError(MorphstreamError):
+    """This process may have less memory or fewer threads than what it was asked for needs."""

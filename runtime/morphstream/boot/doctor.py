@@ -55,8 +55,10 @@ class Diagnosis:
         return json.dumps({"is_usable": self.is_usable, **self.facts}, indent=2)
 
 
-def diagnose(store: Store, machine: Machine, gpus: Sequence[Gpu] = ()) -> Diagnosis:
-    """Diagnose a machine and a store, every digest computed again; nothing is changed."""
+def diagnose(
+    store: Store, machine: Machine, gpus: Sequence[Gpu] = (), *, shortages: Sequence[str] = ()
+) -> Diagnosis:
+    """Diagnose a machine and a store, every digest computed again, and what of memory and threads a swap would lack."""
     findings, best = findings_of(machine), candidates(machine)
     stopped = {builder for finding in findings for builder in finding.stops}
     able = [key for key in best if key.builder not in stopped]
@@ -68,6 +70,7 @@ def diagnose(store: Store, machine: Machine, gpus: Sequence[Gpu] = ()) -> Diagno
         faults += _faults(store, installed, machine)
     except (MorphstreamError, OSError) as error:
         faults.append(_explain(error, store))
+    faults += shortages
     key = installed.cache_key if installed else None
     faults += [finding.text for finding in findings if key and key.builder in finding.stops]
     concerned = {key.builder for key in best[:1]}  # nobody would use the others here

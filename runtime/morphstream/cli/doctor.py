@@ -17,8 +17,9 @@ def run(options: argparse.Namespace) -> int:
     """Print the diagnosis; return 0 where faces can be swapped here and now, else 1."""
     from morphstream.boot.doctor import diagnose
     from morphstream.machine.gpus import read_gpus
+    from morphstream.machine.limits import find_shortages
     from morphstream.machine.probe import probe_machine
 
-    diagnosis = diagnose(Store(options.store), probe_machine(), read_gpus())
+    diagnosis = diagnose(Store(options.store), probe_machine(), read_gpus(), shortages=find_shortages())
     print(diagnosis.to_json() if options.json else diagnosis)
     return 0 if diagnosis.is_usable else 1

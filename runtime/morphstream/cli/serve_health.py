@@ -6,6 +6,7 @@ from pathlib import Path
 
 from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.cli.options import Commands, checked, whole_number
+from morphstream.machine.limits import check_limits
 
 
 def add(commands: Commands) -> None:
@@ -29,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
 
         probe(options.host, options.port)
         return 0
+    check_limits()
     from morphstream.health.serve import serve
 
     report = os.environ.get("MORPHSTREAM_BOOT_REPORT")

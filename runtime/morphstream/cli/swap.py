@@ -9,6 +9,7 @@ from morphstream.artifact.errors import FrameError, MorphstreamError, NoFaceErro
 from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.cli.look import add_look, read_look
 from morphstream.cli.options import Commands, UsageError, checked, read_threads
+from morphstream.machine.limits import check_limits
 
 if TYPE_CHECKING:
     from morphstream.face.types import FoundFaces
@@ -30,6 +31,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Swap, and print how many faces were found and the seconds of each step."""
+    check_limits()
     look = read_look(options)
     from morphstream.media.image import ImageSink, ImageSource, check_output, read_image
     from morphstream.pipeline import SwapPipeline

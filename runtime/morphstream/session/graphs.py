@@ -22,6 +22,7 @@ from pathlib import Path
 
 from morphstream.artifact.digest import Digest, verify_file
 from morphstream.artifact.errors import DigestMismatchError
+from morphstream.process import shortage_of
 from morphstream.session.kept import keep, name_of, read_kept
 from morphstream.session.openvino_library import openvino, reason_of
 
@@ -96,6 +97,8 @@ def _import(core: openvino.Core, path: Path, config: Config, most_bytes: int) ->
     except OSError as error:
         seen = error.strerror or "no file that can be read"
     except (RuntimeError, ValueError) as error:
+        if shortage_of(error):
+            raise  # to compile takes more than to import
         seen = reason_of(error)
     _log.warning("%s: expected a graph of OpenVINO, seen %s; it is compiled again", path, seen)
     return None

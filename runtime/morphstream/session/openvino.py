@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from morphstream.artifact.errors import SessionError
+from morphstream.process import shortage_of
 from morphstream.session.graphs import Config, SavedGraphs
 from morphstream.session.openvino_library import openvino, reason_of
 from morphstream.session.session import Array, check_numbers
@@ -38,8 +39,8 @@ class OpenVINOSession:
             self._request = compiled.create_infer_request()
             used = compiled.get_property("INFERENCE_PRECISION_HINT")
         except RuntimeError as error:
-            seen = reason_of(error)
-            raise SessionError(f"{path.name}: expected an engine for OpenVINO, seen {seen}; boot again") from None
+            seen, remedy = reason_of(error), shortage_of(error) or "boot again"
+            raise SessionError(f"{path.name}: expected an engine for OpenVINO, seen {seen}; {remedy}") from None
         if used != kind:
             seen = f"{used.get_type_name()} on this CPU"
             raise SessionError(f"{path.name}: expected {precision}, seen {seen}; run: morphstream boot --target cpu")
@@ -71,7 +72,8 @@ class OpenVINOSession:
                     self._request.set_tensor(port, openvino.Tensor(array[row : row + 1], shared_memory=True))
                 self._request.infer()
         except RuntimeError as error:
-            raise SessionError(f"{self._path.name}: expected it to run, seen {reason_of(error)}") from None
+            seen = "; ".join(filter(None, (reason_of(error), shortage_of(error))))
+            raise SessionError(f"{self._path.name}: expected it to run, seen {seen}") from None
         outputs = {name: array for port, array in results.items() for name in port.names}
         check_numbers(self._path.name, outputs)
         return outputs

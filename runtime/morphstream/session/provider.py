@@ -20,6 +20,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from morphstream.artifact.errors import SessionError
 from morphstream.machine.libraries import TENSORRT_LIBRARIES, packaged_library
+from morphstream.process import shortage_of
 
 CPU, RTX, TENSORRT = "CPUExecutionProvider", "NvTensorRTRTXExecutionProvider", "TensorrtExecutionProvider"
 PROVIDERS = {"tensorrt_rtx": RTX, "tensorrt": TENSORRT}  # by builder
@@ -61,7 +62,8 @@ def open_model(
         session = runtime.InferenceSession(path, settings, providers=providers, enable_fallback=0)
     except ERRORS as error:
         kind = "a model for ONNX Runtime" if provider == CPU else f"an engine for {provider}"
-        raise SessionError(f"{path.name}: expected {kind}, seen {reason_of(error)}; boot or build it again") from None
+        remedy = shortage_of(error) or "boot or build it again"
+        raise SessionError(f"{path.name}: expected {kind}, seen {reason_of(error)}; {remedy}") from None
     if (used := session.get_providers()[0]) != provider:
         remedy = "check that the provider's libraries load"
         raise SessionError(f"{path.name}: expected it to run by {provider}, seen {used}; {remedy}")
