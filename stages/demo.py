@@ -1,17 +1,19 @@
 """demo: rebuild every artifact, boot from them and swap the faces of a real photo, as the README says."""
 
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import cv2
 
+from morphstream.artifact.errors import MorphstreamError
+from morphstream.program import ProgramError, run_program as run_command
 from stages.files import write_whole
 from stages.kit.detector import solvay
 from stages.photos import astronaut
 from stages.program import read_arguments, run_program
 from stages.workspace import Workspace
+
+_DAY_S = 86400.0
 
 
 def main(workspace: Workspace) -> None:
@@ -28,10 +30,13 @@ def main(workspace: Workspace) -> None:
     cv2.imwrite(str(source), astronaut())  # the public domain, and out of packages
     seconds = {}
     for name, (program, *arguments) in commands.items():
-        start = time.perf_counter()
-        done = subprocess.run([str(Path(sys.executable).parent / program), *arguments], check=False)
-        if done.returncode:
-            sys.exit(done.returncode)
+        start, command = time.perf_counter(), [sys.executable, "-m", program, *arguments]
+        try:
+            code = run_command(command, folder=workspace.root, environment={}, timeout_s=_DAY_S, accepted=range(256))
+        except ProgramError as error:
+            raise MorphstreamError(f"{name}: {error}; see above") from None
+        if code:
+            sys.exit(code)
         seconds[name] = time.perf_counter() - start
     print(", ".join(f"{name} {value:.1f} s" for name, value in seconds.items()))
     print(f"look at {swapped} beside {target} and {source}")

@@ -4,6 +4,7 @@ At SIGINT or SIGTERM it ends in one line, too, with 130 or 143, as `morphstream.
 """
 
 import gc
+import shlex
 import sys
 import threading
 import time
@@ -21,12 +22,13 @@ _QUIET_S = 2.0  # a program that takes longer shows it on a terminal
 _LOG_S = 30.0  # and in a log each time
 
 
-def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True) -> None:
+def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True, doubts_cache: bool = False) -> None:
     """Call a program's main function with the current folder's workspace, and exit as described above.
 
     Args:
         main: Runs the program.
         is_timed: Show how long it has been running; False for a program that shows its progress itself.
+        doubts_cache: Look for damage in DVC's cache whatever was refused, not only where bytes were others than named.
     """
     gc.freeze()
     gc.enable()  # see stages/__init__.py
@@ -39,7 +41,8 @@ def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True) -> 
             with _elapsed(what) if is_timed else nullcontext():
                 main(Workspace(Path()))
         except (MorphstreamError, OSError) as error:
-            print(message_of(f"{what}: {line_of(error)}{_said_of_cache(error)}"), file=sys.stderr)
+            said = f"{what}: {line_of(error)}{_said_of_cache(error, is_doubted=doubts_cache)}"
+            print(message_of(said), file=sys.stderr)
             return 1
         return 0
 
@@ -53,15 +56,16 @@ def line_of(error: MorphstreamError | OSError) -> str:
     return message_of(error)
 
 
-def _said_of_cache(error: MorphstreamError | OSError) -> str:
+def _said_of_cache(error: MorphstreamError | OSError, *, is_doubted: bool) -> str:
     """Return what to do about DVC's cache where damaged content may have come out of there."""
-    if not isinstance(error, DigestMismatchError | UnsafeArchiveError):
+    if not is_doubted and not isinstance(error, DigestMismatchError | UnsafeArchiveError):
         return ""
     from stages.dvc_cache import damaged_files  # here, as it is seldom needed
 
     if (damaged := next(damaged_files(Workspace(Path())), None)) is None:
         return ""
-    return f"; DVC's cache has a damaged copy, which DVC would bring back: remove {damaged}, and run `dvc repro`"
+    comes_back = "DVC's cache has a damaged file, which comes back with every checkout"
+    return f"; {comes_back}; run: rm -f {shlex.quote(str(damaged))} && dvc repro"
 
 
 def read_arguments(description: str | None, *names: str) -> list[str]:

@@ -145,4 +145,4 @@ def _check_same(what: str, seen: set[str], wanted: set[str]) -> None:
 
 
 if __name__ == "__main__":
-    run_program(main)
+    run_program(main, doubts_cache=True)

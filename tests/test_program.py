@@ -55,3 +55,24 @@ def test_another_end_than_the_accepted_is_told(tmp_path: Path, code: str, seen: 
 def test_a_program_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(ProgramError, match=r"expected its end within 0\.2 s, seen none"):
         run(tmp_path, *SLEEP, timeout_s=0.2)
+
+
+TIDYING = "import sys, time\ntry: print('begun', file=sys.stderr, flush=True); time.sleep(60)\nfinally: open('tidy', 'w')"
+STARTER = """
+import sys
+from pathlib import Path
+from morphstream.process import run_process
+from morphstream.program import run_program
+command = [sys.executable, "-c", sys.argv[1]]
+sys.exit(run_process(lambda: "a", lambda: run_program(command, folder=Path(), environment={}, timeout_s=60.0)))
+"""
+
+
+def test_a_program_tidies_up_when_the_one_that_runs_it_is_terminated(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STARTER, TIDYING]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert process.stderr.readline() == "begun\n"
+        process.terminate()
+    assert process.returncode == 143
+    assert (tmp_path / "tidy").exists()

@@ -10,6 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
+_TIDYING_S = 2.0  # less than `morphstream.process` leaves
+
+
 class ProgramError(Exception):
     """A program ended otherwise than it should, or not in time; its message says what was expected and seen."""
 
@@ -43,6 +46,11 @@ def run_program(
         code = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
         raise ProgramError(f"expected its end within {timeout_s:g} s, seen none") from None
+    except KeyboardInterrupt:
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGINT)  # all of them, as a terminal does
+            process.wait(_TIDYING_S)
+        raise
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -53,16 +53,19 @@ def test_a_damaged_file_is_found(workspace: Workspace, cached: dict[str, str], w
     assert list(damaged_files(workspace)) == [path]
 
 
-def test_a_damaged_archive_is_refused_with_its_damaged_copy(workspace: Workspace, whole: Params) -> None:
-    archive = workspace.archives / "cpu-cache-x86_64.tar.zst"
-    md5 = store(workspace, archive.read_bytes())
+@pytest.mark.parametrize("name", ["archives/cpu-cache-x86_64.tar.zst", "manifests/archives.json"])
+def test_what_is_damaged_is_refused_with_its_file_in_the_cache_and_the_command_that_mends_it(
+    workspace: Workspace, whole: Params, name: str
+) -> None:
+    built = workspace.build / name
+    md5 = store(workspace, built.read_bytes())
     lock(workspace, a=md5)
-    data = bytearray(archive.read_bytes())
-    data[len(data) // 2] ^= 1
-    archive.write_bytes(data)
+    data = bytearray(built.read_bytes())
+    data[len(data) // 2] ^= 0x80
+    built.write_bytes(data)
     assert "DVC's cache" not in refusal(workspace, "validate")
     cached_file(workspace, md5).write_bytes(data)
+    said = "DVC's cache has a damaged file, which comes back with every checkout"
     path = cached_file(Workspace(Path()), md5)
-    said = f"DVC's cache has a damaged copy, which DVC would bring back: remove {path}, and run `dvc repro`"
-    assert refusal(workspace, "validate").endswith(f"; {said}")
+    assert refusal(workspace, "validate").endswith(f"; {said}; run: rm -f {path} && dvc repro")
     assert whole.models
