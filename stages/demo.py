@@ -6,7 +6,8 @@ import time
 import cv2
 
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.program import ProgramError, run_program as run_command
+from morphstream.program import ProgramError
+from morphstream.program import run_program as run_command
 from stages.files import write_whole
 from stages.kit.detector import solvay
 from stages.photos import astronaut

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from morphstream.artifact.errors import DigestMismatchError, MorphstreamError, UnsafeArchiveError, message_of
 from morphstream.cli.options import Parser, print_any_text
-from morphstream.process import run_process
+from morphstream.process import run_process, shortage_of
 from morphstream.source.progress import show_line
 from stages.workspace import Workspace
 
@@ -51,6 +51,8 @@ def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True, dou
 
 def line_of(error: MorphstreamError | OSError) -> str:
     """Return a refusal as one line."""
+    if isinstance(error, OSError) and (shortage := shortage_of(error)):
+        return shortage
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: expected a file to read or write, seen {error.strerror}; run `dvc repro`"
     return message_of(error)

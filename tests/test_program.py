@@ -57,7 +57,9 @@ def test_a_program_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         run(tmp_path, *SLEEP, timeout_s=0.2)
 
 
-TIDYING = "import sys, time\ntry: print('begun', file=sys.stderr, flush=True); time.sleep(60)\nfinally: open('tidy', 'w')"
+TIDYING = (
+    "import sys, time\ntry: print('begun', file=sys.stderr, flush=True); time.sleep(60)\nfinally: open('tidy', 'w')"
+)
 STARTER = """
 import sys
 from pathlib import Path

@@ -8,6 +8,7 @@ Conventions:
 * A signal that is ignored from the start, as by ``nohup``, stays so.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -18,6 +19,12 @@ from types import TracebackType
 GRACE_S = 3.0  # to remove what was begun; what isn't by then, the next run removes
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 _MEMORY = ("bad_alloc", "annot allocate memory", "failed to map segment", "Failed to allocate")
+_ROOM = {  # what a system refuses to write for, and the remedy
+    errno.ENOSPC: "make room there, or name another place",
+    errno.EDQUOT: "make room in the quota, or name another place",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f), or name another place",
+    errno.EROFS: "mount it for writing, or name another place",
+}
 _THREADS = ("can't start new thread", "Resource temporarily unavailable")
 
 
@@ -26,8 +33,11 @@ class Interrupted(KeyboardInterrupt):
 
 
 def shortage_of(error: BaseException) -> str:
-    """Return what an error lacks if that is memory or threads, and the remedy, in words; empty for any other."""
+    """Return what an error lacks, and the remedy, if that is memory, threads or room to write; empty for any other."""
     text = str(error)
+    if isinstance(error, OSError) and (remedy := _ROOM.get(error.errno or 0)) and "expected" not in text:
+        where = f"{os.fspath(error.filename)}: " if isinstance(error.filename, str | os.PathLike) else ""
+        return f"{where}expected room to write, seen {error.strerror}; {remedy}"
     if isinstance(error, MemoryError) or any(words in text for words in _MEMORY):
         return "expected memory, seen none left; end other programs, or raise the limit (ulimit -v, the container's)"
     if any(words in text for words in _THREADS):

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-
 _TIDYING_S = 2.0  # less than `morphstream.process` leaves
 
 

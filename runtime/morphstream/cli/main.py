@@ -8,6 +8,7 @@ from morphstream import __version__
 from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.cli import boot, deploy, doctor, download, serve_health, swap
 from morphstream.cli.options import Parser, UsageError, add_store, print_any_text
+from morphstream.process import shortage_of
 
 _COMMANDS = (boot, download, swap, doctor, serve_health, deploy)
 
@@ -44,5 +45,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _text(error: MorphstreamError | OSError) -> str:
     """Return an error's message, without the number that the system has for it."""
-    own = error.strerror if isinstance(error, OSError) and error.filename is None else None
+    own = isinstance(error, OSError) and (shortage_of(error) or (error.filename is None and error.strerror))
     return str(own or error)
