@@ -54,7 +54,8 @@ def line_of(error: MorphstreamError | OSError) -> str:
     if isinstance(error, OSError) and (shortage := shortage_of(error)):
         return shortage
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: expected a file to read or write, seen {error.strerror}; run `dvc repro`"
+        remedy = "let this user do so" if isinstance(error, PermissionError) else "run `dvc repro`"
+        return f"{error.filename}: expected a file to read or write, seen {error.strerror}; {remedy}"
     return message_of(error)
 
 

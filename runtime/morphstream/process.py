@@ -38,6 +38,8 @@ def shortage_of(error: BaseException) -> str:
     if isinstance(error, OSError) and (remedy := _ROOM.get(error.errno or 0)) and "expected" not in text:
         where = f"{os.fspath(error.filename)}: " if isinstance(error.filename, str | os.PathLike) else ""
         return f"{where}expected room to write, seen {error.strerror}; {remedy}"
+    if "No usable temporary directory" in text:
+        return "expected a folder for temporary files, seen none that this user can write; set TMPDIR to one"
     if isinstance(error, MemoryError) or any(words in text for words in _MEMORY):
         return "expected memory, seen none left; end other programs, or raise the limit (ulimit -v, the container's)"
     if any(words in text for words in _THREADS):

@@ -8,6 +8,7 @@ many stages at once (docs/adr/0007-farm.md).
 import getpass
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -99,6 +100,9 @@ def open_repo(workspace: Workspace) -> Iterator[Any]:
         raise MorphstreamError(f"expected DVC's lock, .dvc/tmp/lock, to be free, {seen}; wait for it") from None
     except DvcException as error:
         raise MorphstreamError(" ".join(str(error).split())) from error
+    except sqlite3.Error as error:
+        places = f"{workspace.root / '.dvc/tmp'} and DVC_SITE_CACHE_DIR"
+        raise MorphstreamError(f"DVC: expected to write in {places}, seen {error}; let this user write there") from None
 
 
 @contextmanager
@@ -115,11 +119,16 @@ def open_pipeline(workspace: Workspace) -> Iterator[Pipeline]:
 
 
 def _name_user() -> None:
-    """Name a user whom the system has no name for, as of a container; DVC would raise what isn't one of its errors."""
+    """Name a user whom the system has no name for, as of a container, and a home that this one may enter.
+
+    DVC reads its settings at home, and would raise what isn't one of its errors.
+    """
     try:
         getpass.getuser()
     except (KeyError, OSError):
         os.environ["USER"] = f"uid-{os.getuid()}"
+    if not os.access(os.path.expanduser("~"), os.X_OK):  # noqa: PTH111  # Path raises where there is none
+        os.environ["HOME"] = "/nonexistent"
 
 
 def needed_first(graph: Any, stages: Sequence[Any]) -> list[Any]:
