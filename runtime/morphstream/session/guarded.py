@@ -2,20 +2,25 @@
 
 import os
 from collections.abc import Mapping
+from typing import ClassVar
 from weakref import WeakSet
 
 from morphstream.session.session import Array, Session
 from morphstream.turns import Turns
 
-_opened = WeakSet["GuardedSession"]()
-
 
 class GuardedSession:
     """An opened engine that refuses another use at once, where libraries would wait for ever or mix two requests."""
 
+    _opened: ClassVar = WeakSet["GuardedSession"]()
+    _has_opened = _keeps_next = False  # of this process
+
     def __init__(self, model: str, session: Session) -> None:
         self._session, self._turns = session, Turns(model, waits=False)
-        _opened.add(self)
+        self._is_kept, GuardedSession._keeps_next, GuardedSession._has_opened = self._keeps_next, False, True
+        self._opened.add(self)
+        if self._is_kept:
+            _keep(self)
 
     @property
     def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -29,16 +34,26 @@ class GuardedSession:
 
     def close(self) -> None:
         """Release the engine, once; a forked process leaves it to its parent."""
-        if self._turns.close():
+        if self._turns.close() and not self._is_kept:
             self._session.close()
 
+    @classmethod
+    def keep_all(cls) -> None:
+        """Keep what the parent opened, in a forked process: OpenVINO would wait for threads that this process lacks.
 
-def _keep() -> None:
-    """Keep every engine of the parent for ever: OpenVINO's would wait for threads that a forked process lacks."""
+        If the parent has opened any, the first that is opened here is kept, too: when none is left, the threading
+        library ends the parent's threads, and crashes.
+        """
+        for session in cls._opened:
+            _keep(session)
+        cls._keeps_next = cls._has_opened
+
+
+def _keep(session: GuardedSession) -> None:
+    """Keep a session until the process has ended."""
     import ctypes  # here, as few processes fork
 
-    for session in _opened:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
 
 
-os.register_at_fork(after_in_child=_keep)
+os.register_at_fork(after_in_child=GuardedSession.keep_all)
