@@ -148,7 +148,7 @@ def end_of(code: int, number: signal.Signals, said: str) -> str:
     """Return how a command ended, in words."""
     lines = said.strip().splitlines()
     word = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
-    if code == -number or "Fatal Python error: init_import_site" in said:
+    if code == -number or said.startswith(("Fatal Python error: init_import_site", "Could not import runpy module")):
         return "before its first line"
     if code == 0:
         return "with its work done"

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from morphstream.artifact.digest import digest_of_file
-from morphstream.artifact.errors import ToolchainMismatchError
+from morphstream.artifact.errors import MorphstreamError, ToolchainMismatchError
 from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.recipe import Recipe
+from morphstream.process import shortage_of
 from stages.builders import Builder, Order, openvino, tensorrt, tensorrt_rtx
 from stages.builders.order import order_of
 from stages.declare import check_declared
@@ -47,7 +48,12 @@ def compile_model(
     with new_folder(folder) as part:
         shared = timing / "-".join([target.arch, *target.toolchain.values()])
         order, recipe = order_of(builder, options, prepared, part, shared)
-        kinds = builder.build(order)
+        try:
+            kinds = builder.build(order)
+        except (RuntimeError, MemoryError) as error:
+            if shortage := shortage_of(error):
+                raise MorphstreamError(f"{folder}: {shortage}") from error
+            raise
         if contract.get("emap"):
             kinds[f"{order.stem}.npy"] = "emap"
             shutil.copyfile(prepared / "emap.npy", part / f"{order.stem}.npy")

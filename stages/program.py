@@ -56,7 +56,7 @@ def line_of(error: MorphstreamError | OSError) -> str:
     if isinstance(error, OSError) and error.filename:
         remedy = "let this user do so" if isinstance(error, PermissionError) else "run `dvc repro`"
         return f"{error.filename}: expected a file to read or write, seen {error.strerror}; {remedy}"
-    return message_of(error)
+    return message_of((isinstance(error, OSError) and error.strerror) or error)
 
 
 def _said_of_cache(error: MorphstreamError | OSError, *, is_doubted: bool) -> str:

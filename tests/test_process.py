@@ -100,6 +100,19 @@ def test_too_little_is_told_in_one_line(error: str, words: str) -> None:
     assert done.stderr.startswith(words)
 
 
+def test_a_full_disk_is_told_with_the_file_and_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    limit = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (9, 9)); signal.signal(signal.SIGXFSZ, signal.SIG_IGN)"
+    names = f"from pathlib import Path; from morphstream.artifact.staged import *; path = Path({str(path)!r})"
+    done = run(f"{limit}\n{names}\n" + main("with staged_file(path) as file: file.write(b'more than 9')"))
+    remedy = "raise the limit on file sizes (ulimit -f), or name another place"
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"program: {path}: expected room to write, seen File too large; {remedy}\n",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_another_error_lacks_nothing_and_keeps_its_traceback() -> None:
     assert shortage_of(ValueError("2 values")) == ""
     done = run(main("raise ValueError('a bug')"))

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
+from morphstream.artifact.errors import message_of
+
 GRACE_S = 3.0  # to remove what was begun; what isn't by then, the next run removes
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 _MEMORY = ("bad_alloc", "annot allocate memory", "failed to map segment", "Failed to allocate")
@@ -38,6 +40,8 @@ def shortage_of(error: BaseException) -> str:
     if isinstance(error, OSError) and (remedy := _ROOM.get(error.errno or 0)) and "expected" not in text:
         where = f"{os.fspath(error.filename)}: " if isinstance(error.filename, str | os.PathLike) else ""
         return f"{where}expected room to write, seen {error.strerror}; {remedy}"
+    if "iostream error" in text:  # of a library in C++
+        return "expected room to write, seen none left; make room there, or raise the limit on file sizes (ulimit -f)"
     if "No usable temporary directory" in text:
         return "expected a folder for temporary files, seen none that this user can write; set TMPDIR to one"
     if isinstance(error, MemoryError) or any(words in text for words in _MEMORY):
@@ -151,7 +155,7 @@ def _line(name: str, number: int) -> str:
 def _say(line: str) -> None:
     """Write a line to stderr, from a signal handler, too; on a terminal it replaces a line of progress."""
     with suppress(OSError):
-        os.write(2, f"{chr(13)}{chr(27)}[K{line}\n".encode() if os.isatty(2) else f"{line}\n".encode())
+        os.write(2, (chr(13) + chr(27) + "[K" if os.isatty(2) else "").encode() + f"{message_of(line)}\n".encode())
 
 
 def _flush() -> bool:

@@ -46,9 +46,7 @@ def run_program(
     except subprocess.TimeoutExpired:
         raise ProgramError(f"expected its end within {timeout_s:g} s, seen none") from None
     except KeyboardInterrupt:
-        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(process.pid, signal.SIGINT)  # all of them, as a terminal does
-            process.wait(_TIDYING_S)
+        _interrupt(process)
         raise
     finally:
         with suppress(ProcessLookupError):
@@ -57,6 +55,13 @@ def run_program(
     if code not in accepted:
         raise ProgramError(f"expected exit 0, seen {f'exit {code}' if code >= 0 else f'signal {-code}'}")
     return code
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt a program and all that it started, as a terminal does, and give it time to tidy up."""
+    with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(_TIDYING_S)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from morphstream.artifact.regular_file import UnfitFileError, kind_of
+from morphstream.process import shortage_of
 
 _RANDOM_BYTES = 4
 _PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
@@ -38,7 +39,7 @@ def staged_file(path: Path) -> Iterator[BinaryIO]:
     _remove_left(path, stat.S_ISREG)
     part = part_of(path)
     try:
-        with os.fdopen(_created(part, _new_file), "wb") as file:
+        with _naming(path), os.fdopen(_created(part, _new_file), "wb") as file:
             yield file
             file.flush()
             part.replace(path)
@@ -54,11 +55,23 @@ def scratch_folder(path: Path) -> Iterator[Path]:
     try:
         descriptor = _created(part, _new_folder)
         try:
-            yield part
+            with _naming(path):
+                yield part
         finally:
             os.close(descriptor)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name what is written in the error of a full disk, which names nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and shortage_of(error):
+            error.filename = str(path)
+        raise
 
 
 def part_of(path: Path) -> Path:

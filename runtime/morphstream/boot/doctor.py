@@ -55,9 +55,7 @@ class Diagnosis:
         return json.dumps({"is_usable": self.is_usable, **self.facts}, indent=2)
 
 
-def diagnose(
-    store: Store, machine: Machine, gpus: Sequence[Gpu] = (), *, shortages: Sequence[str] = ()
-) -> Diagnosis:
+def diagnose(store: Store, machine: Machine, gpus: Sequence[Gpu] = (), *, shortages: Sequence[str] = ()) -> Diagnosis:
     """Diagnose a machine and a store, every digest computed again, and what of memory and threads a swap would lack."""
     findings, best = findings_of(machine), candidates(machine)
     stopped = {builder for finding in findings for builder in finding.stops}
