@@ -30,9 +30,11 @@ setup: $(VENV)/ready
 $(VENV)/pipeline: requirements/setup.lock requirements/pipeline.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "expected Python 3.11 or newer, seen %d.%d; run: make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
+	echo 'relocatable = true' >> $(VENV)/pyvenv.cfg # uv then writes scripts that work in a folder that was moved, too
 	python -m pip install --quiet --require-hashes -r requirements/setup.lock
 	$(INSTALL) -r requirements/pipeline.lock
 	python -m uv pip install --quiet --no-deps --no-build-isolation --editable .
+	echo ../../../../runtime > "$$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/_morphstream.pth"
 	python -m compileall -q stages runtime
 	python -c 'from pathlib import Path; from stages.kit.detector import package; package(Path(".cache"))'
 	touch $@
