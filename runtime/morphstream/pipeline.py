@@ -42,7 +42,6 @@ class SwapPipeline(Closing):
         *,
         swap_model: str = SWAP_MODEL,
         look: Look | None = None,
-        threshold: float = 0.5,
         threads: int = 0,
         cuda_graph: bool = False,
         machine: Machine | None = None,
@@ -53,7 +52,6 @@ class SwapPipeline(Closing):
             store: A store, or its folder.
             swap_model: Such as ``hyperswap_1a_256``.
             look: Used where a call has none, and its models opened now; None for `Look`'s defaults.
-            threshold: Minimum score of a face, 0..1.
             threads: Threads to run on; 0 for every core that this process may use.
             cuda_graph: Whether a GPU replays runs as CUDA graphs; a CPU has none.
             machine: What to run on; None for this one.
@@ -71,11 +69,11 @@ class SwapPipeline(Closing):
             self._own, others = stack.enter_context(engines()), stack.enter_context(engines())
             pool = ThreadPoolExecutor(threads)
             stack.callback(pool.shutdown, cancel_futures=True)
-            self._build(others, pool, threshold=threshold, is_one_by_one=cuda_graph)
+            self._build(others, pool, is_one_by_one=cuda_graph)
             self._stack = stack.pop_all()
         store.usage.touch(swap_model)
 
-    def _build(self, others: Engines, pool: Executor, *, threshold: float, is_one_by_one: bool) -> None:
+    def _build(self, others: Engines, pool: Executor, *, is_one_by_one: bool) -> None:
         """Open the models, one by one for CUDA graphs, whose capture needs the GPU alone, and build both objects."""
         begin: Callable[[Engines, str], Callable[[], Session]]
         begin = partial if is_one_by_one else lambda *call: pool.submit(*call).result
@@ -88,7 +86,7 @@ class SwapPipeline(Closing):
         def open_model(name: str) -> Session:
             return begun[name]() if name in begun else others(name)
 
-        self.analyser = FaceAnalyser(open_model, threshold=threshold)
+        self.analyser = FaceAnalyser(open_model)
         swapper = Swapper(swap(), load_emap(self._own.installed, self.swap_model))
         self.swapper = FaceSwapper(open_model, swapper, pool=pool)
         for name in self.look.models:
@@ -125,7 +123,7 @@ class SwapPipeline(Closing):
             own.store.usage.touch(swap_model)
 
     def detect(self, frame: Frame, look: Look | None = None) -> list[Face]:
-        """Return the faces of a frame, by falling score; arguments and errors as in `FaceAnalyser.detect`."""
+        """Return the faces of a frame, by falling score; arguments and errors as in `FaceAnalyser.find`."""
         return self.analyser.detect(frame, look or self.look)
 
     def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:

@@ -15,6 +15,7 @@ from morphstream.pipeline import SwapPipeline
 from morphstream.session.session import Array, Session
 from tests.face import ASTRONAUT, CANVAS, PlayedSession, identity_of, noise, scrfd_outputs
 
+ONE_LOOK = Look(angles=())
 SMALL, LARGE = (8, 18, 0.9, [1.0, 1, 1, 1]), (16, 20, 0.6, [1.0, 1, 1, 1])
 
 
@@ -32,24 +33,24 @@ def two_faces(embedder: PlayedSession) -> FaceAnalyser:
 def test_the_largest_face_is_identified_and_not_the_surest() -> None:
     embedder = PlayedSession({}, lambda _: {"embedding": np.ones((1, 512), np.float32)})
     analyser = two_faces(embedder)
-    small, large = analyser.detect(frame := noise(CANVAS, CANVAS))
+    small, large = analyser.detect(frame := noise(CANVAS, CANVAS), ONE_LOOK)
     assert small.area < large.area
     for face in (None, large, small):
-        analyser.identify(frame, face)
+        analyser.identify(frame, face, ONE_LOOK)
     by_default, of_large, of_small = (given["crop"] for given in embedder.given)
     np.testing.assert_array_equal(by_default, of_large)
     assert (of_large != of_small).any()
 
 
 def test_a_picture_without_a_face_identifies_nobody(swap: SwapPipeline) -> None:
-    with pytest.raises(NoFaceError, match="expected a face to identify, seen none"):
+    with pytest.raises(NoFaceError, match="expected a face to identify, seen one colour everywhere; use a picture"):
         swap.identify(np.full((200, 300, 3), 90, np.uint8))
 
 
 @pytest.mark.parametrize("wanted", [identity_of([1]), {0: identity_of([1])}, {identity_of([1]): largest}, {}])
 def test_faces_are_embedded_for_references_alone(wanted: Wanted) -> None:
     analyser, frame = two_faces(embedder := PlayedSession({}, rows_of)), noise(CANVAS, CANVAS)
-    found = analyser.analyse(frame, wanted)
+    found = analyser.analyse(frame, wanted, look=ONE_LOOK)
     assert found.frame is frame
     assert len(found.faces) == 2
     assert embedder.given == []
@@ -91,7 +92,7 @@ def test_a_landmarker_gives_detected_faces_68_points(
 def test_what_is_found_stays_when_the_next_frame_is_looked_at(
     open_kit: Callable[[str], Session], astronaut: Frame
 ) -> None:
-    analyser, look = FaceAnalyser(open_kit), Look(landmarker="2dfan4")
+    analyser, look = FaceAnalyser(open_kit), Look(landmarker="2dfan4", angles=())
 
     def values(faces: Sequence[Face]) -> list[bytes]:
         arrays = [array for face in faces for array in (face.box_xyxy, face.points5, face.points68)]

@@ -138,6 +138,9 @@ def test_a_look_is_that_of_the_pipeline_or_of_the_call(booted: Store, astronaut:
     assert changed(usual, by_call).any()
 
 
+ONE_LOOK = Look(angles=())
+
+
 @pytest.fixture
 def frames(astronaut: Frame, group: Frame) -> list[Frame]:
     """Frames of several sizes, with one face, several and none."""
@@ -157,7 +160,7 @@ def test_two_threads_at_two_frames_give_the_bytes_of_one_after_the_other(
     booted: Store, frames: list[Frame], source: Identity
 ) -> None:
     with (
-        morphstream.open(booted, swap_model="hyperswap_1a_256") as swap,
+        morphstream.open(booted, swap_model="hyperswap_1a_256", look=ONE_LOOK) as swap,
         ThreadPoolExecutor(1) as finding,
         ThreadPoolExecutor(1) as drawing,
     ):
@@ -169,7 +172,7 @@ def test_two_threads_at_two_frames_give_the_bytes_of_one_after_the_other(
 
 
 def test_a_pipeline_may_be_called_from_any_thread(booted: Store, frames: list[Frame], source: Identity) -> None:
-    with morphstream.open(booted) as swap, ThreadPoolExecutor(3) as pool:
+    with morphstream.open(booted, look=ONE_LOOK) as swap, ThreadPoolExecutor(3) as pool:
         expected = [swap(frame, source) for frame in frames]
         for frame, swapped in zip(expected, pool.map(lambda frame: swap(frame, source), frames), strict=True):
             np.testing.assert_array_equal(swapped, frame)
@@ -191,7 +194,7 @@ def test_finding_and_swapping_run_at_the_same_time() -> None:
     swap_model = Swapper(PlayedSession(SWAP_SHAPES, swap), None)
     swapper = FaceSwapper(lambda _: PlayedSession(MASK_SHAPES, visible), swap_model)
     with ThreadPoolExecutor(1) as other:
-        finding = other.submit(analyser.detect, noise(CANVAS, CANVAS))
+        finding = other.submit(analyser.detect, noise(CANVAS, CANVAS), Look(angles=()))
         swapper.swap(found(noise(300, 300), identity_of([1]), UPRIGHT))
         assert finding.result() == []
 

@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from morphstream.artifact.errors import SessionError
 from morphstream.face.boxes import not_covered
-from morphstream.face.types import Face
+from morphstream.face.geometry import moved, rectangle_of
+from morphstream.face.types import Affine, Face
+from morphstream.face.views import Size, View
 from morphstream.frame import Frame, check_frame
 from morphstream.session.session import Array, Session
 from morphstream.turns import Turns
@@ -22,6 +24,9 @@ _WIDTHS = (1, 4, 10)  # score, sides of the box, moves of the points
 
 class DirectSCRFD:
     """SCRFD with five points: a prepared engine, or a session of an export as its owners make them.
+
+    Attributes:
+        size: Of its canvas.
 
     Source: Guo et al., "Sample and Computation Redistribution for Efficient Face Detection"; InsightFace's decoding.
     """
@@ -48,14 +53,16 @@ class DirectSCRFD:
         self._height, self._width = (side if length < 0 else length for length in (height, width))
         if self._height % STRIDES[-1] or self._width % STRIDES[-1]:
             raise ValueError(f"expected a multiple of {STRIDES[-1]} pixels, seen {self._width} x {self._height}")
+        self.size: Size = (self._width, self._height)
         self._canvas = np.zeros((1, self._height, self._width, 3), np.uint8)
         self._at, self._strides = _anchors_of(self._height, self._width)
 
-    def detect(self, frame: Frame) -> list[Face]:
+    def detect(self, frame: Frame, threshold: float | None = None) -> list[Face]:
         """Return the faces of a frame, by falling score.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR.
+            threshold: Minimum score, 0..1; None for the detector's.
 
         Raises:
             TypeError: The frame isn't uint8.
@@ -64,8 +71,23 @@ class DirectSCRFD:
         """
         check_frame(frame)
         with self._turns:  # to have the canvas alone
-            scale, rows = self._letterbox(frame), self._run()  # score, four sides, five points' moves
-        sure = np.flatnonzero(rows[:, 0] >= self._threshold)  # first, so that little is decoded
+            return self._find(self._letterbox(frame), threshold)
+
+    def look(self, frame: Frame, view: View, threshold: float | None = None) -> list[Face]:
+        """Return the faces of a view of a frame, in pixels of the canvas; arguments and errors as in `detect`."""
+        check_frame(frame)
+        with self._turns:
+            self._canvas.fill(0)
+            for cell in view:
+                left, top, right, bottom = cell.rectangle
+                _draw(self._canvas[0, top:bottom, left:right], frame, cell.affine - [[0, 0, left], [0, 0, top]])
+            return self._find(1.0, threshold)
+
+    def _find(self, scale: float, threshold: float | None) -> list[Face]:
+        """Run the engine on the canvas; return its faces, divided by a scale."""
+        rows = self._run()  # score, four sides, five points' moves
+        least = self._threshold if threshold is None else threshold
+        sure = np.flatnonzero(rows[:, 0] >= least)  # first, so that little is decoded
         found, at, stride = rows[sure].astype(np.float64), self._at[sure], self._strides[sure, None]
         score, sides = found[:, 0], found[:, 1:5] * stride
         box = np.hstack([at - sides[:, :2], at + sides[:, 2:]]) / scale
@@ -99,6 +121,18 @@ class DirectSCRFD:
         blob = cv2.dnn.blobFromImage(self._canvas[0], 1 / _DEVIATION, (self._width, self._height), mean, swapRB=True)
         counts = [int((self._strides == stride).sum()) for stride in STRIDES]
         return _join_outputs(self._session.run({self._input: np.asarray(blob)}), counts)
+
+
+def _draw(canvas: Frame, frame: Frame, affine: Affine) -> None:
+    """Warp a frame into a canvas; outside the frame it is black."""
+    left, top, right, bottom = rectangle_of(frame, affine, max(canvas.shape))
+    if left >= right or top >= bottom:
+        canvas.fill(0)
+        return
+    every = max(1, int(1 / np.hypot(*affine[:, 0])))  # pixel, where the frame is larger than what is seen of it
+    part = np.ascontiguousarray(frame[top:bottom:every, left:right:every])
+    affine = moved(affine, left, top) * [every, every, 1]
+    cv2.warpAffine(part, affine, canvas.shape[1::-1], dst=canvas, flags=cv2.INTER_LINEAR)
 
 
 def _join_outputs(outputs: Mapping[str, Array], counts: Sequence[int]) -> npt.NDArray[np.float32]:

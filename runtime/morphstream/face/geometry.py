@@ -76,6 +76,19 @@ def align(points5: Points, template: Points, side: int) -> Affine:
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
+def tilt_of(points5: Points) -> float:
+    """Return how far five points are turned from upright, counter-clockwise as they are seen, -180..180 degrees."""
+    (cosine, *_), (sine, *_) = align(points5, ARCFACE_112_V2, 1).tolist()
+    return math.degrees(math.atan2(sine, cosine))
+
+
+def turned(turn: float, scale: float, old: Sequence[float] | Points, new: Sequence[float]) -> Affine:
+    """Return the affine that turns, clockwise as seen, and scales around a point, and puts that point at another."""
+    factor = scale * complex(math.cos(math.radians(turn)), math.sin(math.radians(turn)))
+    shift = complex(*new) - factor * complex(*old)
+    return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
+
+
 def transform(points: Points, affine: Affine) -> Points:
     """Map points ``(..., 2)`` by an affine; `cv2.invertAffineTransform` returns the inverse."""
     return points @ affine[:, :2].T + affine[:, 2]

@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from morphstream.face.geometry import FFHQ_512, align, cut_crop, transform
+from morphstream.face.geometry import FFHQ_512, align, cut_crop, tilt_of, transform, turned
 from morphstream.face.types import Affine, Crop, Face, Points
 from morphstream.frame import Frame, check_frame
 from morphstream.session.session import Session
 
 _GRID = 64  # side of the heatmaps whose cells 2dfan4's points are counted in
 _BOX = 195  # of 256 pixels of its crop, the box's longer side. Source: Bulat and Tzimiropoulos, face-alignment
+_TILT = 45  # degrees, from which on points are missed
 _DARK, _CLIP = 30, 2.0  # mean lightness of 255, and limit of the equalisation. Source: FaceFusion
 
 
@@ -75,7 +76,7 @@ class Landmark68Detector:
         check_frame(frame)
         if not faces:
             return np.empty((0, 68, 2)), np.empty(0)
-        affines = [_affine_of(face.box_xyxy, self._side) for face in faces]
+        affines = [_affine_of(face, self._side) for face in faces]
         crops = np.stack([_lightened(cut_crop(frame, affine, self._side)) for affine in affines])
         found = self._session.run({"crop": crops})["points68"]
         points, scores = _back(found[..., :2] * (self._side / _GRID), affines), found[..., 2].mean(1, np.float64)
@@ -103,10 +104,12 @@ def points5_of(points68: Points) -> Points:
     return np.stack([points68[36:42].mean(0), points68[42:48].mean(0), points68[30], points68[48], points68[54]])
 
 
-def _affine_of(box_xyxy: npt.NDArray[np.float64], side: int) -> Affine:
-    low, high = box_xyxy[:2], box_xyxy[2:]
+def _affine_of(face: Face, side: int) -> Affine:
+    """Return the affine of a face's crop: its box, turned upright where the face is far from it."""
+    low, high = face.box_xyxy[:2], face.box_xyxy[2:]
     scale = _BOX / 256 * side / max(float((high - low).max()), 1.0)
-    return np.column_stack([np.eye(2) * scale, side / 2 - (low + high) / 2 * scale])
+    turn = tilt_of(face.points5)
+    return turned(turn if abs(turn) > _TILT else 0, scale, (low + high) / 2, (side / 2, side / 2))
 
 
 def _lightened(crop: Crop) -> Crop:

@@ -1,4 +1,4 @@
-"""How a swap is drawn: one value, which every choice of a call is a field of."""
+"""How faces are found and a swap is drawn: one value, which every choice of a call is a field of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,11 +21,13 @@ _BESIDE = ("neck", "necklace", "cloth", "hair", "hat")
 REGIONS: Mapping[str, int] = dict(zip(_UPPER_FACE + _EARS + _LOWER_FACE + _BESIDE, range(1, 19), strict=True))
 FACE_REGIONS = frozenset(_UPPER_FACE + _LOWER_FACE)
 FEATHER = 0.08  # of a crop's side
+ANGLES = tuple(float(angle) for angle in range(0, 360, 30))  # small faces are found up to 30 degrees from upright
+_MOST_ANGLES = 72
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How a swap is drawn: its masks, which are multiplied, its resolution, its landmarker and its restorer.
+    """How a swap is drawn: its masks, which are multiplied, its resolution, its restorer; and how faces are found.
 
     Attributes:
         feather: Over what part of the crop's side its border fades, 0..0.5; 0 for a hard edge.
@@ -37,6 +39,11 @@ class Look:
         pixel_boost: Side that faces are swapped at, pixels, a multiple of the swap model's; None for the model's.
         landmarker: Finds 68 points of each detected face, one of `LANDMARKERS`; ``2dfan4`` also aligns the face by
             them. None for no 68 points.
+        angles: How a frame is turned, in degrees, where the first look finds no face or one in doubt, which is then
+            looked at again: padded, turned, in tiles. None at all for the first look alone, as for video.
+        min_score: Minimum score of a face, 0.05..1.
+        detector_size: Pixels that the frame's longer side has at the first look, 32..8192: more than the detector's
+            640 to find smaller faces, in tiles, too; less for large ones alone. None for the detector's.
         restorer: Sharpens faces after the swap, one of `RESTORERS`; not for real time. None for no restorer.
 
     Raises:
@@ -51,6 +58,9 @@ class Look:
     pixel_boost: int | None = None
     landmarker: LandmarkerName | None = None
     restorer: RestorerName | None = None
+    angles: tuple[float, ...] = ANGLES
+    min_score: float = 0.5
+    detector_size: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.feather <= 0.5:
@@ -64,6 +74,12 @@ class Look:
             raise ValueError(f"look: expected regions of {', '.join(REGIONS)}, seen {seen}")
         if self.pixel_boost is not None and self.pixel_boost < 1:
             raise ValueError(f"look: expected a pixel boost of 1 pixel or more, seen {self.pixel_boost}")
+        if not all(-360 <= angle <= 360 for angle in self.angles) or len(self.angles) > _MOST_ANGLES:
+            raise ValueError(f"look: expected {_MOST_ANGLES} angles of -360..360 degrees at most, seen {self.angles}")
+        if not 0.05 <= self.min_score <= 1:
+            raise ValueError(f"look: expected a minimum score of 0.05..1, seen {self.min_score}")
+        if self.detector_size is not None and not 32 <= self.detector_size <= 8192:
+            raise ValueError(f"look: expected a detector size of 32..8192 pixels, seen {self.detector_size}")
 
     @property
     def finding_models(self) -> tuple[str, ...]:

@@ -90,6 +90,8 @@ class FoundFaces:
         frame: ``(H, W, 3)`` uint8 BGR.
         faces: Of that frame.
         assignment: The new identity of faces, by index in `faces`; the other faces stay as they are.
+        looks: How often the detector looked at the frame; 0 where the faces were given.
+        reason: Why there is no face and what to do, where none was found: "seen ...; use ...".
 
     Raises:
         ValueError: The assignment names a face that isn't there.
@@ -98,6 +100,8 @@ class FoundFaces:
     frame: Frame
     faces: Sequence[Face]
     assignment: Mapping[int, Identity]
+    looks: int = 0
+    reason: str = ""
 
     def __post_init__(self) -> None:
         check_frame(self.frame)

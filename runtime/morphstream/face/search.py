@@ -1,0 +1,241 @@
+"""Find the faces of a frame: by a first look, and by others where that finds none or what is in doubt.
+
+SCRFD, looking at a face that is turned, misses it from about 60 degrees on, and puts its points out of place before:
+upside down it sees an upright face. From 16 degrees on points are off by more than 0.05 of the distance of the eyes.
+"""
+
+import cmath
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from morphstream.face.detect import DirectSCRFD
+from morphstream.face.geometry import ARCFACE_112_V2, align, tilt_of, transform
+from morphstream.face.look import Look
+from morphstream.face.types import Affine, Face
+from morphstream.face.views import Cell, View, again, closer, upright, whole
+from morphstream.frame import Frame, check_frame
+
+_TILT = 16  # degrees
+_SPREAD = 0.18  # of a crop's side, from the template: a face seen from any side has less
+_LOW = 0.72  # score; no face that was taken for an upright one upside down was above it
+_SMALL = 32  # pixels, of a picture
+_FAINT = 0.2  # score of what is no face, yet is named in a refusal
+_MOST_UNSETTLED = 256  # faces that are looked at one by one, the largest first
+_EXACT = 8  # degrees, from which on a face is looked at once more, for its points
+_EDGE = 4  # pixels of a cell's border, where a face is cut and another cell shows it whole
+_TURNS = tuple(range(0, 360, 45))
+
+
+class _Seen(NamedTuple):
+    """A face of the frame, as one view shows it.
+
+    Attributes:
+        face: In pixels of the frame.
+        turn: How far it is turned in the frame.
+        tilt: How far it is turned in the view.
+        is_odd: Whether it may be another way round, or no face.
+    """
+
+    face: Face
+    turn: float
+    tilt: float
+    is_odd: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a search found.
+
+    Attributes:
+        faces: By falling score.
+        looks: How often the detector looked: once, unless the first look found no face or one in doubt.
+        faint: The greatest score of what is no face, 0 if there is nothing like one.
+    """
+
+    faces: Sequence[Face]
+    looks: int
+    faint: float
+
+    def reason(self, frame: Frame, look: Look) -> str:
+        """Return why there is no face in a frame, as far as it can be known, and what to do: "seen ...; use ..."."""
+        height, width = frame.shape[:2]
+        if is_plain(frame):
+            return "seen one colour everywhere; use a picture that shows one"
+        if max(height, width) < _SMALL:
+            return f"seen {width} x {height} pixels; use a picture in which it is larger"
+        if not look.angles:
+            return "seen none in one look; look again, at angles such as 0, 90, 180 and 270"
+        seen = f"seen none in {self.looks} looks"
+        if self.faint > _FAINT:
+            least = math.floor(self.faint * 20) / 20
+            return (
+                f"{seen}, and a place with a score of {self.faint:.2f}; use a sharper picture, or min-score {least:.2f}"
+            )
+        return f"{seen}; use a picture that shows one from the front, and not covered"
+
+
+def find_faces(detector: DirectSCRFD, frame: Frame, look: Look) -> Finding:
+    """Find the faces of a frame; errors as of `DirectSCRFD.detect`.
+
+    Args:
+        detector: Looks once for each view.
+        frame: ``(H, W, 3)`` uint8 BGR.
+        look: Its angles, minimum score and size of the detector are used.
+    """
+    check_frame(frame)
+    search = _Search(detector, frame, look.min_score)
+    found = search.first(look.detector_size)
+    if look.angles and (found or not is_plain(frame)):
+        found = search.settled(found, is_first=True)
+        if (turn := _common_turn(found)) is not None:
+            seen_turned = search.see([whole(search.size, detector.size, turn)])
+            others = [seen for seen in seen_turned if not any(_are_one(seen, known) for known in found)]
+            found += search.settled(others, is_first=False)
+        groups = again(search.size, detector.size, look.angles)
+        while not found and (views := next(groups, None)) is not None:
+            found = search.settled(search.see(views), is_first=False)
+    faces = sorted((seen.face for seen in found), key=lambda face: -face.score)
+    return Finding(faces=faces, looks=search.looks, faint=search.faint)
+
+
+def is_plain(frame: Frame) -> bool:
+    """Return whether a frame has one colour everywhere."""
+    return not np.ptp(frame[::16, ::16], axis=(0, 1)).any() and not np.ptp(frame, axis=(0, 1)).any()
+
+
+class _Search:
+    """The looks of a detector at a frame."""
+
+    def __init__(self, detector: DirectSCRFD, frame: Frame, min_score: float) -> None:
+        self._detector, self._frame, self._min_score = detector, frame, min_score
+        self.looks, self.faint = 0, 0.0
+        self.size = (frame.shape[1], frame.shape[0])
+
+    def first(self, detector_size: int | None) -> list[_Seen]:
+        """Look at the whole frame, its longer side in so many pixels: in tiles too, if more than the canvas has."""
+        side = max(self._detector.size)
+        if detector_size and detector_size < side:
+            return self.see([whole(self.size, self._detector.size, fill=detector_size / side)])
+        self.looks += 1
+        faces = self._detector.detect(self._frame, min(_FAINT, self._min_score))
+        found = [_judged(face, face, 0) for face in self._likely(faces)]
+        if detector_size and detector_size > side:
+            return _distinct(found + self.see(closer(self.size, self._detector.size, detector_size)))
+        return found
+
+    def settled(self, found: list[_Seen], *, is_first: bool) -> list[_Seen]:
+        """Look upright at each face that is in doubt, and at all that the first look didn't find.
+
+        One that isn't found there is left out, unless the first look was sure of all but its turn.
+        """
+        unsettled = [seen for seen in found if not is_first or seen.is_odd or abs(seen.tilt) > _TILT]
+        unsettled = sorted(unsettled, key=lambda seen: -seen.face.area)[:_MOST_UNSETTLED]
+        if not unsettled:
+            return found
+        best = self._upright(dict(enumerate(unsettled)), (0,))
+        odd = {place: seen for place, seen in enumerate(unsettled) if place not in best or best[place].is_odd}
+        for place, seen in self._upright(odd, _TURNS).items():
+            if place not in best or seen.face.score > best[place].face.score:
+                best[place] = seen
+        best |= self._upright({place: seen for place, seen in best.items() if abs(seen.tilt) > _EXACT}, (0,))
+        looked_at = {id(seen) for seen in unsettled}
+        kept = [seen for seen in found if id(seen) not in looked_at]
+        kept += [seen for place, seen in enumerate(unsettled) if is_first and place not in best and not seen.is_odd]
+        return _distinct([*kept, *best.values()])
+
+    def _upright(self, faces: Mapping[int, _Seen], turns: Sequence[float]) -> dict[int, _Seen]:
+        """Look at faces in cells of their own, turned back, and by `turns` more; return the best there of each."""
+        places = [
+            (_middle(seen.face), max(1.0, seen.face.area**0.5), seen.turn + turn)
+            for seen in faces.values()
+            for turn in turns
+        ]
+        best: dict[int, _Seen] = {}
+        for seen in [seen for view in upright(places, self._detector.size) for seen in self._look(view)]:
+            for place, old in faces.items():
+                is_there = np.hypot(*(_middle(seen.face) - _middle(old.face))) < old.face.area**0.5 / 2
+                if is_there and (place not in best or seen.face.score > best[place].face.score):
+                    best[place] = seen
+        return best
+
+    def see(self, views: Iterable[View]) -> list[_Seen]:
+        """Look at views of the frame; return what is there, each face as it is seen best."""
+        return _distinct([seen for view in views for seen in self._look(view)])
+
+    def _look(self, view: View) -> list[_Seen]:
+        self.looks += 1
+        found = []
+        for face in self._likely(self._detector.look(self._frame, view, min(_FAINT, self._min_score))):
+            x, y = (face.box_xyxy[:2] + face.box_xyxy[2:]) / 2
+            for cell in view:
+                left, top, right, bottom = cell.rectangle
+                is_here = left <= x < right and top <= y < bottom
+                if is_here and not self._is_cut(face.box_xyxy, cell):
+                    turn = math.degrees(math.atan2(cell.affine[1, 0], cell.affine[0, 0]))
+                    found.append(_judged(_back(face, cell.affine), face, turn))
+        return found
+
+    def _is_cut(self, box_xyxy: npt.NDArray[np.float64], cell: Cell) -> bool:
+        """Return whether a box reaches a border of a cell beyond which the frame goes on."""
+        corners = [(x - 0.5, y - 0.5) for x in (0, self.size[0]) for y in (0, self.size[1])]
+        ends = transform(np.array(corners), cell.affine)
+        first, last = np.array(cell.rectangle[:2]), np.array(cell.rectangle[2:])
+        is_low = (box_xyxy[:2] < first + _EDGE) & (ends.min(0) < first - 1)
+        is_high = (box_xyxy[2:] > last - _EDGE) & (ends.max(0) > last + 1)
+        return bool((is_low | is_high).any())
+
+    def _likely(self, faces: Sequence[Face]) -> list[Face]:
+        """Return the faces with the minimum score, and note the greatest score below it."""
+        self.faint = max([self.faint, *(face.score for face in faces if face.score < self._min_score)])
+        return [face for face in faces if face.score >= self._min_score]
+
+
+def _judged(face: Face, in_view: Face, turn: float) -> _Seen:
+    """Return a face of the frame, judged by how a view that is turned shows it."""
+    try:
+        tilt, affine = tilt_of(in_view.points5), align(in_view.points5, ARCFACE_112_V2, 1)
+    except ValueError:  # five points that are one
+        return _Seen(face, turn, 0, is_odd=True)
+    spread = np.abs(transform(in_view.points5, affine) - ARCFACE_112_V2).max()
+    return _Seen(face, turn + tilt, tilt, is_odd=bool(spread > _SPREAD) or face.score < _LOW)
+
+
+def _common_turn(found: Sequence[_Seen]) -> float | None:
+    """Return how a picture is turned, most of whose faces are, so that the first look missed others; else None."""
+    turns = [cmath.rect(1, math.radians(seen.turn)) for seen in found]
+    turned = [turn for turn in turns if abs(cmath.phase(turn)) > math.radians(_TILT)]
+    return math.degrees(cmath.phase(sum(turned))) if 2 * len(turned) > len(found) else None
+
+
+def _middle(face: Face) -> npt.NDArray[np.float64]:
+    return (face.box_xyxy[:2] + face.box_xyxy[2:]) / 2
+
+
+def _back(face: Face, affine: Affine) -> Face:
+    """Map a face of a view to the frame; its box is that around the ellipse in the turned box."""
+    inverse = np.asarray(cv2.invertAffineTransform(affine), np.float64)
+    half = np.hypot(*(inverse[:, :2] * (face.box_xyxy[2:] - face.box_xyxy[:2]) / 2).T)
+    middle = transform(_middle(face), inverse)
+    box = np.concatenate([middle - half, middle + half])
+    return replace(face, box_xyxy=box, points5=transform(face.points5, inverse))
+
+
+def _distinct(found: Sequence[_Seen]) -> list[_Seen]:
+    """Return one of what was seen of each face, that with the greatest score."""
+    kept: list[_Seen] = []
+    for seen in sorted(found, key=lambda seen: -seen.face.score):
+        if not any(_are_one(seen, other) for other in kept):
+            kept.append(seen)
+    return kept
+
+
+def _are_one(one: _Seen, other: _Seen) -> bool:
+    """Return whether two faces are one: the middle of one is in the box of the other."""
+    pairs = [(_middle(one.face), other.face.box_xyxy), (_middle(other.face), one.face.box_xyxy)]
+    return any((box[:2] <= middle).all() and (middle <= box[2:]).all() for middle, box in pairs)
