@@ -40,6 +40,7 @@ def never() -> Sequence[Identity]:
         pytest.param({}, {}, id="nothing"),
         pytest.param({ALICE: at("left"), BOB: everyone}, {0: BOB, 1: BOB, 2: ALICE}, id="one and the rest"),
         pytest.param({BOB: everyone, ALICE: at("left")}, {0: BOB, 1: BOB, 2: BOB}, id="the first rule wins"),
+        pytest.param({ALICE: [at(1), largest], BOB: (at(2),)}, {2: ALICE, 1: ALICE, 0: BOB}, id="several rules"),
     ],
 )
 def test_faces_become_who_is_wanted(wanted: Wanted, expected: dict[int, Identity]) -> None:
@@ -125,6 +126,8 @@ def test_a_reference_that_is_no_identity_is_refused() -> None:
         pytest.param({"left": ALICE}, id="a name as an index"),
         pytest.param({ALICE: everyone, BOB: None}, id="no rule"),
         pytest.param([(ALICE, everyone)], id="pairs"),
+        pytest.param({ALICE: []}, id="no rules"),
+        pytest.param({ALICE: [largest, "left"]}, id="a rule's name among others"),
         pytest.param(None, id="nothing"),
     ],
 )

@@ -1,6 +1,7 @@
 """The options that say how a swap is drawn, and the `Look` that they make."""
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from morphstream.cli.options import UsageError, checked, number, read_names, whole_number
@@ -35,6 +36,34 @@ def add_look(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--landmarker", choices=("2dfan4", "fan_68_5"), help="align faces by 68 points (no)")
     parser.add_argument("--restorer", choices=("gfpgan",), help="sharpen the swapped faces (no)")
+    add_finding(parser)
+
+
+def add_finding(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how faces are found."""
+    text = (
+        "degrees by which a picture is turned where the first look finds no face, or none for that look alone (0,30..)"
+    )
+    parser.add_argument("--angles", type=checked(_read_angles), help=text)
+    text = "minimum score of a face, 0.05..1 (0.5)"
+    parser.add_argument("--min-score", type=float, default=0.5, help=text)
+    text = "pixels that the picture's longer side is looked at with, 32..8192: more finds smaller faces (640)"
+    parser.add_argument("--detector-size", type=int, metavar="PIXELS", help=text)
+
+
+def finding_of(options: argparse.Namespace) -> "Look":
+    """Return a look with the choices of `add_finding`.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+    from morphstream.face.look import ANGLES, Look
+
+    angles = ANGLES if options.angles is None else options.angles
+    try:
+        return Look(angles=angles, min_score=options.min_score, detector_size=options.detector_size)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def read_look(options: argparse.Namespace) -> "Look":
@@ -43,13 +72,14 @@ def read_look(options: argparse.Namespace) -> "Look":
     Raises:
         UsageError: A value is out of range, or names no model or region.
     """
-    from morphstream.face.look import FACE_REGIONS, Look
+    from morphstream.face.look import FACE_REGIONS
 
-    masks, default = options.masks, Look()
+    masks, default = options.masks, finding_of(options)
     feather = default.feather if options.feather is None else options.feather
     has_regions = bool(options.regions or options.parser) or "regions" in masks
     try:
-        return Look(
+        return replace(
+            default,
             feather=feather if "box" in masks else 0.0,
             occluder=options.occluder or (default.occluder if "occlusion" in masks else None),
             regions=frozenset(options.regions or FACE_REGIONS) if has_regions else None,
@@ -61,6 +91,15 @@ def read_look(options: argparse.Namespace) -> "Look":
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def _read_angles(text: str) -> tuple[float, ...]:
+    if text == "none":
+        return ()
+    try:
+        return tuple(float(part) for part in read_names(text) or [""])
+    except ValueError:
+        raise ValueError(f"expected degrees with commas between, or none, seen {text!r}") from None
 
 
 def _read_masks(text: str) -> list[str]:

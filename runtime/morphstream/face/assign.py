@@ -68,8 +68,13 @@ class Like(Rule):
             raise ValueError(f"like: expected a cosine of -1..1 as threshold, seen {self.threshold}")
 
 
-Wanted = Identity | Mapping[int, Identity] | Mapping[Identity, Rule]
+Wanted = Identity | Mapping[int, Identity] | Mapping[Identity, Rule | Sequence[Rule]]
 everyone, largest, at, like = Named.EVERYONE, Named.LARGEST, At, Like
+
+
+def from_left(faces: Sequence[Face]) -> list[int]:
+    """Return the indices of faces by the order of their boxes' centres from left to right, as `at` counts them."""
+    return sorted(range(len(faces)), key=lambda face: float(faces[face].box_xyxy[[0, 2]].sum()))
 
 
 def assign(faces: Sequence[Face], wanted: Wanted, identities: Callable[[], Sequence[Identity]]) -> dict[int, Identity]:
@@ -81,10 +86,10 @@ def assign(faces: Sequence[Face], wanted: Wanted, identities: Callable[[], Seque
     Args:
         faces: Of one frame.
         wanted: An identity for every face; or identities by index, of which those without a face are ignored; or a rule
-            for each identity.
+            for each identity, or several.
         identities: Returns the identities of the faces, in their order; called once at most, and only for a `like`.
     """
-    wishes: Mapping[int, Identity] | Mapping[Identity, Rule]
+    wishes: Mapping[int, Identity] | Mapping[Identity, Rule | Sequence[Rule]]
     wishes = {wanted: everyone} if isinstance(wanted, Identity) else wanted
     if not isinstance(wishes, Mapping):
         raise TypeError(f"assign: expected an identity, or a mapping with identities, seen {type(wishes).__name__}")
@@ -93,29 +98,31 @@ def assign(faces: Sequence[Face], wanted: Wanted, identities: Callable[[], Seque
         identity, rule = (key, value) if isinstance(key, Identity) else (value, key)
         if not isinstance(identity, Identity):
             raise TypeError(f"assign: expected an identity, seen {identity!r}")
-        for face, cosine in _pick(rule, faces, identities).items():
+        for face, cosine in pick(rule, faces, identities).items():
             if face not in assignment or cosine > cosines[face]:
                 assignment[face], cosines[face] = identity, cosine
     return assignment
 
 
-def _pick(rule: object, faces: Sequence[Face], identities: Callable[[], Sequence[Identity]]) -> Mapping[int, float]:
+def pick(rule: object, faces: Sequence[Face], identities: Callable[[], Sequence[Identity]]) -> Mapping[int, float]:
     """Return the faces that a rule picks, each with its cosine: NaN, which is never greater, if it isn't a `like`."""
-    from_left = sorted(range(len(faces)), key=lambda face: float(faces[face].box_xyxy[[0, 2]].sum()))
+    order = from_left(faces)
     match rule:
         case Named.EVERYONE:
-            picked = from_left
+            picked = order
         case Named.LARGEST:
             picked = sorted(range(len(faces)), key=lambda face: -faces[face].area)[:1]
         case At(position="left" | "right"):
-            picked = from_left[:1] if rule.position == "left" else from_left[-1:]
+            picked = order[:1] if rule.position == "left" else order[-1:]
         case At(position=int(number)):
-            picked = from_left[number - 1 : number]
+            picked = order[number - 1 : number]
         case SupportsIndex():
-            picked = [face for face in from_left if face == rule]
+            picked = [face for face in order if face == rule]
         case Like(reference=reference, threshold=threshold):
             cosines = [identity.similarity(reference) for identity in identities()] if faces else []
             return {face: cosine for face, cosine in enumerate(cosines) if cosine >= threshold}
+        case [*rules] if rules:
+            return {face: cosine for one in rules for face, cosine in pick(one, faces, identities).items()}
         case _:
             raise TypeError(f"assign: expected a rule such as largest, at(2) or like(identity), seen {rule!r}")
     return dict.fromkeys(picked, nan)

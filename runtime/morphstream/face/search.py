@@ -24,6 +24,7 @@ from morphstream.frame import Frame, check_frame
 _TILT = 16  # degrees
 _SPREAD = 0.18  # of a crop's side, from the template: a face seen from any side has less
 _LOW = 0.72  # score; no face that was taken for an upright one upside down was above it
+_TINY = 11  # pixels of the canvas, of a face's box; others beside the largest may be missed
 _SMALL = 32  # pixels, of a picture
 _FAINT = 0.2  # score of what is no face, yet is named in a refusal
 _MOST_UNSETTLED = 256  # faces that are looked at one by one, the largest first
@@ -94,9 +95,9 @@ def find_faces(detector: DirectSCRFD, frame: Frame, look: Look) -> Finding:
     if look.angles and (found or not is_plain(frame)):
         found = search.settled(found, is_first=True)
         if (turn := _common_turn(found)) is not None:
-            seen_turned = search.see([whole(search.size, detector.size, turn)])
-            others = [seen for seen in seen_turned if not any(_are_one(seen, known) for known in found)]
-            found += search.settled(others, is_first=False)
+            found += search.others(found, [whole(search.size, detector.size, turn)])
+        if found and max(seen.face.area for seen in found) ** 0.5 * search.scale < _TINY:
+            found += search.others(found, closer(search.size, detector.size))
         groups = again(search.size, detector.size, look.angles)
         while not found and (views := next(groups, None)) is not None:
             found = search.settled(search.see(views), is_first=False)
@@ -116,6 +117,7 @@ class _Search:
         self._detector, self._frame, self._min_score = detector, frame, min_score
         self.looks, self.faint = 0, 0.0
         self.size = (frame.shape[1], frame.shape[0])
+        self.scale = max(detector.size) / max(self.size)
 
     def first(self, detector_size: int | None) -> list[_Seen]:
         """Look at the whole frame, its longer side in so many pixels: in tiles too, if more than the canvas has."""
@@ -139,7 +141,7 @@ class _Search:
         if not unsettled:
             return found
         best = self._upright(dict(enumerate(unsettled)), (0,))
-        odd = {place: seen for place, seen in enumerate(unsettled) if place not in best or best[place].is_odd}
+        odd = {place: seen for place, seen in enumerate(unsettled) if seen.is_odd and best.get(place, seen).is_odd}
         for place, seen in self._upright(odd, _TURNS).items():
             if place not in best or seen.face.score > best[place].face.score:
                 best[place] = seen
@@ -163,6 +165,11 @@ class _Search:
                 if is_there and (place not in best or seen.face.score > best[place].face.score):
                     best[place] = seen
         return best
+
+    def others(self, known: Sequence[_Seen], views: Iterable[View]) -> list[_Seen]:
+        """Return the faces of views that aren't known."""
+        found = [seen for seen in self.see(views) if not any(_are_one(seen, other) for other in known)]
+        return self.settled(found, is_first=False)
 
     def see(self, views: Iterable[View]) -> list[_Seen]:
         """Look at views of the frame; return what is there, each face as it is seen best."""

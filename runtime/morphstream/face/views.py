@@ -12,11 +12,12 @@ from morphstream.face.types import Affine, Points
 
 Size = tuple[int, int]  # width, height
 _OVERLAP = 160  # pixels of the canvas that tiles share: a larger face is found in larger tiles
-_LONGEST, _LONGEST_TURNED = 5120, 2560  # pixels; a face of 12 is found, and few pictures show a crowd on its side
+_LONGEST, _LONGEST_TURNED = 5120, 2560  # pixels, as few pictures show a crowd on its side
 _FEWER = 1.3  # times the canvas's side; a smaller frame isn't worth tiles
 _PADDED = 0.55  # of the canvas's side. A face that fills more than 0.6 of it is missed
 _CELLS = 2  # a side: room for a face and what is around it
 _FACE = 150 / 320  # of a cell's side, the side of a face's box: where points are steadiest
+_ENLARGED = 3  # times at most: a face that is blurred scores less
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,21 @@ def upright(places: Sequence[tuple[Points, float, float]], canvas: Size) -> list
     for number, (middle, side, turn) in enumerate(places):
         row, column = divmod(number % _CELLS**2, _CELLS)
         left, top = column * width, row * height
-        affine = turned(turn, _FACE * min(width, height) / side, middle, (left + width / 2, top + height / 2))
+        scale = min(_FACE * min(width, height) / side, _ENLARGED)
+        affine = turned(turn, scale, middle, (left + width / 2, top + height / 2))
         cells.append(Cell(affine, (left, top, left + width, top + height)))
     return [cells[start : start + _CELLS**2] for start in range(0, len(cells), _CELLS**2)]
 
 
-def closer(size: Size, canvas: Size, longest: float) -> list[View]:
-    """Return tiles of every scale between the whole frame and `longest` pixels, the largest faces first."""
+def closer(size: Size, canvas: Size, longest: float | None = None) -> list[View]:
+    """Return tiles of every scale from the whole frame's to `longest` pixels, the largest faces first.
+
+    None is for what the frame has, up to where a face of 12 pixels is found; no tiles where that is hardly more.
+    """
+    if longest is None:
+        longest = min(max(size), _LONGEST)
+        if longest < _FEWER * max(canvas):
+            return []
     scales = [longest]
     while scales[-1] / 2 > _FEWER * max(canvas):
         scales.append(scales[-1] / 2)
@@ -75,8 +84,8 @@ def again(size: Size, canvas: Size, angles: Sequence[float]) -> Iterator[Sequenc
     yield [whole(size, canvas, fill=_PADDED)]
     yield [whole(size, canvas, angle) for angle in angles if angle % 360]
     yield [whole(size, canvas, angle, _PADDED) for angle in angles if angle % 360]
-    if max(size) > _FEWER * max(canvas):
-        yield closer(size, canvas, min(max(size), _LONGEST))
+    if views := closer(size, canvas):
+        yield views
         most = min(max(size), _LONGEST_TURNED)
         quarters = [angle for angle in angles if angle % 360 and not angle % 90]
         yield [view for angle in quarters for view in tiles(size, canvas, most, angle)]
@@ -90,7 +99,7 @@ def _extent(size: Size, turn: float) -> tuple[float, float]:
 
 def _middles(length: float, side: int) -> list[float]:
     """Return where the frame's middle is in each tile of a row, so that tiles overlap."""
-    count = 1 + max(0, math.ceil((length - side) / (side - _OVERLAP)))
+    count = 1 + max(0, math.ceil((length - side) / (side - _OVERLAP) - 1e-6))
     step = (length - side) / max(1, count - 1)
     return [side / 2] if count == 1 else [length / 2 - step * number for number in range(count)]
 

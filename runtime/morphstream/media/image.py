@@ -32,15 +32,22 @@ def read_image(path: Path) -> Frame:
     return frame  # type: ignore[return-value]
 
 
-def write_image(path: Path, frame: Frame) -> None:
-    """Write a picture, marked as synthetic, in the format of its suffix; never seen half-written.
+def write_image(path: Path, frame: Frame, *, overwrite: bool = True, is_synthetic: bool = True) -> None:
+    """Write a picture in the format of its suffix; never seen half-written.
+
+    Args:
+        path: Its name.
+        frame: ``(H, W, 3)`` uint8 BGR.
+        overwrite: Whether a file that is there is replaced.
+        is_synthetic: Whether it is marked as synthetic.
 
     Raises:
-        ImageError: The suffix is of no format.
+        ImageError: The suffix is of no format, or a file is there.
         OSError: It can't be written.
     """
-    check_output(path)
-    done, data = cv2.imencodeWithMetadata(path.suffix, frame, [cv2.IMAGE_METADATA_XMP], [xmp(path.suffix)])
+    check_output(path, overwrite=overwrite)
+    marks = ([cv2.IMAGE_METADATA_XMP], [xmp(path.suffix)]) if is_synthetic else ([], [])
+    done, data = cv2.imencodeWithMetadata(path.suffix, frame, *marks)
     if not done:
         raise ImageError(f"{path}: expected a picture that fits its format, seen {frame.shape}; use .png")
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -51,11 +58,11 @@ def write_image(path: Path, frame: Frame) -> None:
         part.unlink(missing_ok=True)
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, *, overwrite: bool = True) -> None:
     """Check that a picture can be written under a name.
 
     Raises:
-        ImageError: The suffix is of no format, or there is no such folder.
+        ImageError: The suffix is of no format, there is no such folder, or a file that isn't to be replaced.
     """
     if path.is_dir():
         raise ImageError(f"{path}: expected the name of a picture, seen a folder; name a file in it")
@@ -63,6 +70,8 @@ def check_output(path: Path) -> None:
         raise ImageError(f"{path}: expected a folder to write to, seen no {path.parent}; make it or name another")
     if path.suffix.lower() not in FORMATS:
         raise ImageError(f"{path}: expected a name that ends in one of {', '.join(FORMATS)}, seen {path.suffix!r}")
+    if path.exists() and not overwrite:
+        raise ImageError(f"{path}: expected no file, seen one; name another, or replace it with --overwrite")
 
 
 class ImageSource:

@@ -1,0 +1,162 @@
+"""Faces are found where people have them: close, turned, small; and a first look that is enough stays alone."""
+
+import re
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from morphstream.face.analyser import FaceAnalyser
+from morphstream.face.detect import DirectSCRFD
+from morphstream.face.geometry import transform
+from morphstream.face.look import Look
+from morphstream.face.search import find_faces
+from morphstream.face.types import Points
+from morphstream.frame import Frame
+from morphstream.session.session import Array
+from tests.face import ASTRONAUT, CANVAS, Detection, PlayedSession, noise, scrfd_outputs
+
+LOOK = Look()
+EYES = float(np.hypot(*(ASTRONAUT.points5[1] - ASTRONAUT.points5[0])))
+
+
+def turned(frame: Frame, angle: float) -> tuple[Frame, npt.NDArray[np.float64]]:
+    """Return a frame turned around its middle, all of it, and the affine that did it."""
+    height, width = frame.shape[:2]
+    affine = np.array(cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1), np.float64)
+    extent = np.abs(affine[:, :2]) @ [width, height]
+    affine[:, 2] += (extent - [width, height]) / 2
+    size = (round(extent[0]), round(extent[1]))
+    return np.asarray(cv2.warpAffine(frame, affine, size), np.uint8), affine
+
+
+def error(detector: DirectSCRFD, frame: Frame, points5: Points, eyes: float = EYES) -> float:
+    """Return how far the points of a frame's only face are off, in distances of the eyes."""
+    (face,) = find_faces(detector, frame, LOOK).faces
+    return float(np.linalg.norm(face.points5 - points5, axis=1).max() / eyes)
+
+
+@pytest.fixture(scope="module")
+def upright(detector: DirectSCRFD, astronaut: Frame) -> Points:
+    """The points of the astronaut."""
+    return detector.detect(astronaut)[0].points5
+
+
+def test_the_first_look_is_alone_where_it_is_enough(detector: DirectSCRFD, astronaut: Frame, group: Frame) -> None:
+    for frame in (astronaut, group, np.ascontiguousarray(astronaut[:, ::-1]), turned(astronaut, 12)[0]):
+        finding, first = find_faces(detector, frame, LOOK), detector.detect(frame)
+        assert finding.looks == 1
+        for face, expected in zip(finding.faces, first, strict=True):
+            np.testing.assert_array_equal(face.points5, expected.points5)
+            np.testing.assert_array_equal(face.box_xyxy, expected.box_xyxy)
+
+
+@pytest.mark.parametrize("angle", [90, 180, 225])
+def test_a_turned_face_is_found_where_it_is(
+    detector: DirectSCRFD, astronaut: Frame, upright: Points, angle: int
+) -> None:
+    frame, affine = turned(astronaut, angle)
+    assert error(detector, frame, transform(upright, affine)) < 0.05
+
+
+def test_the_box_of_a_turned_face_is_around_it(detector: DirectSCRFD, astronaut: Frame) -> None:
+    left, top, right, bottom = ASTRONAUT.box_xyxy
+    (face,) = find_faces(detector, np.rot90(astronaut), LOOK).faces  # counter-clockwise
+    np.testing.assert_allclose(face.box_xyxy, [top, 511 - right, bottom, 511 - left], atol=12)
+
+
+@pytest.mark.parametrize(("margin", "times"), [(0, 1), (0.1, 6)])
+def test_a_portrait_that_is_cropped_to_the_face_has_a_face(
+    detector: DirectSCRFD, astronaut: Frame, upright: Points, margin: float, times: int
+) -> None:
+    box = ASTRONAUT.box_xyxy
+    size = (box[2:] - box[:2])[[0, 1]]
+    left, top, right, bottom = (*(box[:2] - margin * size).astype(int), *(box[2:] + margin * size).astype(int))
+    close = cv2.resize(astronaut[top:bottom, left:right], None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+    points = (upright - [left, top] + 0.5) * times - 0.5
+    assert error(detector, np.asarray(close, np.uint8), points, EYES * times) < 0.06
+
+
+def test_a_face_in_a_narrow_picture_is_found(detector: DirectSCRFD, astronaut: Frame, upright: Points) -> None:
+    frame = np.full((6000, 512, 3), 127, np.uint8)
+    frame[2700 : 2700 + 512] = astronaut
+    (face,) = find_faces(detector, frame, Look(angles=(0,))).faces
+    assert np.linalg.norm(face.points5 - upright - (0, 2700), axis=1).max() < 0.05 * EYES
+
+
+@pytest.mark.parametrize("side", [100, 150], ids=["seen by no first look", "of which a first look sees some"])
+def test_a_crowd_in_a_large_picture_is_found(detector: DirectSCRFD, astronaut: Frame, side: int) -> None:
+    frame = np.tile(cv2.resize(astronaut[:400, 56:456], (side, side), interpolation=cv2.INTER_AREA), (4, 16, 1))
+    assert len(find_faces(detector, np.asarray(frame, np.uint8), Look(angles=(0,))).faces) == 64
+
+
+def test_a_group_on_its_side_is_found_though_few_of_it_are_at_first(detector: DirectSCRFD, group: Frame) -> None:
+    frame, affine = turned(group, 30)
+    first, finding = detector.detect(frame), find_faces(detector, frame, LOOK)
+    assert len(first) < 20
+    assert len(finding.faces) >= 28
+    middles = [transform(face.points5.mean(0), affine) for face in detector.detect(group)]
+    found = [face.points5.mean(0) for face in finding.faces]
+    assert sum(min(np.hypot(*(one - middle)) for one in found) < 12 for middle in middles) >= 28
+
+
+def test_the_first_look_alone_is_a_choice(detector: DirectSCRFD, astronaut: Frame) -> None:
+    frame = np.ascontiguousarray(astronaut[::-1, ::-1])
+    finding = find_faces(detector, frame, Look(angles=()))
+    assert (list(finding.faces), finding.looks) == ([], 1)
+    assert "look again" in finding.reason(frame, Look(angles=()))
+
+
+def test_a_larger_detector_size_finds_small_faces_beside_a_large_one(detector: DirectSCRFD, astronaut: Frame) -> None:
+    frame = np.full((1280, 1280, 3), 127, np.uint8)
+    frame[:512, :512] = astronaut
+    frame[1200:1260, 1200:1260] = cv2.resize(astronaut, (60, 60), interpolation=cv2.INTER_AREA)
+    assert [len(find_faces(detector, frame, Look(detector_size=size)).faces) for size in (None, 1280)] == [1, 2]
+
+
+def test_a_smaller_detector_size_finds_large_faces_at_the_first_look(detector: DirectSCRFD, astronaut: Frame) -> None:
+    close = np.ascontiguousarray(astronaut[43:190, 171:279])
+    finding = find_faces(detector, close, Look(detector_size=320, angles=()))
+    assert (len(finding.faces), finding.looks) == (1, 1)
+
+
+def played(*detections: Detection) -> PlayedSession:
+    """Return a detector that sees the same in every view."""
+    return PlayedSession({"frame": (1, CANVAS, CANVAS, 3)}, lambda _: scrfd_outputs(*detections))
+
+
+@pytest.mark.parametrize(
+    ("frame", "look", "detections", "expected"),
+    [
+        pytest.param(np.full((90, 99, 3), 7, np.uint8), LOOK, [], "seen one colour everywhere; use", id="one colour"),
+        pytest.param(noise(20, 30), LOOK, [], "seen 30 x 20 pixels; use a picture in which", id="few pixels"),
+        pytest.param(noise(50, 50), Look(angles=()), [], "seen none in one look; look again", id="one look"),
+        pytest.param(noise(50, 50), LOOK, [], "seen none in 24 looks; use a picture that shows one", id="nothing"),
+        pytest.param(
+            noise(50, 50), LOOK, [(8, 18, 0.43, [1.0, 1, 1, 1])], "a place with a score of 0.43; .* 0.40$", id="faint"
+        ),
+    ],
+)
+def test_advice_fits_the_cause(frame: Frame, look: Look, detections: list[Detection], expected: str) -> None:
+    analyser = FaceAnalyser({"det_10g": played(*detections), "w600k_r50": PlayedSession({}, dict)}.__getitem__)
+    found = analyser.find(frame, look)
+    assert list(found.faces) == []
+    assert re.search(expected, found.reason)
+
+
+def test_a_frame_of_one_colour_is_looked_at_once() -> None:
+    session = played()
+    assert find_faces(DirectSCRFD(session), np.zeros((200, 300, 3), np.uint8), LOOK).looks == len(session.given) == 1
+
+
+def test_five_points_that_are_one_are_kept_out_by_other_looks() -> None:
+    def answer(_: Mapping[str, Array]) -> Mapping[str, Array]:
+        outputs = scrfd_outputs((8, 18, 0.9, [1.0, 1, 1, 1]))
+        outputs["anchors"][..., 5:] = 0
+        return outputs
+
+    detector = DirectSCRFD(PlayedSession({"frame": (1, CANVAS, CANVAS, 3)}, answer))
+    finding = find_faces(detector, noise(CANVAS, CANVAS), LOOK)
+    assert finding.looks > 1
