@@ -29,7 +29,7 @@ def test_a_swap_says_where_the_picture_is_and_how_many_faces_it_swapped(
 def test_the_installed_command_swaps_in_a_process_of_its_own(here: Path, booted: Store) -> None:
     command = shutil.which("morphstream", path=str(Path(sys.executable).parent))
     assert command, "pip install -e ."
-    names = ["source.png", "source.png", "-o", "out.png", "--swap-model", "hyperswap_1a_256"]
+    names = ["source.png", "source.png", "-o", "out.png", "--overwrite", "--swap-model", "hyperswap_1a_256"]
     arguments = [command, "swap", *names, "--store", str(booted.path)]
     done = subprocess.run(arguments, cwd=here, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -42,7 +42,9 @@ def test_an_output_may_take_the_place_of_its_own_target(
 ) -> None:
     target = here / "target.png"
     shutil.copyfile(here / "source.png", target)
-    assert main(["swap", "source.png", "target.png", "-o", "target.png", "--store", str(booted.path)]) == 0
+    assert (
+        main(["swap", "source.png", "target.png", "-o", "target.png", "--overwrite", "--store", str(booted.path)]) == 0
+    )
     assert SOURCE_TYPE.encode() in target.read_bytes()
     assert SOURCE_TYPE.encode() not in (here / "source.png").read_bytes()
 
@@ -59,9 +61,8 @@ def test_an_output_may_take_the_place_of_its_own_target(
         pytest.param(
             (SWAP[0], "nobody.png", SWAP[2]), "nobody.png: expected a face to swap", id="nobody in the target"
         ),
-        pytest.param((*SWAP[:2], "out.gif"), "out.gif: expected a name that ends in", id="another format"),
+        pytest.param((*SWAP[:2], "out.bmp"), "out.bmp: expected a name that ends in", id="another format"),
         pytest.param((*SWAP[:2], "missing/out.png"), "missing", id="no folder for the output"),
-        pytest.param((*SWAP[:2], "folder.png"), "folder.png", id="a folder as the output"),
         pytest.param((*SWAP, "--swap-model", "inswapper_512"), "inswapper_512: expected an engine", id="no such model"),
         pytest.param((*SWAP, "--swap-model", "xseg_1"), "expected a swap model", id="another kind of model"),
     ],
@@ -69,26 +70,24 @@ def test_an_output_may_take_the_place_of_its_own_target(
 def test_a_swap_that_cannot_be_is_refused_and_the_old_picture_stays(
     here: Path, booted: Store, capfd: pytest.CaptureFixture[str], names: tuple[str, ...], expected: str
 ) -> None:
-    (here / "folder.png").mkdir()
     source, target, output, *options = names
     before = sorted(here.iterdir())
-    line = refusal(capfd, "swap", source, target, "-o", output, *options, "--store", str(booted.path))
+    line = refusal(capfd, "swap", source, target, "-o", output, "--overwrite", *options, "--store", str(booted.path))
     assert expected in line
     assert (here / "out.png").read_bytes() == OLD
     assert sorted(here.iterdir()) == before
-    assert list((here / "folder.png").iterdir()) == []
 
 
 def test_an_unknown_swap_model_is_refused_with_those_that_are_held(
     here: Path, booted: Store, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    names = ["source.png", "group.jpg", "-o", "out.png"]
+    names = ["source.png", "group.jpg", "-o", "out.png", "--overwrite"]
     line = refusal(capfd, "swap", *names, "--swap-model", "simswap", "--store", str(booted.path))
     assert "hyperswap_1a_256, inswapper_128, inswapper_128_fp16" in line
 
 
 def test_a_store_where_nothing_was_booted_is_refused(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    line = refusal(capfd, "swap", "source.png", "group.jpg", "-o", "out.png")
+    line = refusal(capfd, "swap", "source.png", "group.jpg", "-o", "out.png", "--overwrite")
     assert line.startswith("store store: expected engines, seen no current.json")
     assert line.endswith("run: morphstream boot")
     assert (here / "out.png").read_bytes() == OLD
@@ -96,7 +95,7 @@ def test_a_store_where_nothing_was_booted_is_refused(here: Path, capfd: pytest.C
 
 
 def test_a_bad_output_is_refused_before_anything_is_opened(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    for output in ("out.gif", "missing/out.png"):
+    for output in ("out.bmp", "missing/out.png", "out.png"):
         assert output in refusal(capfd, "swap", "source.png", "group.jpg", "-o", output)  # and not the empty store
 
 
@@ -104,7 +103,7 @@ def test_a_store_of_another_arch_is_refused(
     here: Path, booted_for_gpu: Store, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = str(booted_for_gpu.path)
-    line = refusal(capfd, "swap", "source.png", "group.jpg", "-o", "out.png", "--store", path)
+    line = refusal(capfd, "swap", "source.png", "group.jpg", "-o", "out.png", "--overwrite", "--store", path)
     assert "sm89/rtx1.7_ort1.31: expected " in line
     assert line.endswith("or boot for this machine")
     assert (here / "out.png").read_bytes() == OLD
@@ -119,7 +118,9 @@ def test_an_engine_with_other_bytes_is_refused(
     path = own_store.current().files_of("inswapper_128_fp16")[kind]
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept)].ljust(len(data)))
-    line = refusal(capfd, "swap", "source.png", "group.jpg", "-o", "out.png", "--store", str(own_store.path))
+    line = refusal(
+        capfd, "swap", "source.png", "group.jpg", "-o", "out.png", "--overwrite", "--store", str(own_store.path)
+    )
     assert line.startswith(f"{path.name}: expected ")
     assert line.endswith("boot again")
     assert (here / "out.png").read_bytes() == OLD
@@ -133,7 +134,7 @@ def test_masks_and_pixels_are_chosen_by_options(here: Path, booted: Store, capfd
         ["--masks", "own"],
         ["--pixel-boost", "256", "--threads", "1"],
     ):
-        command = ["swap", "source.png", "source.png", "-o", "out.png", "--store", str(booted.path)]
+        command = ["swap", "source.png", "source.png", "-o", "out.png", "--overwrite", "--store", str(booted.path)]
         assert main([*command, "--swap-model", "inswapper_128", *options]) == 0
         pictures.append(read_image(here / "out.png"))
     capfd.readouterr()
@@ -144,7 +145,7 @@ def test_masks_and_pixels_are_chosen_by_options(here: Path, booted: Store, capfd
 def test_what_an_option_needs_and_the_store_lacks_is_refused(
     here: Path, booted: Store, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["swap", "source.png", "source.png", "-o", "out.png", "--store", str(booted.path)]
+    command = ["swap", "source.png", "source.png", "-o", "out.png", "--overwrite", "--store", str(booted.path)]
     for options, model in (
         (["--regions", "skin"], "bisenet_resnet_34"),
         (["--masks", "regions", "--parser", "bisenet_resnet_18"], "bisenet_resnet_18"),

@@ -1,28 +1,38 @@
-"""``morphstream swap``: swap every face of a picture."""
+"""``morphstream swap``: swap the faces of pictures."""
 
 import argparse
+import json
+import sys
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from morphstream.artifact.errors import FrameError, MorphstreamError, NoFaceError
+from morphstream.artifact.errors import MorphstreamError, NoFaceError
 from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.cli.look import add_look, read_look
 from morphstream.cli.options import Commands, UsageError, checked, read_threads
 from morphstream.machine.limits import check_limits
 
 if TYPE_CHECKING:
-    from morphstream.face.types import FoundFaces
-    from morphstream.frame import Frame
-    from morphstream.pipeline import SwapPipeline
+    from morphstream.cli.pictures import Job, PictureReport, PictureSwapper
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    parser = commands.add_parser("swap", help="swap every face of a picture")
+    parser = commands.add_parser("swap", help="swap the faces of pictures")
     parser.add_argument("source", type=Path, help="picture of the face to put in; its owner must have agreed")
-    parser.add_argument("target", type=Path, help="picture whose faces are swapped; their owners must have agreed")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="picture to write, marked as synthetic")
+    text = "pictures whose faces are swapped, or folders of them; their owners must have agreed"
+    parser.add_argument("targets", type=Path, nargs="+", metavar="target", help=text)
+    text = "picture to write, marked as synthetic; of several targets the folder, where each keeps its name"
+    parser.add_argument("-o", "--output", type=Path, required=True, help=text)
+    parser.add_argument("--overwrite", action="store_true", help="replace pictures that are there (refuse)")
+    parser.add_argument("--compare", action="store_true", help="write NAME.compare.SUFFIX, too: before beside after")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be swapped, and write nothing")
+    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+    text = "refuse pictures of more pixels, all frames together (120000000)"
+    parser.add_argument("--max-pixels", type=checked(_read_pixels), default=120_000_000, help=text)
     parser.add_argument("--swap-model", default=SWAP_MODEL, help="such as hyperswap_1a_256 (%(default)s)")
     add_look(parser)
     parser.add_argument("--threads", type=checked(read_threads), default=0, help="threads to run on (every core)")
@@ -30,55 +40,85 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Swap, and print how many faces were found and the seconds of each step."""
+    """Swap each picture, and say how many faces were found and swapped; return 1 if one of several failed."""
     check_limits()
     look = read_look(options)
-    from morphstream.media.image import ImageSink, ImageSource, check_output, read_image
+    from morphstream.cli.pictures import PictureSwapper, Writing, jobs_of
+    from morphstream.media.image import read_image
     from morphstream.pipeline import SwapPipeline
-    from morphstream.stream.run import run as run_stream
 
-    check_output(options.output)
-    source, started = read_image(options.source), time.perf_counter()
+    jobs, is_folder = jobs_of(options.targets, options.output)
+    writing = Writing(
+        max_pixels=options.max_pixels, overwrite=options.overwrite, compare=options.compare, is_dry=options.dry_run
+    )
+    inputs = [options.source, *options.targets]
+    if not is_folder:
+        writing.check(jobs[0], inputs)
+    source, started = read_image(options.source, max_pixels=options.max_pixels), time.perf_counter()
     with SwapPipeline(options.store, swap_model=options.swap_model, look=look, threads=options.threads) as pipeline:
         if look.pixel_boost and look.pixel_boost % pipeline.swapper.side:
             expected = f"a multiple of {pipeline.swapper.side} pixels, the side of {options.swap_model}"
             raise UsageError(f"--pixel-boost: expected {expected}, seen {look.pixel_boost}")
-        picture = _Picture(pipeline, options, source, started)
+        open_s = time.perf_counter() - started
         try:
-            run_stream(ImageSource(options.target), [picture.find, picture.swap], ImageSink(options.output))
-        except FrameError as error:  # its one frame is the picture
-            raise error.__cause__ if isinstance(error.__cause__, MorphstreamError) else error from None
-    print(f"{options.output}: {picture.summary()}")
-    return 0
-
-
-class _Picture:
-    """The two steps of a pipeline on one picture, timed, with its faces counted."""
-
-    def __init__(self, pipeline: "SwapPipeline", options: argparse.Namespace, source: "Frame", started: float) -> None:
-        self._target, self._swap_model, self._times = options.target, options.swap_model, [started, time.perf_counter()]
-        try:
-            self._find, self._swap = pipeline.steps(pipeline.identify(source))
+            swapper = PictureSwapper(*pipeline.steps(pipeline.identify(source)), writing)
         except NoFaceError as error:
             raise NoFaceError(f"{options.source}: {error}") from None
-        self._faces = 0
+        if is_folder:
+            if not options.dry_run:
+                options.output.mkdir(exist_ok=True)
+            reports = _swap_all(swapper, jobs, lambda job: writing.check(job, inputs))
+        else:
+            reports = [swapper.swap(jobs[0])]
+    _print(options, reports, open_s, is_folder=is_folder)
+    return int(any(report.error for report in reports))
 
-    def find(self, frame: "Frame") -> "FoundFaces":
-        found = self._find(frame)
-        self._faces = len(found.faces)
-        if not found.faces:
-            raise NoFaceError(f"{self._target}: expected a face to swap, seen none; use a picture that shows one")
-        self._times.append(time.perf_counter())
-        return found
 
-    def swap(self, found: "FoundFaces") -> "Frame":
-        frame = self._swap(found)
-        self._times.append(time.perf_counter())
-        return frame
+def _swap_all(
+    swapper: "PictureSwapper", jobs: "Sequence[Job]", check: "Callable[[Job], None]"
+) -> "list[PictureReport]":
+    """Swap each picture, also after one that failed; say how far it is."""
+    from morphstream.cli.pictures import PictureReport
 
-    def summary(self) -> str:
-        opened, detected, swapped = (
-            after - before for before, after in zip(self._times, self._times[1:], strict=False)
-        )
-        steps = f"open {opened:.2f} s, detect {detected:.2f} s, swap {swapped:.2f} s"
-        return f"{self._faces} faces found, {self._faces} swapped with {self._swap_model}; {steps}"
+    reports = []
+    for number, job in enumerate(jobs, 1):
+        try:
+            check(job)
+            report = swapper.swap(job)
+        except (MorphstreamError, OSError) as error:
+            report = PictureReport(target=str(job.target), error=" ".join(str(error).split()))
+        reports.append(report)
+        said = report.error or f"{job.target}: {report.faces} faces found, {report.swapped} swapped"
+        print(f"[{number}/{len(jobs)}] {said}", file=sys.stderr)
+    return reports
+
+
+def _print(options: argparse.Namespace, reports: "Sequence[PictureReport]", open_s: float, *, is_folder: bool) -> None:
+    """Print what was done: a line, a table of several pictures, or JSON."""
+    failed = sum(report.error is not None for report in reports)
+    done, model = "would be swapped" if options.dry_run else "swapped", options.swap_model
+    if options.json:
+        summary = {"swap_model": model, "open_s": round(open_s, 3), "is_dry_run": options.dry_run, "failed": failed}
+        print(json.dumps({**summary, "pictures": [asdict(report) for report in reports]}, indent=2))
+        return
+    for report in reports:
+        for note in report.notes:
+            print(f"{report.target}: {note}", file=sys.stderr)
+    if not is_folder:
+        (report,) = reports
+        times = f"open {open_s:.2f} s, detect {report.detect_s:.2f} s, swap {report.swap_s:.2f} s"
+        frames = f" in {report.frames} frames" if report.frames > 1 else ""
+        print(f"{report.output}: {report.faces} faces found{frames}, {report.swapped} {done} with {model}; {times}")
+        return
+    width = max(len(report.target) for report in reports)
+    print(f"{'picture':{width}}  faces  swapped  seconds  written")
+    for report in reports:
+        numbers = f"{report.faces:5}  {report.swapped:7}  {report.detect_s + report.swap_s:7.2f}"
+        print(f"{report.target:{width}}  {numbers}  {'failed' if report.error else report.output}")
+    print(f"{len(reports) - failed} of {len(reports)} pictures {done} with {model}, {failed} failed")
+
+
+def _read_pixels(text: str) -> int:
+    if not (pixels := read_count(text)):
+        raise ValueError("expected a number of 1 or more, seen 0")
+    return pixels

@@ -1,0 +1,196 @@
+"""Swap the faces of one picture after another, with the same engines."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from morphstream.artifact.errors import FrameError, ImageError, MorphstreamError, NoFaceError
+from morphstream.media.encode import FORMATS, check_fits
+from morphstream.media.image import FrameList, PictureSource, check_output, write_picture
+from morphstream.media.picture import Picture, frame_of
+from morphstream.media.read import read_picture
+from morphstream.stream.run import run as run_stream
+
+if TYPE_CHECKING:
+    from morphstream.face.types import FoundFaces
+    from morphstream.frame import Frame
+
+_READ = frozenset((*FORMATS, ".heic", ".heif", ".hif", ".bmp", ".jfif", ".jp2", ".ppm"))  # of a folder's files
+_WRITTEN_AS = {".heic": ".jpg", ".heif": ".jpg", ".hif": ".jpg", ".jfif": ".jpg"}  # the others as .png
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A picture to swap, and where to write it."""
+
+    target: Path
+    output: Path
+
+    @property
+    def comparison(self) -> Path:
+        """Where before and after are written beside each other."""
+        return self.output.with_name(f"{self.output.stem}.compare{self.output.suffix}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureReport:
+    """What came of a picture.
+
+    Attributes:
+        target: The picture.
+        output: What was written, or would be; None if it failed.
+        frames: How many it has.
+        faces: Found in all of them.
+        swapped: Of these, also where nothing is written.
+        detect_s: Seconds to find them.
+        swap_s: Seconds to swap them.
+        notes: What was left out, in words.
+        error: Why it failed.
+    """
+
+    target: str
+    output: str | None = None
+    frames: int = 0
+    faces: int = 0
+    swapped: int = 0
+    detect_s: float = 0.0
+    swap_s: float = 0.0
+    notes: Sequence[str] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """What is read and written.
+
+    Attributes:
+        max_pixels: Of a picture, as in `read_picture`.
+        overwrite: Whether a picture that is there is replaced.
+        compare: Whether before and after are written, too.
+        is_dry: Whether nothing is written.
+    """
+
+    max_pixels: int
+    overwrite: bool = False
+    compare: bool = False
+    is_dry: bool = False
+
+    def check(self, job: Job, inputs: Sequence[Path]) -> None:
+        """Check that a picture can be written where a job says; errors as of `check_output`."""
+        for path in [job.output, *([job.comparison] if self.compare else [])]:
+            check_output(path, overwrite=self.overwrite, inputs=inputs)
+
+
+def jobs_of(targets: Sequence[Path], output: Path) -> tuple[list[Job], bool]:
+    """Return the pictures to swap, and whether the output is a folder for them.
+
+    Raises:
+        ImageError: A folder has no picture, or two pictures would have one name.
+        OSError: A folder can't be read.
+    """
+    if len(targets) == 1 and not targets[0].is_dir() and not output.is_dir():
+        return [Job(targets[0], output)], False
+    pictures = [picture for target in targets for picture in (_pictures_in(target) if target.is_dir() else [target])]
+    if output.suffix.lower() in FORMATS and not output.is_dir():
+        raise ImageError(
+            f"{output}: expected a folder for {len(pictures)} pictures, seen a picture's name; name a folder"
+        )
+    jobs: dict[Path, Job] = {}
+    for picture in pictures:
+        suffix = picture.suffix.lower()
+        name = picture.name if suffix in FORMATS else picture.stem + _WRITTEN_AS.get(suffix, ".png")
+        job = Job(picture, output / name)
+        if (other := jobs.setdefault(job.output, job)) is not job:
+            both = f"seen {other.target} and {picture}"
+            raise ImageError(f"{job.output}: expected one picture of that name, {both}; swap them one after the other")
+    return list(jobs.values()), True
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _READ and not path.name.startswith("."))
+    if not found:
+        raise ImageError(f"{folder}: expected pictures, seen none whose name ends in one of {', '.join(sorted(_READ))}")
+    return found
+
+
+class PictureSwapper:
+    """Swaps faces of pictures by the two steps of a pipeline."""
+
+    def __init__(
+        self, find: "Callable[[Frame], FoundFaces]", swap: "Callable[[FoundFaces], Frame]", writing: Writing
+    ) -> None:
+        """Start with the steps of `SwapPipeline.steps`."""
+        self._steps, self._writing = (find, swap), writing
+
+    def swap(self, job: Job) -> PictureReport:
+        """Swap the faces of a picture and write it.
+
+        Raises:
+            MorphstreamError: It can't be read, shows no face, doesn't fit its format or can't be swapped.
+            OSError: It can't be written.
+        """
+        picture = read_picture(job.target, max_pixels=self._writing.max_pixels)
+        try:
+            check_fits(job.output.suffix.lower(), picture)
+        except ImageError as error:
+            raise ImageError(f"{job.output}: {error}") from None
+        count, frames = _Count(*self._steps, is_dry=self._writing.is_dry), FrameList()
+        try:
+            run_stream(PictureSource(picture), [count.find, count.swap], frames)
+        except FrameError as error:  # it names a frame, and a picture has one
+            if isinstance(error.__cause__, MorphstreamError):
+                raise error.__cause__ from None
+            raise
+        if not count.faces:
+            raise NoFaceError(f"{job.target}: expected a face to swap, seen none; use a picture that shows one")
+        notes = [] if self._writing.is_dry else self._write(job, picture, frames.frames)
+        return PictureReport(
+            target=str(job.target),
+            output=str(job.output),
+            frames=len(picture.pixels),
+            faces=count.faces,
+            swapped=count.swapped,
+            detect_s=round(count.detect_s, 3),
+            swap_s=round(count.swap_s, 3),
+            notes=[*picture.notes, *notes],
+        )
+
+    def _write(self, job: Job, picture: Picture, frames: "Sequence[Frame]") -> list[str]:
+        notes = write_picture(job.output, picture, frames, overwrite=self._writing.overwrite)
+        if self._writing.compare:
+            before, after = frame_of(picture.pixels[0]), frames[0]
+            pixels = np.hstack([picture.pixels[0], picture.pixels[0]])
+            both = Picture(pixels=[pixels], bits=picture.bits, metadata=picture.metadata, style=picture.style)
+            write_picture(job.comparison, both, [np.hstack([before, after])], overwrite=self._writing.overwrite)
+        return notes
+
+
+class _Count:
+    """The two steps, timed, with the faces of all frames counted."""
+
+    def __init__(
+        self, find: "Callable[[Frame], FoundFaces]", swap: "Callable[[FoundFaces], Frame]", *, is_dry: bool
+    ) -> None:
+        self._find, self._swap, self._is_dry = find, swap, is_dry
+        self.faces = self.swapped = 0
+        self.detect_s = self.swap_s = 0.0
+
+    def find(self, frame: "Frame") -> "FoundFaces":
+        started = time.perf_counter()
+        found = self._find(frame)
+        self.detect_s += time.perf_counter() - started
+        self.faces += len(found.faces)
+        return found
+
+    def swap(self, found: "FoundFaces") -> "Frame":
+        self.swapped += len(found.assignment)
+        if self._is_dry:
+            return found.frame
+        started = time.perf_counter()
+        frame = self._swap(found)
+        self.swap_s += time.perf_counter() - started
+        return frame

@@ -1,0 +1,142 @@
+"""Encode pixels in each format, with the picture's metadata and the mark.
+
+Conventions, of each encoder: ``picture`` brings what is kept beside the pixels, and says whether it is an animation;
+``pixels`` are those to write, one array a frame; ``mark`` is an XMP packet or None. The file is returned.
+"""
+
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from morphstream.media.metadata import hexed, iptc_resource
+from morphstream.media.picture import Picture, Pixels, converted
+
+_PNG_HEADER_BYTES = 33  # signature and IHDR
+_TIFF_PROFILE, _TIFF_IPTC, _TIFF_XMP = 34675, 33723, 700
+_DEFLATE, _DIFFERENCES, _RGB, _UNASSOCIATED_ALPHA, _INCHES = 8, 2, 2, 2, 2
+
+
+def encode_png(picture: Picture, pixels: Sequence[Pixels], mark: bytes | None) -> bytes:
+    """Return a PNG. Source: PNG specification, third edition; of the texts, XMP's and ImageMagick's."""
+    if picture.is_animated:
+        options = {"compress_level": 1, "loop": _plays(picture)}
+        data = saved("PNG", _images(pixels), picture, options)
+    else:
+        data = cv2.imencode(".png", pixels[0])[1].tobytes()
+    metadata = picture.metadata
+    chunks = list(metadata.png_colours)
+    if metadata.profile:
+        chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.profile)))
+    if metadata.dpi:
+        chunks.append((b"pHYs", struct.pack(">IIB", *(round(number / 0.0254) for number in metadata.dpi), 1)))
+    if metadata.exif:
+        chunks.append((b"eXIf", metadata.exif))
+    if metadata.iptc:
+        chunks.append((b"zTXt", hexed(metadata.iptc)))
+    if mark:
+        chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + mark))
+    sealed = [struct.pack(">I", len(body)) + kind + body + _crc(kind + body) for kind, body in chunks]
+    return data[:_PNG_HEADER_BYTES] + b"".join(sealed) + data[_PNG_HEADER_BYTES:]
+
+
+def encode_jpeg(picture: Picture, pixels: Sequence[Pixels], mark: bytes | None) -> bytes:
+    """Return a JPEG, as good as the one that was read."""
+    options: dict[str, object] = {"quality": 95}
+    if style := picture.style:
+        options = {"qtables": [list(table) for table in style.tables], "subsampling": style.sampling}
+    metadata = picture.metadata
+    if metadata.iptc:
+        body = b"Photoshop 3.0\0" + iptc_resource(metadata.iptc)
+        options["extra"] = b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
+    if metadata.exif:
+        options["exif"] = b"Exif\0\0" + metadata.exif
+    options |= {"icc_profile": metadata.profile, "dpi": metadata.dpi or (0, 0), "xmp": mark}
+    return saved("JPEG", _images(pixels), picture, options)
+
+
+def encode_webp(picture: Picture, pixels: Sequence[Pixels], mark: bytes | None) -> bytes:
+    """Return a WebP without loss."""
+    effort = {"lossless": True, "quality": 50, "method": 1, "exact": True}
+    metadata = {"icc_profile": picture.metadata.profile, "exif": picture.metadata.exif or b"", "xmp": mark or b""}
+    options = {**effort, **metadata, "loop": _plays(picture), "background": (0, 0, 0, 0)}
+    return saved("WEBP", _images(pixels), picture, options)
+
+
+def encode_avif(picture: Picture, pixels: Sequence[Pixels], mark: bytes | None) -> bytes:
+    """Return an AVIF, without loss where a colour has more than 8 bits."""
+    metadata = picture.metadata
+    if picture.is_animated:
+        exif = {"exif": b"Exif\0\0" + metadata.exif} if metadata.exif else {}
+        options = {"quality": 90, "speed": 9, "icc_profile": metadata.profile, "xmp": mark, **exif}
+        return saved("AVIF", _images(pixels), picture, options)
+    parts = {cv2.IMAGE_METADATA_ICCP: metadata.profile, cv2.IMAGE_METADATA_EXIF: metadata.exif}
+    held = {kind: part for kind, part in {**parts, cv2.IMAGE_METADATA_XMP: mark}.items() if part}
+    own = pixels[0] >> (16 - picture.bits) if picture.bits > 8 else pixels[0]
+    depth = [cv2.IMWRITE_AVIF_QUALITY, 100 if picture.bits > 8 else 95, cv2.IMWRITE_AVIF_DEPTH, picture.bits]
+    contents = [np.frombuffer(part, np.uint8) for part in held.values()]
+    is_done, data = cv2.imencodeWithMetadata(".avif", own, list(held), contents, depth)
+    if not is_done:
+        raise ValueError("AVIF: expected pixels that can be encoded, seen others")
+    return data.tobytes()
+
+
+def encode_tiff(picture: Picture, pixels: Sequence[Pixels], mark: bytes | None) -> bytes:
+    """Return a TIFF of one strip. Source: TIFF 6.0, with Adobe's deflate."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    own = _rgb(pixels[0])
+    height, width, channels = own.shape
+    own[:, 1:] -= own[:, :-1].copy()
+    strip = zlib.compress(own.astype(own.dtype.newbyteorder("<"), copy=False).tobytes(), 1)
+    metadata, directory = picture.metadata, ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
+    if metadata.exif:
+        exif = Image.Exif()
+        exif.load(metadata.exif)
+        parts = {tag: exif.get_ifd(tag) for tag in (34665, 34853) if tag in exif}
+        for tag, value in {**dict(exif), **parts}.items():
+            directory[tag] = value
+    if metadata.dpi:
+        directory[282], directory[283], directory[296] = *metadata.dpi, _INCHES
+    directory[256], directory[257], directory[258] = width, height, (8 * own.itemsize,) * channels
+    directory[259], directory[262], directory[317] = _DEFLATE, _RGB, _DIFFERENCES
+    directory[273], directory[277], directory[278], directory[279] = 0, channels, height, len(strip)
+    if channels == 4:
+        directory[338] = _UNASSOCIATED_ALPHA
+    for tag, part in ((_TIFF_PROFILE, metadata.profile), (_TIFF_IPTC, metadata.iptc), (_TIFF_XMP, mark)):
+        if part:
+            directory.tagtype[tag] = 1 if tag == _TIFF_XMP else 7  # bytes
+            directory[tag] = part
+    file = BytesIO()
+    directory.save(file)
+    return file.getvalue() + strip
+
+
+def saved(name: str, images: Sequence[Image.Image], picture: Picture, options: Mapping[str, object]) -> bytes:
+    """Return what Pillow writes of one frame or more in a format; `options` are those of that format."""
+    file, given = BytesIO(), {key: value for key, value in options.items() if value is not None}
+    if picture.is_animated:
+        given |= {"save_all": True, "append_images": images[1:], "duration": list(picture.durations_ms)}
+    images[0].save(file, name, **given)
+    return file.getvalue()
+
+
+def _images(pixels: Sequence[Pixels]) -> list[Image.Image]:
+    return [Image.fromarray(_rgb(own)) for own in pixels]
+
+
+def _rgb(pixels: Pixels) -> Pixels:
+    return converted(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+
+
+def _plays(picture: Picture) -> int:
+    """Return how often an animation is played, 0 without end."""
+    return 1 if picture.loops is None else picture.loops
+
+
+def _crc(data: bytes) -> bytes:
+    return struct.pack(">I", zlib.crc32(data))

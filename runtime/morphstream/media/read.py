@@ -1,0 +1,192 @@
+"""Read pictures, whole and bounded: what a file declares is checked before a pixel of it is decoded."""
+
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from importlib import import_module
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageFile
+
+from morphstream.artifact.errors import ImageError
+from morphstream.artifact.regular_file import read_regular
+from morphstream.media.metadata import orientation_of, read_metadata
+from morphstream.media.picture import JpegStyle, Picture, Pixels, converted
+
+MAX_PIXELS = 120_000_000
+READABLE = "PNG, JPEG, WebP, AVIF, TIFF, GIF or HEIC"
+_HEIC = "pi_heif.as_plugin"
+_OPENERS = (  # what a file begins with, and what opens it; of a JPEG of several pictures that is the first
+    (rb"\xff\xd8\xff", "PIL.JpegImagePlugin", "JpegImageFile"),
+    (rb"\x89PNG\r\n\x1a\n", "PIL.PngImagePlugin", "PngImageFile"),
+    (rb"RIFF....WEBP", "PIL.WebPImagePlugin", "WebPImageFile"),
+    (rb"....ftyp(avif|avis|(mif1|msf1)(....)+?avi[fs])", "PIL.AvifImagePlugin", "AvifImageFile"),
+    (rb"....ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", _HEIC, "HeifImageFile"),
+    (rb"II[*+]\0|MM\0[*+]", "PIL.TiffImagePlugin", "TiffImageFile"),
+    (rb"GIF8[79]a", "PIL.GifImagePlugin", "GifImageFile"),
+    (rb"BM", "PIL.BmpImagePlugin", "BmpImageFile"),
+    (rb"P[1-6]\s", "PIL.PpmImagePlugin", "PpmImageFile"),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
+)
+_MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"))
+_ANIMATED = frozenset(("GIF", "PNG", "WEBP", "AVIF"))
+_MOST_PIXELS_A_BYTE = 1000  # of one colour everywhere it may be more, but then there is no face in it
+_DAMAGED = (  # what Pillow raises of bytes that are no picture
+    ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError, SyntaxError, TypeError,
+    ValueError, struct.error, zlib.error, cv2.error, Image.DecompressionBombError,
+)  # fmt: skip
+
+
+def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read a picture or an animation, upright.
+
+    Args:
+        path: A regular file; a link is followed.
+        max_pixels: Of all frames together; one that declares more is refused before it is decoded.
+
+    Raises:
+        ImageError: The file is no picture, is larger, or can't be read.
+    """
+    try:
+        data = read_regular(path, 8 * max_pixels + (1 << 24))
+    except OSError as error:
+        raise ImageError(f"{path}: expected a picture, seen {error.strerror}; name a {READABLE}") from None
+    open_image = _opener_of(path, data)
+    try:
+        with warnings.catch_warnings():  # Pillow's, of what can be read nevertheless
+            warnings.simplefilter("ignore")
+            with open_image(BytesIO(data)) as image:
+                return _read(image, data, max_pixels)
+    except _DAMAGED as error:
+        seen = " ".join(str(error).split())[:200] or type(error).__name__
+        expected = f"{path}: expected a picture, seen {len(data)} bytes that are no whole one"
+        raise ImageError(f"{expected} ({seen}); name a {READABLE}") from None
+    except _UnfitError as error:
+        raise ImageError(f"{path}: expected {error}") from None
+
+
+class _UnfitError(Exception):
+    """A picture that isn't read; its message says what was expected, what was seen and what to do."""
+
+
+def _opener_of(path: Path, data: bytes) -> Callable[[BytesIO], ImageFile.ImageFile]:
+    """Return what opens a file, by its first bytes and not its name."""
+    for begin, module, name in _OPENERS:
+        if re.match(begin, data[:64], re.DOTALL):
+            try:
+                found = import_module(module)
+            except ModuleNotFoundError:
+                seen = "seen HEIC without its reader; run: pip install 'morphstream[heic]', or convert it to JPEG"
+                raise ImageError(f"{path}: expected a picture that can be read, {seen}") from None
+            opener: Callable[[BytesIO], ImageFile.ImageFile] = getattr(found, name)
+            return opener
+    raise ImageError(f"{path}: expected a picture, seen {len(data)} bytes that are none; name a {READABLE}")
+
+
+def _read(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> Picture:
+    """Read an opened picture whose pixels aren't decoded yet."""
+    if image.format == "PNG" and b"IEND" not in data:
+        raise EOFError("its end is missing")
+    count = getattr(image, "n_frames", 1) if image.format in _ANIMATED | {"TIFF"} else 1
+    first = 1 if count > 1 and image.info.get("default_image") else 0  # a still for those who can't show the animation
+    pages = 1 if image.format == "TIFF" else count
+    _check_size(image, pages, len(data), max_pixels)
+    bits, style = _bits_of(image, data), _style_of(image)
+    turn = _turn_of(image)  # may read on to the end of a PNG
+    pixels, durations_ms = [], list[float]()
+    for number in range(first, pages):
+        if pages > 1:
+            image.seek(number)
+        own = _decode(image, has_alpha=pages > 1) if bits == 8 else _decode_deep(image, data, bits)
+        pixels.append(np.ascontiguousarray(turn(own)))
+        durations_ms.append(float(image.info.get("duration") or 0))
+    height, width = pixels[0].shape[:2]
+    metadata, notes = read_metadata(image, data, (width, height))
+    picture = Picture(
+        pixels=pixels,
+        bits=bits,
+        durations_ms=durations_ms if len(pixels) > 1 else (),
+        loops=image.info.get("loop"),
+        metadata=metadata,
+        style=style,
+        notes=[*notes, *([f"{count - pages} more pages are left out"] if count > pages else [])],
+    )
+    return picture if pages == 1 or picture.is_transparent else picture.without_alpha()
+
+
+def _check_size(image: ImageFile.ImageFile, frames: int, size: int, max_pixels: int) -> None:
+    """Refuse what would take too much memory, and colours that aren't 8 or 16 bits of a kind that is known."""
+    (width, height), count = image.size, image.width * image.height * frames
+    seen = f"{width} x {height}" + (f" in {frames} frames" if frames > 1 else "")
+    if count > max_pixels:
+        raise _UnfitError(f"at most {max_pixels} pixels, seen {seen}; make it smaller, or say --max-pixels {count}")
+    if count > max(_MOST_PIXELS_A_BYTE * size, 1 << 20):
+        raise _UnfitError(f"a whole picture, seen {seen} pixels claimed by {size} bytes; fetch it again")
+    if image.mode not in _MODES and not image.mode.startswith("I;16"):
+        raise _UnfitError(f"colours of 8 or 16 bits, seen Pillow's mode {image.mode}; convert it to RGB")
+
+
+def _turn_of(image: ImageFile.ImageFile) -> Callable[[Pixels], Pixels]:
+    """Return what turns decoded pixels upright; what decodes TIFF and HEIC has done so."""
+    turns: dict[int, Callable[[Pixels], Pixels]] = {
+        2: lambda pixels: pixels[:, ::-1],
+        3: lambda pixels: pixels[::-1, ::-1],
+        4: lambda pixels: pixels[::-1],
+        5: lambda pixels: pixels.swapaxes(0, 1),
+        6: lambda pixels: pixels.swapaxes(0, 1)[:, ::-1],
+        7: lambda pixels: pixels.swapaxes(0, 1)[::-1, ::-1],
+        8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
+    }
+    orientation = 1 if image.format in ("TIFF", "HEIF") else orientation_of(image)
+    return turns.get(orientation, lambda pixels: pixels)
+
+
+def _bits_of(image: ImageFile.ImageFile, data: bytes) -> int:
+    """Return how many bits a colour has: 8, which stands for fewer, too, or 10, 12 or 16."""
+    if image.format == "AVIF":
+        place = data.find(b"av1C")  # Source: AV1 in ISO base media, 2.3: high_bitdepth and twelve_bit
+        flags = data[place + 6] if 0 <= place < len(data) - 6 else 0
+        return 8 if not flags & 0x40 else 12 if flags & 0x20 else 10
+    if image.format == "HEIF":
+        return int(image.info["bit_depth"])
+    return 16 if image.mode.startswith("I;16") or any(";16" in str(tile.args) for tile in image.tile) else 8
+
+
+def _decode(image: ImageFile.ImageFile, *, has_alpha: bool) -> Pixels:
+    """Return the pixels of 8 bits of the frame that an image is at."""
+    if has_alpha or image.has_transparency_data:
+        return converted(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA)
+    return converted(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR)
+
+
+def _decode_deep(image: ImageFile.ImageFile, data: bytes, bits: int) -> Pixels:
+    """Return pixels of more than 8 bits, which Pillow would cut to 8."""
+    if image.format == "HEIF":
+        heif = import_module(_HEIC.partition(".")[0]).open_heif(BytesIO(data), convert_hdr_to_8bit=False, bgr_mode=True)
+        return np.asarray(heif)
+    if image.mode == "CMYK":
+        raise _UnfitError("RGB of 16 bits, seen CMYK; convert it to RGB")
+    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)  # type: ignore[assignment]
+    if pixels is None or pixels.dtype != np.uint16:
+        raise _UnfitError(f"a picture of {bits} bits that OpenCV reads, seen another; convert it to a PNG")
+    if pixels.ndim == 2:
+        pixels = converted(pixels, cv2.COLOR_GRAY2BGR)
+    return pixels if bits == 16 else pixels << (16 - bits) | pixels >> (2 * bits - 16)
+
+
+def _style_of(image: ImageFile.ImageFile) -> JpegStyle | None:
+    """Return how a JPEG of three colours was encoded."""
+    if image.format != "JPEG" or image.mode != "RGB":
+        return None
+    from PIL.JpegImagePlugin import JpegImageFile, get_sampling
+
+    sampling = get_sampling(image)
+    if not isinstance(image, JpegImageFile) or sampling < 0:
+        return None
+    return JpegStyle(tables=tuple(tuple(table) for table in image.quantization.values()), sampling=sampling)
