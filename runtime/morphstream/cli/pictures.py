@@ -1,7 +1,9 @@
 """Swap the faces of one picture after another, with the same engines."""
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from morphstream.frame import Frame
 
 _READ = frozenset((*FORMATS, ".heic", ".heif", ".hif", ".bmp", ".jfif", ".jp2", ".ppm"))  # of a folder's files
+_STDERR = 2
 _WRITTEN_AS = {".heic": ".jpg", ".heif": ".jpg", ".hif": ".jpg", ".jfif": ".jpg"}  # the others as .png
 
 
@@ -85,11 +88,11 @@ class Writing:
             check_output(path, overwrite=self.overwrite, inputs=inputs)
 
 
-def jobs_of(targets: Sequence[Path], output: Path) -> tuple[list[Job], bool]:
+def jobs_of(source: Path, targets: Sequence[Path], output: Path) -> tuple[list[Job], bool]:
     """Return the pictures to swap, and whether the output is a folder for them.
 
     Raises:
-        ImageError: A folder has no picture, or two pictures would have one name.
+        ImageError: A folder has no picture, two pictures would have one name, or one would replace an input.
         OSError: A folder can't be read.
     """
     if len(targets) == 1 and not targets[0].is_dir() and not output.is_dir():
@@ -107,7 +110,16 @@ def jobs_of(targets: Sequence[Path], output: Path) -> tuple[list[Job], bool]:
         if (other := jobs.setdefault(job.output, job)) is not job:
             both = f"seen {other.target} and {picture}"
             raise ImageError(f"{job.output}: expected one picture of that name, {both}; swap them one after the other")
+    inputs = {_file_of(path): path for path in [source, *pictures] if path.exists()}
+    for path in jobs:
+        if path.exists() and (own := inputs.get(_file_of(path))):
+            raise ImageError(f"{path}: expected another file than the input, seen {own} itself; name another folder")
     return list(jobs.values()), True
+
+
+def _file_of(path: Path) -> tuple[int, int]:
+    """Return what two names of one file have in common."""
+    return path.stat().st_dev, path.stat().st_ino
 
 
 def _pictures_in(folder: Path) -> list[Path]:
@@ -133,7 +145,8 @@ class PictureSwapper:
             MorphstreamError: It can't be read, shows no face, doesn't fit its format or can't be swapped.
             OSError: It can't be written.
         """
-        picture = read_picture(job.target, max_pixels=self._writing.max_pixels)
+        with hushed():
+            picture = read_picture(job.target, max_pixels=self._writing.max_pixels)
         try:
             check_fits(job.output.suffix.lower(), picture)
         except ImageError as error:
@@ -167,6 +180,19 @@ class PictureSwapper:
             both = Picture(pixels=[pixels], bits=picture.bits, metadata=picture.metadata, style=picture.style)
             write_picture(job.comparison, both, [np.hstack([before, after])], overwrite=self._writing.overwrite)
         return notes
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Send nowhere what libraries print of a damaged picture, past Python: its refusal says it in a line."""
+    kept, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _STDERR)
+    try:
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class _Count:

@@ -43,18 +43,20 @@ def run(options: argparse.Namespace) -> int:
     """Swap each picture, and say how many faces were found and swapped; return 1 if one of several failed."""
     check_limits()
     look = read_look(options)
-    from morphstream.cli.pictures import PictureSwapper, Writing, jobs_of
+    from morphstream.cli.pictures import PictureSwapper, Writing, hushed, jobs_of
     from morphstream.media.image import read_image
     from morphstream.pipeline import SwapPipeline
 
-    jobs, is_folder = jobs_of(options.targets, options.output)
+    jobs, is_folder = jobs_of(options.source, options.targets, options.output)
     writing = Writing(
         max_pixels=options.max_pixels, overwrite=options.overwrite, compare=options.compare, is_dry=options.dry_run
     )
     inputs = [options.source, *options.targets]
     if not is_folder:
         writing.check(jobs[0], inputs)
-    source, started = read_image(options.source, max_pixels=options.max_pixels), time.perf_counter()
+    with hushed():
+        source = read_image(options.source, max_pixels=options.max_pixels)
+    started = time.perf_counter()
     with SwapPipeline(options.store, swap_model=options.swap_model, look=look, threads=options.threads) as pipeline:
         if look.pixel_boost and look.pixel_boost % pipeline.swapper.side:
             expected = f"a multiple of {pipeline.swapper.side} pixels, the side of {options.swap_model}"
@@ -67,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         if is_folder:
             if not options.dry_run:
                 options.output.mkdir(exist_ok=True)
-            reports = _swap_all(swapper, jobs, lambda job: writing.check(job, inputs))
+            reports = _swap_all(swapper, jobs, lambda job: options.output.exists() and writing.check(job, inputs))
         else:
             reports = [swapper.swap(jobs[0])]
     _print(options, reports, open_s, is_folder=is_folder)
@@ -75,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _swap_all(
-    swapper: "PictureSwapper", jobs: "Sequence[Job]", check: "Callable[[Job], None]"
+    swapper: "PictureSwapper", jobs: "Sequence[Job]", check: "Callable[[Job], object]"
 ) -> "list[PictureReport]":
     """Swap each picture, also after one that failed; say how far it is."""
     from morphstream.cli.pictures import PictureReport

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from morphstream.media.exif import BYTE, LONG, RATIONAL, SHORT, UNDEFINED, Entry, nested, order_of, write_tiff
 from morphstream.media.metadata import hexed, iptc_resource
 from morphstream.media.picture import Picture, Pixels, converted
 
@@ -87,33 +88,31 @@ def encode_avif(picture: Picture, pixels: Sequence[Pixels], mark: bytes | None) 
 
 def encode_tiff(picture: Picture, pixels: Sequence[Pixels], mark: bytes | None) -> bytes:
     """Return a TIFF of one strip. Source: TIFF 6.0, with Adobe's deflate."""
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-    own = _rgb(pixels[0])
+    metadata, own = picture.metadata, _rgb(pixels[0])
+    order = order_of(metadata.exif) if metadata.exif else "<"
     height, width, channels = own.shape
     own[:, 1:] -= own[:, :-1].copy()
-    strip = zlib.compress(own.astype(own.dtype.newbyteorder("<"), copy=False).tobytes(), 1)
-    metadata, directory = picture.metadata, ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
-    if metadata.exif:
-        exif = Image.Exif()
-        exif.load(metadata.exif)
-        parts = {tag: exif.get_ifd(tag) for tag in (34665, 34853) if tag in exif}
-        for tag, value in {**dict(exif), **parts}.items():
-            directory[tag] = value
+    strip = zlib.compress(own.astype(own.dtype.newbyteorder(order), copy=False).tobytes(), 1)
+
+    def numbers(kind: int, *values: int) -> Entry:
+        return Entry(kind, struct.pack(f"{order}{len(values)}{'H' if kind == SHORT else 'I'}", *values))
+
+    directory = nested(metadata.exif) if metadata.exif else {}
     if metadata.dpi:
-        directory[282], directory[283], directory[296] = *metadata.dpi, _INCHES
-    directory[256], directory[257], directory[258] = width, height, (8 * own.itemsize,) * channels
-    directory[259], directory[262], directory[317] = _DEFLATE, _RGB, _DIFFERENCES
-    directory[273], directory[277], directory[278], directory[279] = 0, channels, height, len(strip)
+        directory[282], directory[283] = (numbers(RATIONAL, round(1000 * dpi), 1000) for dpi in metadata.dpi)
+        directory[296] = numbers(SHORT, _INCHES)
+    directory[256], directory[257] = numbers(LONG, width), numbers(LONG, height)
+    directory[258] = numbers(SHORT, *(8 * own.itemsize,) * channels)
+    directory[259], directory[262] = numbers(SHORT, _DEFLATE), numbers(SHORT, _RGB)
+    directory[277], directory[278] = numbers(SHORT, channels), numbers(LONG, height)
+    directory[279], directory[317] = numbers(LONG, len(strip)), numbers(SHORT, _DIFFERENCES)
     if channels == 4:
-        directory[338] = _UNASSOCIATED_ALPHA
+        directory[338] = numbers(SHORT, _UNASSOCIATED_ALPHA)
     for tag, part in ((_TIFF_PROFILE, metadata.profile), (_TIFF_IPTC, metadata.iptc), (_TIFF_XMP, mark)):
         if part:
-            directory.tagtype[tag] = 1 if tag == _TIFF_XMP else 7  # bytes
-            directory[tag] = part
-    file = BytesIO()
-    directory.save(file)
-    return file.getvalue() + strip
+            directory[tag] = Entry(BYTE if tag == _TIFF_XMP else UNDEFINED, part)
+    place = len(write_tiff({**directory, 273: numbers(LONG, 0)}, order))  # where the strip begins
+    return write_tiff({**directory, 273: numbers(LONG, place)}, order) + strip
 
 
 def saved(name: str, images: Sequence[Image.Image], picture: Picture, options: Mapping[str, object]) -> bytes:

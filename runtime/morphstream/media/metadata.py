@@ -9,12 +9,10 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from PIL import ExifTags, Image, ImageFile
+from PIL import ImageFile
 
-_KEPT = frozenset(  # of IFD 0; the others describe how the pixels are stored, or hold pictures
-    (*range(269, 273), 282, 283, 285, 296, 305, 306, 315, 316, 33432, *range(40091, 40096), 18246, 18249)
-)
-_LEFT_OUT = frozenset((37500, 40965, 59932, 59933))  # maker's note, pointer to Interop, padding
+from morphstream.media.exif import clean, read_directory
+
 _IPTC = b"8BIM\x04\x04\0\0"  # Source: Adobe, Photoshop file formats, image resource 0x0404
 _PNG_COLOURS = (b"cICP", b"gAMA", b"cHRM", b"sRGB")
 _MOST_PROFILE_BYTES = 4 << 20
@@ -52,30 +50,22 @@ def read_metadata(image: ImageFile.ImageFile, data: bytes, size_wh: tuple[int, i
     if profile and (reason := _unfit(profile)):
         notes.append(f"its colour profile is left out: {reason}")
         profile = None
+    exif = iptc = None
     try:
-        exif = _cleaned(image, size_wh)
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError, SyntaxError, OSError, struct.error):
+        exif = clean(found, size_wh) if (found := exif_of(image, data)) else None
+        iptc = _iptc_of(image, data)
+    except (ValueError, struct.error):
         notes.append("its EXIF is left out: it is damaged")
-        exif = None
     dpi = [float(number) for number in image.info.get("dpi") or ()]
     is_dpi = len(dpi) == 2 and all(0 < number < 1 << 16 for number in dpi)
     metadata = Metadata(
         profile=profile,
         exif=exif,
-        iptc=_iptc_of(image),
+        iptc=iptc,
         dpi=(dpi[0], dpi[1]) if is_dpi else None,
         png_colours=tuple(_png_colours(data)) if image.format == "PNG" and not profile else (),
     )
     return metadata, notes
-
-
-def orientation_of(image: ImageFile.ImageFile) -> int:
-    """Return how EXIF says that a picture is turned, 1..8; 1 where it says nothing that makes sense."""
-    try:
-        value: object = image.getexif().get(ExifTags.Base.Orientation)
-    except (ValueError, TypeError, KeyError, IndexError, SyntaxError, OSError, struct.error):
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def iptc_resource(iptc: bytes) -> bytes:
@@ -93,48 +83,42 @@ def _unfit(profile: bytes) -> str | None:
     return None if space == "RGB" else f"it is of {space if space.isalnum() else 'other'} colours, and RGB is written"
 
 
-def _cleaned(image: ImageFile.ImageFile, size_wh: tuple[int, int]) -> bytes | None:
-    """Return EXIF with what may be kept; None where there is nothing."""
-    before, after = image.getexif(), Image.Exif()
-    for tag in _KEPT.intersection(before):
-        after[tag] = before[tag]
-    for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        values = {tag: value for tag, value in before.get_ifd(part).items() if tag not in _LEFT_OUT}
-        if part == ExifTags.IFD.Exif and {40962, 40963} & values.keys():  # the width and height, once turned
-            values |= {40962: size_wh[0], 40963: size_wh[1]}
-        if values:
-            after[part] = values
-    if not after:
-        return None
-    after[ExifTags.Base.Orientation] = 1
-    return after.tobytes().removeprefix(b"Exif\0\0")
+def exif_of(image: ImageFile.ImageFile, data: bytes) -> bytes | None:
+    """Return the EXIF of an opened picture as a TIFF, as it is in the file; a TIFF is its own."""
+    if image.format == "TIFF":
+        return data
+    found: object = image.info.get("exif")
+    if isinstance(text := image.info.get("Raw profile type exif"), str) and not found:  # ImageMagick's, in a PNG
+        found = _unhexed(text)
+    return found.removeprefix(b"Exif\0\0") if isinstance(found, bytes) and found else None
 
 
-def _iptc_of(image: ImageFile.ImageFile) -> bytes | None:
+def _iptc_of(image: ImageFile.ImageFile, data: bytes) -> bytes | None:
     """Return the IPTC records of a JPEG, TIFF or PNG."""
     found: object = None
     if isinstance(resources := image.info.get("photoshop"), dict):
         found = resources.get(0x0404)
     elif image.format == "TIFF":
-        found = image.tag_v2.get(33723)  # type: ignore[attr-defined]
-        if isinstance(found, tuple):  # of numbers of 4 bytes
-            found = struct.pack(f"<{len(found)}I", *found)
+        entry = read_directory(data).get(33723)
+        found = entry.data if entry else None
     elif isinstance(text := image.info.get("Raw profile type iptc"), str):
-        found = _unhexed(text)
+        found = _unwrapped(_unhexed(text))
     return found if isinstance(found, bytes) and found else None
 
 
-def _unhexed(text: str) -> bytes | None:
-    """Return the IPTC of a text that ImageMagick's convention wraps: its kind, its length, and hexadecimal digits."""
+def _unhexed(text: str) -> bytes:
+    """Return the bytes in a PNG's text of ImageMagick's convention: their kind, their number, hexadecimal digits."""
     try:
-        raw = bytes.fromhex("".join(text.split()[2:]))
+        return bytes.fromhex("".join(text.split()[2:]))
     except ValueError:
-        return None
-    place = raw.find(_IPTC)
-    if place < 0:
-        return raw
-    size = int.from_bytes(raw[place + 8 : place + 12], "big")
-    return raw[place + 12 : place + 12 + size]
+        return b""
+
+
+def _unwrapped(resource: bytes) -> bytes:
+    """Return IPTC without the image resource around it, if there is one."""
+    place = resource.find(_IPTC)
+    size = int.from_bytes(resource[place + 8 : place + 12], "big")
+    return resource if place < 0 else resource[place + 12 : place + 12 + size]
 
 
 def hexed(iptc: bytes) -> bytes:

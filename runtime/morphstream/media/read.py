@@ -15,7 +15,8 @@ from PIL import Image, ImageFile
 
 from morphstream.artifact.errors import ImageError
 from morphstream.artifact.regular_file import read_regular
-from morphstream.media.metadata import orientation_of, read_metadata
+from morphstream.media.exif import orientation_of
+from morphstream.media.metadata import exif_of, read_metadata
 from morphstream.media.picture import JpegStyle, Picture, Pixels, converted
 
 MAX_PIXELS = 120_000_000
@@ -35,10 +36,11 @@ _OPENERS = (  # what a file begins with, and what opens it; of a JPEG of several
 )
 _MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"))
 _ANIMATED = frozenset(("GIF", "PNG", "WEBP", "AVIF"))
-_MOST_PIXELS_A_BYTE = 1000  # of one colour everywhere it may be more, but then there is no face in it
+_MOST_PIXELS_A_BYTE = {"GIF": 50}  # of a frame above a million pixels; with more there is no face in it
+_MOST_PIXELS_A_BYTE_ELSE = 1000
 _DAMAGED = (  # what Pillow raises of bytes that are no picture
-    ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError, SyntaxError, TypeError,
-    ValueError, struct.error, zlib.error, cv2.error, Image.DecompressionBombError,
+    ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
+    struct.error, zlib.error, cv2.error, Image.DecompressionBombError,
 )  # fmt: skip
 
 
@@ -97,7 +99,7 @@ def _read(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> Picture:
     pages = 1 if image.format == "TIFF" else count
     _check_size(image, pages, len(data), max_pixels)
     bits, style = _bits_of(image, data), _style_of(image)
-    turn = _turn_of(image)  # may read on to the end of a PNG
+    turn = _turn_of(image, data)
     pixels, durations_ms = [], list[float]()
     for number in range(first, pages):
         if pages > 1:
@@ -121,17 +123,18 @@ def _read(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> Picture:
 
 def _check_size(image: ImageFile.ImageFile, frames: int, size: int, max_pixels: int) -> None:
     """Refuse what would take too much memory, and colours that aren't 8 or 16 bits of a kind that is known."""
-    (width, height), count = image.size, image.width * image.height * frames
+    width, height = image.size
+    count = width * height * frames
     seen = f"{width} x {height}" + (f" in {frames} frames" if frames > 1 else "")
     if count > max_pixels:
         raise _UnfitError(f"at most {max_pixels} pixels, seen {seen}; make it smaller, or say --max-pixels {count}")
-    if count > max(_MOST_PIXELS_A_BYTE * size, 1 << 20):
+    if width * height > max(_MOST_PIXELS_A_BYTE.get(image.format or "", _MOST_PIXELS_A_BYTE_ELSE) * size, 1 << 20):
         raise _UnfitError(f"a whole picture, seen {seen} pixels claimed by {size} bytes; fetch it again")
     if image.mode not in _MODES and not image.mode.startswith("I;16"):
         raise _UnfitError(f"colours of 8 or 16 bits, seen Pillow's mode {image.mode}; convert it to RGB")
 
 
-def _turn_of(image: ImageFile.ImageFile) -> Callable[[Pixels], Pixels]:
+def _turn_of(image: ImageFile.ImageFile, data: bytes) -> Callable[[Pixels], Pixels]:
     """Return what turns decoded pixels upright; what decodes TIFF and HEIC has done so."""
     turns: dict[int, Callable[[Pixels], Pixels]] = {
         2: lambda pixels: pixels[:, ::-1],
@@ -142,8 +145,8 @@ def _turn_of(image: ImageFile.ImageFile) -> Callable[[Pixels], Pixels]:
         7: lambda pixels: pixels.swapaxes(0, 1)[::-1, ::-1],
         8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
     }
-    orientation = 1 if image.format in ("TIFF", "HEIF") else orientation_of(image)
-    return turns.get(orientation, lambda pixels: pixels)
+    exif = exif_of(image, data) if image.format not in ("TIFF", "HEIF") else None
+    return turns.get(orientation_of(exif or b""), lambda pixels: pixels)
 
 
 def _bits_of(image: ImageFile.ImageFile, data: bytes) -> int:
