@@ -25,7 +25,7 @@ def main(workspace: Workspace) -> None:
     commands = {
         "dvc repro": ("dvc", "repro"),
         "boot": ("morphstream", "boot", *store, "--source", str(workspace.build)),
-        "swap": ("morphstream", "swap", str(source), str(target), "-o", str(swapped), *store),
+        "swap": ("morphstream", "swap", str(source), str(target), "-o", str(swapped), "--overwrite", *store),
     }
     write_whole(target, solvay(workspace.downloads))  # the Solvay conference of 1927, and an astronaut (NASA): both of
     cv2.imwrite(str(source), astronaut())  # the public domain, and out of packages

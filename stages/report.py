@@ -104,7 +104,7 @@ def _swap(swap: morphstream.SwapPipeline, photo: Photo, measured: Path, least: i
     found = swap.detect(swapped)
     before = [who.similarity(identity) for who in swap.embed(photo.frame, faces)]
     after = [who.similarity(identity) for who in swap.embed(swapped, [_nearest(face, found) for face in faces])]
-    write_image(measured / f"{name}.jpg", swapped)
+    write_image(measured / f"{name}.jpg", swapped, overwrite=True)
     rows = ((place, f"{b:.4f}", f"{a:.4f}") for place, (b, a) in enumerate(zip(before, after, strict=True)))
     _write_csv(measured / "similarity.csv", ("face", "before", "after"), rows)
     gains = np.subtract(after, before)

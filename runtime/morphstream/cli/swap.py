@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,8 @@ def run(options: argparse.Namespace) -> int:
         if is_folder:
             if not options.dry_run:
                 options.output.mkdir(exist_ok=True)
-            reports = _swap_all(swapper, jobs, lambda job: options.output.exists() and writing.check(job, inputs))
+            has_folder = options.output.exists()  # a dry run makes none
+            reports = _swap_all(swapper, jobs, partial(writing.check, inputs=inputs) if has_folder else None)
         else:
             reports = [swapper.swap(jobs[0])]
     _print(options, reports, open_s, is_folder=is_folder)
@@ -77,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _swap_all(
-    swapper: "PictureSwapper", jobs: "Sequence[Job]", check: "Callable[[Job], object]"
+    swapper: "PictureSwapper", jobs: "Sequence[Job]", check: "Callable[[Job], None] | None"
 ) -> "list[PictureReport]":
     """Swap each picture, also after one that failed; say how far it is."""
     from morphstream.cli.pictures import PictureReport
@@ -85,7 +87,8 @@ def _swap_all(
     reports = []
     for number, job in enumerate(jobs, 1):
         try:
-            check(job)
+            if check:
+                check(job)
             report = swapper.swap(job)
         except (MorphstreamError, OSError) as error:
             report = PictureReport(target=str(job.target), error=" ".join(str(error).split()))

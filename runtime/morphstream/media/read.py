@@ -171,7 +171,7 @@ def _decode_deep(image: ImageFile.ImageFile, data: bytes, bits: int) -> Pixels:
     """Return pixels of more than 8 bits, which Pillow would cut to 8."""
     if image.format == "HEIF":
         heif = import_module(_HEIC.partition(".")[0]).open_heif(BytesIO(data), convert_hdr_to_8bit=False, bgr_mode=True)
-        return np.asarray(heif)
+        return np.array(heif)  # a copy, as its memory goes with it
     if image.mode == "CMYK":
         raise _UnfitError("RGB of 16 bits, seen CMYK; convert it to RGB")
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
