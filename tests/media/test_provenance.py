@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from morphstream.media.encode import FORMATS
-from morphstream.media.image import write_image
-from morphstream.media.provenance import SOURCE_TYPE
+from morphstream.media.image import write_image, write_picture
+from morphstream.media.picture import frame_of
+from morphstream.media.provenance import MARK, SOURCE_TYPE
+from morphstream.media.read import read_picture
 from tests.face import noise
 
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -88,3 +91,54 @@ def test_a_webps_mark_stands_in_its_xmp_chunk(tmp_path: Path) -> None:
     place = data.index(b"XMP ")
     (size,) = struct.unpack_from("<I", data, place + 4)
     assert SOURCE_TYPE.encode() in data[place + 8 : place + 8 + size]
+
+
+OWN = f"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+ xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" xmlns:Iptc4xmpExt="{IPTC}"
+ photoshop:Credit="Ann &amp; Ben" Iptc4xmpExt:DigitalSourceType="digitalCapture" dc:format="image/png">
+<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">(c) Ann Ö</rdf:li></rdf:Alt></dc:rights>
+<xmp:Thumbnails><rdf:Alt><rdf:li>the original face</rdf:li></rdf:Alt></xmp:Thumbnails>
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif", ".tiff"])
+def test_what_xmp_says_of_author_and_rights_stays_beside_the_mark(tmp_path: Path, suffix: str) -> None:
+    image = Image.fromarray(noise(40, 60))
+    if suffix == ".tiff":
+        image.save(tmp_path / "in.tiff", tiffinfo={700: OWN})
+    elif suffix == ".png":
+        (info := PngInfo()).add_itxt("XML:com.adobe.xmp", OWN.decode())
+        image.save(tmp_path / "in.png", pnginfo=info)
+    else:
+        image.save(tmp_path / f"in{suffix}", xmp=OWN)
+    picture = read_picture(tmp_path / f"in{suffix}")
+    assert write_picture(tmp_path / f"out{suffix}", picture, [frame_of(picture.pixels[0])]) == []
+    assert list(picture.notes) == []
+    packet = packet_in(tmp_path / f"out{suffix}")
+    root = ET.fromstring(packet)  # noqa: S314  # our own bytes
+    (description,) = root.iter(DESCRIPTION)
+    assert description.get(f"{{{IPTC}}}DigitalSourceType") == SOURCE_TYPE
+    assert description.get("{http://ns.adobe.com/photoshop/1.0/}Credit") == "Ann & Ben"
+    assert "(c) Ann Ö" in packet.decode()
+    for left_out in (b"original face", b"digitalCapture", b"image/png"):
+        assert left_out not in (tmp_path / f"out{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "xmp",
+    [b"no XML", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", OWN.replace(b"Ann &amp; Ben", b"A" * 70_000)],
+    ids=["no XML", "entities", "too long"],
+)
+def test_xmp_that_cannot_be_kept_is_left_out_and_said(tmp_path: Path, xmp: bytes) -> None:
+    Image.fromarray(noise(40, 60)).save(tmp_path / "in.webp", xmp=xmp)
+    picture = read_picture(tmp_path / "in.webp")
+    assert list(picture.notes) == ["its XMP is left out: it is damaged, or too long"]
+    write_picture(tmp_path / "out.webp", picture, [frame_of(picture.pixels[0])])
+    assert packet_in(tmp_path / "out.webp") == MARK
+
+
+def test_a_picture_of_original_faces_may_be_written_without_the_mark(picture: Path) -> None:
+    write_image(picture, noise(40, 60), overwrite=True, is_synthetic=False)
+    assert SOURCE_TYPE.encode() not in picture.read_bytes()

@@ -48,14 +48,14 @@ def check_fits(suffix: str, picture: Picture) -> None:
         raise ImageError(f"{seen}; name a .png or .tiff, or convert the picture to {most} bits first")
 
 
-def encode(suffix: str, picture: Picture, frames: Sequence[Frame], mark: bytes | None) -> tuple[bytes, list[str]]:
+def encode(suffix: str, picture: Picture, frames: Sequence[Frame], *, is_synthetic: bool) -> tuple[bytes, list[str]]:
     """Return a file's bytes, and what of the picture its format can't hold, in words.
 
     Args:
         suffix: One of `FORMATS`.
         picture: As it was read.
         frames: Its frames, swapped.
-        mark: An XMP packet; None for none.
+        is_synthetic: Whether it gets the mark of synthetic media.
 
     Raises:
         ImageError: As of `check_fits`, or a side is too long for the format.
@@ -66,7 +66,9 @@ def encode(suffix: str, picture: Picture, frames: Sequence[Frame], mark: bytes |
     pixels = [with_frame(own, frame_of(own), frame) for own, frame in zip(picture.pixels, frames, strict=True)]
     metadata, notes = _held(suffix, picture.metadata)
     try:
-        data = _ENCODERS[suffix](replace(picture, metadata=metadata), pixels, mark)
+        data = _ENCODERS[suffix](
+            replace(picture, metadata=metadata), pixels, picture.metadata.mark if is_synthetic else None
+        )
     except (OSError, ValueError, OverflowError, struct.error, cv2.error):
         seen = f"{pixels[0].shape[1]} x {pixels[0].shape[0]}"
         raise ImageError(f"expected a picture that fits its format, seen {seen}; use .png") from None
@@ -79,5 +81,5 @@ def _held(suffix: str, metadata: Metadata) -> tuple[Metadata, list[str]]:
     if suffix in _OPAQUE:
         lost |= {name for name in ("exif", "iptc") if len(getattr(metadata, name) or b"") > _MOST_SEGMENT_BYTES}
     notes = [f"its {_NAMES[name]} is left out, which {suffix} can't hold" for name in sorted(lost)]
-    kept = {name: None if name in lost else getattr(metadata, name) for name in _NAMES}
-    return Metadata(dpi=metadata.dpi, png_colours=metadata.png_colours, **kept), notes
+    profile, exif, iptc = (None if name in lost else getattr(metadata, name) for name in _NAMES)
+    return replace(metadata, profile=profile, exif=exif, iptc=iptc), notes

@@ -15,7 +15,6 @@ from morphstream.artifact.staged import staged_file
 from morphstream.frame import Frame, Timed
 from morphstream.media.encode import FORMATS, encode
 from morphstream.media.picture import Picture, frame_of
-from morphstream.media.provenance import MARK
 from morphstream.media.read import MAX_PIXELS, read_picture
 
 
@@ -51,7 +50,7 @@ def write_picture(
     """
     check_output(path, overwrite=overwrite)
     try:
-        data, notes = encode(path.suffix.lower(), picture, frames, MARK if is_synthetic else None)
+        data, notes = encode(path.suffix.lower(), picture, frames, is_synthetic=is_synthetic)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from None
     place = path.resolve()

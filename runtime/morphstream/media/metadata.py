@@ -1,7 +1,7 @@
 """What a picture carries beside its pixels: read, cleaned of what shows or misleads, and handed on.
 
-Kept are the colour profile, EXIF and IPTC. Left out, as they may show the original face: thumbnails, makers' notes and
-other previews, and XMP, whose place is that of the mark. EXIF is rewritten with orientation 1, as frames are upright.
+Kept are the colour profile, EXIF, IPTC, and what XMP says of author, rights and contents. Left out, as they may show
+the original face: thumbnails, makers' notes and other previews. Orientation becomes 1, as frames are upright.
 """
 
 import struct
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from PIL import ImageFile
 
 from morphstream.media.exif import clean, read_directory
+from morphstream.media.provenance import MARK, mark_with
 
 _IPTC = b"8BIM\x04\x04\0\0"  # Source: Adobe, Photoshop file formats, image resource 0x0404
 _PNG_COLOURS = (b"cICP", b"gAMA", b"cHRM", b"sRGB")
@@ -26,6 +27,7 @@ class Metadata:
         profile: Its ICC profile, of RGB.
         exif: Its EXIF, as a TIFF.
         iptc: Its IPTC records (IIM).
+        mark: The mark of synthetic media, with what stays of its XMP.
         dpi: Pixels an inch, across and down.
         png_colours: Kind and content of a PNG's chunks that say how to show its numbers.
     """
@@ -33,6 +35,7 @@ class Metadata:
     profile: bytes | None = None
     exif: bytes | None = None
     iptc: bytes | None = None
+    mark: bytes = MARK
     dpi: tuple[float, float] | None = None
     png_colours: tuple[tuple[bytes, bytes], ...] = ()
 
@@ -56,12 +59,18 @@ def read_metadata(image: ImageFile.ImageFile, data: bytes, size_wh: tuple[int, i
         iptc = _iptc_of(image, data)
     except (ValueError, struct.error):
         notes.append("its EXIF is left out: it is damaged")
+    mark = MARK
+    try:
+        mark = mark_with(xmp) if (xmp := _xmp_of(image, data)) else MARK
+    except (ValueError, struct.error):
+        notes.append("its XMP is left out: it is damaged, or too long")
     dpi = [float(number) for number in image.info.get("dpi") or ()]
     is_dpi = len(dpi) == 2 and all(0 < number < 1 << 16 for number in dpi)
     metadata = Metadata(
         profile=profile,
         exif=exif,
         iptc=iptc,
+        mark=mark,
         dpi=(dpi[0], dpi[1]) if is_dpi else None,
         png_colours=tuple(_png_colours(data)) if image.format == "PNG" and not profile else (),
     )
@@ -104,6 +113,15 @@ def _iptc_of(image: ImageFile.ImageFile, data: bytes) -> bytes | None:
     elif isinstance(text := image.info.get("Raw profile type iptc"), str):
         found = _unwrapped(_unhexed(text))
     return found if isinstance(found, bytes) and found else None
+
+
+def _xmp_of(image: ImageFile.ImageFile, data: bytes) -> bytes | None:
+    """Return the XMP packet of a picture."""
+    if image.format == "TIFF":
+        entry = read_directory(data).get(700)
+        return entry.data if entry else None
+    found: object = image.info.get("xmp")
+    return found if isinstance(found, bytes) else None
 
 
 def _unhexed(text: str) -> bytes:

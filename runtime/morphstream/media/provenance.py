@@ -1,12 +1,12 @@
-"""The mark that says a picture is synthetic.
+"""The mark that says a picture is synthetic, and what stays of the XMP that the picture had.
 
 Source: IPTC Photo Metadata Standard, Digital Source Type; XMP specification, part 1.
 """
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
-MARK = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/">
+_BEGIN, _END = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n', '\n<?xpacket end="w"?>'
+_MARK = f"""<x:xmpmeta xmlns:x="adobe:ns:meta/">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
   <rdf:Description rdf:about=""
     xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -14,5 +14,54 @@ MARK = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
     Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"
     xmp:CreatorTool="morphstream"/>
  </rdf:RDF>
-</x:xmpmeta>
-<?xpacket end="w"?>""".encode()  # an XMP packet
+</x:xmpmeta>"""
+MARK = f"{_BEGIN}{_MARK}{_END}".encode()  # an XMP packet
+
+_PREFIXES = {  # of the names that an XMP packet has, and whether a picture's own may stay
+    "http://purl.org/dc/elements/1.1/": ("dc", True),
+    "http://ns.adobe.com/xap/1.0/rights/": ("xmpRights", True),
+    "http://ns.adobe.com/photoshop/1.0/": ("photoshop", True),
+    "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/": ("Iptc4xmpCore", True),
+    "http://iptc.org/std/Iptc4xmpExt/2008-02-29/": ("Iptc4xmpExt", False),
+    "http://ns.adobe.com/xap/1.0/": ("xmp", False),
+    "http://www.w3.org/1999/02/22-rdf-syntax-ns#": ("rdf", False),
+    "adobe:ns:meta/": ("x", False),
+}
+_DESCRIPTION = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description"
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}RDF"
+_NOT_KEPT = ("{http://purl.org/dc/elements/1.1/}format", "{http://ns.adobe.com/photoshop/1.0/}History")
+_MOST_BYTES = 60_000  # what a JPEG holds, but for headers
+
+
+def mark_with(xmp: bytes) -> bytes:
+    """Return the mark, with what a picture's own XMP says of its author, its rights and what it shows.
+
+    All else is left out: XMP may hold thumbnails, names of faces, and a history of edits.
+
+    Raises:
+        ValueError: It is no XMP, or too long.
+    """
+    import xml.etree.ElementTree as ET
+
+    if b"<!" in xmp:
+        raise ValueError("XMP: expected no declarations, seen some")
+    mark = ET.fromstring(_MARK)  # noqa: S314  # our own
+    (ours,) = mark.iter(_DESCRIPTION)
+    try:
+        own = ET.fromstring(xmp.strip(b"\0 \t\r\n"))  # noqa: S314  # without declarations, which is checked above
+    except ET.ParseError as error:
+        raise ValueError(f"XMP: expected XML, seen {error}") from None
+    for description in (part for rdf in own.iter(_RDF) for part in rdf.findall(_DESCRIPTION)):
+        ours.attrib |= {name: value for name, value in description.attrib.items() if _may_stay(name)}
+        ours.extend(part for part in description if _may_stay(part.tag))
+    for uri, (prefix, _) in _PREFIXES.items():
+        ET.register_namespace(prefix, uri)
+    packet = f"{_BEGIN}{ET.tostring(mark, 'unicode')}{_END}".encode()
+    if len(packet) > _MOST_BYTES:
+        raise ValueError(f"XMP: expected at most {_MOST_BYTES} bytes, seen {len(packet)}")
+    return packet
+
+
+def _may_stay(name: str) -> bool:
+    uri = name.partition("}")[0].removeprefix("{")
+    return _PREFIXES.get(uri, ("", False))[1] and name not in _NOT_KEPT
