@@ -44,10 +44,13 @@ def run(options: argparse.Namespace) -> int:
     """Swap each picture, and say how many faces were found and swapped; return 1 if one of several failed."""
     check_limits()
     look = read_look(options)
+    from PIL import Image
+
     from morphstream.cli.pictures import PictureSwapper, Writing, hushed, jobs_of
     from morphstream.media.image import read_image
     from morphstream.pipeline import SwapPipeline
 
+    Image.MAX_IMAGE_PIXELS = None  # of Pillow's own limit for a process; `read_picture` has one, which is an option
     jobs, is_folder = jobs_of(options.source, options.targets, options.output)
     writing = Writing(
         max_pixels=options.max_pixels, overwrite=options.overwrite, compare=options.compare, is_dry=options.dry_run
