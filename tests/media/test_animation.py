@@ -11,7 +11,7 @@ from morphstream.media.picture import Pixels, frame_of
 from morphstream.media.provenance import SOURCE_TYPE
 from morphstream.media.read import read_picture
 from tests.face import noise, waves
-from tests.media.pictures import animated
+from tests.media.pictures import NAMES, animated, exif, profile
 
 FRAMES: list[Pixels] = [np.roll(waves(40, 60), shift, axis=1) for shift in (0, 5, 11)]
 DURATIONS_MS = [50, 120, 90]
@@ -62,6 +62,29 @@ def test_an_animation_is_repeated_as_often_as_before(tmp_path: Path, suffix: str
     write_picture(tmp_path / f"out{suffix}", picture, [frame_of(pixels) for pixels in picture.pixels])
     with Image.open(tmp_path / f"out{suffix}") as image:
         assert image.info["loop"] == loop
+
+
+def test_durations_that_a_format_cannot_hold_are_rounded_over_all_frames(tmp_path: Path) -> None:
+    frames: list[Pixels] = [np.roll(waves(40, 60), shift, axis=1) for shift in range(6)]
+    (tmp_path / "in.png").write_bytes(animated(".png", frames, [16, 17, 17, 16, 17, 17]))
+    picture = read_picture(tmp_path / "in.png")
+    for suffix, durations_ms in ((".gif", [20, 10, 20, 20, 10, 20]), (".avif", [16, 17, 17, 16, 17, 17])):
+        write_picture(tmp_path / f"out{suffix}", picture, [frame_of(pixels) for pixels in picture.pixels])
+        assert [duration for _, duration in frames_in(tmp_path / f"out{suffix}")] == durations_ms
+
+
+def test_an_animations_metadata_and_turn_are_kept(tmp_path: Path) -> None:
+    images = [Image.fromarray(frame[..., ::-1].astype(np.uint8)) for frame in FRAMES]
+    for suffix, orientation, size in ((".webp", 6, (40, 60)), (".png", 6, (40, 60)), (".avif", 1, (60, 40))):
+        carried: dict[str, object] = {"icc_profile": profile(), "exif": exif(orientation).tobytes()}
+        carried |= {"save_all": True, "append_images": images[1:], "duration": 50}
+        images[0].save(tmp_path / f"in{suffix}", NAMES[suffix], **carried)
+        picture = read_picture(tmp_path / f"in{suffix}")
+        write_picture(tmp_path / f"out{suffix}", picture, [frame_of(pixels) for pixels in picture.pixels])
+        with Image.open(tmp_path / f"out{suffix}") as image:
+            assert (image.size, image.n_frames) == (size, 3)  # type: ignore[attr-defined]
+            assert image.info["icc_profile"] == profile()
+            assert (image.getexif()[0x010F], image.getexif().get(0x0112, 1)) == ("Acme", 1)
 
 
 def test_a_gif_of_more_colours_than_it_can_hold_is_written_in_near_ones(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def encode_avif(picture: Picture, pixels: Sequence[Pixels], mark: bytes | None) 
     if picture.is_animated:
         exif = {"exif": b"Exif\0\0" + metadata.exif} if metadata.exif else {}
         options = {"quality": 90, "speed": 9, "icc_profile": metadata.profile, "xmp": mark, **exif}
-        return saved("AVIF", _images(pixels), picture, options)
+        return saved("AVIF", _images(pixels), picture, {**options, "duration": durations_in(1, picture)})
     parts = {cv2.IMAGE_METADATA_ICCP: metadata.profile, cv2.IMAGE_METADATA_EXIF: metadata.exif}
     held = {kind: part for kind, part in {**parts, cv2.IMAGE_METADATA_XMP: mark}.items() if part}
     own = pixels[0] >> (16 - picture.bits) if picture.bits > 8 else pixels[0]
@@ -119,9 +119,15 @@ def saved(name: str, images: Sequence[Image.Image], picture: Picture, options: M
     """Return what Pillow writes of one frame or more in a format; `options` are those of that format."""
     file, given = BytesIO(), {key: value for key, value in options.items() if value is not None}
     if picture.is_animated:
-        given |= {"save_all": True, "append_images": images[1:], "duration": list(picture.durations_ms)}
+        given = {"save_all": True, "append_images": images[1:], "duration": list(picture.durations_ms), **given}
     images[0].save(file, name, **given)
     return file.getvalue()
+
+
+def durations_in(unit_ms: int, picture: Picture) -> list[int]:
+    """Return durations as whole numbers of a unit, in milliseconds; what is rounded off one is added to a later one."""
+    ends = np.rint(np.cumsum([0, *picture.durations_ms]) / unit_ms).astype(int)
+    return [int(duration) * unit_ms for duration in np.diff(ends)]
 
 
 def _images(pixels: Sequence[Pixels]) -> list[Image.Image]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from morphstream.media.formats import saved
+from morphstream.media.formats import durations_in, saved
 from morphstream.media.picture import Picture, Pixels
 
 _COLOURS = 255  # one of 256 is for what is transparent
@@ -17,8 +17,8 @@ def encode_gif(picture: Picture, pixels: Sequence[Pixels], mark: bytes | None) -
     """Return a GIF; arguments as of `formats.encode_png`. Source of the mark's place: XMP specification, part 3."""
     images = [in_few_colours(*pair) for pair in zip(picture.pixels, pixels, strict=True)]
     options: dict[str, object] = {"disposal": 2 if picture.is_transparent else 0}
-    if picture.is_animated and picture.loops is not None:
-        options["loop"] = picture.loops
+    if picture.is_animated:
+        options |= {"duration": durations_in(10, picture), "loop": picture.loops}
     gif = saved("GIF", images, picture, options)
     place = 13 + (3 << (gif[10] & 7) + 1 if gif[10] & 0x80 else 0)  # behind the header and its palette
     extension = b"!\xff\x0bXMP DataXMP" + mark + bytes((1, *range(255, -1, -1), 0)) if mark else b""
