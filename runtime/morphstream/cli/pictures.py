@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -185,14 +185,14 @@ class PictureSwapper:
 @contextmanager
 def hushed() -> Iterator[None]:
     """Send nowhere what libraries print of a damaged picture, past Python: its refusal says it in a line."""
-    kept, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, _STDERR)
-    try:
+    with ExitStack() as on_exit:
+        with suppress(OSError):  # a process without stderr
+            kept, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
+            on_exit.callback(os.close, kept)
+            on_exit.callback(os.close, nowhere)
+            on_exit.callback(os.dup2, kept, _STDERR)
+            os.dup2(nowhere, _STDERR)
         yield
-    finally:
-        os.dup2(kept, _STDERR)
-        os.close(kept)
-        os.close(nowhere)
 
 
 class _Count:
