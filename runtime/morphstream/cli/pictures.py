@@ -18,6 +18,8 @@ from morphstream.media.read import read_picture
 from morphstream.stream.run import run as run_stream
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from morphstream.face.types import FoundFaces
     from morphstream.frame import Frame
 
@@ -161,6 +163,8 @@ class PictureSwapper:
         if not count.faces:
             raise NoFaceError(f"{job.target}: expected a face to swap, seen none; use a picture that shows one")
         notes = [] if self._writing.is_dry else self._write(job, picture, frames.frames)
+        if unchanged := count.wanted - count.swapped:
+            notes.append(f"of {unchanged} faces no pixel changed; choose other --masks, --regions or --feather")
         return PictureReport(
             target=str(job.target),
             output=str(job.output),
@@ -202,7 +206,7 @@ class _Count:
         self, find: "Callable[[Frame], FoundFaces]", swap: "Callable[[FoundFaces], Frame]", *, is_dry: bool
     ) -> None:
         self._find, self._swap, self._is_dry = find, swap, is_dry
-        self.faces = self.swapped = 0
+        self.faces = self.wanted = self.swapped = 0
         self.detect_s = self.swap_s = 0.0
 
     def find(self, frame: "Frame") -> "FoundFaces":
@@ -213,10 +217,20 @@ class _Count:
         return found
 
     def swap(self, found: "FoundFaces") -> "Frame":
-        self.swapped += len(found.assignment)
+        self.wanted += len(found.assignment)
         if self._is_dry:
+            self.swapped = self.wanted
             return found.frame
         started = time.perf_counter()
         frame = self._swap(found)
         self.swap_s += time.perf_counter() - started
+        boxes = (found.faces[index].box_xyxy for index in found.assignment)
+        self.swapped += sum(_has_changed(found.frame, frame, box) for box in boxes)
         return frame
+
+
+def _has_changed(before: "Frame", after: "Frame", box_xyxy: "npt.NDArray[np.float64]") -> bool:
+    """Return whether a pixel of a face changed."""
+    left, top, right, bottom = np.maximum(box_xyxy, 0).astype(int)
+    part = slice(top, bottom + 1), slice(left, right + 1)
+    return not np.array_equal(before[part], after[part])

@@ -16,11 +16,13 @@ from PIL import Image, ImageFile
 from morphstream.artifact.errors import ImageError
 from morphstream.artifact.regular_file import read_regular
 from morphstream.media.exif import orientation_of
+from morphstream.media.kinds import is_address, kind_of
 from morphstream.media.metadata import exif_of, read_metadata
 from morphstream.media.picture import JpegStyle, Picture, Pixels, converted
 
 MAX_PIXELS = 120_000_000
 READABLE = "PNG, JPEG, WebP, AVIF, TIFF, GIF or HEIC"
+_VIDEO_ADVICE = "take one of its pictures: ffmpeg -i VIDEO -frames:v 1 PICTURE.png"
 _HEIC = "pi_heif.as_plugin"
 _OPENERS = (  # what a file begins with, and what opens it; of a JPEG of several pictures that is the first
     (rb"\xff\xd8\xff", "PIL.JpegImagePlugin", "JpegImageFile"),
@@ -57,6 +59,8 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     try:
         data = read_regular(path, 8 * max_pixels + (1 << 24))
     except OSError as error:
+        if is_address(str(path)) and not path.exists():
+            raise ImageError(f"{path}: expected a picture's file, seen an address; download it first") from None
         raise ImageError(f"{path}: expected a picture, seen {error.strerror}; name a {READABLE}") from None
     open_image = _opener_of(path, data)
     try:
@@ -87,7 +91,9 @@ def _opener_of(path: Path, data: bytes) -> Callable[[BytesIO], ImageFile.ImageFi
                 raise ImageError(f"{path}: expected a picture that can be read, {seen}") from None
             opener: Callable[[BytesIO], ImageFile.ImageFile] = getattr(found, name)
             return opener
-    raise ImageError(f"{path}: expected a picture, seen {len(data)} bytes that are none; name a {READABLE}")
+    kind = kind_of(data)
+    advice = _VIDEO_ADVICE if kind == "a video" else f"name a {READABLE}"
+    raise ImageError(f"{path}: expected a picture, seen {kind or f'{len(data)} bytes that are none'}; {advice}")
 
 
 def _read(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> Picture:
