@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from morphstream.artifact.errors import NoFaceError
 from morphstream.cli.look import add_finding, finding_of
-from morphstream.cli.options import Commands, checked, read_count
+from morphstream.cli.options import Commands, checked, read_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there (refuse)")
     parser.add_argument("--json", action="store_true", help="print the faces as JSON: number, box, points, score, turn")
     add_finding(parser)
-    parser.add_argument("--threads", type=checked(read_count), default=0, help="threads to run on (every core)")
+    parser.add_argument("--threads", type=checked(read_threads), default=0, help="threads to run on (every core)")
     parser.set_defaults(run=run)
 
 
