@@ -18,6 +18,10 @@ def find(frame: Frame) -> FoundFaces:
     return found(frame, identity_of(1), ASTRONAUT, EDGE)
 
 
+def why(found: FoundFaces) -> str:
+    return f"expected a face to swap, seen {len(found.faces)}"
+
+
 def swap_the_first(found: FoundFaces) -> Frame:
     frame = found.frame.copy()
     frame[100, 200] ^= 1
@@ -31,7 +35,7 @@ def test_a_face_of_which_no_pixel_changed_counts_as_none_and_is_said(
     tmp_path: Path, swap: "object", swapped: int
 ) -> None:
     write_image(target := tmp_path / "in.png", astronaut_bgr())
-    swapper = PictureSwapper(find, swap, Writing(max_pixels=10**6))  # type: ignore[arg-type]
+    swapper = PictureSwapper(find, swap, Writing(max_pixels=10**6), why)  # type: ignore[arg-type]
     report = swapper.swap(Job(target, tmp_path / "out.png"))
     assert (report.faces, report.swapped) == (2, swapped)
     assert report.notes == [f"of {2 - swapped} faces no pixel changed; choose other --masks, --regions or --feather"]
@@ -39,7 +43,7 @@ def test_a_face_of_which_no_pixel_changed_counts_as_none_and_is_said(
 
 def test_a_dry_run_counts_what_would_be_swapped(tmp_path: Path) -> None:
     write_image(target := tmp_path / "in.png", astronaut_bgr())
-    report = PictureSwapper(find, swap_the_first, Writing(max_pixels=10**6, is_dry=True)).swap(
+    report = PictureSwapper(find, swap_the_first, Writing(max_pixels=10**6, is_dry=True), why).swap(
         Job(target, tmp_path / "out.png")
     )
     assert (report.faces, report.swapped, report.notes) == (2, 2, [])

@@ -130,7 +130,7 @@ def enormous() -> bytes:
     "data",
     [
         pytest.param(b"", id="an empty file"),
-        pytest.param(b"GIF89a is a name, not a picture", id="text"),
+        pytest.param(b"GIF is a name, not a picture", id="text"),
         pytest.param(bytes(10_000), id="zeros"),
         pytest.param(encoded(".png", PHOTO)[:30], id="a PNG's header"),
         pytest.param(encoded(".png", PHOTO)[:-20], id="a PNG without its end"),

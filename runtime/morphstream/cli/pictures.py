@@ -50,6 +50,7 @@ class PictureReport:
         output: What was written, or would be; None if it failed.
         frames: How many it has.
         faces: Found in all of them.
+        looks: How often the detector looked at a frame, at most; once where the first look is enough.
         swapped: Of these, also where nothing is written.
         detect_s: Seconds to find them.
         swap_s: Seconds to swap them.
@@ -61,6 +62,7 @@ class PictureReport:
     output: str | None = None
     frames: int = 0
     faces: int = 0
+    looks: int = 0
     swapped: int = 0
     detect_s: float = 0.0
     swap_s: float = 0.0
@@ -90,7 +92,7 @@ class Writing:
             check_output(path, overwrite=self.overwrite, inputs=inputs)
 
 
-def jobs_of(source: Path, targets: Sequence[Path], output: Path) -> tuple[list[Job], bool]:
+def jobs_of(sources: Sequence[Path], targets: Sequence[Path], output: Path) -> tuple[list[Job], bool]:
     """Return the pictures to swap, and whether the output is a folder for them.
 
     Raises:
@@ -112,7 +114,7 @@ def jobs_of(source: Path, targets: Sequence[Path], output: Path) -> tuple[list[J
         if (other := jobs.setdefault(job.output, job)) is not job:
             both = f"seen {other.target} and {picture}"
             raise ImageError(f"{job.output}: expected one picture of that name, {both}; swap them one after the other")
-    inputs = {_file_of(path): path for path in [source, *pictures] if path.exists()}
+    inputs = {_file_of(path): path for path in [*sources, *pictures] if path.exists()}
     for path in jobs:
         if path.exists() and (own := inputs.get(_file_of(path))):
             raise ImageError(f"{path}: expected another file than the input, seen {own} itself; name another folder")
@@ -135,10 +137,14 @@ class PictureSwapper:
     """Swaps faces of pictures by the two steps of a pipeline."""
 
     def __init__(
-        self, find: "Callable[[Frame], FoundFaces]", swap: "Callable[[FoundFaces], Frame]", writing: Writing
+        self,
+        find: "Callable[[Frame], FoundFaces]",
+        swap: "Callable[[FoundFaces], Frame]",
+        writing: Writing,
+        why_nobody: "Callable[[FoundFaces], str]",
     ) -> None:
-        """Start with the steps of `SwapPipeline.steps`."""
-        self._steps, self._writing = (find, swap), writing
+        """Start with the steps of `SwapPipeline.steps`, and what says why no face of a frame is swapped."""
+        self._steps, self._writing, self._why_nobody = (find, swap), writing, why_nobody
 
     def swap(self, job: Job) -> PictureReport:
         """Swap the faces of a picture and write it.
@@ -160,8 +166,8 @@ class PictureSwapper:
             if isinstance(error.__cause__, MorphstreamError):
                 raise error.__cause__ from None
             raise
-        if not count.faces:
-            raise NoFaceError(f"{job.target}: expected a face to swap, seen none; use a picture that shows one")
+        if not count.wanted and count.last:
+            raise NoFaceError(f"{job.target}: {self._why_nobody(count.last)}")
         notes = [] if self._writing.is_dry else self._write(job, picture, frames.frames)
         if unchanged := count.wanted - count.swapped:
             notes.append(f"of {unchanged} faces no pixel changed; choose other --masks, --regions or --feather")
@@ -170,6 +176,7 @@ class PictureSwapper:
             output=str(job.output),
             frames=len(picture.pixels),
             faces=count.faces,
+            looks=count.looks,
             swapped=count.swapped,
             detect_s=round(count.detect_s, 3),
             swap_s=round(count.swap_s, 3),
@@ -206,7 +213,8 @@ class _Count:
         self, find: "Callable[[Frame], FoundFaces]", swap: "Callable[[FoundFaces], Frame]", *, is_dry: bool
     ) -> None:
         self._find, self._swap, self._is_dry = find, swap, is_dry
-        self.faces = self.wanted = self.swapped = 0
+        self.faces = self.wanted = self.swapped = self.looks = 0
+        self.last: FoundFaces | None = None
         self.detect_s = self.swap_s = 0.0
 
     def find(self, frame: "Frame") -> "FoundFaces":
@@ -214,6 +222,8 @@ class _Count:
         found = self._find(frame)
         self.detect_s += time.perf_counter() - started
         self.faces += len(found.faces)
+        self.looks = max(self.looks, found.looks)
+        self.last = found
         return found
 
     def swap(self, found: "FoundFaces") -> "Frame":

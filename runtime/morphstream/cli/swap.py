@@ -4,16 +4,17 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from morphstream.artifact.errors import MorphstreamError, NoFaceError
+from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.artifact.vocabulary import SWAP_MODEL
+from morphstream.cli.choice import add_choice, source_paths, wanted_of, why_nobody
 from morphstream.cli.look import add_look, read_look
-from morphstream.cli.options import Commands, UsageError, checked, read_threads
+from morphstream.cli.options import Commands, UsageError, checked, read_threads, whole_number
 from morphstream.machine.limits import check_limits
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be swapped, and write nothing")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
     text = "refuse pictures of more pixels, all frames together (120000000)"
-    parser.add_argument("--max-pixels", type=checked(_read_pixels), default=120_000_000, help=text)
+    parser.add_argument("--max-pixels", type=checked(whole_number(1, 10**12)), default=120_000_000, help=text)
     parser.add_argument("--swap-model", default=SWAP_MODEL, help="such as hyperswap_1a_256 (%(default)s)")
+    add_choice(parser)
     add_look(parser)
     parser.add_argument("--threads", type=checked(read_threads), default=0, help="threads to run on (every core)")
     parser.set_defaults(run=run)
@@ -43,7 +45,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Swap each picture, and say how many faces were found and swapped; return 1 if one of several failed."""
     check_limits()
-    look = read_look(options)
+    look, sources = read_look(options), source_paths(options)
     from PIL import Image
 
     from morphstream.cli.pictures import PictureSwapper, Writing, hushed, jobs_of
@@ -51,25 +53,25 @@ def run(options: argparse.Namespace) -> int:
     from morphstream.pipeline import SwapPipeline
 
     Image.MAX_IMAGE_PIXELS = None  # of Pillow's own limit for a process; `read_picture` has one, which is an option
-    jobs, is_folder = jobs_of(options.source, options.targets, options.output)
+    jobs, is_folder = jobs_of(sources, options.targets, options.output)
     writing = Writing(
         max_pixels=options.max_pixels, overwrite=options.overwrite, compare=options.compare, is_dry=options.dry_run
     )
-    inputs = [options.source, *options.targets]
+    inputs = [*sources, *options.targets]
     if not is_folder:
         writing.check(jobs[0], inputs)
     with hushed():
-        source = read_image(options.source, max_pixels=options.max_pixels)
+        faces = [(path, read_image(path, max_pixels=options.max_pixels)) for path in sources]
     started = time.perf_counter()
     with SwapPipeline(options.store, swap_model=options.swap_model, look=look, threads=options.threads) as pipeline:
         if look.pixel_boost and look.pixel_boost % pipeline.swapper.side:
             expected = f"a multiple of {pipeline.swapper.side} pixels, the side of {options.swap_model}"
             raise UsageError(f"--pixel-boost: expected {expected}, seen {look.pixel_boost}")
         open_s = time.perf_counter() - started
-        try:
-            swapper = PictureSwapper(*pipeline.steps(pipeline.identify(source)), writing)
-        except NoFaceError as error:
-            raise NoFaceError(f"{options.source}: {error}") from None
+        wanted, notes = wanted_of(pipeline, faces, options)
+        for note in notes:
+            print(note, file=sys.stderr)
+        swapper = PictureSwapper(*pipeline.steps(wanted), writing, lambda found: why_nobody(found, options))
         if is_folder:
             if not options.dry_run:
                 options.output.mkdir(exist_ok=True)
@@ -77,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
             reports = _swap_all(swapper, jobs, partial(writing.check, inputs=inputs) if has_folder else None)
         else:
             reports = [swapper.swap(jobs[0])]
-    _print(options, reports, open_s, is_folder=is_folder)
+    _print(options, reports, {"open_s": round(open_s, 3), "notes": notes}, is_folder=is_folder)
     return int(any(report.error for report in reports))
 
 
@@ -94,19 +96,21 @@ def _swap_all(
                 check(job)
             report = swapper.swap(job)
         except (MorphstreamError, OSError) as error:
-            report = PictureReport(target=str(job.target), error=" ".join(str(error).split()))
+            report = PictureReport(target=str(job.target), error=message_of(str(error)))
         reports.append(report)
         said = report.error or f"{job.target}: {report.faces} faces found, {report.swapped} swapped"
         print(f"[{number}/{len(jobs)}] {said}", file=sys.stderr)
     return reports
 
 
-def _print(options: argparse.Namespace, reports: "Sequence[PictureReport]", open_s: float, *, is_folder: bool) -> None:
+def _print(
+    options: argparse.Namespace, reports: "Sequence[PictureReport]", started: Mapping[str, object], *, is_folder: bool
+) -> None:
     """Print what was done: a line, a table of several pictures, or JSON."""
     failed = sum(report.error is not None for report in reports)
     done, model = "would be swapped" if options.dry_run else "swapped", options.swap_model
     if options.json:
-        summary = {"swap_model": model, "open_s": round(open_s, 3), "is_dry_run": options.dry_run, "failed": failed}
+        summary = {"swap_model": model, **started, "is_dry_run": options.dry_run, "failed": failed}
         print(json.dumps({**summary, "pictures": [asdict(report) for report in reports]}, indent=2))
         return
     for report in reports:
@@ -114,7 +118,7 @@ def _print(options: argparse.Namespace, reports: "Sequence[PictureReport]", open
             print(f"{report.target}: {note}", file=sys.stderr)
     if not is_folder:
         (report,) = reports
-        times = f"open {open_s:.2f} s, detect {report.detect_s:.2f} s, swap {report.swap_s:.2f} s"
+        times = f"open {started['open_s']:.2f} s, detect {report.detect_s:.2f} s, swap {report.swap_s:.2f} s"
         frames = f" in {report.frames} frames" if report.frames > 1 else ""
         print(f"{report.output}: {report.faces} faces found{frames}, {report.swapped} {done} with {model}; {times}")
         return
@@ -124,9 +128,3 @@ def _print(options: argparse.Namespace, reports: "Sequence[PictureReport]", open
         numbers = f"{report.faces:5}  {report.swapped:7}  {report.detect_s + report.swap_s:7.2f}"
         print(f"{report.target:{width}}  {numbers}  {'failed' if report.error else report.output}")
     print(f"{len(reports) - failed} of {len(reports)} pictures {done} with {model}, {failed} failed")
-
-
-def _read_pixels(text: str) -> int:
-    if not (pixels := read_count(text)):
-        raise ValueError("expected a number of 1 or more, seen 0")
-    return pixels
