@@ -219,3 +219,13 @@ def test_pixels_change_only_where_the_frame_did() -> None:
 def test_a_picture_checks_itself(fields: dict[str, list[Pixels]], expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         Picture(**fields)  # type: ignore[arg-type]
+
+
+def test_a_pngs_exif_may_stand_behind_its_pixels(tmp_path: Path) -> None:
+    data = encoded(".png", PHOTO, 6)
+    place = data.index(b"eXIf") - 4
+    size = 12 + int.from_bytes(data[place : place + 4], "big")
+    moved = data[:place] + data[place + size : -12] + data[place : place + size] + data[-12:]
+    picture, _ = swapped_and_saved(moved, tmp_path, ".png")
+    np.testing.assert_array_equal(picture.pixels[0], PHOTO)
+    assert picture.metadata.exif

@@ -105,13 +105,12 @@ def _read(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> Picture:
     pages = 1 if image.format == "TIFF" else count
     _check_size(image, pages, len(data), max_pixels)
     bits, style = _bits_of(image, data), _style_of(image)
-    turn = _turn_of(image, data)
     pixels, durations_ms = [], list[float]()
     for number in range(first, pages):
         if pages > 1:
             image.seek(number)
-        own = _decode(image, has_alpha=pages > 1) if bits == 8 else _decode_deep(image, data, bits)
-        pixels.append(np.ascontiguousarray(turn(own)))
+        own = _decode(image, data, has_alpha=pages > 1) if bits == 8 else _decode_deep(image, data, bits)
+        pixels.append(np.ascontiguousarray(_turn_of(image, data)(own)))  # a PNG's EXIF may stand behind its pixels
         durations_ms.append(float(image.info.get("duration") or 0))
     height, width = pixels[0].shape[:2]
     metadata, notes = read_metadata(image, data, (width, height))
@@ -166,8 +165,10 @@ def _bits_of(image: ImageFile.ImageFile, data: bytes) -> int:
     return 16 if image.mode.startswith("I;16") or any(";16" in str(tile.args) for tile in image.tile) else 8
 
 
-def _decode(image: ImageFile.ImageFile, *, has_alpha: bool) -> Pixels:
+def _decode(image: ImageFile.ImageFile, data: bytes, *, has_alpha: bool) -> Pixels:
     """Return the pixels of 8 bits of the frame that an image is at."""
+    if image.format == "JPEG" and image.mode in ("L", "RGB"):  # with the same library in half of Pillow's time
+        return _by_opencv(data, cv2.IMREAD_COLOR)
     if has_alpha or image.has_transparency_data:
         return converted(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA)
     return converted(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR)
@@ -180,13 +181,21 @@ def _decode_deep(image: ImageFile.ImageFile, data: bytes, bits: int) -> Pixels:
         return np.array(heif)  # a copy, as its memory goes with it
     if image.mode == "CMYK":
         raise _UnfitError("RGB of 16 bits, seen CMYK; convert it to RGB")
-    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)  # type: ignore[assignment]
-    if pixels is None or pixels.dtype != np.uint16:
+    if image.format == "PNG":
+        image.load()  # its metadata to the end
+    pixels = _by_opencv(data, cv2.IMREAD_UNCHANGED)
+    if pixels.dtype != np.uint16:
         raise _UnfitError(f"a picture of {bits} bits that OpenCV reads, seen another; convert it to a PNG")
     if pixels.ndim == 2:
         pixels = converted(pixels, cv2.COLOR_GRAY2BGR)
     return pixels if bits == 16 else pixels << (16 - bits) | pixels >> (2 * bits - 16)
+
+
+def _by_opencv(data: bytes, kind: int) -> Pixels:
+    pixels: Pixels | None = cv2.imdecode(np.frombuffer(data, np.uint8), kind | cv2.IMREAD_IGNORE_ORIENTATION)  # type: ignore[assignment]
+    if pixels is None:
+        raise ValueError("damaged")
+    return pixels
 
 
 def _style_of(image: ImageFile.ImageFile) -> JpegStyle | None:
