@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from morphstream.artifact.errors import ImageError
+from morphstream.media.encode import FORMATS
 from morphstream.media.image import check_output, read_image, write_image
 from tests.face import waves
 
@@ -25,6 +26,24 @@ def test_a_picture_that_is_there_is_replaced_only_where_that_is_asked_for(tmp_pa
     write_image(path, PHOTO, overwrite=True)
     np.testing.assert_array_equal(read_image(path), PHOTO)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_picture_of_ours_is_replaced_unless_it_is_an_input(tmp_path: Path, suffix: str) -> None:
+    write_image(path := tmp_path / f"a{suffix}", PHOTO)
+    with pytest.raises(ImageError, match="expected no file, seen one; "):
+        check_output(path, inputs=[path])
+    write_image(path, PHOTO[::-1])
+    np.testing.assert_allclose(read_image(path), PHOTO[::-1], atol=40)
+    write_image(path, PHOTO, overwrite=True, is_synthetic=False)
+    with pytest.raises(ImageError, match="expected no file, seen one; "):
+        write_image(path, PHOTO)
+
+
+def test_an_empty_file_is_not_ours(tmp_path: Path) -> None:
+    (path := tmp_path / "a.png").touch()
+    with pytest.raises(ImageError, match="expected no file, seen one; "):
+        write_image(path, PHOTO)
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])

@@ -3,6 +3,7 @@
 Source: IPTC Photo Metadata Standard, Digital Source Type; XMP specification, part 1.
 """
 
+CREATOR = 'xmp:CreatorTool="morphstream"'
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
 _BEGIN, _END = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n', '\n<?xpacket end="w"?>'
@@ -12,7 +13,7 @@ _MARK = f"""<x:xmpmeta xmlns:x="adobe:ns:meta/">
     xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
     xmlns:xmp="http://ns.adobe.com/xap/1.0/"
     Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"
-    xmp:CreatorTool="morphstream"/>
+    {CREATOR}/>
  </rdf:RDF>
 </x:xmpmeta>"""
 MARK = f"{_BEGIN}{_MARK}{_END}".encode()  # an XMP packet
