@@ -22,6 +22,12 @@ from morphstream.face.look import FACE_REGIONS, Look
         ({"regions": frozenset({"skin", "toe", "arm"})}, "seen arm, toe"),
         ({"pixel_boost": 0}, "a pixel boost of 1 pixel or more, seen 0"),
         ({"landmarker": "3dfan4"}, "a landmarker of 2dfan4, fan_68_5, seen '3dfan4'"),
+        ({"angles": (0.0, 400.0)}, r"angles of -360..360 degrees at most, seen \(0.0, 400.0\)"),
+        ({"angles": (float("nan"),)}, r"seen \(nan,\)"),
+        ({"min_score": 0.01}, "a minimum score of 0.05..1, seen 0.01"),
+        ({"min_score": float("nan")}, "seen nan"),
+        ({"detector_size": 31}, "a detector size of 32..8192 pixels, seen 31"),
+        ({"detector_size": 8193}, "seen 8193"),
         ({"restorer": "codeformer"}, "a restorer of gfpgan, seen 'codeformer'"),
     ],
 )
