@@ -1,6 +1,7 @@
 """68 points lie where the face's features are, and where the landmarker is unsure, those of the five points do."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,3 +112,15 @@ def test_the_astronauts_features_are_found(open_kit: Callable[[str], Session], a
     size = np.ptp(ASTRONAUT.points5[:, 0])
     assert np.abs(face.points68 - by_five.points68).mean() < 0.15 * size
     assert np.abs(face.points5 - ASTRONAUT.points5).max() < 0.25 * size
+
+
+def test_the_points_of_a_face_on_its_head_are_those_of_the_upright_one(
+    open_kit: Callable[[str], Session], astronaut: Frame
+) -> None:
+    detector = Landmark68Detector(open_kit("2dfan4"), DirectFan685(open_kit("fan_68_5")))
+    left, top, right, bottom = ASTRONAUT.box_xyxy
+    box = np.array([511 - right, 511 - bottom, 511 - left, 511 - top])
+    (expected,), _ = detector.locate(astronaut, [ASTRONAUT])
+    face = replace(ASTRONAUT, box_xyxy=box, points5=511 - ASTRONAUT.points5)
+    (points,), _ = detector.locate(astronaut[::-1, ::-1], [face])
+    assert np.abs(511 - points - expected).max() < 4

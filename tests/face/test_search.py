@@ -151,12 +151,29 @@ def test_a_frame_of_one_colour_is_looked_at_once() -> None:
     assert find_faces(DirectSCRFD(session), np.zeros((200, 300, 3), np.uint8), LOOK).looks == len(session.given) == 1
 
 
-def test_five_points_that_are_one_are_kept_out_by_other_looks() -> None:
-    def answer(_: Mapping[str, Array]) -> Mapping[str, Array]:
-        outputs = scrfd_outputs((8, 18, 0.9, [1.0, 1, 1, 1]))
-        outputs["anchors"][..., 5:] = 0
-        return outputs
+def answering(*answers: Mapping[str, Array]) -> tuple[DirectSCRFD, PlayedSession]:
+    """Return a detector that answers in turn, and sees nothing after that."""
+    left = iter(answers)
+    session = PlayedSession({"frame": (1, CANVAS, CANVAS, 3)}, lambda _: next(left, scrfd_outputs()))
+    return DirectSCRFD(session), session
 
-    detector = DirectSCRFD(PlayedSession({"frame": (1, CANVAS, CANVAS, 3)}, answer))
+
+def test_a_face_that_only_the_first_look_finds_is_kept() -> None:
+    detector, session = answering(scrfd_outputs((8, 18, 0.55, [1.0, 1, 1, 1])))
     finding = find_faces(detector, noise(CANVAS, CANVAS), LOOK)
+    assert [round(face.score, 2) for face in finding.faces] == [0.55]
+    assert finding.looks == len(session.given) > 24
+
+
+def test_a_face_that_only_another_look_finds_is_none() -> None:
+    detector, _ = answering(scrfd_outputs(), scrfd_outputs((8, 18, 0.9, [1.0, 1, 1, 1])))
+    assert list(find_faces(detector, noise(CANVAS, CANVAS), LOOK).faces) == []
+
+
+def test_five_points_that_are_one_are_looked_at_again() -> None:
+    outputs = scrfd_outputs((8, 18, 0.9, [1.0, 1, 1, 1]))
+    outputs["anchors"][..., 5:] = 0
+    detector, _ = answering(outputs)
+    finding = find_faces(detector, noise(CANVAS, CANVAS), LOOK)
+    assert len(finding.faces) == 1
     assert finding.looks > 1

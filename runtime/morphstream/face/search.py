@@ -27,7 +27,7 @@ _LOW = 0.72  # score; no face that was taken for an upright one upside down was 
 _TINY = 11  # pixels of the canvas, of a face's box; others beside the largest may be missed
 _SMALL = 32  # pixels, of a picture
 _FAINT = 0.2  # score of what is no face, yet is named in a refusal
-_MOST_UNSETTLED = 256  # faces that are looked at one by one, the largest first
+_MOST_SETTLED = 256  # faces that are looked at one by one, the largest first
 _EXACT = 8  # degrees, from which on a face is looked at once more, for its points
 _EDGE = 4  # pixels of a cell's border, where a face is cut and another cell shows it whole
 _TURNS = tuple(range(0, 360, 45))
@@ -47,6 +47,11 @@ class _Seen(NamedTuple):
     turn: float
     tilt: float
     is_odd: bool
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is to be looked at once more."""
+        return self.is_odd or abs(self.tilt) > _TILT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +98,7 @@ def find_faces(detector: DirectSCRFD, frame: Frame, look: Look) -> Finding:
     search = _Search(detector, frame, look.min_score)
     found = search.first(look.detector_size)
     if look.angles and (found or not is_plain(frame)):
-        found = search.settled(found, is_first=True)
-        if (turn := _common_turn(found)) is not None:
-            found += search.others(found, [whole(search.size, detector.size, turn)])
-        if found and max(seen.face.area for seen in found) ** 0.5 * search.scale < _TINY:
-            found += search.others(found, closer(search.size, detector.size))
-        groups = again(search.size, detector.size, look.angles)
-        while not found and (views := next(groups, None)) is not None:
-            found = search.settled(search.see(views), is_first=False)
+        found = search.again(found, look.angles)
     faces = sorted((seen.face for seen in found), key=lambda face: -face.score)
     return Finding(faces=faces, looks=search.looks, faint=search.faint)
 
@@ -116,40 +114,47 @@ class _Search:
     def __init__(self, detector: DirectSCRFD, frame: Frame, min_score: float) -> None:
         self._detector, self._frame, self._min_score = detector, frame, min_score
         self.looks, self.faint = 0, 0.0
-        self.size = (frame.shape[1], frame.shape[0])
-        self.scale = max(detector.size) / max(self.size)
+        self._size = (frame.shape[1], frame.shape[0])
+        self._scale = max(detector.size) / max(self._size)
 
     def first(self, detector_size: int | None) -> list[_Seen]:
         """Look at the whole frame, its longer side in so many pixels: in tiles too, if more than the canvas has."""
         side = max(self._detector.size)
         if detector_size and detector_size < side:
-            return self.see([whole(self.size, self._detector.size, fill=detector_size / side)])
+            return self._see([whole(self._size, self._detector.size, fill=detector_size / side)])
         self.looks += 1
         faces = self._detector.detect(self._frame, min(_FAINT, self._min_score))
         found = [_judged(face, face, 0) for face in self._likely(faces)]
         if detector_size and detector_size > side:
-            return _distinct(found + self.see(closer(self.size, self._detector.size, detector_size)))
+            return _distinct(found + self._see(closer(self._size, self._detector.size, detector_size)))
         return found
 
-    def settled(self, found: list[_Seen], *, is_first: bool) -> list[_Seen]:
-        """Look upright at each face that is in doubt, and at all that the first look didn't find.
+    def again(self, first: list[_Seen], angles: Sequence[float]) -> list[_Seen]:
+        """Look again for what the first look doubts or misses; return what is found by then."""
+        doubtful = [seen for seen in first if seen.is_doubtful]
+        settled, missed = self._settle(doubtful)
+        known = _distinct([*(seen for seen in first if not seen.is_doubtful), *settled]) if doubtful else first
+        others: list[_Seen] = []
+        if (turn := _common_turn(known)) is not None:
+            others += self._others(known, [whole(self._size, self._detector.size, turn)])
+        if known and max(seen.face.area for seen in known) ** 0.5 * self._scale < _TINY:
+            others += self._others([*known, *others], closer(self._size, self._detector.size))
+        groups = again(self._size, self._detector.size, angles)
+        while not known and not others and (views := next(groups, None)) is not None:
+            others = self._others([], views)
+        return known + (others or [seen for seen in missed if not any(_are_one(seen, other) for other in known)])
 
-        One that isn't found there is left out, unless the first look was sure of all but its turn.
-        """
-        unsettled = [seen for seen in found if not is_first or seen.is_odd or abs(seen.tilt) > _TILT]
-        unsettled = sorted(unsettled, key=lambda seen: -seen.face.area)[:_MOST_UNSETTLED]
-        if not unsettled:
-            return found
-        best = self._upright(dict(enumerate(unsettled)), (0,))
-        odd = {place: seen for place, seen in enumerate(unsettled) if seen.is_odd and best.get(place, seen).is_odd}
+    def _settle(self, doubtful: Sequence[_Seen]) -> tuple[list[_Seen], list[_Seen]]:
+        """Look upright at faces; return them as they are seen there, and those that aren't found there."""
+        near = dict(enumerate(sorted(doubtful, key=lambda seen: -seen.face.area)))
+        far = [near.pop(place) for place in range(_MOST_SETTLED, len(near))]
+        best = self._upright(near, (0,))
+        odd = {place: seen for place, seen in near.items() if seen.is_odd and best.get(place, seen).is_odd}
         for place, seen in self._upright(odd, _TURNS).items():
             if place not in best or seen.face.score > best[place].face.score:
                 best[place] = seen
         best |= self._upright({place: seen for place, seen in best.items() if abs(seen.tilt) > _EXACT}, (0,))
-        looked_at = {id(seen) for seen in unsettled}
-        kept = [seen for seen in found if id(seen) not in looked_at]
-        kept += [seen for place, seen in enumerate(unsettled) if is_first and place not in best and not seen.is_odd]
-        return _distinct([*kept, *best.values()])
+        return [*best.values(), *far], [seen for place, seen in near.items() if place not in best]
 
     def _upright(self, faces: Mapping[int, _Seen], turns: Sequence[float]) -> dict[int, _Seen]:
         """Look at faces in cells of their own, turned back, and by `turns` more; return the best there of each."""
@@ -166,12 +171,12 @@ class _Search:
                     best[place] = seen
         return best
 
-    def others(self, known: Sequence[_Seen], views: Iterable[View]) -> list[_Seen]:
+    def _others(self, known: Sequence[_Seen], views: Iterable[View]) -> list[_Seen]:
         """Return the faces of views that aren't known."""
-        found = [seen for seen in self.see(views) if not any(_are_one(seen, other) for other in known)]
-        return self.settled(found, is_first=False)
+        found = [seen for seen in self._see(views) if not any(_are_one(seen, other) for other in known)]
+        return _distinct(self._settle(found)[0])
 
-    def see(self, views: Iterable[View]) -> list[_Seen]:
+    def _see(self, views: Iterable[View]) -> list[_Seen]:
         """Look at views of the frame; return what is there, each face as it is seen best."""
         return _distinct([seen for view in views for seen in self._look(view)])
 
@@ -190,7 +195,7 @@ class _Search:
 
     def _is_cut(self, box_xyxy: npt.NDArray[np.float64], cell: Cell) -> bool:
         """Return whether a box reaches a border of a cell beyond which the frame goes on."""
-        corners = [(x - 0.5, y - 0.5) for x in (0, self.size[0]) for y in (0, self.size[1])]
+        corners = [(x - 0.5, y - 0.5) for x in (0, self._size[0]) for y in (0, self._size[1])]
         ends = transform(np.array(corners), cell.affine)
         first, last = np.array(cell.rectangle[:2]), np.array(cell.rectangle[2:])
         is_low = (box_xyxy[:2] < first + _EDGE) & (ends.min(0) < first - 1)
