@@ -57,13 +57,14 @@ def test_what_has_no_sheet_is_refused_in_a_line(
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
-        ("--angles", "upright", "expected degrees with commas between, or none, seen 'upright'"),
+        ("--angles", "upright", "expected a number from -360 to 360, seen 'upright'"),
         ("--angles", "", "seen ''"),
-        ("--angles", "0,nan", "degrees at most, seen"),
-        ("--min-score", "0", "expected a minimum score of 0.05..1, seen 0.0"),
-        ("--min-score", "nan", "seen nan"),
-        ("--detector-size", "-640", "expected a detector size of 32..8192 pixels, seen -640"),
-        ("--detector-size", "1e9", "invalid int value"),
+        ("--angles", "0,nan", "seen 'nan'"),
+        ("--angles", ",".join(["1"] * 73), "expected 72 angles"),
+        ("--min-score", "0", "expected a number from 0.05 to 1, seen '0'"),
+        ("--min-score", "nan", "seen 'nan'"),
+        ("--detector-size", "-640", "expected a whole number from 32 to 8192, seen '-640'"),
+        ("--detector-size", "1e9", "seen '1e9'"),
     ],
 )
 def test_choices_of_finding_are_checked(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from morphstream.artifact.errors import NoFaceError
-from morphstream.cli.options import UsageError, checked, read_names
+from morphstream.cli.options import UsageError, checked, read_names, whole_number
 
 if TYPE_CHECKING:
     from morphstream.face.assign import Rule, Wanted
@@ -110,9 +110,10 @@ def _rule_of(face: int | str) -> "Rule":
 def _read_face(text: str) -> int | str:
     if text in _WORDS:
         return text
-    if text.isascii() and text.isdecimal() and 0 < int(text) < 10**6:
-        return int(text)
-    raise ValueError(f"expected a number from the left, 1 or more, {', '.join(_WORDS)}, seen {text!r}")
+    try:
+        return whole_number(1, 10**6)(text)
+    except ValueError:
+        raise ValueError(f"expected a number from the left, 1 or more, {', '.join(_WORDS)}, seen {text!r}") from None
 
 
 def _read_faces(text: str) -> list[int | str]:

@@ -42,13 +42,13 @@ def add_look(parser: argparse.ArgumentParser) -> None:
 def add_finding(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how faces are found."""
     text = (
-        "degrees by which a picture is turned where the first look finds no face, or none for that look alone (0,30..)"
+        "degrees, with commas between, to turn a picture by where one look finds no face; none for one look (all 30s)"
     )
     parser.add_argument("--angles", type=checked(_read_angles), help=text)
     text = "minimum score of a face, 0.05..1 (0.5)"
-    parser.add_argument("--min-score", type=float, default=0.5, help=text)
+    parser.add_argument("--min-score", type=checked(number(0.05, 1)), default=0.5, help=text)
     text = "pixels that the picture's longer side is looked at with, 32..8192: more finds smaller faces (640)"
-    parser.add_argument("--detector-size", type=int, metavar="PIXELS", help=text)
+    parser.add_argument("--detector-size", type=checked(whole_number(32, 8192)), metavar="PIXELS", help=text)
 
 
 def finding_of(options: argparse.Namespace) -> "Look":
@@ -94,12 +94,7 @@ def read_look(options: argparse.Namespace) -> "Look":
 
 
 def _read_angles(text: str) -> tuple[float, ...]:
-    if text == "none":
-        return ()
-    try:
-        return tuple(float(part) for part in read_names(text) or [""])
-    except ValueError:
-        raise ValueError(f"expected degrees with commas between, or none, seen {text!r}") from None
+    return () if text == "none" else tuple(map(number(-360, 360), read_names(text) or [text]))
 
 
 def _read_masks(text: str) -> list[str]:
