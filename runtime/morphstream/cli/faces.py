@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from morphstream.artifact.errors import NoFaceError
 from morphstream.cli.look import add_finding, finding_of
 from morphstream.cli.options import Commands, checked, read_threads
+from morphstream.machine.limits import check_limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Find the faces, write the contact sheet, and print where each is."""
+    check_limits()
     look = finding_of(options)
     from morphstream.face.analyser import DETECTOR
     from morphstream.face.assign import from_left
