@@ -19,6 +19,7 @@ import numpy as np
 
 import morphstream
 from morphstream.artifact.errors import MorphstreamError
+from morphstream.face.look import Look
 from morphstream.face.types import Face, Identity
 from morphstream.frame import Frame
 from morphstream.media.image import write_image
@@ -32,6 +33,7 @@ from stages.workspace import Workspace
 
 FACES_AT_LEAST = 25  # of the 29 people in the photo
 GAIN_AT_LEAST = 0.5  # of the cosine to the source
+FIRST_LOOK = Look(angles=())  # finds all that count here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ def main(workspace: Workspace) -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         morphstream.boot(folder, target="cpu", source=workspace.build)
         if names := swap_models(params):
-            swap = stack.enter_context(morphstream.open(folder, swap_model=names[0]))
+            swap = stack.enter_context(morphstream.open(folder, swap_model=names[0], look=FIRST_LOOK))
             photo = Photo(frame=target, faces=swap.detect(target), identity=swap.identify(source))
         for name in names:
             least = FACES_AT_LEAST if is_judged(params, name) else 0
