@@ -15,9 +15,11 @@ from huggingface_hub.utils._headers import build_hf_headers
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import DigestMismatchError, FetchError
 from morphstream.source.hub import HubSource
-from morphstream.source.hub.refusals import PAUSES_S, AttemptError, Retry
+from morphstream.source.hub.attempt import AttemptError
+from morphstream.source.hub.refusals import PAUSES_S, TIMEOUT_S, Retry
 from morphstream.source.named import is_offline
-from stages.hub.client import OutrunError, attempt
+from stages.hub.client import OutrunError, attempt, prepare_client
+from stages.hub.transport import WRITE_TIMEOUT_S
 
 _NOT_FOUND, _PRECONDITION_FAILED = 404, 412
 _IGNORED = "# nothing\n"  # instead of the repository's own list, by which the client would skip files silently
@@ -72,13 +74,15 @@ class Repository:
     """A model repository on the Hub, with the token of the environment or of the user's login."""
 
     def __init__(self, name: str, *, endpoint: str | None = None, pauses_s: Sequence[float] = PAUSES_S) -> None:
+        prepare_client()
         self.name, self.pauses_s = name, pauses_s
         self._endpoint = endpoint
         self._api = HfApi(endpoint=endpoint)
+        self._checked_source("main")
 
-    def retry(self, what: str) -> Retry:
+    def retry(self, what: str, timeout_s: float = TIMEOUT_S) -> Retry:
         """Return a count of attempts at one request."""
-        return Retry(what=what, pauses_s=self.pauses_s, token=get_token())
+        return Retry(what=what, pauses_s=self.pauses_s, timeout_s=timeout_s, token=get_token())
 
     def look(self, revision: str = "main") -> Info | None:
         """Return what a branch, tag or commit means now; None where this token sees no such repository."""
@@ -107,7 +111,7 @@ class Repository:
     def create(self) -> None:
         """Create the repository, private, unless it is there."""
         create = attempt()(self._api.create_repo)
-        self.retry(f"create {self.name}").call(lambda: create(self.name, private=True, exist_ok=True))
+        self.retry(f"create {self.name}", WRITE_TIMEOUT_S).call(lambda: create(self.name, private=True, exist_ok=True))
 
     def files(self, commit: str) -> dict[str, Held]:
         """Return what each path of a commit holds."""
@@ -122,9 +126,13 @@ class Repository:
         """Return a source of the files of a commit, with the token that the client would send."""
         if is_offline():
             raise FetchError(f"{self.name}: expected a Hub to ask, seen HF_HUB_OFFLINE; unset it")
+        return self._checked_source(commit)
+
+    def _checked_source(self, revision: str) -> HubSource:
+        """Return a source of a revision, if its name, the endpoint and the token may be such."""
         token = build_hf_headers().get("authorization", "").removeprefix("Bearer ")
         try:
-            return HubSource(self.name, commit, endpoint=self._endpoint, token=token, pauses_s=self.pauses_s)
+            return HubSource(self.name, revision, endpoint=self._endpoint, token=token, pauses_s=self.pauses_s)
         except ValueError as error:
             raise FetchError(str(error)) from None
 
@@ -172,7 +180,10 @@ class Repository:
             additions.append(addition := CommitOperationAdd(path, source))
             if path in kept:
                 addition.upload_info.sha256 = bytes.fromhex(content.digest.sha256)
-        self._api.preupload_lfs_files(self.name, additions, gitignore_content=_IGNORED)
+        first = {files[addition.path_in_repo].digest: addition for addition in additions}
+        equal = [addition for addition in additions if first[files[addition.path_in_repo].digest] is not addition]
+        for some in filter(None, (list(first.values()), equal)):  # the Hub has what is equal, once the first are there
+            self._api.preupload_lfs_files(self.name, some, gitignore_content=_IGNORED)
         for addition in additions:
             path, sent = addition.path_in_repo, addition.upload_info
             if (observed := Digest(sent.sha256.hex(), sent.size)) != files[path].digest:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from morphstream.artifact.errors import FetchError
-from morphstream.source.hub.refusals import AttemptError
+from morphstream.source.hub.attempt import AttemptError
 from stages.hub.client import OutrunError
 from stages.hub.repository import Repository
+from stages.hub.transport import WRITE_TIMEOUT_S
 from stages.publish.compose import IncompleteError
 from stages.publish.plan import Plan, Tip
 
@@ -43,7 +44,7 @@ def send(
         is_dry: Change nothing.
         is_confidential: Publish in a private repository alone.
     """
-    outrun, retry = 0, repository.retry(repository.name)
+    outrun, retry = 0, repository.retry(repository.name, WRITE_TIMEOUT_S)
     while True:
         try:
             plan = compose(_tip(repository, is_dry=is_dry, is_confidential=is_confidential))

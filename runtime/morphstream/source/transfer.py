@@ -67,10 +67,13 @@ class Transfer:
             with self._lock:
                 self._interrupts.remove(interrupt)
 
-    def call(self, function: Callable[[], T], discard: Callable[[T], object] = lambda _: None) -> T:
+    def call(
+        self, function: Callable[[], T], discard: Callable[[T], object] = lambda _: None, timeout_s: float | None = None
+    ) -> T:
         """Return what a function that can't be interrupted, as connecting can't, returns in a thread of its own.
 
-        If the transfer is cancelled, CancelledError is raised at once, and the result is discarded when it comes.
+        If the transfer is cancelled, CancelledError is raised at once, and TimeoutError after a time; the result is
+        discarded when it comes.
         """
         result = Future[T]()
 
@@ -88,7 +91,10 @@ class Transfer:
 
         with self.on_cancel(result.cancel):
             threading.Thread(target=run, name="morphstream-call", daemon=True).start()
-            return result.result()
+            try:
+                return result.result(timeout_s)
+            finally:
+                result.cancel()  # which has no effect on one that is here
 
 
 class Cancellable:

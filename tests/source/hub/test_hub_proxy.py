@@ -73,7 +73,7 @@ def test_a_certificate_that_nobody_knows_is_not_the_proxy_s_fault(
         monkeypatch.setenv("https_proxy", proxy.address)
         line = refusal("https")
         assert "seen none (hub.test: [SSL: CERTIFICATE_VERIFY_FAILED]" in line
-        assert "; set SSL_CERT_FILE to " in line
+        assert "; set SSL_CERT_FILE or REQUESTS_CA_BUNDLE to " in line
         assert len(proxy.asked) == 1
 
 

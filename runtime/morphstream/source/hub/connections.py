@@ -4,32 +4,34 @@ Conventions, as of curl and Python's own clients:
 
 * ``http_proxy`` and ``https_proxy``, else ``all_proxy``, in small letters or capitals; none for hosts in ``no_proxy``.
 * A proxy is asked over plain http; its user and password go to it alone, and no message has them.
+* An attempt waits for the other side as long as its clock allows, from the look-up of a name to the last byte.
 
 Source: everything.curl.dev/usingcurl/proxies/env for the names; RFC 7617 for the authorization.
 """
 
 import re
 import socket
-import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import partial
+from ipaddress import ip_address, ip_network
 from urllib.parse import unquote_to_bytes, urljoin
 from urllib.request import getproxies, proxy_bypass
 
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection, port_by_scheme
-from urllib3.exceptions import HTTPError, ProxyError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProxyError
 from urllib3.util import Url, make_headers, parse_url
 
-from morphstream.source.hub.refusals import AttemptError, faulty, refused_by_proxy, too_slow
+from morphstream.source.hub.attempt import AttemptError, Clock, TimedSocket
+from morphstream.source.hub.refusals import faulty, refused_by_proxy
+from morphstream.source.hub.trust import trusting_context
+from morphstream.source.transfer import Transfer
 
-LEAST_BYTES = 1 << 16  # in each `timeout_s`, or the connection is too slow; after as many, attempts are counted anew
-
-_CONNECT_TIMEOUT_S = 10.0  # aborting can't cut it short
 READ_BYTES = 1 << 18
+_LEAST_S = 0.001  # which urllib3 takes as a time-out
 _OF_PROXIES = frozenset({407, 502, 504})
 
 
@@ -41,23 +43,32 @@ class Connections:
         stop: Set once they are aborted.
     """
 
-    def __init__(self, count: int, timeout_s: float) -> None:
+    def __init__(self, count: int) -> None:
         self.count, self.stop = count, threading.Event()
-        self._timeout_s, self._lock = timeout_s, threading.Lock()
+        self._lock, self._opening = threading.Lock(), Transfer()
         self._managers = dict[tuple[str, str], PoolManager]()
         self._responses, self._sockets = list[BaseHTTPResponse](), list[socket.socket]()
 
-    def get(self, url: Url, headers: Mapping[str, str]) -> BaseHTTPResponse:
-        """Return an answer of any status but a proxy's, whose bytes are still to be read."""
+    def ask(
+        self,
+        url: Url,
+        headers: Mapping[str, str],
+        clock: Clock,
+        *,
+        method: str = "GET",
+        body: Iterable[bytes] | None = None,
+    ) -> BaseHTTPResponse:
+        """Return an answer of any status but a proxy's, whose bytes are still to be read; the clock is running."""
         manager = self._manager(url)
         proxy = manager.proxy.netloc or "" if manager.proxy else ""
         options = {"redirect": False, "retries": False, "preload_content": False, "decode_content": False}
+        timeout = Timeout(max(clock.left_s(), _LEAST_S))
         try:
-            response = manager.urlopen("GET", url.url, headers=headers, **options)
+            response = manager.urlopen(method, url.url, body=body, headers=headers, timeout=timeout, **options)
         except ProxyError as error:
             raise refused_by_proxy(proxy, error) from error
         except HTTPError as error:
-            raise faulty(error, self._timeout_s, url.host or "") from error
+            raise faulty(error, clock.timeout_s, host=url.host or "") from error
         with self._lock:
             self._responses = [*(each for each in self._responses if not each.closed), response]
         if proxy and url.scheme == "http" and response.status in _OF_PROXIES:
@@ -65,27 +76,23 @@ class Connections:
             raise refused_by_proxy(proxy, response.status)
         return response
 
-    def stream(self, response: BaseHTTPResponse) -> Iterator[bytes]:
+    def stream(self, response: BaseHTTPResponse, clock: Clock) -> Iterator[bytes]:
         """Yield the bytes of an answer as they come."""
-        waited_s, came = 0.0, 0
         while True:
-            start = time.monotonic()
-            try:
-                data = response.read1(READ_BYTES, decode_content=False)
-            except HTTPError as error:
-                raise faulty(error, self._timeout_s) from error
+            with clock.waiting():
+                try:
+                    data = response.read1(READ_BYTES, decode_content=False)
+                except HTTPError as error:
+                    raise faulty(error, clock.timeout_s, came=clock.came) from error
             if not data:
                 return
-            waited_s, came = waited_s + time.monotonic() - start, came + len(data)
+            clock.count(len(data))
             yield data
-            if waited_s > self._timeout_s:
-                if came < min(LEAST_BYTES, response.length_remaining or LEAST_BYTES):
-                    raise too_slow(f"only {came} bytes", self._timeout_s)
-                waited_s, came = 0.0, 0
 
     def abort(self) -> None:
         """End what other threads wait for."""
         self.stop.set()
+        self._opening.cancel()
         for each in tuple(self._sockets):
             with suppress(OSError):
                 socket.socket.shutdown(each, socket.SHUT_RDWR)  # SSLSocket's own isn't safe while another thread reads
@@ -109,17 +116,31 @@ class Connections:
         with self._lock:
             if key not in self._managers:
                 self._managers[key] = manager = kind(
-                    maxsize=self.count,
-                    timeout=Timeout(connect=min(self._timeout_s, _CONNECT_TIMEOUT_S), read=self._timeout_s),
-                    ssl_context=ssl.create_default_context() if scheme == "https" else None,
+                    maxsize=self.count, ssl_context=trusting_context() if scheme == "https" else None
                 )
-                manager.pool_classes_by_scheme = _pool_classes(self._opened)
+                manager.pool_classes_by_scheme = _pool_classes(self._opened, self._keep)
             return self._managers[key]
 
-    def _opened(self, connection: HTTPConnection) -> None:
-        """Keep the socket of a connection, which forgets it where it won't be used again."""
-        self._sockets.append(connection.sock)
+    def _opened(self, connection: HTTPConnection, open_socket: Callable[[], socket.socket]) -> TimedSocket:
+        """Open a socket, in a thread, as names and addresses that don't answer can't be given up otherwise."""
+        limit_s = connection.timeout if isinstance(connection.timeout, float) else None
+        try:
+            plain = self._opening.call(open_socket, discard=socket.socket.close, timeout_s=limit_s)
+        except CancelledError:
+            raise ConnectionError("closed") from None
+        except TimeoutError:
+            raise ConnectTimeoutError(connection, "timed out") from None
+        timed = TimedSocket(fileno=plain.detach())
+        timed.settimeout(limit_s)  # for a handshake
+        self._keep(timed)
+        return timed
+
+    def _keep(self, opened: socket.socket) -> None:
+        """Keep a socket, which its connection forgets where it won't be used again, so that it can be aborted."""
+        with self._lock:
+            self._sockets = [*(each for each in self._sockets if each.fileno() >= 0), opened]
         if self.stop.is_set():  # it may have been aborted before there was a socket
+            opened.close()
             raise ConnectionError("closed")
 
 
@@ -140,9 +161,9 @@ def origin_of(url: Url) -> tuple[str | None, str | None, int | None]:
 
 def _proxy_of(url: Url) -> Url | None:
     """Return the proxy that the environment names for an address, if any."""
-    named, host = getproxies(), (url.host or "").strip("[]")
+    named = getproxies()
     text = named.get(url.scheme or "") or named.get("all")
-    if not text or proxy_bypass(f"{host}:{origin_of(url)[2]}"):
+    if not text or _is_direct(url, named.get("no", "")):
         return None
     kind = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
     proxy = parsed(text if kind else f"http://{text}")
@@ -154,16 +175,32 @@ def _proxy_of(url: Url) -> Url | None:
     return proxy._replace(port=proxy.port or 80)
 
 
-def _pool_classes(opened: Callable[[HTTPConnection], None]) -> dict[str, type[HTTPConnectionPool]]:
-    """Return urllib3's pools by scheme, which report a connection as soon as it is open."""
+def _is_direct(url: Url, direct: str) -> bool:
+    """Return whether a list of hosts, or of networks as requests and curl know them, excludes a host from proxies."""
+    host, port = (url.host or "").strip("[]"), origin_of(url)[2]
+    if any(proxy_bypass(f"{each}:{port}") for each in {host, url.host or ""}):
+        return True
+    for name in direct.split(","):
+        with suppress(ValueError):  # one of them isn't a number
+            if ip_address(host) in ip_network(name.strip().strip("[]"), strict=False):
+                return True
+    return False
+
+
+def _pool_classes(
+    opened: Callable[[HTTPConnection, Callable[[], socket.socket]], socket.socket],
+    keep: Callable[[socket.socket], None],
+) -> dict[str, type[HTTPConnectionPool]]:
+    """Return urllib3's pools by scheme, whose connections are opened by a function, and kept by another."""
 
     class Plain(HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            opened(self)
+        def _new_conn(self) -> socket.socket:
+            return opened(self, super()._new_conn)
 
     class Secure(Plain, HTTPSConnection):
-        pass
+        def connect(self) -> None:
+            super().connect()
+            keep(self.sock)
 
     return {
         "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": Plain}),

@@ -14,8 +14,9 @@ from urllib3.util import Url, parse_url
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import DigestMismatchError
+from morphstream.source.hub.attempt import AttemptError, Clock
 from morphstream.source.hub.connections import Connections, origin_of, parsed
-from morphstream.source.hub.refusals import AttemptError, Retry, inconsistent, refused
+from morphstream.source.hub.refusals import Retry, inconsistent, refused
 from morphstream.source.source import SMALL_BYTES_MAX
 
 REDIRECTS_MAX = 5
@@ -33,6 +34,7 @@ class HubFile:
         token: Sent to the Hub alone; None for none.
         count: Number of connections.
         commit: Hexadecimal commit that the Hub must answer from; empty while unknown.
+        api: Its path, where it is an answer of the Hub's API.
         digest: Expected digest; None while unknown.
         total_bytes: Its size, once an answer has named it.
     """
@@ -44,32 +46,48 @@ class HubFile:
     timeout_s: float
     count: int
     commit: str = ""
+    api: str = ""
     digest: Digest | None = None
 
     def __post_init__(self) -> None:
-        self.connections = Connections(self.count, self.timeout_s)
+        self.connections = Connections(self.count)
         self.total_bytes: int | None = None
         self._first = parse_url(self.address), self.token
         self._found: tuple[Url, str | None] | None = None  # target of the last redirect, and the token for it
+        self._asked = self._first[0]  # the last
 
     def retry(self) -> Retry:
         """Return a count of attempts for one part of the file."""
-        return Retry(what=self.what, pauses_s=self.pauses_s, token=self.token, stop=self.connections.stop)
+        return Retry(
+            what=self.what,
+            pauses_s=self.pauses_s,
+            timeout_s=self.timeout_s,
+            token=self.token,
+            stop=self.connections.stop,
+            where=self.where,
+        )
 
     def read(self) -> bytes:
         """Return a small file whole, and no more than its bound."""
         with closing(self.connections):
-            return self.retry().call(self._read)
+            retry = self.retry()
+            return retry.call(lambda: self._read(retry.clock()))
 
-    def ask(self, byte_range: str = "") -> BaseHTTPResponse:
+    def ask(self, clock: Clock, byte_range: str = "") -> BaseHTTPResponse:
         """Return an answer with a range, as a Range header names it, or with the whole file, still to be read."""
         found = self._found
-        try:
-            return self._follow(*(found or self._first), byte_range)
-        except AttemptError as error:
-            if not found or error.status not in _EXPIRED:
-                raise
-        return self._follow(*self._first, byte_range)
+        with clock.waiting():
+            try:
+                return self._follow(*(found or self._first), byte_range, clock)
+            except AttemptError as error:
+                if not found or error.status not in _EXPIRED:
+                    raise
+            return self._follow(*self._first, byte_range, clock)
+
+    def where(self) -> str:
+        """Return which host answered the last request, in words, if another was asked and redirected to it."""
+        asked, first = self._asked, self._first[0]
+        return "" if origin_of(asked) == origin_of(first) else f" from {asked.host}, to which {first.host} redirects"
 
     def check_size(self, size: int) -> None:
         """Compare the size that an answer names with what is expected, and with the answers before."""
@@ -79,9 +97,9 @@ class HubFile:
             raise inconsistent(f"{self.total_bytes} bytes in all, as announced before", f"{size}")
         self.total_bytes = size
 
-    def _read(self) -> bytes:
-        response, data = self.ask(), bytearray()
-        pieces, size = self.connections.stream(response), response.length_remaining
+    def _read(self, clock: Clock) -> bytes:
+        response, data = self.ask(clock), bytearray()
+        pieces, size = self.connections.stream(response, clock), response.length_remaining
         if size is not None:
             self.check_size(size)
         while (size or len(data)) <= SMALL_BYTES_MAX:
@@ -90,12 +108,13 @@ class HubFile:
             data += piece
         raise inconsistent(f"{SMALL_BYTES_MAX} bytes at most", "more")
 
-    def _follow(self, url: Url, token: str | None, byte_range: str) -> BaseHTTPResponse:
+    def _follow(self, url: Url, token: str | None, byte_range: str, clock: Clock) -> BaseHTTPResponse:
         for count in range(REDIRECTS_MAX + 1):
             headers = {"Accept-Encoding": "identity", "User-Agent": "morphstream"}
             headers |= {"Authorization": f"Bearer {token}"} if token else {}
             headers |= {"Range": byte_range} if byte_range else {}
-            response = self.connections.get(url, headers)
+            self._asked = url
+            response = self.connections.ask(url, headers, clock)
             is_hub = origin_of(url) == origin_of(self._first[0])
             if is_hub:
                 self._check_hub(response.headers)
@@ -104,7 +123,8 @@ class HubFile:
                 return response
             response.close()
             if response.status not in _REDIRECTS:
-                raise refused(response.status, response.headers, has_token=bool(self.token), is_hub=is_hub)
+                has_token = bool(self.token)
+                raise refused(response.status, response.headers, has_token=has_token, is_hub=is_hub, api=self.api)
             target = parsed(response.headers.get("Location", ""), url.url)._replace(auth=None, fragment=None)
             if target.scheme not in ("http", "https") or not target.host:
                 raise inconsistent("a redirect to an address of http", f"one of {target.scheme or 'nothing'}")

@@ -5,15 +5,15 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from queue import SimpleQueue
-from typing import cast
+from typing import NamedTuple, cast
 
 from urllib3 import BaseHTTPResponse
 
-from morphstream.source.hub.connections import LEAST_BYTES, READ_BYTES
+from morphstream.source.hub.attempt import LEAST_BYTES, AttemptError, Clock
+from morphstream.source.hub.connections import READ_BYTES
 from morphstream.source.hub.file import HubFile
-from morphstream.source.hub.refusals import AttemptError, inconsistent
+from morphstream.source.hub.refusals import Retry, inconsistent
 
 RANGE_BYTES = 8 << 20  # a request each: large enough that asking costs nothing, small enough to keep several in memory
 
@@ -21,6 +21,13 @@ _PIECE_BYTES = 1 << 20  # given to the reader at once, at most; after a fault, w
 _AHEAD = 2  # ranges beside those that are coming
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _PARTIAL = 206
+
+
+class _Answer(NamedTuple):
+    """An answer that begins to come, and what counts its time."""
+
+    response: BaseHTTPResponse
+    clock: Clock
 
 
 class Download(io.RawIOBase):
@@ -34,16 +41,17 @@ class Download(io.RawIOBase):
         self._file, self._range_bytes, self._asked = file, range_bytes, start
         self._coming, self._piece = deque[Iterator[bytes]](), cast("bytes | memoryview", b"")
         self._pool, self._has_ranges = ThreadPoolExecutor(file.count, "morphstream-hub"), False
+        retry = file.retry()
         try:
-            first = file.retry().call(partial(self._ask, start, start + range_bytes))
+            first = retry.call(lambda: self._ask(start, start + range_bytes, retry.clock()))
         except BaseException:
             self.close()
             raise
-        self.total_bytes, self._has_ranges = file.total_bytes or 0, first.status == _PARTIAL
+        self.total_bytes, self._has_ranges = file.total_bytes or 0, first.response.status == _PARTIAL
         if self._has_ranges:
-            self._ask_ahead(first)
+            self._ask_ahead(retry, first)
         else:
-            self._coming.append(self._pieces(start, self.total_bytes, first))
+            self._coming.append(self._pieces(start, self.total_bytes, retry, first))
         self._rest = self._in_order()
 
     def read(self, size: int = -1, /) -> bytes:
@@ -73,19 +81,21 @@ class Download(io.RawIOBase):
             self._ask_ahead()
             yield from current
 
-    def _ask_ahead(self, first: BaseHTTPResponse | None = None) -> None:
+    def _ask_ahead(self, retry: Retry | None = None, first: _Answer | None = None) -> None:
         while self._has_ranges and self._asked < self.total_bytes and len(self._coming) < self._file.count + _AHEAD:
             end = min(self._asked + self._range_bytes, self.total_bytes)
-            self._coming.append(_in_thread(self._pool, self._pieces(self._asked, end, first)))
-            self._asked, first = end, None
+            pieces = self._pieces(self._asked, end, retry or self._file.retry(), first)
+            self._coming.append(_in_thread(self._pool, pieces))
+            self._asked, retry, first = end, None, None
 
-    def _pieces(self, begin: int, end: int, response: BaseHTTPResponse | None) -> Iterator[bytes]:
+    def _pieces(self, begin: int, end: int, retry: Retry, answer: _Answer | None) -> Iterator[bytes]:
         """Yield a range in pieces, from one answer or several; ask again from the byte where one was cut."""
-        retry, counted, parts, size = self._file.retry(), begin, list[bytes](), 0
+        clock = answer.clock if answer else retry.clock()
+        counted, parts, size = begin, list[bytes](), 0
         while begin < end:
             fault = None
             try:
-                for data in self._received(begin, end, response):
+                for data in self._received(begin, end, answer or self._ask(begin, end, clock)):
                     parts.append(data)
                     begin, size = begin + len(data), size + len(data)
                     if size > _PIECE_BYTES - READ_BYTES:
@@ -100,13 +110,13 @@ class Download(io.RawIOBase):
                 if begin - counted >= LEAST_BYTES:
                     retry, counted = self._file.retry(), begin
                 retry.wait(fault)
-            response = None
+                clock = retry.clock()  # another answer with less than was asked for goes on with the same
+            answer = None
 
-    def _received(self, begin: int, end: int, response: BaseHTTPResponse | None) -> Iterator[bytes]:
+    def _received(self, begin: int, end: int, answer: _Answer) -> Iterator[bytes]:
         """Yield what one answer has of a range."""
-        response = response or self._ask(begin, end)
-        position = begin if response.status == _PARTIAL else 0
-        for data in self._file.connections.stream(response):
+        position = begin if answer.response.status == _PARTIAL else 0
+        for data in self._file.connections.stream(*answer):
             position += len(data)
             if position > end:  # of an answer that didn't announce its size
                 raise inconsistent(f"{end} bytes", "more")
@@ -115,9 +125,9 @@ class Download(io.RawIOBase):
         if position <= begin:
             raise AttemptError(f"{end} bytes", f"{position}", "see HF_ENDPOINT")
 
-    def _ask(self, begin: int, end: int) -> BaseHTTPResponse:
+    def _ask(self, begin: int, end: int, clock: Clock) -> _Answer:
         """Return an answer with a range, or with the whole file, that agrees with the answers before."""
-        file, response = self._file, self._file.ask(f"bytes={begin}-{end - 1}")
+        file, response = self._file, self._file.ask(clock, f"bytes={begin}-{end - 1}")
         length, is_range = response.length_remaining, response.status == _PARTIAL
         if length is None and not is_range and file.digest:
             length = file.digest.bytes  # a mirror may send a file whose size it doesn't announce
@@ -135,7 +145,7 @@ class Download(io.RawIOBase):
         if self._has_ranges and not is_range and total > end - begin:
             response.close()
             raise AttemptError("a range", "all of the file", "run it again later")  # another server may know ranges
-        return response
+        return _Answer(response, clock)
 
 
 def _in_thread(pool: ThreadPoolExecutor, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,20 +1,25 @@
 """Failed attempts to ask the Hub: when to make another, and the words of the refusal."""
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from urllib3 import util
-from urllib3.exceptions import IncompleteRead, InvalidHeader, ReadTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, IncompleteRead, InvalidHeader, NewConnectionError, ReadTimeoutError
 
 from morphstream.artifact.errors import AbsentError, FetchError
+from morphstream.source.hub.attempt import AttemptError, Clock
 
 PAUSES_S = (1.0, 2.0, 4.0, 8.0)  # before each retry
-WAIT_MAX_S = 120.0  # longest Retry-After that is waited for
+TIMEOUT_S = 30.0
+WAIT_MAX_S = 300.0  # waited in all because the Hub asks for it: as long as it counts requests for its limits
 
+_LONG_S = 10.0  # a wait that is told each time; a shorter one once
 _MESSAGE_MAX = 200
 _MISSING = {
     "RepoNotFound": "a repository",
@@ -22,53 +27,45 @@ _MISSING = {
     "EntryNotFound": "the file at that revision",
 }
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LIMITED = 429
+_LACKING = frozenset({404, 405, 501})
 _SECRETS = re.compile(r"hf_\w{4,}|(?<=[Bb]earer )\S+|(?<=[Bb]asic )\S+|(?<=://)[^\s/@]+(?=@)|(?<=\?)\S+")
 
 _T = TypeVar("_T")
+_log = logging.getLogger("morphstream.hub")
 
 
 class InconsistentAnswerError(FetchError):
     """An answer contradicts itself, or an earlier one."""
 
 
-@dataclass(slots=True, eq=False)
-class AttemptError(Exception):
-    """One attempt failed.
-
-    Attributes:
-        notes: What the other side said of it; may hold secrets.
-        wait_s: Least seconds before a retry; None where a retry can't help.
-        status: HTTP status of the answer; 0 where none came.
-        kind: Class of the refusal.
-    """
-
-    expected: str
-    seen: str
-    remedy: str
-    notes: str = ""
-    wait_s: float | None = 0.0
-    status: int = 0
-    kind: type[FetchError] = FetchError
-
-
 @dataclass(kw_only=True, eq=False)
 class Retry:
-    """Attempts at one request: each error uses up a pause; when none remains, the request is refused.
+    """Attempts at one request: each error uses up a pause and time; when none remains, the request is refused.
 
     Attributes:
         what: Name of the request in a refusal.
-        pauses_s: Before each retry; a longer Retry-After counts instead.
+        pauses_s: Before each retry, unless the other side asks for another.
+        timeout_s: How long is waited for the other side in all, without progress and with these pauses.
         token: The token in use, which no refusal repeats.
         stop: Set when the request is cancelled.
+        where: Returns words for who answered, where that is somebody else than was asked.
     """
 
     what: str
     pauses_s: Sequence[float]
+    timeout_s: float
     token: str | None = field(repr=False)
     stop: threading.Event = field(default_factory=threading.Event)
+    where: Callable[[], str] = str
 
     def __post_init__(self) -> None:
         self._remaining_s = iter(self.pauses_s)
+        self._left_s, self._may_ask_s = self.timeout_s, WAIT_MAX_S
+
+    def clock(self) -> Clock:
+        """Return the clock of the next attempt, which may wait half of the time: a dead connection gets a second."""
+        return Clock(min(self.timeout_s / 2, self._left_s), self.timeout_s)
 
     def call(self, attempt: Callable[[], _T]) -> _T:
         """Return the result of the first attempt that succeeds."""
@@ -80,39 +77,47 @@ class Retry:
 
     def wait(self, error: AttemptError) -> None:
         """Pause before a retry; raise the refusal where none helps or remains, or the request was cancelled."""
-        is_paused = self.pause(error.wait_s)
+        self._left_s -= error.waited_s
+        seen = f"{shortened(error.seen, self.token)}{self.where()}"
+        is_paused = self._grant(error.wait_s, seen) if error.wait_s else error.wait_s is not None and self.pause()
         if self.stop.is_set():
-            error = AttemptError("its bytes", "its end", "it was closed")
-        elif is_paused:
-            return
-        notes = f" ({shortened(error.notes, self.token)})" if error.notes else ""
-        seen = f"{shortened(error.seen, self.token)}{notes}"
-        raise error.kind(f"{self.what}: expected {error.expected}, seen {seen}; {error.remedy}") from None
+            raise FetchError(f"{self.what}: expected its bytes, seen its end; it was closed") from None
+        if not is_paused:
+            notes = f" ({shortened(error.notes, self.token)})" if error.notes else ""
+            raise error.kind(f"{self.what}: expected {error.expected}, seen {seen}{notes}; {error.remedy}") from None
 
-    def pause(self, wait_s: float | None = 0.0) -> bool:
-        """Wait before a retry, `wait_s` at least; return whether there is one, and it may help."""
-        if wait_s is None or wait_s > WAIT_MAX_S or (pause_s := next(self._remaining_s, None)) is None:
+    def pause(self) -> bool:
+        """Pause before a retry; return whether there is one."""
+        if (pause_s := next(self._remaining_s, None)) is None or pause_s >= self._left_s:
             return False
-        return not self.stop.wait(max(pause_s, wait_s))
+        self._left_s -= pause_s
+        return not self.stop.wait(pause_s)
+
+    def _grant(self, wait_s: float, seen: str) -> bool:
+        """Wait as long as the other side asks for, and say so, if that isn't too long; return whether."""
+        if wait_s > self._may_ask_s:
+            return False
+        if self._may_ask_s == WAIT_MAX_S or wait_s >= _LONG_S:
+            _log.warning("%s: seen %s, waiting %.0f s as it asks", self.what, seen, wait_s)
+        self._may_ask_s -= wait_s
+        return not self.stop.wait(wait_s)
 
 
 def refused(
-    status: int, headers: Mapping[str, str], *, has_token: bool, is_hub: bool = True, is_write: bool = False
+    status: int,
+    headers: Mapping[str, str],
+    *,
+    has_token: bool,
+    is_hub: bool = True,
+    is_write: bool = False,
+    api: str = "",
 ) -> AttemptError:
-    """Return the error for an answer with another status than 200 or 206.
-
-    It is the Hub's own (`is_hub`), or of the store of large files that the Hub redirects to.
-    """
+    """Return the error for an answer with another status than 200 or 206; the arguments are those of `unserved`."""
+    if error := unserved(status, headers, is_hub=is_hub, is_write=is_write, api=api):
+        return error
     code = headers.get("X-Error-Code", "")
     expected, remedy = "the Hub to accept it" if is_write else "its bytes", "read its message"
-    wait_s = None
-    if status in _PASSING:
-        expected, remedy, wait_s = "an answer", "the Hub is busy or down, run it again later", 0.0
-        with suppress(InvalidHeader, ValueError, OverflowError):
-            wait_s = util.Retry().parse_retry_after(headers.get("Retry-After", ""))
-    elif not is_hub:
-        remedy = "the store behind the Hub refuses it, run it again later"
-    elif "Gated" in code:
+    if "Gated" in code:
         expected, remedy = "access to a gated repository", "ask its owner for access, and set HF_TOKEN"
     elif status == 403 and is_write:
         expected, remedy = "a token with that right", "use one with write access"
@@ -121,9 +126,55 @@ def refused(
         remedy = "name another one, or a token that may, by HF_TOKEN or `hf auth login`"
     elif status == 404:
         expected, remedy = _MISSING.get(code, "it there"), "name one that is there, or set HF_TOKEN if it is private"
-    notes = ", ".join(filter(None, (code, headers.get("X-Error-Message", ""))))
-    is_absent = is_hub and status == 404 and code in ("EntryNotFound", "")  # and not the whole repository
-    return AttemptError(expected, str(status), remedy, notes, wait_s, status, AbsentError if is_absent else FetchError)
+    kind = AbsentError if status == 404 and code in ("EntryNotFound", "") else FetchError  # and not the repository
+    return AttemptError(expected, str(status), remedy, _notes(headers), None, status, kind)
+
+
+def unserved(status: int, headers: Mapping[str, str], *, is_hub: bool, is_write: bool, api: str) -> AttemptError | None:
+    """Return the error for a status that isn't the Hub's word about what was asked; None where it is.
+
+    Args:
+        status: Of the answer.
+        headers: Of the answer.
+        is_hub: It is the Hub's own, and not of the store of large files, or another hub, that the Hub redirects to.
+        is_write: More was asked than to read.
+        api: The part of the Hub's API that was asked, if any.
+    """
+    expected, wait_s = "the Hub to accept it" if is_write else "its bytes", None
+    if status in _PASSING:
+        expected, wait_s = "an answer", _asked_s(status, headers)
+        remedy = "the Hub is busy or down, run it again later"
+        remedy = f"it asks to wait {wait_s:.0f} s, run it again then" if wait_s else remedy
+    elif not is_hub:
+        remedy = "the store behind the Hub refuses it, run it again later"
+        if status in (401, 403, 404):
+            remedy = f"it is sent no token, name it as HF_ENDPOINT if it may have yours; or {remedy}"
+    elif api and status in _LACKING and not headers.get("X-Error-Code"):
+        expected, remedy = f"the Hub's {api}", "see HF_ENDPOINT, whose server lacks it"
+    else:
+        return None
+    return AttemptError(expected, str(status), remedy, _notes(headers), wait_s, status)
+
+
+def _notes(headers: Mapping[str, str]) -> str:
+    """Return what the Hub says of a refusal."""
+    return ", ".join(filter(None, (headers.get("X-Error-Code"), headers.get("X-Error-Message"))))
+
+
+def _asked_s(status: int, headers: Mapping[str, str]) -> float:
+    """Return how many seconds an answer asks to wait; 0 where it doesn't.
+
+    Source: RFC 9110 for Retry-After; draft-ietf-httpapi-ratelimit-headers for RateLimit, whose older form has `reset`.
+    """
+    asked_s = [0.0]
+    with suppress(InvalidHeader, ValueError, OverflowError):
+        asked_s.append(util.Retry().parse_retry_after(headers.get("Retry-After", "")))
+    limits = headers.get("RateLimit", "") if status == _LIMITED else ""  # other answers have it, too
+    for limit in limits.split('"')[::2] if '"' in limits else [limits]:
+        if re.search(r"\b(?:r|remaining)=0*[1-9]", text := re.sub(r"\s", "", limit)):
+            continue  # it isn't this limit that was reached
+        asked_s += [float(found[1]) for found in re.finditer(r"\b(?:t|reset)=([0-9]{1,9})\b", text)]
+    return max(asked_s)
 
 
 def refused_by_proxy(proxy: str, fault: Exception | int) -> AttemptError:
@@ -139,24 +190,31 @@ def refused_by_proxy(proxy: str, fault: Exception | int) -> AttemptError:
     return AttemptError(f"an answer through the proxy {proxy}", str(status or reason), remedy, wait_s=wait_s)
 
 
-def faulty(error: Exception, timeout_s: float, host: str = "") -> AttemptError:
-    """Return the error for an exception of urllib3."""
-    if isinstance(error, ReadTimeoutError):
-        return too_slow("none", timeout_s)
+def faulty(error: Exception, timeout_s: float, *, host: str = "", came: int = 0) -> AttemptError:
+    """Return the error for an exception of urllib3, before which some bytes came in time."""
+    if isinstance(error, ReadTimeoutError | ConnectTimeoutError) and not isinstance(error, NewConnectionError):
+        remedy = "the Hub or the network is slow, run it again later"
+        seen = f"only {came} bytes" if came else "none"
+        return AttemptError(f"an answer in {timeout_s:g} s", seen, remedy)
     return unanswered(f"{host}: {_reason(error)}" if host else _reason(error))
 
 
 def unanswered(reason: str) -> AttemptError:
     """Return the error for an answer that didn't come, or ended too early."""
     if "CERTIFICATE_VERIFY_FAILED" in reason:
-        remedy = "set SSL_CERT_FILE to a file with its issuer's certificate"
-        return AttemptError("an answer", "none", remedy, reason, wait_s=None)
+        return _untrusted(reason)
     return AttemptError("an answer", "none", "see the network and HF_ENDPOINT", reason)
 
 
-def too_slow(seen: str, timeout_s: float) -> AttemptError:
-    """Return the error for an answer that comes too slowly."""
-    return AttemptError(f"an answer in {timeout_s:g} s", seen, "the Hub or the network is slow, run it again later")
+def _untrusted(reason: str) -> AttemptError:
+    """Return the error for a certificate that isn't trusted, for a reason in OpenSSL's words."""
+    remedy = "set SSL_CERT_FILE or REQUESTS_CA_BUNDLE to a file with its issuer's certificate"
+    if "not yet valid" in reason or "has expired" in reason:
+        clock = f"this machine's clock, which says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        remedy = f"correct {clock}, or have the certificate renewed"
+    elif "mismatch" in reason:
+        remedy = "name the host that it is for, see HF_ENDPOINT"
+    return AttemptError("a certificate to trust", "none", remedy, reason, wait_s=None)
 
 
 def inconsistent(expected: str, seen: str) -> AttemptError:

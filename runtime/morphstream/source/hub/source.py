@@ -3,8 +3,9 @@
 Conventions, here and in the modules beside this one:
 
 * A branch is resolved to a commit once; everything is read at that commit.
-* A passing fault is retried after a pause, from the byte where the answer was cut. An answer that contradicts itself
-  or an earlier one is refused at once. The caller verifies the bytes against their digest.
+* A passing fault is retried after a pause, from the byte where the answer was cut; what comes too slowly, once, and
+  within the same time. An answer that contradicts itself or an earlier one is refused at once. The caller verifies the
+  bytes against their digest.
 * A token goes to the endpoint alone; no message has one, nor an address' query, which may be a signature.
 
 Source: RFC 9110 for ranges, redirects and Retry-After; huggingface.co/docs/hub/api for paths and X- headers.
@@ -26,7 +27,7 @@ from morphstream.artifact.errors import FetchError
 from morphstream.source.hub.connections import parsed
 from morphstream.source.hub.file import HubFile
 from morphstream.source.hub.ranges import RANGE_BYTES, Download
-from morphstream.source.hub.refusals import PAUSES_S
+from morphstream.source.hub.refusals import PAUSES_S, TIMEOUT_S
 
 ENDPOINT = "https://huggingface.co"
 
@@ -50,7 +51,7 @@ class HubSource:
         token: str | None = None,
         connections: int = 4,
         range_bytes: int = RANGE_BYTES,
-        timeout_s: float = 30.0,
+        timeout_s: float = TIMEOUT_S,
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         """Name a repository; nothing is requested yet.
@@ -62,8 +63,8 @@ class HubSource:
             token: None for HF_TOKEN, else the token of `hf auth login`, else none; empty for none.
             connections: Number of connections for a file.
             range_bytes: Size of the range that a request asks for; up to `connections` + 3 are in memory.
-            timeout_s: Time in which an answer must begin, and 64 KiB of it come.
-            pauses_s: Before each retry; a longer Retry-After counts instead.
+            timeout_s: How long the Hub is waited for in all while nothing comes, or less than 32 KiB in half of it.
+            pauses_s: Before each retry, which count, too; unless the Hub asks for another, which doesn't.
 
         Raises:
             ValueError: One of them has no such form.
@@ -107,12 +108,13 @@ class HubSource:
         """Return the commit to read at."""
         with self._lock:
             if not self._commit:
-                address = f"{self._endpoint}/api/models/{self._repo}/revision/{quote(self._revision, safe='')}"
-                commit = ""
+                api, commit = f"/api/models/{self._repo}/revision/{quote(self._revision, safe='')}", ""
+                file = self._file(what=str(self), address=f"{self._endpoint}{api}", api=api)
                 with suppress(ValueError, KeyError, TypeError, RecursionError):
-                    commit = str(json.loads(self._file(what=str(self), address=address).read())["sha"])
+                    commit = str(json.loads(file.read())["sha"])
                 if not _COMMIT.fullmatch(commit):
-                    raise FetchError(f"{self}: expected its commit, seen an answer without one; see HF_ENDPOINT")
+                    seen = f"an answer without one{file.where()}"
+                    raise FetchError(f"{self}: expected its commit, seen {seen}; see HF_ENDPOINT")
                 self._commit = commit
             return self._commit
 
