@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from functools import cache
 
 import httpx2
-from huggingface_hub import get_session, get_token, set_client_factory
+from huggingface_hub import get_token, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.utils._http import hf_request_event_hook
 from huggingface_hub.utils.logging import get_verbosity, set_verbosity_error
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
@@ -34,7 +35,7 @@ def prepare_client() -> None:
         set_verbosity_error()  # type: ignore[no-untyped-call] # its warnings are more than one line
     if not sys.stderr.isatty():
         disable_progress_bars()
-    hooks = get_session().event_hooks
+    hooks = {"request": [hf_request_event_hook]}  # which refuses while offline, and numbers requests
     set_client_factory(lambda: httpx2.Client(event_hooks=hooks, follow_redirects=True, transport=HubTransport()))
 
 

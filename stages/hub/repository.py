@@ -73,16 +73,23 @@ class Info(NamedTuple):
 class Repository:
     """A model repository on the Hub, with the token of the environment or of the user's login."""
 
-    def __init__(self, name: str, *, endpoint: str | None = None, pauses_s: Sequence[float] = PAUSES_S) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        endpoint: str | None = None,
+        pauses_s: Sequence[float] = PAUSES_S,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
         prepare_client()
-        self.name, self.pauses_s = name, pauses_s
+        self.name, self.pauses_s, self.timeout_s = name, pauses_s, timeout_s
         self._endpoint = endpoint
         self._api = HfApi(endpoint=endpoint)
         self._checked_source("main")
 
-    def retry(self, what: str, timeout_s: float = TIMEOUT_S) -> Retry:
+    def retry(self, what: str, timeout_s: float | None = None) -> Retry:
         """Return a count of attempts at one request."""
-        return Retry(what=what, pauses_s=self.pauses_s, timeout_s=timeout_s, token=get_token())
+        return Retry(what=what, pauses_s=self.pauses_s, timeout_s=timeout_s or self.timeout_s, token=get_token())
 
     def look(self, revision: str = "main") -> Info | None:
         """Return what a branch, tag or commit means now; None where this token sees no such repository."""
@@ -132,7 +139,14 @@ class Repository:
         """Return a source of a revision, if its name, the endpoint and the token may be such."""
         token = build_hf_headers().get("authorization", "").removeprefix("Bearer ")
         try:
-            return HubSource(self.name, revision, endpoint=self._endpoint, token=token, pauses_s=self.pauses_s)
+            return HubSource(
+                self.name,
+                revision,
+                endpoint=self._endpoint,
+                token=token,
+                timeout_s=self.timeout_s,
+                pauses_s=self.pauses_s,
+            )
         except ValueError as error:
             raise FetchError(str(error)) from None
 

@@ -24,7 +24,8 @@ class HubTransport(httpx2.BaseTransport):
     Reads are given up as by the runtime; writes later, once the answer, or the next part of what is sent, waits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timeout_s: float = TIMEOUT_S, write_timeout_s: float = WRITE_TIMEOUT_S) -> None:
+        self._timeout_s, self._write_timeout_s = timeout_s, write_timeout_s
         self._connections = Connections(_CONNECTIONS)
         self._redirected = dict[str, str]()  # a host, and the one that redirected to it
 
@@ -46,7 +47,7 @@ class HubTransport(httpx2.BaseTransport):
 
     def _answer(self, request: httpx2.Request, faults: list[OSError]) -> httpx2.Response:
         is_write, data = request.method not in ("GET", "HEAD"), bytearray()
-        timeout_s = WRITE_TIMEOUT_S if is_write else TIMEOUT_S
+        timeout_s = self._write_timeout_s if is_write else self._timeout_s
         clock, headers = Clock(timeout_s / 2, timeout_s), {**request.headers, "accept-encoding": "identity"}
         body = _sent(request, clock, faults) if is_write else None
         with clock.waiting():

@@ -108,7 +108,8 @@ class Download(io.RawIOBase):
                 parts, size = [], 0
             if fault:
                 if begin - counted >= LEAST_BYTES:
-                    retry, counted = self._file.retry(), begin
+                    counted = begin
+                    retry.renew()
                 retry.wait(fault)
                 clock = retry.clock()  # another answer with less than was asked for goes on with the same
             answer = None

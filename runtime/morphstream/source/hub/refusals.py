@@ -46,7 +46,7 @@ class Retry:
     Attributes:
         what: Name of the request in a refusal.
         pauses_s: Before each retry, unless the other side asks for another.
-        timeout_s: How long is waited for the other side in all, without progress and with these pauses.
+        timeout_s: How long is waited for the other side in all, with these pauses; time in which enough comes is none.
         token: The token in use, which no refusal repeats.
         stop: Set when the request is cancelled.
         where: Returns words for who answered, where that is somebody else than was asked.
@@ -60,12 +60,16 @@ class Retry:
     where: Callable[[], str] = str
 
     def __post_init__(self) -> None:
-        self._remaining_s = iter(self.pauses_s)
         self._left_s, self._may_ask_s = self.timeout_s, WAIT_MAX_S
+        self.renew()
+
+    def renew(self) -> None:
+        """Count attempts and pauses anew, as there was progress; what was waited in vain is not forgotten."""
+        self._remaining_s, self._paused_s = iter(self.pauses_s), 0.0
 
     def clock(self) -> Clock:
         """Return the clock of the next attempt, which may wait half of the time: a dead connection gets a second."""
-        return Clock(min(self.timeout_s / 2, self._left_s), self.timeout_s)
+        return Clock(min(self.timeout_s / 2, self._left_s - self._paused_s), self.timeout_s)
 
     def call(self, attempt: Callable[[], _T]) -> _T:
         """Return the result of the first attempt that succeeds."""
@@ -79,18 +83,22 @@ class Retry:
         """Pause before a retry; raise the refusal where none helps or remains, or the request was cancelled."""
         self._left_s -= error.waited_s
         seen = f"{shortened(error.seen, self.token)}{self.where()}"
-        is_paused = self._grant(error.wait_s, seen) if error.wait_s else error.wait_s is not None and self.pause()
+        is_paused = (
+            self._grant(error.wait_s, seen) if error.wait_s else error.wait_s is not None and self.pause(error.waited_s)
+        )
         if self.stop.is_set():
             raise FetchError(f"{self.what}: expected its bytes, seen its end; it was closed") from None
         if not is_paused:
             notes = f" ({shortened(error.notes, self.token)})" if error.notes else ""
             raise error.kind(f"{self.what}: expected {error.expected}, seen {seen}{notes}; {error.remedy}") from None
 
-    def pause(self) -> bool:
-        """Pause before a retry; return whether there is one."""
-        if (pause_s := next(self._remaining_s, None)) is None or pause_s >= self._left_s:
+    def pause(self, waited_s: float = 0.0) -> bool:
+        """Pause before a retry, less what was waited already; return whether there is one."""
+        left_s = self._left_s - self._paused_s
+        if (pause_s := next(self._remaining_s, None)) is None or left_s <= 0:
             return False
-        self._left_s -= pause_s
+        pause_s = max(min(pause_s, left_s / 2) - waited_s, 0.0)  # so that time for an attempt remains
+        self._paused_s += pause_s
         return not self.stop.wait(pause_s)
 
     def _grant(self, wait_s: float, seen: str) -> bool:
@@ -151,6 +159,7 @@ def unserved(status: int, headers: Mapping[str, str], *, is_hub: bool, is_write:
             remedy = f"it is sent no token, name it as HF_ENDPOINT if it may have yours; or {remedy}"
     elif api and status in _LACKING and not headers.get("X-Error-Code"):
         expected, remedy = f"the Hub's {api}", "see HF_ENDPOINT, whose server lacks it"
+        remedy += ", or the repository" if "/models/" in api else ""
     else:
         return None
     return AttemptError(expected, str(status), remedy, _notes(headers), wait_s, status)
