@@ -84,8 +84,8 @@ class Answering(ThreadingHTTPServer):
 
     daemon_threads, block_on_close = True, False
 
-    def __init__(self, answer: Callable[[str, tuple[int, int] | None], Answer]) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
+    def __init__(self, answer: Callable[[str, tuple[int, int] | None], Answer], host: str = "127.0.0.1") -> None:
+        super().__init__((host, 0), Answers)
         self.answer, self.asked = answer, list[tuple[str, str, str]]()
         self.now = self.most = 0
         self.counting = threading.Lock()

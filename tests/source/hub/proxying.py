@@ -111,16 +111,16 @@ def proxying(to: int, status: int = 0) -> Iterator[Proxying]:
         yield server
 
 
-def certificate(folder: Path) -> Path:
-    """Write a certificate of `HOST` that it signed itself, and its key, into one file."""
+def certificate(folder: Path, *, host: str = HOST, days: tuple[int, int] = (-1, 1)) -> Path:
+    """Write a certificate of a host that it signed itself, and its key, into one file; valid between two days."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .not_valid_before(now + datetime.timedelta(days=days[0]))
+        .not_valid_after(now + datetime.timedelta(days=days[1]))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -126,7 +126,7 @@ def _check(repo: str, revision: str, endpoint: str, token: str, connections: int
         (_REPO.fullmatch(repo), "a repository as organisation/name", f"{repo!r}"),
         (_REVISION.fullmatch(revision), "a branch, a tag or a commit", f"{revision!r}"),
         (is_endpoint, "an endpoint as https://host", "another form; see HF_ENDPOINT"),
-        (_TOKEN.fullmatch(token), "a token of visible characters", "others in it; see HF_TOKEN"),
+        (_TOKEN.fullmatch(token), "a token of visible characters", "others in it; see HF_TOKEN, or `hf auth login`"),
         (connections > 0, "1 connection or more", f"{connections}"),
         (range_bytes > 0, "1 byte of a range or more", f"{range_bytes}"),
     ):

@@ -10,7 +10,7 @@ from pathlib import Path
 from morphstream.source.hub.attempt import AttemptError, TimedTLS
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", *_BUNDLES)
+_VARIABLES = (*_BUNDLES, "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def trusting_context() -> ssl.SSLContext:
@@ -18,11 +18,11 @@ def trusting_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.sslsocket_class = TimedTLS
     named = [(name, os.environ[name]) for name in _VARIABLES if os.environ.get(name)]
-    if not any(name in _BUNDLES for name, _ in named):
-        context.load_default_certs()
     for name, value in named:
         for path in value.split(os.pathsep) if name == "SSL_CERT_DIR" else [value]:
             _load(context, name, Path(path))
+    if not any(name in _BUNDLES for name, _ in named):
+        context.load_default_certs()  # after it is certain that OpenSSL can read what is named
     return context
 
 
