@@ -3,10 +3,8 @@
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
@@ -110,22 +108,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.setenv("HF_TOKEN", WRITE_TOKEN)
     with Hub(tmp_path / "hub") as hub:
         yield hub
-
-
-@pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let the Hub's client wait no time at all; returns how long it would have waited, each time."""
-    from huggingface_hub import file_download
-    from huggingface_hub.utils import _http
-
-    from stages.hub.client import prepare_client
-
-    prepare_client()
-    waited: list[float] = []
-    clock = SimpleNamespace(sleep=waited.append, time=time.time)
-    for module in (file_download, _http):
-        monkeypatch.setattr(module, "time", clock)
-    return waited
 
 
 @pytest.fixture

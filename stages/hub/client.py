@@ -21,7 +21,7 @@ from morphstream.source.hub.attempt import AttemptError
 from morphstream.source.hub.refusals import refused
 from stages.hub.transport import HubTransport
 
-_FAULTS = (httpx2.HTTPError, ValueError, KeyError, TypeError, RuntimeError, OSError)  # of the client
+_FAULTS = (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError, RuntimeError, OSError)  # of the client
 
 
 class OutrunError(MorphstreamError):

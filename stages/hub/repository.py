@@ -1,5 +1,6 @@
 """A repository on the Hub: which commit is its tip, what a commit holds, and one commit on top of it."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -85,6 +86,7 @@ class Repository:
         self.name, self.pauses_s, self.timeout_s = name, pauses_s, timeout_s
         self._endpoint = endpoint
         self._api = HfApi(endpoint=endpoint)
+        HubSource(name, endpoint="http://localhost")  # refuses a file with a token that the client would wait for
         self._checked_source("main")
 
     def retry(self, what: str, timeout_s: float | None = None) -> Retry:
@@ -102,6 +104,8 @@ class Repository:
                 if error.response.status_code == _NOT_FOUND:  # without any token it answers 401
                     return None
                 raise
+            if not re.fullmatch("[0-9a-f]{40}", info.sha or ""):
+                raise AttemptError("its commit", "an answer without one", "see HF_ENDPOINT", wait_s=None)
             paths = frozenset(sibling.rfilename for sibling in info.siblings or ())
             return Info(commit=info.sha or "", is_private=bool(info.private), paths=paths or None)
 
@@ -110,7 +114,7 @@ class Repository:
     def commit_of(self, revision: str) -> str:
         """Return the 40 digits of the commit that a branch, tag or commit means now."""
         info = self.look(revision)
-        if info is None or not info.commit:
+        if info is None:
             seen = "seen no repository that the token in use may see; see hub.repo in params.yaml, and HF_TOKEN"
             raise FetchError(f"{self.name}@{revision[:12]}: expected a commit, {seen}")
         return info.commit

@@ -28,8 +28,6 @@ from tests.stages.publications import (
     write_manifests,
 )
 
-pytestmark = pytest.mark.usefixtures("unhurried")
-
 
 def test_everything_is_published_in_one_commit_with_the_card_s_layout(
     hub: Hub, served: Served, project: Callable[..., Project]

@@ -51,8 +51,6 @@ STAYING = [
     pytest.param(Fault(kind="status", status=404, path="batch", code="RepoNotFound"), "seen 404", id="no large files"),
 ]
 
-pytestmark = pytest.mark.usefixtures("unhurried")
-
 
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:

@@ -14,8 +14,6 @@ from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
 from tests.stages.publications import CORE, FOLDER, MASKS, NAME, Project, check_complete, send
 
-pytestmark = pytest.mark.usefixtures("unhurried")
-
 
 def spoil(path: Path) -> None:
     data = bytearray(path.read_bytes())

@@ -9,9 +9,11 @@ Conventions, as of curl and Python's own clients:
 Source: everything.curl.dev/usingcurl/proxies/env for the names; RFC 7617 for the authorization.
 """
 
+import logging
 import re
 import socket
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -22,7 +24,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection, port_by_scheme
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProxyError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProxyError, SystemTimeWarning
 from urllib3.util import Url, make_headers, parse_url
 
 from morphstream.source.hub.attempt import AttemptError, Clock, TimedSocket
@@ -33,6 +35,10 @@ from morphstream.source.transfer import Transfer
 READ_BYTES = 1 << 18
 _LEAST_S = 0.001  # which urllib3 takes as a time-out
 _OF_PROXIES = frozenset({407, 502, 504})
+
+# What urllib3 says of them beside, and with a traceback, a refusal says in its line.
+logging.getLogger("urllib3.connection").addFilter(lambda record: "Failed to parse headers" not in record.msg)
+warnings.filterwarnings("ignore", category=SystemTimeWarning)
 
 
 class Connections:

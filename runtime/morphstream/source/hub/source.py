@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import FetchError
+from morphstream.artifact.regular_file import read_regular
 from morphstream.source.hub.connections import parsed
 from morphstream.source.hub.file import HubFile
 from morphstream.source.hub.ranges import RANGE_BYTES, Download
@@ -35,6 +36,7 @@ _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{
 _REVISION = re.compile(r"(?!.*(\.\.|//|[./]$))[A-Za-z0-9_][A-Za-z0-9_./+-]{0,254}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TOKEN = re.compile(r"[!-~]*")
+_TOKEN_BYTES_MAX = 1 << 16
 
 
 class HubSource:
@@ -140,7 +142,7 @@ def _token_of_this_machine() -> str:
         return token
     try:
         home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
-        return (home / "token").read_text("utf-8", "replace").strip()
+        return read_regular(home / "token", _TOKEN_BYTES_MAX).decode("utf-8", "replace").strip()
     except (FileNotFoundError, NotADirectoryError, RuntimeError):  # no login, or no home folder
         return ""
     except OSError as error:
