@@ -1,17 +1,24 @@
 """A refusal of the Hub is one line with what to do, and without any token."""
 
+import errno
+from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 
+import httpx2
 import pytest
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, close_session
 
+from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import FetchError
+from morphstream.source.hub import HubSource
 from morphstream.source.hub.attempt import AttemptError
 from stages.hub.client import attempt, prepare_client
-from stages.hub.repository import Repository
+from stages.hub.repository import Content, Repository
+from stages.hub.transport import HubTransport
 from tests.loopback.faults import Fault
 from tests.loopback.server import WRITE_TOKEN, Hub
+from tests.source.hub.proxying import HOST, proxying
 
 NAME = "org/name"
 
@@ -90,3 +97,51 @@ def test_nobody_there_is_refused_in_one_line() -> None:
         FetchError, match=r"^org/name@main: expected an answer, seen none .*; see the network and HF_EN"
     ):
         Repository(NAME, endpoint="http://localhost:9", pauses_s=()).look()
+
+
+def test_equal_files_are_uploaded_once(hub: Hub) -> None:
+    served = hub.create(NAME)
+    same, other = (Content(digest_of(data), data) for data in (b"\0same" * 1000, b"\0other" * 1000))
+    files = {f"{number}.onnx": same for number in range(8)} | {"other.onnx": other}
+    Repository(NAME, endpoint=hub.endpoint).commit(served.tip(), "Add", files, (), ())
+    assert [asked.method for asked in hub.requests].count("PUT") == 2
+    held = served.files(served.tip())
+    assert {path: held[path].sha256 for path in files} == {path: file.digest.sha256 for path, file in files.items()}
+
+
+def test_a_server_without_a_part_that_is_written_to_is_named_for_it(hub: Hub) -> None:
+    served = hub.create(NAME)
+    hub.faults.add(Fault(kind="status", status=404, path="validate-yaml", times=None))
+    card = Content.of_text("---\nlicense: mit\n---\n")
+    with pytest.raises(AttemptError) as refused:
+        Repository(NAME, endpoint=hub.endpoint).commit(served.tip(), "Add", {"README.md": card}, (), ())
+    assert refused.value.expected == "the Hub's POST /api/validate-yaml"
+    assert refused.value.remedy == "see HF_ENDPOINT, whose server lacks it"
+
+
+def test_a_proxy_is_refused_as_by_the_runtime(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    close_session()
+    with proxying(9, 407) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://user:word@{proxy.address}")
+        for ask in (
+            lambda: Repository(NAME, endpoint=f"http://{HOST}").look(),
+            lambda: HubSource(NAME, endpoint=f"http://{HOST}").read("a"),
+        ):
+            with pytest.raises(FetchError) as refused:
+                ask()
+            assert str(refused.value).partition(": ")[2] == (
+                f"expected an answer through the proxy {proxy.address}, seen 407; name its user and password there, "
+                "see http_proxy, https_proxy and no_proxy"
+            )
+        assert len(proxy.asked) == 2
+
+
+def test_a_file_that_can_not_be_read_while_it_is_uploaded_is_no_fault_of_the_hub(hub: Hub) -> None:
+    class Spoilt(httpx2.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"some"
+            raise OSError(errno.EIO, "Input/output error", "a.onnx")
+
+    request = httpx2.Request("PUT", f"{hub.endpoint}/{NAME}", headers={"content-length": "1000"}, stream=Spoilt())
+    with pytest.raises(OSError, match="Input/output error"):
+        HubTransport().handle_request(request)
