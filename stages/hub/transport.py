@@ -15,6 +15,7 @@ from morphstream.source.source import SMALL_BYTES_MAX
 WRITE_TIMEOUT_S = 120.0  # a large commit takes the Hub up to a minute
 _CONNECTIONS = 8  # the client uploads five files at once
 _PART_BYTES = 1 << 16
+_PAGES_MAX = 1000  # of a thousand files each
 _REFUSED = 400
 
 
@@ -28,6 +29,7 @@ class HubTransport(httpx2.BaseTransport):
         self._timeout_s, self._write_timeout_s = timeout_s, write_timeout_s
         self._connections = Connections(_CONNECTIONS)
         self._redirected = dict[str, str]()  # a host, and the one that redirected to it
+        self._path, self._pages = "", 0  # the last, and how often it was asked for since another one was
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Return the answer to a request; a fault of the file that is uploaded is raised as it is."""
@@ -48,7 +50,8 @@ class HubTransport(httpx2.BaseTransport):
     def _answer(self, request: httpx2.Request, faults: list[OSError]) -> httpx2.Response:
         is_write, data = request.method not in ("GET", "HEAD"), bytearray()
         timeout_s = self._write_timeout_s if is_write else self._timeout_s
-        clock, headers = Clock(timeout_s / 2, timeout_s), {**request.headers, "accept-encoding": "identity"}
+        clock = request.extensions.setdefault("clock", Clock(timeout_s / 2, timeout_s))  # a redirect goes on with it
+        headers = {**request.headers, "accept-encoding": "identity"}
         body = _sent(request, clock, faults) if is_write else None
         with clock.waiting():
             response = self._connections.ask(
@@ -66,6 +69,10 @@ class HubTransport(httpx2.BaseTransport):
     def _check(self, request: httpx2.Request, response: BaseHTTPResponse) -> None:
         """Refuse an answer that the client doesn't understand, and keep in mind where it redirects to."""
         path, target = request.url.path, request.url.join(response.headers.get("Location", ""))
+        self._path, self._pages = path, self._pages + 1 if path == self._path else 1
+        if self._pages > _PAGES_MAX:
+            response.close()
+            raise inconsistent(f"{_PAGES_MAX} pages of a listing at most", "more")
         if target.host != request.url.host:
             self._redirected[target.host] = request.url.host
         if response.status < _REFUSED:

@@ -1,13 +1,14 @@
 """A refusal of the Hub is one line with what to do, and without any token."""
 
 import errno
+import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 
 import httpx2
 import pytest
-from huggingface_hub import HfApi, close_session
+from huggingface_hub import HfApi, close_session, set_client_factory
 
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import FetchError
@@ -18,6 +19,7 @@ from stages.hub.repository import Content, Repository
 from stages.hub.transport import HubTransport
 from tests.loopback.faults import Fault
 from tests.loopback.server import WRITE_TOKEN, Hub
+from tests.source.hub.answering import Answer, answering
 from tests.source.hub.proxying import HOST, proxying
 
 NAME = "org/name"
@@ -145,3 +147,26 @@ def test_a_file_that_can_not_be_read_while_it_is_uploaded_is_no_fault_of_the_hub
     request = httpx2.Request("PUT", f"{hub.endpoint}/{NAME}", headers={"content-length": "1000"}, stream=Spoilt())
     with pytest.raises(OSError, match="Input/output error"):
         HubTransport().handle_request(request)
+
+
+def test_a_listing_without_an_end_is_refused() -> None:
+    def answer(path: str, _: object) -> Answer:
+        return 200, {"Link": f'<{server.endpoint}{path}>; rel="next"', "Content-Type": "application/json"}, b"[]"
+
+    with answering(answer) as server, pytest.raises(FetchError, match="expected 1000 pages of a listing at most"):
+        Repository(NAME, endpoint=server.endpoint, pauses_s=()).files("0" * 40)
+
+
+def test_redirects_have_one_time_out_together() -> None:
+    def answer(path: str, _: object) -> Answer:
+        time.sleep(0.1)
+        return 307, {"Location": f"{path}x"}, b""
+
+    set_client_factory(lambda: httpx2.Client(follow_redirects=True, transport=HubTransport(0.6, 0.6)))
+    try:
+        with answering(answer) as server, pytest.raises(FetchError, match=r"expected an answer in 0\.6 s, seen none"):
+            Repository(NAME, endpoint=server.endpoint, pauses_s=()).look()
+        assert len(server.asked) <= 4
+    finally:
+        prepare_client.cache_clear()
+        prepare_client()
