@@ -7,6 +7,7 @@ A time-out counts from the last progress; a spoilt answer that comes after other
 """
 
 import argparse
+import logging
 import random
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import httpx2
 from huggingface_hub import hf_hub_download, set_client_factory
+from huggingface_hub.utils import disable_progress_bars
 
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import DigestMismatchError, FetchError, MorphstreamError
@@ -44,6 +46,8 @@ def main() -> int:
     parser.add_argument("--plain", type=int, default=50, help="examples that the plain client reads, too (%(default)s)")
     options = parser.parse_args()
     ended, broken = Counter[str](), 0
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
+    disable_progress_bars()
     with tempfile.TemporaryDirectory() as folder, Hub(Path(folder) / "hub") as hub:
         fill(hub)
         plain = [read_plain(hub, seed, options.timeout, Path(folder)) for seed in range(options.plain)]
