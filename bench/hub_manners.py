@@ -19,7 +19,7 @@ from pathlib import Path
 
 import httpx2
 from huggingface_hub import hf_hub_download, set_client_factory
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import DigestMismatchError, FetchError, MorphstreamError

@@ -1,5 +1,6 @@
 """A hub is asked over IPv6, behind a mirror or without a part of its API, and what is wrong there is named."""
 
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,17 @@ def test_a_server_without_a_part_of_the_hub_is_named_for_it(ask: Ask, status: in
         ask(server.endpoint)
     line = str(refused.value)
     assert f"/api/models/{NAME}/revision/main, seen {status}; see HF_ENDPOINT, whose server lacks it, or the" in line
+
+
+@both
+def test_a_pipe_in_the_place_of_a_token_is_not_waited_for(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    os.mkfifo(tmp_path / "token")
+    with pytest.raises(OSError, match=r"hub: expected a token, or none, seen a pipe of .*; set HF_TOKEN, or HF_HOME"):
+        ask("http://127.0.0.1:9")
 
 
 @both
