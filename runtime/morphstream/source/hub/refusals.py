@@ -14,6 +14,7 @@ from urllib3.exceptions import ConnectTimeoutError, IncompleteRead, InvalidHeade
 
 from morphstream.artifact.errors import AbsentError, FetchError
 from morphstream.source.hub.attempt import AttemptError, Clock
+from morphstream.source.progress import show_line
 
 PAUSES_S = (1.0, 2.0, 4.0, 8.0)  # before each retry
 TIMEOUT_S = 30.0
@@ -82,7 +83,7 @@ class Retry:
     def wait(self, error: AttemptError) -> None:
         """Pause before a retry; raise the refusal where none helps or remains, or the request was cancelled."""
         self._left_s -= error.waited_s
-        seen = f"{shortened(error.seen, self.token)}{self.where()}"
+        seen = shortened(f"{error.seen}{self.where()}", self.token)
         is_paused = (
             self._grant(error.wait_s, seen) if error.wait_s else error.wait_s is not None and self.pause(error.waited_s)
         )
@@ -106,6 +107,7 @@ class Retry:
         if wait_s > self._may_ask_s:
             return False
         if self._may_ask_s == WAIT_MAX_S or wait_s >= _LONG_S:
+            show_line("")  # or it would follow a line of progress
             _log.warning("%s: seen %s, waiting %.0f s as it asks", self.what, seen, wait_s)
         self._may_ask_s -= wait_s
         return not self.stop.wait(wait_s)
