@@ -63,13 +63,14 @@ class Relay(ThreadingTCPServer):
 
     Attributes:
         endpoint: The address that it is asked at.
+        path: Part of the paths whose answers may be spoilt.
     """
 
     daemon_threads, block_on_close = True, False
 
-    def __init__(self, hub: Hub, spoilt: Spoilt) -> None:
+    def __init__(self, hub: Hub, spoilt: Spoilt, path: str = "/") -> None:
         super().__init__(("127.0.0.1", 0), _Relayed)
-        self.spoilt, self.to = spoilt, int(hub.endpoint.rpartition(":")[2])
+        self.spoilt, self.path, self.to = spoilt, path, int(hub.endpoint.rpartition(":")[2])
         self.port = self.server_address[1]
         self.endpoint = f"http://localhost:{self.port}"
         self.closed, self._lock, self._count = threading.Event(), threading.Lock(), 0
@@ -83,8 +84,10 @@ class Relay(ThreadingTCPServer):
         self.shutdown()
         self.server_close()
 
-    def is_next_spoilt(self) -> bool:
-        """Count an answer, and return whether it is to be spoilt."""
+    def is_next_spoilt(self, asked: bytes) -> bool:
+        """Count an answer to a request, and return whether it is to be spoilt."""
+        if self.path.encode() not in asked.partition(b"\r\n")[0]:
+            return False
         with self._lock:
             self._count += 1
             late = self._count - 1 - self.spoilt.after
@@ -111,7 +114,7 @@ class _Relayed(BaseRequestHandler):
             answer = b"".join(iter(lambda: hub.recv(1 << 16), b""))
         head, _, body = answer.partition(b"\r\n\r\n")
         head = head.replace(b":%d/" % self.server.to, b":%d/" % self.server.port)
-        self._send(head + b"\r\n\r\n", body)
+        self._send(head + b"\r\n\r\n", body, self.server.is_next_spoilt(lines[0]))
 
     def _request(self) -> bytes:
         data = b""
@@ -122,9 +125,9 @@ class _Relayed(BaseRequestHandler):
             data += more
         return data
 
-    def _send(self, head: bytes, body: bytes) -> None:
+    def _send(self, head: bytes, body: bytes, is_spoilt: bool) -> None:
         spoilt, answer = self.server.spoilt, head + body
-        if not self.server.is_next_spoilt():
+        if not is_spoilt:
             self.request.sendall(answer)
             return
         if spoilt.kind in ("redirect", "limit"):
