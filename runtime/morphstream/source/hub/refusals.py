@@ -62,15 +62,15 @@ class Retry:
 
     def __post_init__(self) -> None:
         self._left_s, self._may_ask_s = self.timeout_s, WAIT_MAX_S
-        self.renew()
+        self._remaining_s = iter(self.pauses_s)
 
     def renew(self) -> None:
-        """Count attempts and pauses anew, as there was progress; what was waited in vain is not forgotten."""
-        self._remaining_s, self._paused_s = iter(self.pauses_s), 0.0
+        """Count attempts anew, as there was progress: the next is at once. Time that was lost stays lost."""
+        self._remaining_s = iter(self.pauses_s and (0.0, *self.pauses_s[1:]))
 
     def clock(self) -> Clock:
         """Return the clock of the next attempt, which may wait half of the time: a dead connection gets a second."""
-        return Clock(min(self.timeout_s / 2, self._left_s - self._paused_s), self.timeout_s)
+        return Clock(min(self.timeout_s / 2, self._left_s), self.timeout_s)
 
     def call(self, attempt: Callable[[], _T]) -> _T:
         """Return the result of the first attempt that succeeds."""
@@ -95,11 +95,10 @@ class Retry:
 
     def pause(self, waited_s: float = 0.0) -> bool:
         """Pause before a retry, less what was waited already; return whether there is one."""
-        left_s = self._left_s - self._paused_s
-        if (pause_s := next(self._remaining_s, None)) is None or left_s <= 0:
+        if (pause_s := next(self._remaining_s, None)) is None or self._left_s <= 0:
             return False
-        pause_s = max(min(pause_s, left_s / 2) - waited_s, 0.0)  # so that time for an attempt remains
-        self._paused_s += pause_s
+        pause_s = max(min(pause_s, self._left_s / 2) - waited_s, 0.0)  # so that time for an attempt remains
+        self._left_s -= pause_s
         return not self.stop.wait(pause_s)
 
     def _grant(self, wait_s: float, seen: str) -> bool:
