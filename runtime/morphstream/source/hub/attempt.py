@@ -112,4 +112,5 @@ def _set_timeout(connection: socket.socket) -> None:
     if clock := getattr(_thread, "clock", None):
         if (left_s := clock.left_s()) <= 0:
             raise TimeoutError("timed out")
-        connection.settimeout(left_s)
+        if not 0.98 < (connection.gettimeout() or 0.0) / left_s < 1.02:  # setting it is a call of the system's
+            connection.settimeout(left_s)
