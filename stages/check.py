@@ -18,6 +18,7 @@ from stages.params import Model, TargetOptions, load_params
 from stages.parity.compare import Comparison, compare
 from stages.parity.engine import why_not
 from stages.parity.figures import Figures, coarsen, shortfall, worst
+from stages.prepare import prepare_missing
 from stages.program import read_arguments, run_program
 from stages.workspace import Workspace
 
@@ -28,6 +29,7 @@ def main(workspace: Workspace) -> None:
     params = load_params(workspace.params)
     model = params.model(name)
     check_declared(workspace, f"engines/{model.name}", params)
+    prepare_missing(workspace, model)
     check_model(workspace, model, built_together(params), workspace.checked / f"{model.name}.json")
 
 

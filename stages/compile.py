@@ -16,6 +16,7 @@ from stages.declare import check_declared
 from stages.exclusive import engine_folder
 from stages.files import new_folder, read_json
 from stages.params import TargetOptions, load_params
+from stages.prepare import prepare_missing
 from stages.program import read_arguments, run_program
 from stages.workspace import Workspace
 
@@ -26,10 +27,10 @@ def main(workspace: Workspace) -> None:
     """Compile one model for one target."""
     target, name = read_arguments(__doc__, "target", "model")
     params = load_params(workspace.params)
-    options, model = params.target(target), params.model(name).name
-    check_declared(workspace, f"engines/{model}", params)
-    folder = engine_folder(workspace, options, model)
-    compile_model(options, workspace.prepared / model, folder, workspace.timing)
+    options, model = params.target(target), params.model(name)
+    check_declared(workspace, f"engines/{model.name}", params)
+    folder = engine_folder(workspace, options, model.name)
+    compile_model(options, prepare_missing(workspace, model), folder, workspace.timing)
 
 
 def compile_model(

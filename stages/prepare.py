@@ -37,6 +37,14 @@ def main(workspace: Workspace) -> None:
     prepare(model, workspace.build / model.file, workspace.prepared / model.name)
 
 
+def prepare_missing(workspace: Workspace, model: Model) -> Path:
+    """Return the folder of a prepared model; prepare it where it isn't there, as DVC doesn't bring it."""
+    folder = workspace.prepared / model.name
+    if not folder.exists():
+        prepare(model, workspace.build / model.file, folder)
+    return folder
+
+
 def prepare(model: Model, source: Path, folder: Path) -> None:
     """Write ``fp32.onnx``, ``contract.json``, and, of a model that has them, ``fp16.onnx`` and ``emap.npy``."""
     original = read_model(source)

@@ -1,5 +1,7 @@
 """`engines` prepares a model, builds its engines and checks them; what was made of the same before, it keeps."""
 
+import shutil
+
 import pytest
 
 from stages.params import Params
@@ -99,3 +101,15 @@ def test_a_target_that_needs_its_gpu_is_built_apart_and_refused_without_it(works
 
 def test_no_jobs_are_wrong_usage(workspace: Workspace) -> None:
     assert run_stage(workspace, "engines", MODEL, "--jobs", "0").returncode == 2
+
+
+def test_what_is_prepared_is_made_again_where_dvc_brought_the_engines_alone(
+    workspace: Workspace, built: Params
+) -> None:
+    before = files_in(workspace.prepared / MODEL)
+    shutil.rmtree(workspace.prepared)
+    for arguments in (("compile", "cpu", MODEL), ("check", MODEL)):
+        done = run_stage(workspace, *arguments)
+        assert done.returncode == 0, done.stderr
+        assert files_in(workspace.prepared / MODEL) == before
+        shutil.rmtree(workspace.prepared)
