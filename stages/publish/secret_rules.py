@@ -11,17 +11,27 @@ from collections.abc import Mapping
 
 FOLDERS = {".aws", ".azure", ".docker", ".gcloud", ".gnupg", ".kube", ".ssh", ".terraform.d"}
 NAMES = (
-    *(".env", ".env.*", "*.env", ".envrc", ".envrc.*", ".netrc", "_netrc", ".npmrc", ".yarnrc*", ".pypirc", ".pgpass"),
-    *(".htpasswd", "*.htpasswd", ".git-credentials", ".my.cnf", ".s3cfg", ".boto", ".dockercfg", ".dockerconfigjson"),
+    *(".env", ".env.*", "*.env", "*.envrc", ".envrc.*", "[._]netrc", "netrc", ".npmrc", ".yarnrc*", ".pypirc"),
+    *(".pgpass", ".htpasswd", "*.htpasswd", "htpasswd", ".git-credentials", ".my.cnf", ".s3cfg", ".boto", ".dockercfg"),
     *("*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.pkcs12", "*.jks", "*.jceks", "*.keystore", "*.kdb", "*.kdbx"),
     *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.ppk", "*.ovpn", "*.keytab", "*.agekey", "secring.*"),
     *("*.tfstate", "*.tfstate.*", "*.tfvars", "*.tfvars.json", ".terraformrc", "terraform.rc", "*.tfrc.json"),
     *("credentials", "credentials.*", "*[-_.]credentials", "*[-_.]credentials.*", "client_secret*.json"),
-    *("secret", "secret.*", "secrets", "secrets.*", "service[-_]account*.json", "*[-_]service[-_]account.json"),
+    *(".dockerconfigjson", "secret", "secret.*", "secrets", "secrets.*", ".secret", ".secrets"),
+    *("service[-_]account*.json", "*[-_]service[-_]account.json"),
     *("token", "token.*", "*.token", "*[-_]token", "*[-_]token.txt", "stored_tokens", ".vault-token", "kubeconfig"),
     *("password", "password.txt", "passwords", "passwords.*", "api[-_]key", "api[-_]key.*", "*[-_]api[-_]key.txt"),
-    *("access[-_]key*.csv", "*.kubeconfig", ".bash_history", ".zsh_history", ".python_history", ".psql_history"),
+    *(
+        "access[-_]key*.csv",
+        "*.kubeconfig",
+        ".*_history",
+        "*private[-_]key",
+        "*private[-_]key.txt",
+        "secret[-_]key.txt",
+    ),
+    *(".vault_pass*", ".password", "passwd", "kaggle.json", "rclone.conf", "serviceaccountkey.json"),
 )
+BACKUPS = re.compile(r"(?:~|\.(?:bak|backup|old|orig|save|swp|tmp|[0-9]))+$")  # endings of copies of a file
 HARMLESS = ("*.example", "*.sample", "*.template", "*.pub", "*.py")  # whose content is searched all the same
 
 _SIZE = rb"(?:\x82..|\x81.|[\x03-\x7f])"  # of a value in DER
@@ -39,14 +49,16 @@ _CURVE = rb"\x30" + _SIZE + rb"\x02\x01\x01\x04[\x1c\x20\x30\x42]"
 _PKCS12 = rb"\x30\x82..\x02\x01\x03\x30" + _SIZE + rb"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"
 
 _FORMS: Mapping[str, bytes] = {
-    "a token of the Hub": rb"(?<![A-Za-z0-9])(?:hf|api_org)_[A-Za-z0-9]{20,}",
-    "a token of GitHub": rb"(?<![A-Za-z0-9])gh[oprsu]_[A-Za-z0-9]{30,}|github_pat_\w{20,}",
-    "a key of Google": rb"(?<![A-Za-z0-9])AIza[\w-]{30,}|GOCSPX-[\w-]{20,}|(?<![A-Za-z0-9])ya29\.[\w-]{20,}",
-    "a key of AWS": rb"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])"
+    "a token of the Hub": rb"(?:hf_(?:oauth_|jwt_)?|api_org_)[A-Za-z0-9]{20,}",
+    "a token of GitHub": rb"(?:gh[oprsu]_[A-Za-z0-9]{30}|github_pat_\w{20})\w*",
+    "a key of Google": rb"(?:AIza[\w-]{30}|GOCSPX-[\w-]{20}|ya29\.[\w-]{20}|1//0[\w-]{40}|AQ\.Ab8[\w-]{30})[\w-]*",
+    "a key of AWS": rb"A(?:KI|SI|BI|CC)A(?:(?<![A-Za-z0-9]....)[A-Z0-9]{16}"
+    rb"|(?<=A[KS]IA)(?=[A-Z]*[2-7])[A-Z2-7]{16})(?![A-Za-z0-9])"
     rb"|(?i:secret_?access_?key|aws[\w.-]{0,20}(?:key|secret|token|pw|pass))[^A-Za-z0-9/+\n]{1,8}"
     rb"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
     "a key of Anthropic": rb"sk-ant-[A-Za-z0-9]+-[\w-]{20,}",
-    "a key of OpenAI": rb"(?<![A-Za-z0-9])sk-(?:(?:proj|svcacct|admin|None)-[\w-]{20,}|[A-Za-z0-9]{32,})",
+    "a key of OpenAI": rb"sk-(?:(?:proj|svcacct|admin|None)-[\w-]{20,}|[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]*"
+    rb"|(?<![A-Za-z0-9]sk-)[A-Za-z0-9]{32,})",
     "a key of Azure": rb"(?i:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{40,}",
     "a token of Telegram": rb"(?<![0-9])[0-9]{8,10}:AA[\w-]{33}",
     "a token of Discord": rb"(?<![\w+/=.-])[MNO][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,}",
@@ -59,4 +71,7 @@ _FORMS: Mapping[str, bytes] = {
     "a private key in DER": rb"|".join((_PKCS8, _ENCRYPTED, _RSA, _CURVE)),
     "a store of keys": rb"\A(?:\xfe\xed|\xce\xce){2}\0\0\0|" + _PKCS12,
 }
+# Of tokens that may follow any letters, as in a database: behind so many they are chance, in data of letters.
+NOISE = re.compile(rb"[\w-]{39}[A-Za-z0-9]")
+NOISE_LETTERS = 40
 FORMS: Mapping[str, re.Pattern[bytes]] = {what: re.compile(form, re.DOTALL) for what, form in _FORMS.items()}

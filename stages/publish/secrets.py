@@ -17,7 +17,7 @@ from kingfisher_sdk import Rules, ScanInput, Scanner, expand_archives
 
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import MorphstreamError
-from stages.publish.secret_rules import FOLDERS, FORMS, HARMLESS, NAMES
+from stages.publish.secret_rules import BACKUPS, FOLDERS, FORMS, HARMLESS, NAMES, NOISE, NOISE_LETTERS
 from stages.publish.views import View, views_of
 
 REVIEWED = ".reviewed-secrets"  # lists files that a person has reviewed, as sha256sum prints them
@@ -76,6 +76,7 @@ def command_to_review(name: str) -> str:
 
 def _reason_of_name(name: str) -> str | None:
     *folders, last = name.lower().split("/")
+    last = BACKUPS.sub("", last)
     is_named = any(fnmatchcase(last, one) for one in NAMES) and not any(fnmatchcase(last, one) for one in HARMLESS)
     return "by its name" if is_named or FOLDERS.intersection(folders) else None
 
@@ -132,6 +133,9 @@ def _found(data: bytes, scanner: Scanner) -> Iterator[str]:
 def _found_in(view: View, scanner: Scanner) -> Iterator[tuple[str, int]]:
     for what, form in FORMS.items():
         for found in form.finditer(view.data):
+            before = view.data[max(found.start() - NOISE_LETTERS, 0) : found.start()]
+            if found[0][:1].isalpha() and NOISE.fullmatch(before):
+                continue
             yield what, view.line_of(found.start())
     for finding in scanner.scan(view.data):
         if finding.visible:

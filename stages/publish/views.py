@@ -1,7 +1,8 @@
 """The texts in some bytes: as they are, and as what is encoded in them, so that a rule for plain text finds it there.
 
-Escapes, UTF-16, hexadecimal digits, base64, base32 and gzip are decoded, words are taken out of what is around them,
-and texts in parts are joined: wrapped lines, and strings that code adds up. All that in turn, three deep.
+Escapes, UTF-16, hexadecimal digits and dumps, lists of numbers, base64, base32, base85, zlib and gzip are decoded,
+words are taken out of what is around them, and texts in parts are joined: wrapped lines, and strings that code adds up.
+All that in turn, three deep.
 """
 
 import base64
@@ -18,8 +19,8 @@ _DEEPEST, _MOST_STREAMS = 3, 16
 _MOST_BYTES = 32 << 20  # that are decoded, at about a second a MiB; more are searched as they are
 
 _ESCAPE = re.compile(
-    rb"\\u\{?0{0,6}([0-9A-Fa-f]{2})\}?|\\x([0-9A-Fa-f]{2})|%([0-9A-Fa-f]{2})|&#[xX]0{0,4}([0-9A-Fa-f]{2});"
-    rb"|\\([0-3][0-7]{2})|&#0{0,4}([0-9]{2,3});|\\([nrt\"'/\\])"
+    rb"\\[uU]\{?0{0,6}([0-9A-Fa-f]{2})\}?|\\x([0-9A-Fa-f]{2})|%([0-9A-Fa-f]{2})|&#[xX]0{0,4}([0-9A-Fa-f]{2});"
+    rb"|\\([0-3]?[0-7]{2})|&#0{0,4}([0-9]{2,3});|\\([nrt\"'/\\])"
 )
 _LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
@@ -29,8 +30,14 @@ _PAIR = re.compile(rb"(?:0x|\\x|[%=])?([0-9A-Fa-f]{2})")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{20,}+")
 _STANDARD = bytes.maketrans(b"-_", b"+/")  # from the letters of base64 in addresses
 _WORDS = re.compile(rb"[\w.+/-]{16,}+")
-_GZIP = re.compile(rb"\x1f\x8b\x08")
-_BASE32 = re.compile(rb"(?<![A-Z2-7])[A-Z2-7]{32,}+=*+")
+_DUMPED = re.compile(rb"^[0-9a-f]{6,8}:? +((?:(?:[0-9a-f]{2}){1,2} {1,2})+)", re.MULTILINE)  # by xxd or hexdump -C
+_DUMP = re.compile(rb"(?:" + _DUMPED.pattern + rb".*\n?)++", re.MULTILINE)
+_CODE = rb"(?:[A-Za-z.]{1,12}\()?\b1?[0-9]{2}\b\)?"  # of a letter, in a call or not
+_NUMBERS = re.compile(rb"(?:" + _CODE + rb"[\s,;+.&]{1,8}+){15,}+(?:" + _CODE + rb")?")
+_NUMBER = re.compile(rb"[0-9]+")
+_COMPRESSED = re.compile(rb"\x1f\x8b\x08|(?<!IDAT)\x78[\x01\x5e\x9c\xda]")  # by gzip or zlib, but for pixels of PNG
+_BASE32 = re.compile(rb"(?<![A-Za-z2-7])(?:[A-Z2-7]{32,}+|[a-z2-7]{32,}+)=*+")
+_BASE85 = re.compile(rb"(?<![!#-&(-+\-0-9;-Z^-~])[!#-&(-+\-0-9;-Z^-~]{24,400}(?![!#-&(-+\-0-9;-Z^-~])")
 
 _WORD = rb"[\w+/=.~-]++"
 _BREAK = (
@@ -105,9 +112,13 @@ def _letter(escape: re.Match[bytes]) -> bytes:
 
 
 def _inflated(data: bytes) -> Iterator[Part]:
-    for found in islice(_GZIP.finditer(data), _MOST_STREAMS):
-        with suppress(zlib.error):
-            yield found.start(), zlib.decompressobj(31).decompress(memoryview(data)[found.start() :], _MOST_BYTES)
+    yield from islice((part for part in _streams(data) if part[1]), _MOST_STREAMS)
+
+
+def _streams(data: bytes) -> Iterator[Part]:
+    for found in _COMPRESSED.finditer(data):
+        with suppress(zlib.error):  # only looks like one
+            yield found.start(), zlib.decompressobj(47).decompress(memoryview(data)[found.start() :], _MOST_BYTES)
 
 
 def _runs(pattern: re.Pattern[bytes], *decoders: Callable[[bytes], bytes]) -> Callable[[bytes], Iterator[Part]]:
@@ -141,7 +152,10 @@ _DECODERS: tuple[Callable[[bytes], Iterator[Part]], ...] = (
     _runs(_WORDS, bytes),
     _runs(_UTF16, lambda run: run.replace(b"\0", b"")),
     _runs(_PAIRS, lambda run: bytes.fromhex(b"".join(_PAIR.findall(run)).decode())),
+    _runs(_DUMP, lambda run: bytes.fromhex(b"".join(_DUMPED.findall(run)).decode())),
+    _runs(_NUMBERS, lambda run: bytes(map(int, _NUMBER.findall(run)))),
     _runs(_BASE64, *map(_from, range(4))),
-    _runs(_BASE32, lambda run: base64.b32decode(run[: len(run) // 8 * 8])),
+    _runs(_BASE32, lambda run: base64.b32decode(run[: len(run) // 8 * 8], casefold=True)),
+    _runs(_BASE85, base64.b85decode),
     _runs(_PARTS, lambda run: _BREAKS.sub(b"", run)),
 )

@@ -1,9 +1,11 @@
 """Tokens of today's kinds are found in any surrounding and encoding, and the line is named, not the token."""
 
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -34,6 +36,17 @@ def test_tokens_are_found_between_any_letters_but_those_of_a_word(reason: Callab
         if not reason(f"{before}{TOKENS[kind]}{'' if before[:1].isalnum() else before}".encode())
     ]
     assert missed == []
+
+
+def test_tokens_are_found_behind_letters_that_belong_elsewhere(reason: Callable[..., str | None]) -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE users (name, token)")
+        for kind in KINDS:
+            database.execute("INSERT INTO users VALUES ('alice', ?)", (TOKENS[kind],))
+            assert reason(database.serialize()), kind
+            database.execute("DELETE FROM users")
+    assert [kind for kind in KINDS if not reason(f"my{TOKENS[kind]}".encode())] == []
+    assert reason(f"{'aB3_' * 10}a{TOKENS['the Hub']}".encode()) is None  # such is noise in letters
 
 
 def test_the_line_is_named_in_which_it_is(reason: Callable[..., str | None]) -> None:

@@ -5,6 +5,7 @@ import gzip
 import json
 import random
 import string
+import zlib
 from collections.abc import Callable
 
 LETTERS, HEX = string.ascii_letters + string.digits, string.hexdigits.lower()[:16]
@@ -30,6 +31,8 @@ TOKENS = {
     "OpenAI, of old": f"sk-{some(20)}T3BlbkFJ{some(20)}",
     "the Hub": "hf_" + some(34),
     "the Hub, of little entropy": "hf_" + "Ab3" * 12,
+    "the Hub, by OAuth": "hf_oauth_" + some(40),
+    "Google, to renew": "1//0" + some(60),
     "the Hub, of an organisation": "api_org_" + some(34),
     "GitLab": "glpat-" + some(20),
     "Slack": f"xoxb-{some(12, string.digits)}-{some(13, string.digits)}-{some(24)}",
@@ -49,6 +52,12 @@ def encoded(text: str) -> bytes:
     return base64.b64encode(text.encode())
 
 
+def dumped(text: str) -> bytes:
+    """Return what ``hexdump -C`` prints."""
+    lines = [text.encode()[start : start + 16] for start in range(0, len(text), 16)]
+    return b"\n".join(b"%08x  %s  |%s|" % (16 * at, line.hex(" ").encode(), line) for at, line in enumerate(lines))
+
+
 ENCODINGS: dict[str, Callable[[str], bytes]] = {
     "alone": str.encode,
     "in code": lambda text: f'TOKEN = "{text}"  # of mine\n'.encode(),
@@ -66,6 +75,8 @@ ENCODINGS: dict[str, Callable[[str], bytes]] = {
     "base64 behind a word": lambda text: b"Basic_" + encoded(text),
     "base64 of UTF-16": lambda text: base64.b64encode(text.encode("utf-16-le")),
     "base32": lambda text: base64.b32encode(text.encode()),
+    "base32, small": lambda text: base64.b32encode(text.encode()).lower(),
+    "base85": lambda text: b"a = '%s'" % base64.b85encode(text.encode()),
     "hexadecimal": lambda text: text.encode().hex().encode(),
     "hexadecimal with colons": lambda text: text.encode().hex(":").upper().encode(),
     "an array of C": lambda text: ", ".join(map(hex, text.encode())).encode(),
@@ -73,8 +84,14 @@ ENCODINGS: dict[str, Callable[[str], bytes]] = {
     "quoted-printable": escaped("={:02X}"),
     "JSON": escaped("\\u{:04x}"),
     "escapes": escaped("\\x{:02x}"),
+    "escapes of 8 digits": escaped("\\U{:08x}"),
     "octal": escaped("\\{:03o}"),
+    "octal, short": escaped("\\{:o}"),
+    "a list of numbers": lambda text: str([*text.encode()]).encode(),
+    "numbers in code": escaped("chr({}) + "),
     "HTML": escaped("&#{};"),
+    "a dump": dumped,
+    "zlib": lambda text: b"blob" + zlib.compress(text.encode()),
     "gzip": lambda text: gzip.compress(text.encode()),
     "base64 of gzip": lambda text: base64.b64encode(gzip.compress(text.encode())),
 }
