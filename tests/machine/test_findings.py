@@ -120,6 +120,12 @@ def test_of_a_machine_that_lacks_nothing_nothing_is_found(machine: Machine) -> N
             for arch in ("sm80", "sm90", "sm100")  # of data centres
         ),
         pytest.param(
+            replace(WORKSTATION, gpu_archs=("sm90",), packages=("openvino", "onnxruntime")),
+            ("tensorrt_rtx",),
+            ["seen sm90; use TensorRT: pip uninstall -y onnxruntime && "],
+            id="a GPU that the provider refuses, which is missing",
+        ),
+        pytest.param(
             replace(WORKSTATION, driver="550.54.14"),
             ("tensorrt_rtx",),
             ["driver: expected 555.85 or newer for TensorRT for RTX, seen 550.54.14; on the host run: "],

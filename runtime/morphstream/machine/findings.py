@@ -142,7 +142,8 @@ def _wrong_packages(machine: Machine) -> Iterator[Finding]:
     if not (machine.gpu_archs and machine.packages):  # these may be unknown
         return
     for builder, package, extra in (("tensorrt_rtx", RTX_PROVIDER, "rtx"), ("tensorrt", TENSORRT_PROVIDER, "gpu")):
-        if builder in machine.libraries and package not in machine.packages:
+        is_taken = builder != "tensorrt_rtx" or any(map(_is_rtx, _sms(machine)))
+        if builder in machine.libraries and package not in machine.packages and is_taken:
             text = f"{SPELLINGS[builder]}: expected {package} to open its engines, seen {next(iter(installed), 'none')}"
             yield Finding(f"{text}; run: {_installing(extra, machine)}", stops=(builder,))
 
