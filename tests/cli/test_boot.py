@@ -31,7 +31,7 @@ def test_json_is_printed_by_a_boot_that_fails_too(
     assert main(["boot", "--target", "cpu", "--source", str(published), "--json"]) == 0
     done = json.loads(capfd.readouterr().out)
     assert (done["archive"], done["error"]) == ("cpu.tar.zst", None)
-    assert main(["boot", "--target", "cpu", "--source", "missing", "--store", "new", "--json"]) == 1
+    assert main(["boot", "--target", "cpu", "--source", "missing", "--store", "new", "--js"]) == 1
     captured = capfd.readouterr()
     refused = json.loads(captured.out)
     assert refused.keys() == done.keys()

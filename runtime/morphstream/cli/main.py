@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(options.run(options))
     except (MorphstreamError, OSError) as error:
         print(message_of(f"{' '.join(['morphstream', *words[:1]])}: {_text(error)}"), file=sys.stderr)
-        if "--json" in words:
+        if getattr(options, "json", "--json" in words):  # an option may be shortened
             print(json.dumps({**getattr(options, "so_far", dict)(), "error": message_of(_text(error))}, indent=2))
         return 1
     except UsageError as error:
