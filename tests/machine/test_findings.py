@@ -227,6 +227,8 @@ def test_a_gpu_without_libraries_is_found_before_a_cpu_without() -> None:
     assert gpu.text.startswith("GPU: expected TensorRT for RTX or TensorRT to run engines on it, seen none; run: ")
     assert "pip install 'morphstream[rtx]'; or, for engines of TensorRT: pip install --extra-index-url" in gpu.text
     assert cpu.text.startswith("CPU: expected openvino")
+    _, cpu = findings_of(replace(BARE, packages=("onnxruntime-gpu",), missing=("libcudnn.so.9",)))
+    assert "seen onnxruntime-gpu on x86_64; run: " in cpu.text
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TypeVar
 import pytest
 
 from morphstream.artifact.target import ARCH
+from morphstream.boot.doctor import diagnose
 from morphstream.machine.probe import (
     Gpus,
     Machine,
@@ -20,6 +21,7 @@ from morphstream.machine.probe import (
     probe_libraries,
     probe_machine,
 )
+from morphstream.store.store import Store
 
 Installer = Callable[..., None]
 T = TypeVar("T")
@@ -143,6 +145,19 @@ def test_a_library_comes_with_the_packages_that_bring_it(install: Installer) -> 
     install("onnxruntime-gpu", "1.24.4")
     install("onnxruntime-ep-nv-tensorrt-rtx-cu12", "0.6.0")
     assert {"onnxruntime-gpu", "onnxruntime-ep-nv-tensorrt-rtx-cu12"} <= set(probe_machine().packages)
+
+
+def test_a_tensorrt_for_rtx_that_only_builds_does_not_hide_what_tensorrt_lacks(install: Installer) -> None:
+    for package, version in (("onnxruntime-gpu", "1.24.4"), ("tensorrt-cu12", "10.14.1.48.post1")):
+        install(package, version)
+    install("tensorrt-rtx-cu12-libs", "1.7.1.116")
+    machine = probe_machine(nvml_of((8, 9)))
+    assert (machine.libraries["tensorrt"], "tensorrt_rtx" in machine.libraries) == ("10.14.1.48", False)
+    notes = diagnose(Store(Path("none")), machine).facts["notes"]
+    assert "TensorRT: expected libcudart.so.12, " in str(notes)
+    assert "morphstream[rtx]" not in str(notes)
+    install("onnxruntime-ep-nv-tensorrt-rtx-cu12", "0.5.0")
+    assert "tensorrt_rtx" in probe_machine(nvml_of((8, 9))).libraries
 
 
 @pytest.mark.parametrize(

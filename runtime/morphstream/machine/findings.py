@@ -169,8 +169,8 @@ def _no_library(machine: Machine) -> Iterator[Finding]:
         if is_rtx and TENSORRT_PROVIDER not in machine.packages:
             expected = "TensorRT for RTX or TensorRT"
             remedy = f"{_installing('rtx', machine)}; or, for engines of TensorRT: {remedy}"
-        seen = f"{seen} without {missing}" if missing else seen
-        yield Finding(f"GPU: expected {expected} to run engines on it, seen {seen}; run: {remedy}")
+        without = f" without {missing}" if missing else ""
+        yield Finding(f"GPU: expected {expected} to run engines on it, seen {seen}{without}; run: {remedy}")
     if not candidates(machine):
         is_known = machine.arch in ("x86_64", "aarch64")
         remedy = "run: pip install 'morphstream[cpu]'" if is_known else "use a machine of these"

@@ -81,9 +81,13 @@ class Machine:
                 raise ValueError(f"expected a version of {library} such as 1.24.4, seen {version!r}")
 
 
-def probe_machine() -> Machine:
-    """Ask the system, the GPU driver and the installed packages; loads none of the libraries."""
-    name, gpus, packages = platform.machine().lower(), probe_gpus(nvml_binding()), _packages()
+def probe_machine(nvml: Any = None) -> Machine:
+    """Ask the system, the GPU driver and the installed packages; loads none of the libraries.
+
+    Args:
+        nvml: The module ``pynvml`` or one like it; None for the installed one.
+    """
+    name, gpus, packages = platform.machine().lower(), probe_gpus(nvml or nvml_binding()), _packages()
     libraries, cuda, missing = probe_libraries(packages), None, tuple[str, ...]()
     if gpus.archs:
         needed = TENSORRT_LIBRARIES if TENSORRT_PROVIDER in packages else {}
@@ -92,6 +96,8 @@ def probe_machine() -> Machine:
         found = find_libraries({"tensorrt", "tensorrt_rtx", *([] if cuda else ["cuda"])} - libraries.keys())
         cuda = found.pop("cuda", cuda)
         libraries |= found
+        if TENSORRT_PROVIDER in packages and RTX_PROVIDER not in packages:
+            libraries.pop("tensorrt_rtx", None)  # engines are built with it, and this ONNX Runtime opens none of them
     return Machine(
         arch=_ARCHS.get(name, name),
         gpu_archs=gpus.archs,
