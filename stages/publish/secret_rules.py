@@ -72,6 +72,6 @@ _FORMS: Mapping[str, bytes] = {
     "a store of keys": rb"\A(?:\xfe\xed|\xce\xce){2}\0\0\0|" + _PKCS12,
 }
 # Of tokens that may follow any letters, as in a database: behind so many they are chance, in data of letters.
-NOISE = re.compile(rb"[\w-]{39}[A-Za-z0-9]")
+NOISE = re.compile(rb"[\w\0\r\n-]{39}[A-Za-z0-9]")  # in lines or not
 NOISE_LETTERS = 40
 FORMS: Mapping[str, re.Pattern[bytes]] = {what: re.compile(form, re.DOTALL) for what, form in _FORMS.items()}
