@@ -30,6 +30,7 @@ def main(workspace: Workspace) -> None:
     options, model = params.target(target), params.model(name)
     check_declared(workspace, f"engines/{model.name}", params)
     folder = engine_folder(workspace, options, model.name)
+    builder_of(options)  # refuses another toolchain first
     compile_model(options, prepare_missing(workspace, model), folder, workspace.timing)
 
 
