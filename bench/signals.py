@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {  # in an order in which each has what i
     "download": ("morphstream", "download", "hyperswap_1a_256", "--source", "build", *STORE),
     "doctor": ("morphstream", "doctor", *STORE),
     "swap": ("morphstream", "swap", *PICTURES, "-o", "signals/out.png", *STORE),
+    "faces": ("morphstream", "faces", PICTURES[1], "-o", "signals/faces.png", "--overwrite", *STORE),
     "serve-health": ("morphstream", "serve-health", "--port", "0", *STORE),
     "deploy": ("morphstream", "deploy", "develop", "--source", "signals/code", "--into", "signals/app"),
     "declare": ("stages.declare",),
@@ -148,7 +149,7 @@ def end_of(code: int, number: signal.Signals, said: str) -> str:
     """Return how a command ended, in words."""
     lines = said.strip().splitlines()
     word = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
-    if code == -number or said.startswith(("Fatal Python error: init_import_site", "Could not import runpy module")):
+    if code == -number or said.startswith(("Fatal Python error: init_", "Could not import runpy module")):
         return "before its first line"
     if code == 0:
         return "with its work done"

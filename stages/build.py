@@ -20,6 +20,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.regular_file import real_path
 from morphstream.artifact.staged import left_parts, scratch_folder
 from morphstream.artifact.vocabulary import cache_path
 from morphstream.cli.options import Parser
@@ -51,7 +52,7 @@ def main(workspace: Workspace) -> None:
         _build_one(workspace, Workspace(arguments.into), params, options, arguments.model)
         return
     models = choose(params, groups=arguments.group).models
-    build(workspace, params, options, models, arguments.into.resolve())
+    build(workspace, params, options, models, real_path(arguments.into))
     if arguments.contribute is not None:
         _contribute(arguments.into, params, options, arguments.contribute)
 

@@ -91,4 +91,4 @@ def measured(comparisons: Iterable[Comparison], reasons: Mapping[str, str]) -> d
 
 
 if __name__ == "__main__":
-    run_program(main)
+    run_program(main, runs_models=True)

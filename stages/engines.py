@@ -112,4 +112,4 @@ def _compile(workspace: Workspace, model: Model, options: TargetOptions, made_of
 
 
 if __name__ == "__main__":
-    run_program(main)
+    run_program(main, runs_models=True)

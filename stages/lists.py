@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from morphstream.artifact.errors import ManifestError, MorphstreamError
+from morphstream.artifact.regular_file import read_regular
 from stages.exclusive import built_alone, engine_folder
 from stages.files import write_whole
 from stages.params import Params
 from stages.workspace import Workspace
-from stages.yaml_file import read_object
+from stages.yaml_file import MOST_BYTES, read_object
 
 Lists = Mapping[str, Any]  # by the key of a stage: deps, outs, or what it is run for each of
 _NOT_LISTED = ("stages/", "manifests/", "build/declared/", "build/manifests/")  # what a stage depends on besides
@@ -105,7 +106,7 @@ def write_lists(params: Params, workspace: Workspace) -> None:
     yaml.indent(mapping=2, sequence=4, offset=2)
     for file, stages in listed(params).items():
         path = workspace.root / file
-        document, is_changed = yaml.load(path), False
+        document, is_changed = yaml.load(read_regular(path, MOST_BYTES)), False
         for stage, lists in stages.items():
             for key, wanted in lists.items():
                 definition = document["stages"].get(stage)

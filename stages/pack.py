@@ -9,6 +9,7 @@ from pathlib import Path
 from morphstream.artifact.archive import pack
 from morphstream.artifact.errors import ManifestError, ToolchainMismatchError
 from morphstream.artifact.listings import ArchiveEntry
+from morphstream.artifact.regular_file import real_path
 from morphstream.artifact.target import CacheKey
 from morphstream.cli.options import Parser
 from stages.caches import cache_files, parse_key
@@ -85,7 +86,7 @@ def archived_files(workspace: Workspace, params: Params) -> dict[str, list[str]]
 
 def pack_files(workspace: Workspace, name: str, files: list[str], options: ArchiveOptions) -> None:
     """Pack files of build/ under their paths there."""
-    sources = {file: (workspace.build / file).resolve(strict=True) for file in files}  # DVC may link to its cache
+    sources = {file: real_path(workspace.build / file) for file in files}  # DVC may link to its cache
     pack_archive(sources, workspace.archives / f"{name}.tar.zst", options)
 
 

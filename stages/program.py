@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from morphstream import process
 from morphstream.artifact.errors import DigestMismatchError, MorphstreamError, UnsafeArchiveError, message_of
 from morphstream.cli.options import Parser, print_any_text
-from morphstream.process import run_process, shortage_of
+from morphstream.machine.limits import check_limits
 from morphstream.source.progress import show_line
 from stages.workspace import Workspace
 
@@ -22,13 +23,16 @@ _QUIET_S = 2.0  # a program that takes longer shows it on a terminal
 _LOG_S = 30.0  # and in a log each time
 
 
-def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True, doubts_cache: bool = False) -> None:
+def run_program(
+    main: Callable[[Workspace], None], *, is_timed: bool = True, doubts_cache: bool = False, runs_models: bool = False
+) -> None:
     """Call a program's main function with the current folder's workspace, and exit as described above.
 
     Args:
         main: Runs the program.
         is_timed: Show how long it has been running; False for a program that shows its progress itself.
         doubts_cache: Look for damage in DVC's cache whatever was refused, not only where bytes were others than named.
+        runs_models: Refuse too little memory or too few threads before a library crashes for want of them.
     """
     gc.freeze()
     gc.enable()  # see stages/__init__.py
@@ -38,6 +42,8 @@ def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True, dou
 
     def run() -> int:
         try:
+            if runs_models:
+                check_limits()
             with _elapsed(what) if is_timed else nullcontext():
                 main(Workspace(Path()))
         except (MorphstreamError, OSError) as error:
@@ -46,17 +52,12 @@ def run_program(main: Callable[[Workspace], None], *, is_timed: bool = True, dou
             return 1
         return 0
 
-    sys.exit(run_process(lambda: what, run))
+    sys.exit(process.run_process(lambda: what, run))
 
 
 def line_of(error: MorphstreamError | OSError) -> str:
     """Return a refusal as one line."""
-    if isinstance(error, OSError) and (shortage := shortage_of(error)):
-        return shortage
-    if isinstance(error, OSError) and error.filename:
-        remedy = "let this user do so" if isinstance(error, PermissionError) else "run `dvc repro`"
-        return f"{error.filename}: expected a file to read or write, seen {error.strerror}; {remedy}"
-    return message_of((isinstance(error, OSError) and error.strerror) or error)
+    return message_of(process.line_of(error, "run `dvc repro`") if isinstance(error, OSError) else error)
 
 
 def _said_of_cache(error: MorphstreamError | OSError, *, is_doubted: bool) -> str:

@@ -139,4 +139,4 @@ def _write_csv(path: Path, head: tuple[str, ...], rows: Iterable[tuple[object, .
 
 
 if __name__ == "__main__":
-    run_program(main)
+    run_program(main, runs_models=True)

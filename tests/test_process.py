@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from morphstream.process import shortage_of
+from morphstream.process import line_of, shortage_of
 
 PROGRAM = """
 import os, signal, sys, time
@@ -91,6 +91,7 @@ def test_a_signal_that_is_ignored_from_the_start_stays_so() -> None:
     [
         pytest.param("MemoryError()", "program: expected memory, seen none left; ", id="memory"),
         pytest.param("RuntimeError('std::bad_alloc')", "program: expected memory, seen none left; ", id="in C++"),
+        pytest.param("ValueError('not enough memory')", "program: expected memory, seen none left; ", id="in C"),
         pytest.param('RuntimeError("can\'t start new thread")', "program: expected a new thread, seen ", id="threads"),
     ],
 )
@@ -111,6 +112,22 @@ def test_a_full_disk_is_told_with_the_file_and_the_remedy(tmp_path: Path) -> Non
         f"program: {path}: expected room to write, seen File too large; {remedy}\n",
     )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (FileNotFoundError(2, "No such file", "a"), "a: expected a file to read or write, seen No such file; name one"),
+        (
+            PermissionError(13, "Denied", Path("a")),
+            "a: expected a file to read or write, seen Denied; let this user do so",
+        ),
+        (OSError(5, "store: expected more"), "store: expected more"),
+        (OSError("own words"), "own words"),
+    ],
+)
+def test_a_system_error_is_a_line_without_a_number(error: OSError, line: str) -> None:
+    assert line_of(error, "name one") == line
 
 
 def test_another_error_lacks_nothing_and_keeps_its_traceback() -> None:

@@ -20,7 +20,7 @@ from morphstream.artifact.errors import message_of
 
 GRACE_S = 3.0  # to remove what was begun; what isn't by then, the next run removes
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-_MEMORY = ("bad_alloc", "annot allocate memory", "failed to map segment", "Failed to allocate")
+_MEMORY = ("bad_alloc", "annot allocate memory", "not enough memory", "failed to map segment", "Failed to allocate")
 _ROOM = {  # what a system refuses to write for, and the remedy
     errno.ENOSPC: "make room there, or name another place",
     errno.EDQUOT: "make room in the quota, or name another place",
@@ -49,6 +49,21 @@ def shortage_of(error: BaseException) -> str:
     if any(words in text for words in _THREADS):
         return "expected a new thread, seen none left; raise the limit (ulimit -u or -v, the container's pids limit)"
     return ""
+
+
+def line_of(error: OSError, remedy: str) -> str:
+    """Return a system error as one line.
+
+    Args:
+        error: With the path that it is about, or with a message of its own.
+        remedy: What to do about that path, where no right is missing.
+    """
+    if shortage := shortage_of(error):
+        return shortage
+    if not isinstance(error.filename, str | os.PathLike):
+        return error.strerror or str(error)
+    remedy = "let this user do so" if isinstance(error, PermissionError) else remedy
+    return f"{os.fspath(error.filename)}: expected a file to read or write, seen {error.strerror}; {remedy}"
 
 
 def begin_process(name: Callable[[], str]) -> None:

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.regular_file import read_regular
+from morphstream.source.source import SMALL_BYTES_MAX
 
 _OURS = ("dvc", "stages.")  # in the command of a process that may hold a lock
 
@@ -19,7 +21,7 @@ def check_alone(folder: Path) -> None:
     """Refuse while a DVC runs a stage, during which its lock is free; remove its list if a kill left half of it."""
     path = folder / "rwlock"
     try:
-        listed = json.loads(path.read_bytes())
+        listed = json.loads(read_regular(path, SMALL_BYTES_MAX))
         writers = {int(writer["pid"]): str(writer["cmd"]) for writer in listed.get("write", {}).values()}
     except FileNotFoundError:
         return
@@ -40,7 +42,7 @@ def check_alone(folder: Path) -> None:
 def holder(folder: Path) -> str:
     """Return who holds DVC's lock, in words; empty where that isn't known."""
     try:
-        pid = int((folder / "lock").read_text("ascii"))
+        pid = int(read_regular(folder / "lock", SMALL_BYTES_MAX))
     except (OSError, ValueError):
         return ""
     command = command_of(pid)

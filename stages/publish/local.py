@@ -7,7 +7,9 @@ from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.listings import ArchiveEntry, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.regular_file import read_regular
 from morphstream.artifact.vocabulary import cache_path
+from morphstream.source.source import SMALL_BYTES_MAX
 from stages.caches import parse_key
 from stages.index import described
 from stages.pack import archived_files
@@ -59,7 +61,7 @@ def _models(workspace: Workspace, params: Params, names: Collection[str], groups
     if len(chosen) == len(params.models):
         return validate_models(workspace, params)
     path = workspace.manifests / "models.json"
-    manifest = ModelsManifest.from_json(path.read_bytes())
+    manifest = ModelsManifest.from_json(read_regular(path, SMALL_BYTES_MAX))
     if missing := sorted(chosen - set(manifest.models)):
         raise ManifestError("models", f"{path}: expected {missing[0]}, seen none; run `dvc repro`")
     models = {name: entry for name, entry in manifest.models.items() if name in chosen}

@@ -18,6 +18,8 @@ from kingfisher_sdk import Rules, ScanInput, Scanner, expand_archives
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import MorphstreamError
 from stages.publish.secret_rules import BACKUPS, FOLDERS, FORMS, HARMLESS, NAMES, NOISE, NOISE_LETTERS
+from morphstream.artifact.regular_file import read_regular
+from morphstream.source.source import SMALL_BYTES_MAX
 from stages.publish.views import View, views_of
 
 REVIEWED = ".reviewed-secrets"  # lists files that a person has reviewed, as sha256sum prints them
@@ -59,7 +61,8 @@ def _read_reviewed(root: Path) -> dict[str, set[str]]:
     """Return the digests of each file that was reviewed; none where there is no list."""
     reviewed: dict[str, set[str]] = {}
     with suppress(FileNotFoundError):
-        for number, line in enumerate((root / REVIEWED).read_text("utf-8", "replace").splitlines(), 1):
+        text = read_regular(root / REVIEWED, SMALL_BYTES_MAX).decode(errors="replace")
+        for number, line in enumerate(text.splitlines(), 1):
             found = re.fullmatch(r"([0-9a-f]{64}) [ *](?:\./)?(.+)", line)
             if found:
                 reviewed.setdefault(found[2], set()).add(found[1])

@@ -6,6 +6,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
+from morphstream.artifact.regular_file import real_path
 from stages.surgery.label import one_line
 from stages.surgery.tensors import MODEL_BYTES, bytes_of, refused_tensor, tensors_of
 from stages.surgery.weights import is_stored, is_weight, load, store
@@ -68,7 +69,7 @@ def _inside(tensor: TensorProto, path: Path) -> Path:
     if not location or not location.isprintable() or Path(location).is_absolute() or ".." in Path(location).parts:
         raise refused_tensor(tensor, "its data in the model's folder", one_line(location or "no location"))
     file = folder / location
-    if not path.is_symlink() and not file.resolve().is_relative_to(folder.resolve()):
+    if not path.is_symlink() and not real_path(file).is_relative_to(folder.resolve()):
         raise refused_tensor(tensor, "its data in the model's folder", f"{one_line(location)}, a link out of it")
     if not file.is_file():
         raise refused_tensor(tensor, f"the file {one_line(location)} in the model's folder", "none")

@@ -78,6 +78,14 @@ def test_a_link_is_replaced_and_what_it_names_stays(tmp_path: Path) -> None:
     assert not (tmp_path / "name").is_symlink()
 
 
+@KINDS
+def test_an_error_names_what_was_to_be_written_and_not_its_part(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError) as caught:
+        write(kind, tmp_path / "file/name")
+    assert caught.value.filename == str(tmp_path / "file/name")
+
+
 def test_what_is_neither_a_file_nor_a_link_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "name")
     (tmp_path / "folder").mkdir()

@@ -82,6 +82,15 @@ def test_a_link_that_leads_nowhere_yet_is_followed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "later.png"), PHOTO)
 
 
+def test_a_link_that_leads_to_itself_is_refused(tmp_path: Path) -> None:
+    (link := tmp_path / "a.png").symlink_to(link)
+    for path in (link, link / "b.png"):
+        with pytest.raises(OSError, match="symbolic links") as caught:
+            write_image(path, PHOTO, overwrite=True)
+        assert caught.value.filename == str(path)
+    assert link.is_symlink()
+
+
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
 def test_what_is_no_file_is_neither_read_nor_written(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch

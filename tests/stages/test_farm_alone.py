@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.regular_file import UnfitFileError
 from stages.farm.alone import check_alone, command_of, holder
 
 
@@ -78,6 +79,13 @@ def test_half_a_list_is_removed_and_named(tmp_path: Path, capsys: pytest.Capture
     check_alone(tmp_path)
     assert not path.exists()
     assert capsys.readouterr().err == f"{path}: removed, as a DVC that was killed left half of it\n"
+
+
+def test_a_list_that_is_no_file_is_neither_waited_for_nor_removed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rwlock")
+    with pytest.raises(UnfitFileError, match="seen a pipe"):
+        check_alone(tmp_path)
+    assert (tmp_path / "rwlock").is_fifo()
 
 
 def test_who_holds_the_lock_is_known_by_its_number(tmp_path: Path, other: int) -> None:

@@ -200,7 +200,7 @@ def test_a_rename_that_is_done_but_reported_as_failed_leaves_a_good_store(store:
 def test_a_store_that_cannot_be_made_says_so(tmp_path: Path, layout: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(
-        OSError, match=r"store .*/file/store: expected a folder to write to, seen Not a directory; repair"
+        OSError, match=r"store .*/file/store: expected a folder to write to, seen Not a directory; move it away"
     ):
         put(Store(tmp_path / "file/store"), layout)
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -54,10 +55,22 @@ def read_regular(path: Path, most_bytes: int, *, follows_links: bool = True) -> 
         OSError: It can't be read.
     """
     with open_regular(path, follows_links=follows_links) as file:
-        data = file.read(most_bytes + 1)
-    if len(data) > most_bytes:
+        is_larger = os.fstat(file.fileno()).st_size > most_bytes  # else what isn't one, as of /proc, may be
+        data = b"" if is_larger else file.read(most_bytes + 1)
+    if is_larger or len(data) > most_bytes:
         raise _unfit(f"more than {most_bytes} bytes", path)
     return data
+
+
+def real_path(path: Path) -> Path:
+    """Return where links lead, which need not be there.
+
+    Raises:
+        OSError: They lead to themselves, or through what isn't a folder that this user may enter.
+    """
+    with suppress(FileNotFoundError):
+        path.stat()
+    return path.resolve()
 
 
 def kind_of(mode: int) -> str:

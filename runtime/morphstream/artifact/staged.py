@@ -53,23 +53,23 @@ def scratch_folder(path: Path) -> Iterator[Path]:
     _remove_left(path, stat.S_ISDIR)
     part = part_of(path)
     try:
-        descriptor = _created(part, _new_folder)
-        try:
-            with _naming(path):
+        with _naming(path):
+            descriptor = _created(part, _new_folder)
+            try:
                 yield part
-        finally:
-            os.close(descriptor)
+            finally:
+                os.close(descriptor)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Name what is written in the error of a full disk, which names nothing."""
+    """Name what is written in an error that names its part, or nothing, as that of a full disk does."""
     try:
         yield
     except OSError as error:
-        if error.filename is None and shortage_of(error):
+        if is_part(Path(str(error.filename)).name) or (error.filename is None and shortage_of(error)):
             error.filename = str(path)
         raise
 

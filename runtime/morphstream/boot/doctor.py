@@ -27,6 +27,7 @@ from morphstream.machine.gpus import Gpu
 from morphstream.machine.probe import Machine
 from morphstream.machine.select import candidates, check_usable
 from morphstream.store.store import CURRENT, Installed, Store
+from morphstream.store.volume import OCCUPIED
 
 _NEEDED = ("detector", "swapper")  # roles that no swap does without
 _MOST_LETTERS = MOST_LETTERS - 20  # behind a label
@@ -188,6 +189,7 @@ def _explain(error: MorphstreamError | OSError, store: Store) -> str:
         case OSError(strerror=str()):
             at = f" of {cause.filename}" if cause.filename else ""
             remedy = f"mount it again or let this user read it: chmod -R a+rX {shlex.quote(str(store.path))}"
+            remedy = "move it away, or name another store" if cause.errno in OCCUPIED else remedy
             return f"store {store.path}: expected files to read, seen {cause.strerror}{at}; {remedy}"
         case _:
             return str(error)

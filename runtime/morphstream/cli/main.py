@@ -8,7 +8,7 @@ from morphstream import __version__
 from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.cli import boot, deploy, doctor, download, faces, serve_health, swap
 from morphstream.cli.options import Parser, UsageError, add_store, print_any_text
-from morphstream.process import shortage_of
+from morphstream.process import line_of
 
 _COMMANDS = (boot, download, swap, faces, doctor, serve_health, deploy)
 
@@ -44,6 +44,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _text(error: MorphstreamError | OSError) -> str:
-    """Return an error's message, without the number that the system has for it."""
-    own = isinstance(error, OSError) and (shortage_of(error) or (error.filename is None and error.strerror))
-    return str(own or error)
+    return line_of(error, "name another") if isinstance(error, OSError) else str(error)

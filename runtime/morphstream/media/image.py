@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from morphstream.artifact.errors import ImageError
-from morphstream.artifact.regular_file import kind_of
+from morphstream.artifact.regular_file import kind_of, real_path
 from morphstream.artifact.staged import staged_file
 from morphstream.frame import Frame, Timed
 from morphstream.media.encode import FORMATS, encode
@@ -55,7 +55,7 @@ def write_picture(
         data, notes = encode(path.suffix.lower(), picture, frames, is_synthetic=is_synthetic)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from None
-    place = path.resolve()
+    place = real_path(path)
     with staged_file(place) as file:
         with suppress(FileNotFoundError):
             _keep_owner_and_mode(file.fileno(), place.stat())
@@ -75,7 +75,7 @@ def check_output(path: Path, *, overwrite: bool = False, inputs: Sequence[Path] 
     Raises:
         ImageError: The suffix is of no format, there is no such folder, or what is there is to stay.
     """
-    place = path.resolve()
+    place = real_path(path)
     if path.is_dir():
         raise ImageError(f"{path}: expected the name of a picture, seen a folder; name a file in it")
     if not place.parent.is_dir():

@@ -25,6 +25,7 @@ from morphstream.source.progress import show_line
 
 _POLL_S = 0.05  # flock has no time-out of its own
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+OCCUPIED = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP)  # where a file, or a folder, would have to be
 _REMEDIES = {
     errno.ENOSPC: "make room there, or name another store",
     errno.EDQUOT: "make room in the quota, or name another store",
@@ -33,6 +34,7 @@ _REMEDIES = {
     errno.EXDEV: "put all of it on one volume, or name another store",
     errno.ESTALE: "mount the volume again, and boot again",
     **dict.fromkeys((errno.EACCES, errno.EPERM), "let this user write there, or name another store"),
+    **dict.fromkeys(OCCUPIED, "move it away, or name another store"),
     **dict.fromkeys(NO_LOCKS, "mount it with locks, or name a store on a local disk"),
 }
 _HOLDER = re.compile(rb"process [0-9]+ on |\Z")  # begins the text of a lock's file, or is all of it

@@ -67,6 +67,14 @@ def test_a_token_is_of_the_argument_the_environment_or_the_login(
     assert hub.requests[-1].has_authorization == bool(token)
 
 
+def test_a_login_that_is_no_file_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    os.mkfifo(tmp_path / "token")
+    with pytest.raises(OSError, match=f"expected a token, or none, seen a pipe of {tmp_path}/token; set HF_TOKEN"):
+        HubSource(NAME)
+
+
 def test_the_token_stays_with_the_endpoint(hub: Hub, served: Repository) -> None:
     fetched(source_at(hub))  # the loopback store refuses it, too
     assert {asked.path[:5]: asked.has_authorization for asked in hub.requests} == {
