@@ -5,16 +5,17 @@ runs when the others are locked.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import jsonschema
 
 from morphstream.artifact.archive import describe, unpack
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError
-from morphstream.artifact.fields import check_size, path_of
+from morphstream.artifact.fields import check_size, of_file, path_of
 from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.regular_file import open_regular, read_regular
@@ -30,6 +31,8 @@ from stages.pack import archived_files
 from stages.params import Params, load_params
 from stages.program import run_program
 from stages.workspace import Workspace
+
+T = TypeVar("T")
 
 
 def main(workspace: Workspace) -> None:
@@ -53,7 +56,7 @@ def main(workspace: Workspace) -> None:
 
 def validate_models(workspace: Workspace, params: Params) -> ModelsManifest:
     """Check manifests/models.json and every model's digest; return the manifest."""
-    manifest = ModelsManifest.from_json(_read(workspace, "models"))
+    manifest = _read(workspace, "models", ModelsManifest.from_json)
     _check_same("models.json", set(manifest.models), set(params.models))
     for entry in manifest.models.values():
         verify_file(workspace.build / entry.file, entry.digest)
@@ -68,9 +71,7 @@ def validate_cache(workspace: Workspace, params: Params, key: CacheKey | str) ->
 
 def check_cache(folder: Path, schemas: Path) -> EngineManifest:
     """Check that an engine cache holds what its manifest names, and nothing else; return the manifest."""
-    text = read_regular(folder / "manifest.json", SMALL_BYTES_MAX)
-    check_schema(text, schemas / "engine-manifest.schema.json")
-    manifest = EngineManifest.from_json(text)
+    manifest = _checked(folder / "manifest.json", schemas / "engine-manifest.schema.json", EngineManifest.from_json)
     for file, entry in manifest.engine_files.items():
         if entry.digest is None:
             remedy = f"run: python -m stages.index --adopt {folder}"
@@ -83,7 +84,7 @@ def check_cache(folder: Path, schemas: Path) -> EngineManifest:
 
 def validate_archives(workspace: Workspace, params: Params) -> ArchivesManifest:
     """Check manifests/archives.json, and that each archive unpacks cold to what params ask for; return the manifest."""
-    manifest = ArchivesManifest.from_json(_read(workspace, "archives"))
+    manifest = _read(workspace, "archives", ArchivesManifest.from_json)
     wanted = archived_files(workspace, params)
     _check_same("archives.json", set(manifest.archives), set(wanted))
     with ThreadPoolExecutor() as pool:
@@ -123,18 +124,25 @@ def check_schema(text: str | bytes, schema: Path) -> None:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ManifestError("", f"{schema.name}: expected JSON, seen a fault: {error}; run `dvc repro`") from None
+        raise ManifestError("", f"expected JSON, seen a fault: {error}; run `dvc repro`") from None
     if (fault := jsonschema.exceptions.best_match(validator.iter_errors(document))) is not None:
         raise ManifestError(fault.json_path.removeprefix("$."), fault.message)
 
 
-def _read(workspace: Workspace, name: str) -> bytes:
+def _read(workspace: Workspace, name: str, parse: Callable[[bytes], T]) -> T:
     path, tracked = workspace.manifests / f"{name}.json", workspace.tracked / f"{name}.json"
-    text = read_regular(path, SMALL_BYTES_MAX)
-    check_schema(text, workspace.schemas / f"{name}.schema.json")
-    if read_regular(tracked, SMALL_BYTES_MAX) != text:
+    manifest = _checked(path, workspace.schemas / f"{name}.schema.json", parse)
+    if read_regular(tracked, SMALL_BYTES_MAX) != read_regular(path, SMALL_BYTES_MAX):
         raise ManifestError("", f"{tracked}: expected the bytes of {path}, seen others; run `dvc repro`")
-    return text
+    return manifest
+
+
+def _checked(path: Path, schema: Path, parse: Callable[[bytes], T]) -> T:
+    """Read a manifest that keeps a schema; a refusal names its file."""
+    text = read_regular(path, SMALL_BYTES_MAX)
+    with of_file(path):
+        check_schema(text, schema)
+        return parse(text)
 
 
 def _check_same(what: str, seen: set[str], wanted: set[str]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.fields import of_file
 from morphstream.artifact.listings import ArchiveEntry, ModelsManifest
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.artifact.regular_file import read_regular
@@ -61,7 +62,8 @@ def _models(workspace: Workspace, params: Params, names: Collection[str], groups
     if len(chosen) == len(params.models):
         return validate_models(workspace, params)
     path = workspace.manifests / "models.json"
-    manifest = ModelsManifest.from_json(read_regular(path, SMALL_BYTES_MAX))
+    with of_file(path):
+        manifest = ModelsManifest.from_json(read_regular(path, SMALL_BYTES_MAX))
     if missing := sorted(chosen - set(manifest.models)):
         raise ManifestError("models", f"{path}: expected {missing[0]}, seen none; run `dvc repro`")
     models = {name: entry for name, entry in manifest.models.items() if name in chosen}

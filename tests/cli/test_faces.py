@@ -36,6 +36,10 @@ def test_faces_are_numbered_from_left_to_right(here: Path, booted: Store, capfd:
     [
         pytest.param(["nobody.png"], "nobody.png: expected a face, seen one colour everywhere; use", id="nobody"),
         pytest.param(["missing.png"], "missing.png: expected a picture, seen No such file", id="no picture"),
+        pytest.param(
+            ["source.png", "--max-pixels", "9"], "at most 9 pixels, seen 512 x 512; make it smaller", id="many"
+        ),
+        pytest.param(["out.png", "-o", "link.png", "--overwrite"], "link.png: expected another file than", id="itself"),
         pytest.param(["source.png", "-o", "out.png"], "out.png: expected no file, seen one; name another", id="a file"),
         pytest.param(
             ["source.png", "--min-score", "0.9"],
@@ -47,6 +51,7 @@ def test_faces_are_numbered_from_left_to_right(here: Path, booted: Store, capfd:
 def test_what_has_no_sheet_is_refused_in_a_line(
     here: Path, booted: Store, capfd: pytest.CaptureFixture[str], arguments: list[str], expected: str
 ) -> None:
+    (here / "link.png").symlink_to("out.png")
     before = sorted(here.iterdir())
     line = refusal(capfd, "faces", *arguments, "--angles", "0", "--store", str(booted.path))
     assert re.search(expected, line)

@@ -74,6 +74,15 @@ def inside(key: str) -> Iterator[None]:
         raise ManifestError(f"{path_of(key)}{dot}{error.where}", error.message) from error
 
 
+@contextmanager
+def of_file(path: object) -> Iterator[None]:
+    """Name a file in every refusal in the block."""
+    try:
+        yield
+    except ManifestError as error:
+        raise ManifestError(error.where, f"{path}: {error.message}") from None
+
+
 def parse_object(text: str | bytes, *, format_version: int) -> Object:
     """Read a JSON object of one format version from UTF-8 text of at most `MOST_BYTES`."""
     check_size(text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from morphstream.artifact.errors import NoFaceError
 from morphstream.cli.look import add_finding, finding_of
-from morphstream.cli.options import Commands, checked, read_threads
+from morphstream.cli.options import Commands, add_max_pixels, checked, read_threads
 from morphstream.machine.limits import check_limits
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("-o", "--output", type=Path, help=text)
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there (refuse)")
     parser.add_argument("--json", action="store_true", help="print the faces as JSON: number, box, points, score, turn")
+    add_max_pixels(parser)
     add_finding(parser)
     parser.add_argument("--threads", type=checked(read_threads), default=0, help="threads to run on (every core)")
     parser.set_defaults(run=run)
@@ -33,6 +34,9 @@ def run(options: argparse.Namespace) -> int:
     """Find the faces, write the contact sheet, and print where each is."""
     check_limits()
     look = finding_of(options)
+    from PIL import Image
+
+    from morphstream.cli.pictures import hushed
     from morphstream.face.analyser import DETECTOR
     from morphstream.face.assign import from_left
     from morphstream.face.detect import DirectSCRFD
@@ -44,8 +48,11 @@ def run(options: argparse.Namespace) -> int:
     from morphstream.store.store import Store
 
     output = options.output or Path(f"{options.picture.stem}.faces.png")
-    check_output(output, overwrite=options.overwrite)
-    frame, threads = read_image(options.picture), options.threads or usable_cores()
+    check_output(output, overwrite=options.overwrite, inputs=[options.picture])
+    Image.MAX_IMAGE_PIXELS = None  # as in a swap
+    with hushed():
+        frame = read_image(options.picture, max_pixels=options.max_pixels)
+    threads = options.threads or usable_cores()
     with Engines(Store(options.store), probe_machine(), threads=threads, cuda_graph=False) as engines:
         detector = DirectSCRFD(engines(engines.installed.model_of("detector", DETECTOR)))
         finding = find_faces(detector, frame, look)

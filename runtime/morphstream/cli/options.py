@@ -82,6 +82,12 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", type=checked(read_sources), default=default, help=text)
 
 
+def add_max_pixels(parser: argparse.ArgumentParser) -> None:
+    """Add ``--max-pixels``."""
+    text = "refuse pictures of more pixels, all frames together (%(default)s)"
+    parser.add_argument("--max-pixels", type=checked(whole_number(1, 10**12)), default=120_000_000, help=text)
+
+
 def read_sources(text: str) -> list[Source]:
     """Return the sources that a text names, with commas between several; the default ones of an empty text.
 

@@ -14,7 +14,7 @@ from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.cli.choice import add_choice, source_paths, wanted_of, why_nobody
 from morphstream.cli.look import add_look, read_look
-from morphstream.cli.options import Commands, UsageError, checked, read_threads, whole_number
+from morphstream.cli.options import Commands, UsageError, add_max_pixels, checked, read_threads
 from morphstream.machine.limits import check_limits
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--compare", action="store_true", help="write NAME.compare.SUFFIX, too: before beside after")
     parser.add_argument("--dry-run", action="store_true", help="say what would be swapped, and write nothing")
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
-    text = "refuse pictures of more pixels, all frames together (120000000)"
-    parser.add_argument("--max-pixels", type=checked(whole_number(1, 10**12)), default=120_000_000, help=text)
+    add_max_pixels(parser)
     parser.add_argument("--swap-model", default=SWAP_MODEL, help="such as hyperswap_1a_256 (%(default)s)")
     add_choice(parser)
     add_look(parser)
