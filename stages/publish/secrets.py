@@ -17,9 +17,9 @@ from kingfisher_sdk import Rules, ScanInput, Scanner, expand_archives
 
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import MorphstreamError
-from stages.publish.secret_rules import BACKUPS, FOLDERS, FORMS, HARMLESS, NAMES, NOISE, NOISE_LETTERS
 from morphstream.artifact.regular_file import read_regular
 from morphstream.source.source import SMALL_BYTES_MAX
+from stages.publish.secret_rules import BACKUPS, FOLDERS, FORMS, HARMLESS, NAMES, NOISE, NOISE_LETTERS
 from stages.publish.views import View, views_of
 
 REVIEWED = ".reviewed-secrets"  # lists files that a person has reviewed, as sha256sum prints them
