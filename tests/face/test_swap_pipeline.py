@@ -284,7 +284,7 @@ def test_a_model_can_be_changed_while_another_thread_swaps(booted: Store, astron
         expected = {swap(astronaut, source).tobytes()}
         swap.use(models[1])
         expected.add(swap(astronaut, source).tobytes())
-        frames = other.submit(lambda: {swap(astronaut, source).tobytes() for _ in range(40)})
+        frames = other.submit(lambda: {swap(astronaut, source).tobytes() for _ in range(16)})
         changes = 0
         while not frames.done():
             swap.use(models[changes % 2])
