@@ -70,7 +70,7 @@ def copy(checkout: Path, folder: Path, *, is_locked: bool) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(checkout / name, folder / name)
     (folder / ".venv").symlink_to(checkout / ".venv")
-    shutil.copytree(checkout / ".cache", folder / ".cache")
+    shutil.copytree(checkout / ".cache", folder / ".cache", ignore=shutil.ignore_patterns("kit-*"))
     for command in (["init"], ["add", "--all"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-m", "All"]):
         subprocess.run(["git", *command], cwd=folder, capture_output=True, check=True)
     return folder
@@ -79,7 +79,7 @@ def copy(checkout: Path, folder: Path, *, is_locked: bool) -> Path:
 def runs(folder: Path) -> Iterator[tuple[str, Took]]:
     """Run `dvc repro` from nothing, then with nothing to do."""
     subprocess.run(["git", "checkout", "--quiet", "."], cwd=folder, check=True)
-    for path in (folder / name for name in ("build", ".dvc/cache", ".dvc/tmp")):
+    for path in (*(folder / name for name in ("build", ".dvc/cache", ".dvc/tmp")), *folder.glob(".cache/kit-*")):
         shutil.rmtree(path, ignore_errors=True)
     untracked = subprocess.run(
         ["git", "ls-files", "--others", "--exclude-standard", "-z"],
