@@ -79,6 +79,16 @@ def test_a_portrait_that_is_cropped_to_the_face_has_a_face(
     assert error(detector, np.asarray(close, np.uint8), points, EYES * times) < 0.06
 
 
+@pytest.mark.parametrize("side", [128, 160, 192])
+def test_a_small_picture_is_looked_at_again_for_the_points(
+    detector: DirectSCRFD, astronaut: Frame, upright: Points, side: int
+) -> None:
+    small = np.asarray(cv2.resize(astronaut, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    scale = side / 512
+    assert error(detector, small, (upright + 0.5) * scale - 0.5, EYES * scale) < 0.05
+    assert find_faces(detector, small, LOOK).looks == 2
+
+
 def test_a_face_in_a_narrow_picture_is_found(detector: DirectSCRFD, astronaut: Frame, upright: Points) -> None:
     frame = np.full((6000, 512, 3), 127, np.uint8)
     frame[2700 : 2700 + 512] = astronaut

@@ -50,9 +50,10 @@ def test_there_are_as_many_tiles_as_needed() -> None:
     assert [len(tiles((length, 640), CANVAS, length)) for length in (640, 641, 1120, 1121, 1600)] == [1, 2, 2, 3, 3]
 
 
-def test_places_are_turned_and_of_one_size_in_cells_of_their_own() -> None:
+@pytest.mark.parametrize(("longest", "most"), [(900, 3), (160, 4)])
+def test_places_are_turned_and_of_one_size_in_cells_of_their_own(longest: int, most: float) -> None:
     places = [(np.array([100.0 * number, 50]), 40.0 * (number + 1), 30.0 * number) for number in range(6)]
-    first, second = upright(places, CANVAS)
+    first, second = upright(places, (longest, 90), CANVAS)
     assert (len(first), len(second)) == (4, 2)
     assert [cell.rectangle for cell in first] == [
         (0, 0, 320, 320), (320, 0, 640, 320), (0, 320, 320, 640), (320, 320, 640, 640)
@@ -61,7 +62,7 @@ def test_places_are_turned_and_of_one_size_in_cells_of_their_own() -> None:
         left, top, right, bottom = cell.rectangle
         np.testing.assert_allclose(transform(middle, cell.affine), [(left + right) / 2, (top + bottom) / 2])
         scale = np.hypot(*cell.affine[:, 0])
-        assert scale == pytest.approx(min(3, 150 / side))
+        assert scale == pytest.approx(min(most, 150 / side))
         assert np.degrees(np.arctan2(cell.affine[1, 0], cell.affine[0, 0])) == pytest.approx(turn)
 
 

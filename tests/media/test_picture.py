@@ -14,7 +14,17 @@ from morphstream.media.picture import Picture, Pixels, frame_of, with_frame
 from morphstream.media.provenance import SOURCE_TYPE
 from morphstream.media.read import read_picture
 from tests.face import noise, waves
-from tests.media.pictures import IPTC, LOSSLESS, MAKERS_NOTE, THUMBNAIL, encoded, exif, profile, with_thumbnail
+from tests.media.pictures import (
+    IPTC,
+    LOSSLESS,
+    MAKERS_NOTE,
+    THUMBNAIL,
+    encoded,
+    exif,
+    profile,
+    turned_back,
+    with_thumbnail,
+)
 
 PHOTO = waves(40, 60)
 SWAPPED = (slice(10, 20), slice(30, 45))  # rows and columns of the face
@@ -229,3 +239,14 @@ def test_a_pngs_exif_may_stand_behind_its_pixels(tmp_path: Path) -> None:
     picture, _ = swapped_and_saved(moved, tmp_path, ".png")
     np.testing.assert_array_equal(picture.pixels[0], PHOTO)
     assert picture.metadata.exif
+
+
+def test_an_avif_turns_as_its_container_says_and_its_exif_stays_byte_for_byte(tmp_path: Path) -> None:
+    said, silent = (b"\x01\x12\0\x03\0\0\0\x01\0" + bytes([number]) for number in (6, 1))  # orientation
+    tags = [np.frombuffer(exif(6).tobytes(), np.uint8)]
+    done, data = cv2.imencodeWithMetadata(".avif", turned_back(PHOTO, 6), [cv2.IMAGE_METADATA_EXIF], tags)
+    assert done
+    assert said in data.tobytes()
+    picture, _ = swapped_and_saved(data.tobytes().replace(said, silent), tmp_path, ".avif")
+    assert np.abs(picture.pixels[0].astype(int) - PHOTO).mean() < 4
+    assert b"Ann \xc3\x96" in (tmp_path / "out.avif").read_bytes()

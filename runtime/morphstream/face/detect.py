@@ -129,10 +129,12 @@ def _draw(canvas: Frame, frame: Frame, affine: Affine) -> None:
     if left >= right or top >= bottom:
         canvas.fill(0)
         return
-    every = max(1, int(1 / np.hypot(*affine[:, 0])))  # pixel, where the frame is larger than what is seen of it
+    scale = np.hypot(*affine[:, 0])
+    every = max(1, int(1 / scale))  # pixel, where the frame is larger than what is seen of it
     part = np.ascontiguousarray(frame[top:bottom:every, left:right:every])
     affine = moved(affine, left, top) * [every, every, 1]
-    cv2.warpAffine(part, affine, canvas.shape[1::-1], dst=canvas, flags=cv2.INTER_LINEAR)
+    how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR  # a blurred face has its points nearer
+    cv2.warpAffine(part, affine, canvas.shape[1::-1], dst=canvas, flags=how)
 
 
 def _join_outputs(outputs: Mapping[str, Array], counts: Sequence[int]) -> npt.NDArray[np.float32]:

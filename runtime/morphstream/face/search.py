@@ -26,6 +26,7 @@ _SPREAD = 0.18  # of a crop's side, from the template: a face seen from any side
 _LOW = 0.72  # score; no face that was taken for an upright one upside down was above it
 _TINY = 11  # pixels of the canvas, of a face's box; others beside the largest may be missed
 _SMALL = 32  # pixels, of a picture
+_BLURRED = 3.2  # times that a look enlarges a picture, from which on points are off as by a turn
 _FAINT = 0.2  # score of what is no face, yet is named in a refusal
 _MOST_SETTLED = 256  # faces that are looked at one by one, the largest first
 _EXACT = 8  # degrees, from which on a face is looked at once more, for its points
@@ -131,9 +132,9 @@ class _Search:
 
     def again(self, first: list[_Seen], angles: Sequence[float]) -> list[_Seen]:
         """Look again for what the first look doubts or misses; return what is found by then."""
-        doubtful = [seen for seen in first if seen.is_doubtful]
+        doubtful = [seen for seen in first if seen.is_doubtful or self._scale > _BLURRED]
         settled, missed = self._settle(doubtful)
-        known = _distinct([*(seen for seen in first if not seen.is_doubtful), *settled]) if doubtful else first
+        known = _distinct([*(seen for seen in first if seen not in doubtful), *settled]) if doubtful else first
         others: list[_Seen] = []
         if (turn := _common_turn(known)) is not None:
             others += self._others(known, [whole(self._size, self._detector.size, turn)])
@@ -164,7 +165,7 @@ class _Search:
             for turn in turns
         ]
         best: dict[int, _Seen] = {}
-        for seen in [seen for view in upright(places, self._detector.size) for seen in self._look(view)]:
+        for seen in [seen for view in upright(places, self._size, self._detector.size) for seen in self._look(view)]:
             for place, old in faces.items():
                 is_there = np.hypot(*(_middle(seen.face) - _middle(old.face))) < old.face.area**0.5 / 2
                 if is_there and (place not in best or seen.face.score > best[place].face.score):

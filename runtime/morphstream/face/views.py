@@ -17,7 +17,7 @@ _FEWER = 1.3  # times the canvas's side; a smaller frame isn't worth tiles
 _PADDED = 0.55  # of the canvas's side. A face that fills more than 0.6 of it is missed
 _CELLS = 2  # a side: room for a face and what is around it
 _FACE = 150 / 320  # of a cell's side, the side of a face's box: where points are steadiest
-_ENLARGED = 3  # times at most: a face that is blurred scores less
+_ENLARGED = 3  # times at most, or as the first look: a face that is blurred scores less
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +46,20 @@ def tiles(size: Size, canvas: Size, longest: float, turn: float = 0) -> list[Vie
     return [[_cell(size, turn, scale, middle, canvas)] for middle in middles]
 
 
-def upright(places: Sequence[tuple[Points, float, float]], canvas: Size) -> list[View]:
+def upright(places: Sequence[tuple[Points, float, float]], size: Size, canvas: Size) -> list[View]:
     """Return views of places of the frame, each alone and turned in a cell of its own.
 
     Args:
         places: The middle of a face, the side of its box, and the turn.
+        size: Of the frame.
         canvas: Its size.
     """
     width, height = canvas[0] // _CELLS, canvas[1] // _CELLS
-    cells = []
+    enlarged, cells = max(_ENLARGED, max(canvas) / max(size)), []
     for number, (middle, side, turn) in enumerate(places):
         row, column = divmod(number % _CELLS**2, _CELLS)
         left, top = column * width, row * height
-        scale = min(_FACE * min(width, height) / side, _ENLARGED)
+        scale = min(_FACE * min(width, height) / side, enlarged)
         affine = turned(turn, scale, middle, (left + width / 2, top + height / 2))
         cells.append(Cell(affine, (left, top, left + width, top + height)))
     return [cells[start : start + _CELLS**2] for start in range(0, len(cells), _CELLS**2)]

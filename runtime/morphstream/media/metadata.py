@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 from PIL import ImageFile
 
 from morphstream.media.exif import clean, read_directory
@@ -55,7 +57,7 @@ def read_metadata(image: ImageFile.ImageFile, data: bytes, size_wh: tuple[int, i
         profile = None
     exif = iptc = None
     try:
-        exif = clean(found, size_wh) if (found := exif_of(image, data)) else None
+        exif = clean(found, size_wh) if (found := _exif_in_file(image, data)) else None
         iptc = _iptc_of(image, data)
     except (ValueError, struct.error):
         notes.append("its EXIF is left out: it is damaged")
@@ -100,6 +102,16 @@ def exif_of(image: ImageFile.ImageFile, data: bytes) -> bytes | None:
     if isinstance(text := image.info.get("Raw profile type exif"), str) and not found:  # ImageMagick's, in a PNG
         found = _unhexed(text)
     return found.removeprefix(b"Exif\0\0") if isinstance(found, bytes) and found else None
+
+
+def _exif_in_file(image: ImageFile.ImageFile, data: bytes) -> bytes | None:
+    """Return what `exif_of` does, but as it is in an AVIF: Pillow writes that anew where it notes the orientation."""
+    found = exif_of(image, data)
+    if found and image.format == "AVIF":
+        _, kinds, parts = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        own = dict(zip(kinds, parts, strict=True)).get(cv2.IMAGE_METADATA_EXIF)
+        return found if own is None else own.tobytes().removeprefix(b"Exif\0\0")
+    return found
 
 
 def _iptc_of(image: ImageFile.ImageFile, data: bytes) -> bytes | None:
