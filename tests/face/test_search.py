@@ -53,6 +53,12 @@ def test_the_first_look_is_alone_where_it_is_enough(detector: DirectSCRFD, astro
             np.testing.assert_array_equal(face.box_xyxy, expected.box_xyxy)
 
 
+def test_a_small_upright_face_may_have_a_low_score_without_another_look(detector: DirectSCRFD, group: Frame) -> None:
+    finding = find_faces(detector, group[763:1331, 1511:2245], LOOK)
+    assert finding.looks == 1
+    assert finding.faces[-1].score < 0.7
+
+
 @pytest.mark.parametrize("angle", [90, 180, 225])
 def test_a_turned_face_is_found_where_it_is(
     detector: DirectSCRFD, astronaut: Frame, upright: Points, angle: int

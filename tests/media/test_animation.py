@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from morphstream.media.gif import in_few_colours
 from morphstream.media.image import write_picture
 from morphstream.media.picture import Pixels, frame_of
 from morphstream.media.provenance import SOURCE_TYPE
@@ -93,6 +94,19 @@ def test_a_gif_of_more_colours_than_it_can_hold_is_written_in_near_ones(tmp_path
     write_picture(tmp_path / "out.gif", picture, [frame_of(pixels) for pixels in picture.pixels])
     for (shown, _), pixels in zip(frames_in(tmp_path / "out.gif"), picture.pixels, strict=True):
         assert np.abs(shown.astype(int) - pixels).mean() < 25
+
+
+@pytest.mark.parametrize("is_transparent", [False, True])
+def test_a_gif_that_uses_its_whole_palette_is_exact_outside_the_face(is_transparent: bool) -> None:
+    channels = 3 + is_transparent
+    before = np.full((32, 32, channels), 255, np.uint8)
+    before[..., 0] = (np.arange(32 * 32) % (256 - is_transparent)).reshape(32, 32)
+    before[0, 0, 3:] = 0
+    after = before.copy()
+    after[FACE][..., :3] = 9
+    shown = np.asarray(in_few_colours(before, after).convert("RGBA"))[..., [2, 1, 0, 3]][..., :channels].copy()
+    shown[FACE] = before[FACE]
+    np.testing.assert_array_equal(shown[before[..., -1] > 0], before[before[..., -1] > 0])
 
 
 def test_what_is_transparent_in_a_gif_stays_so(tmp_path: Path) -> None:

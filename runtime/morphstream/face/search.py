@@ -23,7 +23,8 @@ from morphstream.frame import Frame, check_frame
 
 _TILT = 16  # degrees
 _SPREAD = 0.18  # of a crop's side, from the template: a face seen from any side has less
-_LOW = 0.72  # score; no face that was taken for an upright one upside down was above it
+_LOW = 0.72  # score; few faces that were taken for upright ones upside down had more (ADR 30)
+_SIDES, _LOWS = (64, 110), (0.58, _LOW)  # pixels of the canvas; score at the first look: small ones had less
 _TINY = 11  # pixels of the canvas, of a face's box; others beside the largest may be missed
 _SMALL = 32  # pixels, of a picture
 _BLURRED = 3.2  # times that a look enlarges a picture, from which on points are off as by a turn
@@ -125,10 +126,13 @@ class _Search:
             return self._see([whole(self._size, self._detector.size, fill=detector_size / side)])
         self.looks += 1
         faces = self._detector.detect(self._frame, min(_FAINT, self._min_score))
-        found = [_judged(face, face, 0) for face in self._likely(faces)]
+        found = [_judged(face, face, 0, self._low(face)) for face in self._likely(faces)]
         if detector_size and detector_size > side:
             return _distinct(found + self._see(closer(self._size, self._detector.size, detector_size)))
         return found
+
+    def _low(self, face: Face) -> float:
+        return float(np.interp(face.area**0.5 * self._scale, _SIDES, _LOWS))
 
     def again(self, first: list[_Seen], angles: Sequence[float]) -> list[_Seen]:
         """Look again for what the first look doubts or misses; return what is found by then."""
@@ -209,14 +213,15 @@ class _Search:
         return [face for face in faces if face.score >= self._min_score]
 
 
-def _judged(face: Face, in_view: Face, turn: float) -> _Seen:
-    """Return a face of the frame, judged by how a view that is turned shows it."""
+def _judged(face: Face, in_view: Face, turn: float, low: float = _LOW) -> _Seen:
+    """Return a face of the frame, judged by how a view that is turned shows it; `low` is the least score upright."""
     try:
         tilt, affine = tilt_of(in_view.points5), align(in_view.points5, ARCFACE_112_V2, 1)
     except ValueError:  # five points that are one
         return _Seen(face, turn, 0, is_odd=True)
     spread = np.abs(transform(in_view.points5, affine) - ARCFACE_112_V2).max()
-    return _Seen(face, turn + tilt, tilt, is_odd=bool(spread > _SPREAD) or face.score < _LOW)
+    least = low if abs(tilt) <= _TILT else _LOW
+    return _Seen(face, turn + tilt, tilt, is_odd=bool(spread > _SPREAD) or face.score < least)
 
 
 def _common_turn(found: Sequence[_Seen]) -> float | None:

@@ -9,7 +9,7 @@ from PIL import Image
 from morphstream.media.formats import durations_in, saved
 from morphstream.media.picture import Picture, Pixels
 
-_COLOURS = 255  # one of 256 is for what is transparent
+_COLOURS = 256  # one less, where some of a frame is transparent
 _FEW = 8  # colours that are worth their own palette
 
 
@@ -38,24 +38,24 @@ def in_few_colours(before: Pixels, after: Pixels) -> Image.Image:
     codes = (after[..., :3] @ np.array([1, 256, 65536], np.uint32)).astype(np.uint32)
     shown = after[..., 3] >= 128 if after.shape[2] == 4 else np.ones((height, width), bool)
     same = (after[..., :3] == before[..., :3]).all(axis=2)
-    kept = np.unique(codes[same & shown])
-    if len(kept) > _COLOURS:
+    kept, most = np.unique(codes[same & shown]), _COLOURS - (not shown.all())
+    if len(kept) > most:
         kept, same = kept[:0], np.zeros_like(same)
     image = Image.fromarray(np.ascontiguousarray(after[..., 2::-1]))
     moved = shown & ~same
-    palette = np.concatenate([kept, _main_colours(codes[moved], _COLOURS - len(kept))])
+    palette = np.concatenate([kept, _main_colours(codes[moved], most - len(kept))])
     places = np.zeros((height, width), np.uint8)
     if moved.any():
         chart = Image.new("P", (1, 1))
         chart.putpalette(_rgb_of(np.resize(palette, 256)).tobytes())
-        places = np.array(image.quantize(palette=chart))
-        places %= max(len(palette), 1)
+        places = (np.array(image.quantize(palette=chart), int) % max(len(palette), 1)).astype(np.uint8)
     places[same] = np.searchsorted(kept, codes[same]).astype(np.uint8) if len(kept) else places[same]
-    places[~shown] = len(palette)
-    result = Image.fromarray(places, "P")
-    result.putpalette(_rgb_of(np.append(palette, 0)).tobytes())
     if not shown.all():
-        result.info["transparency"] = len(palette)
+        places[~shown], palette = len(palette), np.append(palette, 0)
+    result = Image.fromarray(places, "P")
+    result.putpalette(_rgb_of(palette).tobytes())
+    if not shown.all():
+        result.info["transparency"] = len(palette) - 1
     return result
 
 
