@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from morphstream.face.detect import DirectSCRFD
-from morphstream.face.geometry import ARCFACE_112_V2, align, tilt_of, transform
+from morphstream.face.geometry import ARCFACE_112_V2, align, transform
 from morphstream.face.look import Look
 from morphstream.face.types import Affine, Face
 from morphstream.face.views import Cell, View, again, closer, upright, whole
@@ -216,9 +216,10 @@ class _Search:
 def _judged(face: Face, in_view: Face, turn: float, low: float = _LOW) -> _Seen:
     """Return a face of the frame, judged by how a view that is turned shows it; `low` is the least score upright."""
     try:
-        tilt, affine = tilt_of(in_view.points5), align(in_view.points5, ARCFACE_112_V2, 1)
+        affine = align(in_view.points5, ARCFACE_112_V2, 1)
     except ValueError:  # five points that are one
         return _Seen(face, turn, 0, is_odd=True)
+    tilt = math.degrees(math.atan2(affine[1, 0], affine[0, 0]))
     spread = np.abs(transform(in_view.points5, affine) - ARCFACE_112_V2).max()
     least = low if abs(tilt) <= _TILT else _LOW
     return _Seen(face, turn + tilt, tilt, is_odd=bool(spread > _SPREAD) or face.score < least)
