@@ -11,7 +11,7 @@ from tests.loopback.server import Hub
 from tests.stages import ROOT
 from tests.stages.publications import KEY, NAME, Project, check_complete, engines_of, texts
 
-ROUNDS = 20
+ROUNDS = int(os.environ.get("MORPHSTREAM_EXAMPLES") or 6)
 
 # A process that publishes another build/ of its own models in every round, when the other one does.
 _PUBLISHER = """
@@ -62,7 +62,7 @@ def heard(publisher: subprocess.Popen[str]) -> str:
     return publisher.stdout.readline().strip()
 
 
-def test_two_publishers_twenty_times(hub: Hub, tmp_path: Path) -> None:
+def test_two_publishers_again_and_again(hub: Hub, tmp_path: Path) -> None:
     served = hub.create(NAME)
     groups = {"core": ("fan_68_5",), "masks": ("xseg_1", "bisenet_resnet_18")}
     publishers = []
