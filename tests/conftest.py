@@ -31,7 +31,9 @@ from tests.layouts import CPU, packed, publish, publish_code, write_archives, wr
 from tests.loopback.server import WRITE_TOKEN, Hub
 from tests.stages import PARAMS, original
 
-settings.register_profile("no clock", deadline=None)  # how long a test takes is bench/'s to say
+settings.register_profile(  # how long a test takes is bench/'s to say
+    "no clock", deadline=None, max_examples=int(os.environ.get("MORPHSTREAM_EXAMPLES") or 40)
+)
 settings.load_profile("no clock")
 
 MODELS = ("det_10g", "w600k_r50", "inswapper_128", "inswapper_128_fp16", "hyperswap_1a_256", "xseg_1")

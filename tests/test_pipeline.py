@@ -30,7 +30,7 @@ from tests.loopback.server import Hub
 from tests.stages import ROOT, files_in, reduced, write_params
 
 MODELS = ("det_10g", "w600k_r50", "fan_68_5", "inswapper_128_fp16", "xseg_1")
-TARGETS = ("cpu", "rtx-sm89") if find_spec("tensorrt_rtx_bindings") else ("cpu",)
+TARGETS = ("cpu",)  # one more comes in a test; the farm's tests have two
 ALTERED, GONE = "w600k_r50", "fan_68_5"
 GATHERING = ("models", "validate", "report")
 LOCKS = ("dvc.lock", *(f"pipeline/{verb}/dvc.lock" for verb in ("engines", "fetch", "pack")))
@@ -223,7 +223,7 @@ def test_a_model_that_comes_and_goes_leaves_the_locks_as_they_were_and_its_engin
     assert clone.run("git", "status", "--porcelain") == ""
 
 
-@pytest.mark.skipif(len(TARGETS) == 1, reason="needs a second target")
+@pytest.mark.skipif(not find_spec("tensorrt_rtx_bindings"), reason="needs a second target")
 def test_a_target_that_comes_builds_its_own_engines_alone(first: Clone, tmp_path: Path) -> None:
     clone = first.clone(tmp_path / "clone")
     clone.run("dvc", "pull", "--quiet")
