@@ -15,7 +15,6 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 
 _STEMS: Mapping[str, str] = {"tensorrt": "libnvinfer", "tensorrt_rtx": "libtensorrt_rtx", "cuda": "libcudart"}
@@ -70,6 +69,8 @@ def find_libraries(
 
 def packaged_library(soname: str, package: str) -> Path | None:
     """Return the path of a library that a package brings; None where it isn't installed, or has none of that name."""
+    from importlib import metadata  # here, as it takes long to load
+
     lists = (distribution.files or () for distribution in metadata.distributions(name=package))
     return next((Path(str(file.locate())) for files in lists for file in files if file.name == soname), None)
 

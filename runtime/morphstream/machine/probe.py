@@ -6,10 +6,10 @@ shows no GPU isn't searched for libraries that only GPUs need.
 
 import platform
 import re
+import sys
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -182,7 +182,7 @@ def probe_cuda(packages: Collection[str]) -> str | None:
     """
     if RTX_PROVIDER in packages and (bundled := _bundled_version("libcudart")):
         return bundled  # which it uses, whatever else is there
-    exact, other = map(_version_of, _CUDA_PACKAGES)
+    exact, other = map(_installed().get, _CUDA_PACKAGES)
     built_for = [match[1] for package in packages if (match := _CUDA_MAJOR.fullmatch(package))]
     return exact or (f"{min(built_for)}.0" if built_for else other)
 
@@ -210,16 +210,28 @@ def nvml_binding() -> Any:
 
 def _packages() -> dict[str, str]:
     """Return the version of each installed package that brings a library, in the order in which they decide."""
-    return {name: version for name in (*_LIBRARIES, RTX_PROVIDER) if (version := _version_of(name))}
+    installed = _installed()
+    return {name: installed[name] for name in (*_LIBRARIES, RTX_PROVIDER) if name in installed}
 
 
-def _version_of(package: str) -> str | None:
-    versions = (_RELEASE.match(distribution.version) for distribution in metadata.distributions(name=package))
-    return next((version[0] for version in versions if version), None)
+def _installed() -> dict[str, str]:
+    """Return the version of each installed package, by the names of their folders of metadata.
+
+    importlib.metadata reads the same out of files, and takes as long to load as the rest of a boot of what is there.
+    """
+    found = dict[str, str]()
+    for folder in sys.path:
+        for entry in Path(folder or ".").glob("*.dist-info"):
+            name, _, version = entry.stem.partition("-")
+            if release := _RELEASE.match(version):
+                found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), release[0])
+    return found
 
 
 def _bundled_version(stem: str) -> str | None:
     """Return the version of a library from the file list of the provider for RTX; the provider's own is unrelated."""
+    from importlib import metadata  # here, as it takes long to load
+
     named = re.compile(rf"{stem}\.so\.({_RELEASE.pattern})")
     lists = (distribution.files or () for distribution in metadata.distributions(name=RTX_PROVIDER))
     libraries = (named.fullmatch(file.name) for file in chain.from_iterable(lists))
