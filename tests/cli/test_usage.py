@@ -39,6 +39,7 @@ SWAPPED = ("swap", *SWAP[:2], "-o", "out.png")
         pytest.param([*SWAPPED, "--pixel-boost", "-128"], "from 64 to 512, seen '-128'", id="fewer than no pixels"),
         pytest.param([*SWAPPED, "--pixel-boost", "0"], "seen '0'", id="no pixels"),
         pytest.param([*SWAPPED, "--pixel-boost", "1024"], "seen '1024'", id="too many pixels"),
+        pytest.param([*SWAPPED, "--feather", "0.1_5"], "from 0 to 0.5, seen '0.1_5'", id="a feather as in a program"),
         pytest.param([*SWAPPED, "--feather", "nan"], "from 0 to 0.5, seen 'nan'", id="a feather that is no number"),
         pytest.param(["deploy", "develop", "--into", "a", "--timeout", "-1"], "seen '-1'", id="less than no time"),
         pytest.param(["deploy", "develop", "--into", "a", "--timeout", "1e300"], "seen '1e300'", id="time for ever"),

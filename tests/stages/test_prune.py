@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.staged import scratch_folder
 from stages.dvc_cache import cached_file, md5_of
 from stages.lists import check_lists, listed, pipeline_files, write_lists
@@ -92,13 +93,17 @@ def test_lists_of_other_params_are_refused_before_anything_runs(
     assert not workspace.build.exists()
 
 
-def test_another_order_of_models_is_another_list(workspace: Workspace, shortened: Params) -> None:
-    write_lists(shortened, workspace)
+def test_another_order_of_models_is_another_list(workspace: Workspace) -> None:
+    copy_pipeline(workspace)
     data = document()
     data["models"] = dict(reversed(data["models"].items()))
     params = write_params(workspace.root, data)
+    with pytest.raises(MorphstreamError, match="seen a difference in their order"):
+        check_lists(params, workspace)
     write_lists(params, workspace)
     check_lists(params, workspace)
+    fetched = yaml.safe_load((workspace.root / "pipeline/fetch/dvc.yaml").read_bytes())["stages"]["fetch"]["foreach"]
+    assert list(fetched) == list(params.models)
 
 
 def test_every_list_names_every_model_cache_and_archive_of_params(shortened: Params) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from morphstream.artifact.errors import NoFaceError
 from morphstream.cli.look import add_finding, finding_of
-from morphstream.cli.options import Commands, add_max_pixels, checked, read_threads
+from morphstream.cli.options import Commands, add_max_pixels, add_threads
 from morphstream.machine.limits import check_limits
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--json", action="store_true", help="print the faces as JSON: number, box, points, score, turn")
     add_max_pixels(parser)
     add_finding(parser)
-    parser.add_argument("--threads", type=checked(read_threads), default=0, help="threads to run on (every core)")
+    add_threads(parser)
     parser.set_defaults(run=run)
 
 

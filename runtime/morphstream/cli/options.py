@@ -88,6 +88,12 @@ def add_max_pixels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-pixels", type=checked(whole_number(1, 10**12)), default=120_000_000, help=text)
 
 
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add ``--threads``."""
+    read = checked(whole_number(0, 1024))
+    parser.add_argument("--threads", type=read, default=0, help="threads to run on (every core)")
+
+
 def read_sources(text: str) -> list[Source]:
     """Return the sources that a text names, with commas between several; the default ones of an empty text.
 
@@ -133,11 +139,8 @@ def number(least: float, most: float) -> Callable[[str], float]:
 
     def read(text: str) -> float:
         with suppress(ValueError):
-            if least <= (value := float(text)) <= most:
+            if re.fullmatch("[0-9.eE+-]+", text) and least <= (value := float(text)) <= most:  # no 1_0
                 return value
         raise ValueError(f"expected a number from {least:g} to {most:g}, seen {text!r}")
 
     return read
-
-
-read_threads = whole_number(0, 1024)

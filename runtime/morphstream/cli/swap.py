@@ -14,7 +14,7 @@ from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.cli.choice import add_choice, source_paths, wanted_of, why_nobody
 from morphstream.cli.look import add_look, read_look
-from morphstream.cli.options import Commands, UsageError, add_max_pixels, checked, read_threads
+from morphstream.cli.options import Commands, UsageError, add_max_pixels, add_threads
 from morphstream.machine.limits import check_limits
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--swap-model", default=SWAP_MODEL, help="such as hyperswap_1a_256 (%(default)s)")
     add_choice(parser)
     add_look(parser)
-    parser.add_argument("--threads", type=checked(read_threads), default=0, help="threads to run on (every core)")
+    add_threads(parser)
     parser.set_defaults(run=run)
 
 

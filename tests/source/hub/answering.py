@@ -16,6 +16,7 @@ import pytest
 from morphstream.artifact.digest import digest_of_file
 from morphstream.artifact.errors import FetchError
 from morphstream.source.hub import HubSource
+from stages.hub.repository import Repository as Published
 from tests.loopback.repository import Large, Repository
 from tests.loopback.server import READ_TOKEN, WRITE_TOKEN, Hub
 
@@ -23,6 +24,20 @@ NAME, ARCHIVE = "org/name", "big.tar.zst"
 DATA = random.Random(6).randbytes(1_000_003)
 QUICK: dict[str, Any] = {"pauses_s": (0.0,) * 4, "range_bytes": 100_000}
 LFS = "^/lfs/"
+
+
+def by_runtime(endpoint: str) -> str:
+    """Return the commit that the runtime is told."""
+    return HubSource(NAME, endpoint=endpoint, **QUICK)._resolve()
+
+
+def by_pipeline(endpoint: str) -> str:
+    """Return the commit that the pipeline is told."""
+    return Published(NAME, endpoint=endpoint, pauses_s=()).commit_of("main")
+
+
+Ask = Callable[[str], str]
+both = pytest.mark.parametrize("ask", [by_runtime, by_pipeline])
 
 
 def put(repository: Repository, root: Path) -> str:
@@ -71,6 +86,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 SHA = "0123456789" * 4
+INFO = b'{"id": "org/name", "sha": "%s", "private": true, "siblings": []}' % SHA.encode()
 
 
 class Answering(ThreadingHTTPServer):

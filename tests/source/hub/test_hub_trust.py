@@ -10,13 +10,10 @@ import pytest
 from huggingface_hub import close_session
 
 from morphstream.artifact.errors import FetchError
-from morphstream.source.hub import HubSource
-from stages.hub.repository import Repository
-from tests.source.hub.answering import NAME, QUICK, SHA, answering
+from tests.source.hub.answering import INFO, NAME, SHA, Ask, answering, both
 from tests.source.hub.proxying import certificate, secured
 
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-INFO = b'{"id": "org/name", "sha": "%s", "private": true, "siblings": []}' % SHA.encode()
 
 
 @pytest.fixture(autouse=True)
@@ -25,18 +22,6 @@ def nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*VARIABLES, "http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     close_session()  # a process reads them once
-
-
-def by_runtime(endpoint: str) -> str:
-    return HubSource(NAME, endpoint=endpoint, **QUICK)._resolve()
-
-
-def by_pipeline(endpoint: str) -> str:
-    return Repository(NAME, endpoint=endpoint, pauses_s=()).commit_of("main")
-
-
-Ask = Callable[[str], str]
-both = pytest.mark.parametrize("ask", [by_runtime, by_pipeline])
 
 
 def serving_over_tls(path: Path) -> Iterator[str]:

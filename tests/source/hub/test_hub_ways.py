@@ -9,12 +9,18 @@ import pytest
 from huggingface_hub import close_session
 
 from morphstream.artifact.errors import FetchError
-from morphstream.source.hub import HubSource
-from stages.hub.repository import Repository
 from tests.loopback.server import READ_TOKEN
-from tests.source.hub.answering import NAME, QUICK, SHA, Answer, Answering, answering, serving
-
-INFO = b'{"id": "org/name", "sha": "%s", "private": true, "siblings": []}' % SHA.encode()
+from tests.source.hub.answering import (
+    INFO,
+    NAME,
+    SHA,
+    Answer,
+    Answering,
+    Ask,
+    answering,
+    both,
+    serving,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -24,18 +30,6 @@ def no_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_TOKEN", READ_TOKEN)
     close_session()
-
-
-def by_runtime(endpoint: str) -> str:
-    return HubSource(NAME, endpoint=endpoint, **QUICK)._resolve()
-
-
-def by_pipeline(endpoint: str) -> str:
-    return Repository(NAME, endpoint=endpoint, pauses_s=()).commit_of("main")
-
-
-Ask = Callable[[str], str]
-both = pytest.mark.parametrize("ask", [by_runtime, by_pipeline])
 
 
 class AnsweringOverIPv6(Answering):
