@@ -1,6 +1,5 @@
 """Read YAML that people write: in UTF-8, bounded in size and depth before it is read, and each key once."""
 
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import yaml
 
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.fields import Object, path_of, shown
+from morphstream.artifact.regular_file import UnfitFileError, read_regular
 
 MOST_BYTES = 4 << 20
 MOST_VALUES = 200_000
@@ -35,16 +35,12 @@ def read_yaml(path: Path) -> object:
         ManifestError: It isn't such a file; says what was expected and seen, not which file.
         OSError: It can't be read.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ManifestError("", "expected a regular file, seen another kind")
-    with path.open("rb") as file:
-        data = file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise ManifestError("", f"expected at most {MOST_BYTES} bytes, seen more")
     try:
-        text = data.decode()
+        text = read_regular(path, MOST_BYTES).decode()
         _check_size(text)
         return yaml.load(text, _Loader)  # noqa: S506 - a safe one
+    except UnfitFileError as error:
+        raise ManifestError("", f"expected a regular file of at most {MOST_BYTES} bytes, seen {error.strerror}") from None
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         raise ManifestError("", f"expected YAML in UTF-8, seen a fault: {' '.join(str(error).split())}") from None
 
