@@ -19,7 +19,7 @@ from stages.declare import check_declared
 from stages.exclusive import built_alone, built_together, engine_folder
 from stages.forks import Forks
 from stages.lock import read_lock
-from stages.made import files_of, is_made_of, record_made_of, take_from_cache
+from stages.made import is_made_of, record_made_of, recorded_files, take_from_cache
 from stages.params import Model, Params, TargetOptions, load_params
 from stages.prepare import prepare
 from stages.program import run_program
@@ -97,7 +97,7 @@ def start_engines(
     forks: Forks,
 ) -> None:
     """Start to build a model's engines, but for those of the same prepared model and target that are kept."""
-    prepared = files_of(workspace.prepared / model.name)
+    prepared = recorded_files(workspace.prepared / model.name)  # `prepare_once` has compared or written them
     for name, options in targets.items():
         folder, made_of = engine_folder(workspace, options, model.name), {"prepared": prepared, **declared[name]}
         if not is_kept(folder, made_of):

@@ -38,6 +38,11 @@ def record_made_of(folder: Path, of: Mapping[str, object]) -> None:
     write_json(folder / _RECORD, {"made_of": of, "files": files_of(folder)})
 
 
+def recorded_files(folder: Path) -> dict[str, str]:
+    """Return the digest of each file of a folder, as its record has them."""
+    return dict(read_json(folder / _RECORD)["files"])
+
+
 def files_of(folder: Path) -> dict[str, str]:
     """Return the digest of each file of a folder, but for its record."""
     paths = (path for path in sorted(folder.iterdir()) if path.name != _RECORD)

@@ -40,7 +40,9 @@ def read_yaml(path: Path) -> object:
         _check_size(text)
         return yaml.load(text, _Loader)  # noqa: S506 - a safe one
     except UnfitFileError as error:
-        raise ManifestError("", f"expected a regular file of at most {MOST_BYTES} bytes, seen {error.strerror}") from None
+        raise ManifestError(
+            "", f"expected a regular file of at most {MOST_BYTES} bytes, seen {error.strerror}"
+        ) from None
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         raise ManifestError("", f"expected YAML in UTF-8, seen a fault: {' '.join(str(error).split())}") from None
 
