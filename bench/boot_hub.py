@@ -26,8 +26,7 @@ import numpy as np
 
 from morphstream.artifact.archive import pack, unpack
 from morphstream.artifact.digest import digest_of_file, verify_file
-from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest
-from morphstream.artifact.manifest import EngineFile, EngineManifest
+from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.boot.boot import boot
 from morphstream.source.hub import HubSource

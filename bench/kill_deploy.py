@@ -17,7 +17,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from morphstream.artifact.digest import verify_file
-from morphstream.artifact.listings import ArchiveEntry
+from morphstream.artifact.manifest import ArchiveEntry
 from morphstream.deploy.deploy import Check, deploy
 from morphstream.deploy.releases import CODE, CURRENT_LINK, HELD, PREVIOUS_LINK
 from morphstream.source.folder import FolderSource

@@ -28,8 +28,7 @@ import numpy as np
 from bench.boot_hub import KEY, NAME, SPAWN, disk_bytes, memory_mb
 from morphstream.artifact.archive import pack, sync, unpack
 from morphstream.artifact.digest import digest_of_file
-from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest
-from morphstream.artifact.manifest import EngineFile, EngineManifest
+from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.boot.boot import boot
 from morphstream.store.store import Store

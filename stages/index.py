@@ -13,8 +13,14 @@ from pathlib import Path, PurePosixPath
 from morphstream.artifact.archive import describe
 from morphstream.artifact.digest import digest_of_file, verify_file
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelEntry, ModelsManifest
-from morphstream.artifact.manifest import EngineFile, EngineManifest
+from morphstream.artifact.manifest import (
+    ArchiveEntry,
+    ArchivesManifest,
+    EngineFile,
+    EngineManifest,
+    ModelEntry,
+    ModelsManifest,
+)
 from morphstream.artifact.target import CacheKey, Target
 from morphstream.cli.options import Parser
 from stages.adopt import adopt

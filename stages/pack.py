@@ -8,7 +8,7 @@ from pathlib import Path
 
 from morphstream.artifact.archive import pack
 from morphstream.artifact.errors import ManifestError, ToolchainMismatchError
-from morphstream.artifact.listings import ArchiveEntry
+from morphstream.artifact.manifest import ArchiveEntry
 from morphstream.artifact.regular_file import real_path
 from morphstream.artifact.target import CacheKey
 from morphstream.cli.options import Parser

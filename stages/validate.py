@@ -16,8 +16,7 @@ from morphstream.artifact.archive import describe, unpack
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError
 from morphstream.artifact.fields import check_size, of_file, path_of
-from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelsManifest
-from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, EngineManifest, ModelsManifest
 from morphstream.artifact.regular_file import open_regular, read_regular
 from morphstream.artifact.staged import scratch_folder
 from morphstream.artifact.target import CacheKey

@@ -20,8 +20,7 @@ os.environ.pop("HF_TOKEN", None)
 
 import morphstream
 from morphstream.artifact.digest import digest_of_file
-from morphstream.artifact.listings import ArchivesManifest
-from morphstream.artifact.manifest import EngineFile, EngineManifest
+from morphstream.artifact.manifest import ArchivesManifest, EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.store.store import Store
 from stages.compile import compile_model

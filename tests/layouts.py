@@ -7,8 +7,7 @@ from pathlib import Path
 
 from morphstream.artifact.archive import pack
 from morphstream.artifact.digest import digest_of, digest_of_file
-from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest
-from morphstream.artifact.manifest import EngineFile, EngineManifest
+from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.machine.probe import Machine
 

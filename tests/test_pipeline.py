@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from morphstream.artifact.archive import describe
-from morphstream.artifact.listings import ArchivesManifest
+from morphstream.artifact.manifest import ArchivesManifest
 from stages.lists import pipeline_files, stage_names
 from stages.lock import read_locks
 from stages.pack import archived_files

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
+from morphstream.artifact.manifest import ArchivesManifest, ModelsManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import archive_path, cache_path
 from stages.hub.repository import Held

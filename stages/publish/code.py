@@ -9,7 +9,7 @@ from pathlib import Path
 
 from morphstream.artifact import vocabulary
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.artifact.listings import ArchiveEntry
+from morphstream.artifact.manifest import ArchiveEntry
 from stages.pack import pack_archive
 from stages.params import ArchiveOptions
 from stages.publish.secrets import Secrets, command_to_review

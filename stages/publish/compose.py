@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import ManifestError, MorphstreamError
 from morphstream.artifact.fields import path_of
-from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelsManifest
+from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, ModelsManifest
 from morphstream.artifact.vocabulary import ARCHIVES, archive_path, cache_path
 from stages.adopt import KINDS
 from stages.caches import read_cache

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.fields import of_file
-from morphstream.artifact.listings import ArchiveEntry, ModelsManifest
-from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.manifest import ArchiveEntry, EngineManifest, ModelsManifest
 from morphstream.artifact.regular_file import read_regular
 from morphstream.artifact.vocabulary import cache_path
 from morphstream.source.source import SMALL_BYTES_MAX

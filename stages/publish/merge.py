@@ -9,8 +9,7 @@ from collections.abc import Collection, Mapping
 from morphstream.artifact import fields
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
-from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
 from morphstream.artifact.vocabulary import ARCHIVES, RUNTIME_CACHE, archive_path
 from morphstream.session.kept import name_of
 from stages.caches import holds_more

@@ -14,8 +14,7 @@ from morphstream.artifact.errors import (
     message_of,
 )
 from morphstream.artifact.fields import MOST_BYTES
-from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
-from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
 
 LONG = "a/" * 50_000
 

@@ -9,8 +9,7 @@ import pytest
 
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.errors import DigestMismatchError, FetchError, ManifestError, MorphstreamError, NoEngineError
-from morphstream.artifact.listings import ArchivesManifest
-from morphstream.artifact.manifest import EngineFile, EngineManifest
+from morphstream.artifact.manifest import ArchivesManifest, EngineFile, EngineManifest
 from morphstream.boot.boot import boot
 from morphstream.boot.build import Builder
 from morphstream.boot.ondemand import add_model

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from morphstream.artifact.archive import describe
 from morphstream.artifact.digest import Digest, digest_of
-from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
-from morphstream.artifact.manifest import EngineFile, EngineManifest
+from morphstream.artifact.manifest import ArchivesManifest, EngineFile, EngineManifest, ModelsManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import archive_path
 from stages.caches import cache_files

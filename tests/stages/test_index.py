@@ -8,8 +8,7 @@ import pytest
 from morphstream.artifact.archive import describe, pack
 from morphstream.artifact.digest import Digest, digest_of, digest_of_file
 from morphstream.artifact.errors import DigestMismatchError, ManifestError
-from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
-from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
 from stages.caches import cache_files
 from stages.index import archives_manifest, described, index_engines, models_manifest
 from stages.pack import model_files, pack_files

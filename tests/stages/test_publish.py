@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from morphstream.artifact.errors import FetchError, ManifestError
-from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
-from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
 from tests.loopback.repository import Large
 from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub

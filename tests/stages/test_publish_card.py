@@ -6,7 +6,7 @@ import re
 import yaml
 from huggingface_hub import ModelCard
 
-from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
+from morphstream.artifact.manifest import ArchivesManifest, ModelsManifest
 from stages.hub.repository import Held
 from stages.publish.card import card
 from tests.stages import PARAMS, ROOT

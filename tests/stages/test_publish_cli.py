@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.artifact.listings import ArchivesManifest
+from morphstream.artifact.manifest import ArchivesManifest
 from stages.params import Params, load_params
 from stages.publish.__main__ import main
 from stages.workspace import Workspace

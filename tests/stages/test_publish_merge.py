@@ -8,8 +8,14 @@ import pytest
 
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError
-from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest, ModelEntry, ModelsManifest
-from morphstream.artifact.manifest import EngineFile, EngineManifest
+from morphstream.artifact.manifest import (
+    ArchiveEntry,
+    ArchivesManifest,
+    EngineFile,
+    EngineManifest,
+    ModelEntry,
+    ModelsManifest,
+)
 from morphstream.artifact.target import CacheKey
 from stages.publish.merge import Manifest, merge
 

@@ -5,8 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from morphstream.artifact.listings import ArchivesManifest, ModelsManifest
-from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
 from tests.loopback.server import Hub
 from tests.stages import ROOT
 from tests.stages.publications import KEY, NAME, Project, check_complete, engines_of, texts

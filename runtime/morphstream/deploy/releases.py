@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from morphstream.artifact.archive import unpack
 from morphstream.artifact.digest import digest_of
-from morphstream.artifact.listings import ArchiveEntry
+from morphstream.artifact.manifest import ArchiveEntry
 from morphstream.artifact.regular_file import kind_of
 from morphstream.store.generations import GENERATION, Generations, changes
 from morphstream.store.volume import foreign

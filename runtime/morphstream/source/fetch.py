@@ -16,7 +16,7 @@ from morphstream.artifact import fields
 from morphstream.artifact.archive import unpack
 from morphstream.artifact.digest import CHUNK_BYTES, Digest
 from morphstream.artifact.errors import AbsentError, DigestMismatchError, FetchError, ManifestError
-from morphstream.artifact.listings import ArchiveEntry
+from morphstream.artifact.manifest import ArchiveEntry
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.tarzst import Hasher
 from morphstream.artifact.vocabulary import MANIFEST, archive_path, cache_path

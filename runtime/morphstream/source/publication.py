@@ -11,8 +11,7 @@ from typing import Self
 
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import AbsentError, FetchError, ManifestError, MorphstreamError
-from morphstream.artifact.listings import ArchiveEntry, ArchivesManifest
-from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import ARCHIVES, MANIFEST, cache_path
 from morphstream.source.source import SMALL_BYTES_MAX, Source
