@@ -58,6 +58,13 @@ def main(body: str, after: str = "") -> str:
         ),
         pytest.param(main("exec('try: kill({0})\\nfinally: time.sleep(30)')"), id="in tidying that hangs"),
         pytest.param(
+            main(
+                "from morphstream.cli.pictures import hushed;"
+                " exec('with hushed(): os.write(2, b\"from C\"); kill({0})')"
+            ),
+            id="while libraries are hushed",
+        ),
+        pytest.param(
             main("import threading; threading.Thread(target=time.sleep, args=(30,)).start(); kill({0})"),
             id="beside a thread that hangs",
         ),

@@ -170,7 +170,17 @@ def _line(name: str, number: int) -> str:
 def _say(line: str) -> None:
     """Write a line to stderr, from a signal handler, too; on a terminal it replaces a line of progress."""
     with suppress(OSError):
-        os.write(2, (chr(13) + chr(27) + "[K" if os.isatty(2) else "").encode() + f"{message_of(line)}\n".encode())
+        number = _stderr()
+        erase = chr(13) + chr(27) + "[K" if os.isatty(number) else ""
+        os.write(number, f"{erase}{message_of(line)}\n".encode())
+
+
+def _stderr() -> int:
+    """Return the descriptor of Python's stderr, which isn't 2 while what libraries print goes elsewhere."""
+    try:
+        return sys.stderr.fileno()
+    except (OSError, ValueError, AttributeError):  # it is no file
+        return 2
 
 
 def _flush() -> bool:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -195,13 +195,17 @@ class PictureSwapper:
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Send nowhere what libraries print of a damaged picture, past Python: its refusal says it in a line."""
+    """Send nowhere what libraries print of a damaged picture, past Python: its refusal says it in a line.
+
+    What Python prints, as when a signal arrives, goes where it went.
+    """
     with ExitStack() as on_exit:
         with suppress(OSError):  # a process without stderr
-            kept, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
-            on_exit.callback(os.close, kept)
+            kept = on_exit.enter_context(os.fdopen(os.dup(_STDERR), "w", errors="backslashreplace", buffering=1))
+            on_exit.enter_context(redirect_stderr(kept))
+            nowhere = os.open(os.devnull, os.O_WRONLY)
             on_exit.callback(os.close, nowhere)
-            on_exit.callback(os.dup2, kept, _STDERR)
+            on_exit.callback(os.dup2, kept.fileno(), _STDERR)
             os.dup2(nowhere, _STDERR)
         yield
 
