@@ -91,6 +91,10 @@ class ImageError(MorphstreamError):
     """A file is no image that can be read or written."""
 
 
+class VideoError(MorphstreamError):
+    """A file is no video that can be read or written."""
+
+
 class FrameError(MorphstreamError):
     """A frame of a stream was refused; its message names the frame, its cause is the refusal."""
 

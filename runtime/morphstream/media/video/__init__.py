@@ -1,0 +1,1 @@
+"""Read and write videos by PyAV, which is imported here alone: `pip install morphstream[video]`."""
