@@ -49,6 +49,7 @@ class Answering:
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], answers: Mapping[str, Array]) -> None:
         self.input_shapes = shapes
+        self.sizes = ()
         self._answers = answers
 
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:

@@ -9,13 +9,13 @@ Sources of "before": InsightFace (SCRFD, ArcFaceONNX, INSwapper), FaceFusion (ot
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from statistics import median
 
 import cv2
 import numpy as np
 
-from morphstream.face.detect import DirectSCRFD
+from morphstream.face.detect import canvas_of, letterbox
 from morphstream.session.session import Array
 
 Work = Callable[[], object]
@@ -23,18 +23,6 @@ Work = Callable[[], object]
 THREADS = (1, 2)
 LABELS_MS, CANVAS_MS = 10.0, 0.4
 _MEAN, _DEVIATION = (np.array(row, np.float32) for row in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-
-
-class _Idle:
-    """A session that is never run."""
-
-    def __init__(self, side: int) -> None:
-        self.input_shapes = {"frame": (1, side, side, 3)}
-
-    def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        return inputs
-
-    def close(self) -> None: ...
 
 
 def main() -> int:
@@ -68,10 +56,10 @@ def cases() -> dict[str, tuple[Work, Work]]:
     swapped = random.random((1, 3, 128, 128), np.float32)
     mask = floats[1].reshape(1, 256, 256, 1)
     masked = random.integers(0, 256, (256, 256, 4), np.uint8)
-    detectors = {side: DirectSCRFD(_Idle(side)) for side in (640, 320)}
+    canvases = {side: canvas_of((side, side)) for side in (640, 320)}
     return {
-        "det_10g at 640": (lambda: _detector_blob(frame, 640), lambda: detectors[640]._letterbox(frame)),
-        "det_10g at 320": (lambda: _detector_blob(frame, 320), lambda: detectors[320]._letterbox(frame)),
+        "det_10g at 640": (lambda: _detector_blob(frame, 640), lambda: letterbox(canvases[640], frame)),
+        "det_10g at 320": (lambda: _detector_blob(frame, 320), lambda: letterbox(canvases[320], frame)),
         "w600k_r50": (lambda: _blob(crops[112], 1 / 127.5, 127.5), lambda: crops[112][None]),
         "2dfan4": (
             lambda: np.expand_dims(crops[256].transpose(2, 0, 1).astype(np.float32) / 255, 0),

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -20,6 +20,7 @@ class Blocking:
     """A session whose run lasts until it is told to end; it counts how often it was closed."""
 
     input_shapes: Mapping[str, tuple[int, ...]] = {"x": (-1,)}
+    sizes: Sequence[tuple[int, int]] = ()
 
     def __init__(self) -> None:
         self.begun, self.end, self.closed = threading.Event(), threading.Event(), 0

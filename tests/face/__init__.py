@@ -28,8 +28,11 @@ Answer = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 class PlayedSession:
     """A session without an engine: it notes what it is given and answers with a function of it."""
 
-    def __init__(self, input_shapes: Mapping[str, tuple[int, ...]], answer: Answer) -> None:
+    def __init__(
+        self, input_shapes: Mapping[str, tuple[int, ...]], answer: Answer, sizes: Sequence[tuple[int, int]] = ()
+    ) -> None:
         self._input_shapes = input_shapes
+        self.sizes = sizes
         self._answer = answer
         self.given: list[Mapping[str, Array]] = []
         self.is_closed = False
@@ -54,9 +57,9 @@ def astronaut_bgr() -> Frame:
     return np.ascontiguousarray(astronaut()[..., ::-1])
 
 
-def scrfd_outputs(*detections: Detection) -> dict[str, Array]:
-    """Return the detector's output for a canvas of `CANVAS`, with detections in it."""
-    strides = {stride: np.zeros((1, 2 * (CANVAS // stride) ** 2, 15), np.float32) for stride in STRIDES}
+def scrfd_outputs(*detections: Detection, side: int = CANVAS) -> dict[str, Array]:
+    """Return the detector's output for a square canvas, with detections in it."""
+    strides = {stride: np.zeros((1, 2 * (side // stride) ** 2, 15), np.float32) for stride in STRIDES}
     for stride, anchor, score, sides in detections:
         strides[stride][0, anchor] = [score, *sides, *range(10)]
     return {"anchors": np.concatenate(list(strides.values()), axis=1)}

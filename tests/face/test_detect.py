@@ -10,6 +10,7 @@ import pytest
 from morphstream.artifact.errors import SessionError
 from morphstream.face.detect import STRIDES, DirectSCRFD
 from morphstream.face.types import Face
+from morphstream.face.views import whole
 from morphstream.frame import Frame
 from morphstream.session.onnxruntime import OnnxRuntimeSession
 from morphstream.session.session import Array
@@ -157,6 +158,26 @@ def test_the_faces_outlive_the_next_frame() -> None:
     np.testing.assert_array_equal(face.box_xyxy, before[0])
     np.testing.assert_array_equal(face.points5, before[1])
     assert face.score == before[2]
+
+
+def test_a_view_is_looked_at_on_the_canvas_that_is_asked_for() -> None:
+    small = (CANVAS // 2, CANVAS // 2)
+    answer = scrfd_outputs((16, 2, 0.9, [1, 1, 1, 1]), side=CANVAS // 2)
+    session = PlayedSession({"frame": (-1, CANVAS, CANVAS, 3)}, lambda _: answer, sizes=[small])
+    detector = DirectSCRFD(session)
+    assert detector.sizes == ((CANVAS, CANVAS), small)
+    (face,) = detector.look(np.full((CANVAS, CANVAS, 3), 90, np.uint8), whole((CANVAS, CANVAS), small), size=small)
+    np.testing.assert_allclose(face.box_xyxy, [0, -16, 32, 16])  # at (16, 0)
+    (given,) = session.given
+    assert given["frame"].shape == (1, *small, 3)
+    assert (given["frame"][0, 1:-1, 1:-1] == 90).all()
+
+
+def test_a_canvas_that_the_engine_has_not_is_the_callers_mistake() -> None:
+    detector = DirectSCRFD(player(scrfd_outputs()))
+    assert detector.sizes == (detector.size,) == ((CANVAS, CANVAS),)
+    with pytest.raises(ValueError, match=r"expected one of the sizes \(\(64, 64\),\), seen \(32, 32\)"):
+        detector.look(noise(CANVAS, CANVAS), [], size=(32, 32))
 
 
 def test_the_frame_is_fitted_into_the_top_left_and_the_rest_is_black() -> None:

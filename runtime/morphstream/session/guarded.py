@@ -1,7 +1,7 @@
 """A session that is used as it may be: by one thread at a time, in the process that opened it, until it is closed."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from weakref import WeakSet
 
@@ -26,6 +26,11 @@ class GuardedSession:
     def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """The shape of each input; -1 where an axis is dynamic."""
         return self._session.input_shapes
+
+    @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """Width and height of further images that it takes, one at a time."""
+        return self._session.sizes
 
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return every output by name, as any session; raises UseError, too."""

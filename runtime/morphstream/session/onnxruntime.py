@@ -107,6 +107,11 @@ class OnnxRuntimeSession:
         """The shape of each input; -1 where an axis is dynamic."""
         return {name: value.shape for name, value in self._inputs.items()}
 
+    @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """Width and height of further images that it takes, one at a time."""
+        return ()
+
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return every output by name, in arrays that are the caller's."""
         rows = self._rows_of(inputs)

@@ -1,6 +1,6 @@
 """A session of an OpenVINO engine, on the CPU."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,11 @@ class OpenVINOSession:
     def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """The shape of each input; -1 for its rows, and where another axis is dynamic."""
         return self._shapes
+
+    @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """Width and height of further images that it takes, one at a time."""
+        return ()
 
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return every output by name, in arrays that are the caller's."""

@@ -19,6 +19,11 @@ class Session(Protocol):
         """The shape of each input; -1 where an axis is dynamic."""
         ...
 
+    @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """Width and height of further images that it takes, one at a time, besides those of `input_shapes`."""
+        ...
+
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return every output by name, with a row for each of the inputs'; the next run may overwrite the arrays.
 
