@@ -110,11 +110,13 @@ def _like(proto: onnx.ModelProto, other: Model, name: str, digest: Digest) -> Mo
             shape = (shape[0], *(size if size > 0 else old for size, old in zip(shape[1:], declared[1:], strict=True)))
         inputs[named] = shape
     group = other.group if other.delivery == "baked" else name
+    own = [tuple(shape[2:]) for shape in inputs.values()]
+    sides = tuple(side for side in other.sides if (side, side) not in own)
     model = replace(
         other, name=name, file=f"models/{name}.onnx", group=group, licence=_LICENCE, origin="folder", **asdict(digest)
     )
     try:
-        model = replace(model, inputs=inputs)
+        model = replace(model, inputs=inputs, sides=sides)
     except ManifestError as error:
         raise ModelError(f"{name}: {error}; {_LIKE}") from None
     check_contract(proto, model)
@@ -172,7 +174,8 @@ def _entry(model: Model, other: Model, params: Path) -> dict[str, object]:
     pins = {"file": model.file, "sha256": model.sha256, "bytes": model.bytes, "origin": model.origin}
     inputs = {name: list(shape) for name, shape in model.inputs.items()}
     own = {**pins, "group": model.group, "inputs": inputs, "licence": model.licence}
-    return {**pins, **entries[other.name], **own}
+    entry = {**pins, **entries[other.name], **own}
+    return entry if model.sides == other.sides else entry | {"sides": list(model.sides)}
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ class Range(NamedTuple):
 LEVELS = Range(1, 19)  # that archives may have
 BATCHES = Range(1, 1024)
 _SIZES = Range(1, 1 << 16)  # of an axis of an input
+_SIDES, _COARSEST = Range(32, 4096), 32  # pixels; the largest stride of a detector
 _BYTES = Range(1, (1 << 31) - 1)  # of an ONNX file, which Protocol Buffers limits
 _MOST_AXES = 8
 _PIXELS = "one, [batch, 3, height, width],"
@@ -99,6 +100,20 @@ def check_batches(batches: Sequence[int]) -> None:
         raise ManifestError("batches", f"{expected}, seen {shown(' '.join(map(str, sizes)))}")
     for size in sizes:
         check_number("batches", size, BATCHES)
+
+
+def check_sides(role: str, inputs: Mapping[str, Sequence[int]], sides: Sequence[int]) -> None:
+    """Check the sides of further square images that a detector's engines take."""
+    if sides and role != "detector":
+        raise ManifestError("sides", f"expected no such key for the role {role}, seen it")
+    own = [tuple(shape[2:]) for shape in inputs.values()]
+    if len({*sides}) != len(sides) or any((side, side) in own for side in sides):
+        seen = shown(" ".join(map(str, sides)))
+        raise ManifestError("sides", f"expected sides other than those of inputs, each once, seen {seen}")
+    for side in sides:
+        check_number("sides", side, _SIDES)
+        if side % _COARSEST:
+            raise ManifestError("sides", f"expected multiples of {_COARSEST} pixels, seen {side}")
 
 
 def check_toolchain(target: Target) -> None:

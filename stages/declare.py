@@ -57,7 +57,7 @@ def declarations(params: Params) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"fetch/{model.name}", {**origin.declared(model), "source": source}
     targets = {name: _target(build.target) for name, build in params.builds.items()}
     prepare, check = source_digest(*_PREPARE), [source_digest(*_CHECK), session_source()]
-    keys = ("role", "group", "delivery", "precision", "inputs", "batches", "emap")
+    keys = ("role", "group", "delivery", "precision", "inputs", "batches", "sides", "emap")
     for model in params.models.values():
         prepared = {"prepare": {**{key: getattr(model, key) for key in keys}, "source": prepare}}
         yield (

@@ -35,6 +35,7 @@ from stages.bounds import (
     check_inputs,
     check_model_bytes,
     check_number,
+    check_sides,
     check_toolchain,
 )
 from stages.consistency import check_delivery, check_names
@@ -87,6 +88,7 @@ class Model:
         name: Its key in params.yaml.
         origin: None where it comes from where all do.
         emap: Whether a swapper's input is the embedding times a matrix that its file has to hold; absent, it is.
+        sides: Of further square images that a detector's engines take, one at a time.
     """
 
     name: Annotated[str, NAME]
@@ -104,6 +106,7 @@ class Model:
     tolerance: Tolerance
     origin: Annotated[str, one_of(vocabulary.ORIGINS)] | None = None
     emap: bool | None = None
+    sides: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check(self)
@@ -114,6 +117,7 @@ class Model:
         check_model_bytes(self.bytes)
         check_inputs(self.role, self.inputs)
         check_batches(self.batches)
+        check_sides(self.role, self.inputs, self.sides)
         if self.role in _SINGLE_ROLES and self.precision != "fp32":
             raise ManifestError("precision", f"expected fp32 for the role {self.role}, seen {shown(self.precision)}")
 

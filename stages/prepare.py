@@ -11,18 +11,19 @@ from stages.params import Model, load_params
 from stages.program import read_arguments, run_program
 from stages.surgery.batch import with_batch
 from stages.surgery.branches import sized
-from stages.surgery.contract import check_contract, shape_of
+from stages.surgery.contract import STRIDES, anchors_of, check_contract, shape_of
 from stages.surgery.crop_input import with_crop_input
 from stages.surgery.crop_output import with_crop_output, with_label_output
 from stages.surgery.emap import emap_of, file_of
 from stages.surgery.initializers import merge_equal
-from stages.surgery.join_outputs import join_outputs
+from stages.surgery.join_outputs import WIDTHS, join_outputs
 from stages.surgery.modulation import scale_features
 from stages.surgery.names import without_names
 from stages.surgery.outputs import keep_outputs
 from stages.surgery.plan import names_of, plan_of, with_sources
 from stages.surgery.quantised import with_float_biases
 from stages.surgery.read import read_model
+from stages.surgery.sides import with_sides
 from stages.surgery.single import to_single
 from stages.surgery.weights import as_inputs, write_model
 from stages.workspace import Workspace
@@ -71,6 +72,7 @@ def edit(original: onnx.ModelProto, model: Model) -> onnx.ModelProto:
     kept |= {output.mask: output.mask for output in plan.outputs.values() if output.mask}
     edited = sized(keep_outputs(edited, kept), model.inputs)
     edited = with_batch(scale_features(with_float_biases(edited)))
+    edited = with_sides(edited, model.sides, plan.joined or "")
     for name, output in plan.outputs.items():
         if output.form == "crop":
             edited = with_crop_output(
@@ -110,9 +112,22 @@ def contract_of(prepared: onnx.ModelProto, model: Model) -> dict[str, object]:
         **{key: getattr(model, key) for key in ("role", "group", "delivery", "precision")},
         "batches": list(model.batches),
         **({"emap": True} if model.needs_emap else {}),
+        **({"sizes": [_shapes(graph, size) for size in _sizes(model)]} if model.sides else {}),
         "inputs": values(list(graph.input)),
         "outputs": values(list(graph.output)),
     }
+
+
+def _sizes(model: Model) -> list[tuple[int, int]]:
+    """Return height and width of each size that a detector with several is for, its file's own first."""
+    _, _, height, width = next(iter(model.inputs.values()))
+    return [(height, width), *((side, side) for side in model.sides)]
+
+
+def _shapes(graph: onnx.GraphProto, size: tuple[int, int]) -> dict[str, list[int]]:
+    """Return the shapes of a row of a detector's input and output at a size."""
+    rows = sum(anchors_of(*size, stride) for stride in STRIDES)
+    return {graph.input[0].name: [*size, 3], graph.output[0].name: [rows, sum(WIDTHS.values())]}
 
 
 if __name__ == "__main__":

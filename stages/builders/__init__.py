@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 Options = Mapping[str, str | int | bool]
 Half = Literal["never", "file", "flag"]
 Shapes = Mapping[str, tuple[tuple[int, ...], ...]]
+Sizes = tuple[Mapping[str, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,13 @@ class Order:
         precision: The numbers it may calculate with: ``fp32``, ``fp16``, or ``bf16`` on CPUs.
         inputs: Of the model.
         outputs: The same.
-        shapes: The shape of each input at each batch that the engine is for, the least first.
+        shapes: The shape of each input at each batch that the engine is for, the least first, then of one row at each
+            further size.
         stem: What the names of the engine's files begin with.
         folder: Where they are written; exists and is empty.
         shared: Where the builder may keep what helps it build other models for the same target.
+        sizes: The shapes of a row of each input and output, of each size where there are several: the first is that of
+            all batches.
     """
 
     model: Path
@@ -48,6 +52,7 @@ class Order:
     stem: str
     folder: Path
     shared: Path
+    sizes: Sizes = ()
 
 
 class Builder(Protocol):

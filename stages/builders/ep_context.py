@@ -1,11 +1,14 @@
 """The small ONNX file with which ONNX Runtime opens an engine in the same folder.
 
 Its one node is ``EPContext`` of domain com.microsoft; it names the engine by a relative path, and its inputs and
-outputs are the prepared model's. The model's metadata name the batches that the engine is for, and may hold what its
-provider is asked about before the engine is loaded: whether it fits the machine.
+outputs are the prepared model's. The model's metadata name the batches that the engine is for, and its sizes where
+there are several, all in the order of its profiles. They may hold what its provider is asked about before the engine is
+loaded: whether it fits the machine.
 Source: ONNX Runtime, "EP context design", its ``tensorrt/onnx_ctx_model_helper.cc`` and
 ``onnxruntime_ep_device_ep_metadata_keys.h``; ``onnx_ctx_model_helper.cc`` in NVIDIA's TensorRT-RTX-EP-ABI.
 """
+
+import json
 
 import numpy as np
 import onnx
@@ -45,7 +48,12 @@ def write_ep_context(order: Order, engine: str, *, source: str, sdk_version: str
     model = helper.make_model(graph, ir_version=_IR_VERSION, opset_imports=opsets, producer_name="morphstream")
     dynamic = [tensor.name for tensor in order.inputs if tensor.shape[:1] == (-1,)]
     batches = sorted({shape[0] for name in dynamic for shape in order.shapes[name]})
-    metadata = {"batches": ",".join(map(str, batches)), f"ep_compatibility_info.{source}": compatibility}
+    sizes = json.dumps(order.sizes) if order.sizes else ""
+    metadata = {
+        "batches": ",".join(map(str, batches)),
+        f"ep_compatibility_info.{source}": compatibility,
+        "sizes": sizes,
+    }
     helper.set_model_props(model, {key: value for key, value in metadata.items() if value})
     name = f"{order.stem}_ctx.onnx"
     (order.folder / name).write_bytes(model.SerializeToString(deterministic=True))

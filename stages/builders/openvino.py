@@ -4,6 +4,7 @@ In bfloat16 it is the same: whoever runs it asks OpenVINO for one precision or t
 One engine a process: a second conversion in the same one numbers its nodes on, and the bytes differ.
 """
 
+import json
 from importlib import metadata
 
 from morphstream.artifact.errors import ModelError
@@ -29,6 +30,9 @@ def build(order: Order) -> dict[str, str]:
         model = openvino.Core().read_model(order.model)
     except RuntimeError as error:
         raise ModelError(f"{order.model}: expected a model for OpenVINO, seen {error}; prepare it again") from None
+    if order.sizes:  # its graph fits all of them, and says the first
+        model.reshape({port: [-1, *order.sizes[0][name]] for port in model.inputs for name in port.names})
+        model.set_rt_info(json.dumps(order.sizes), "sizes")
     names = (f"{order.stem}.xml", f"{order.stem}.bin")
     openvino.save_model(model, order.folder / names[0], compress_to_fp16=False)
     return dict(zip(names, ("ir", "ir_weights"), strict=True))

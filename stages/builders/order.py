@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from morphstream.artifact.recipe import Recipe
-from stages.builders import Builder, Order, Shapes, Tensor
+from stages.builders import Builder, Order, Shapes, Sizes, Tensor
 from stages.params import TargetOptions
 from stages.source import builder_source
 from stages.surgery.read import digest_of_model
@@ -27,7 +27,8 @@ def order_of(
     contract = json.loads((prepared / "contract.json").read_text("utf-8"))
     precision = options.target.precision or ("fp32" if builder.HALF == "never" else contract["precision"])
     model = prepared / f"{precision if builder.HALF == 'file' else 'fp32'}.onnx"
-    shapes = shapes_of(contract["inputs"], contract["batches"])
+    sizes = tuple({name: tuple(shape) for name, shape in size.items()} for size in contract.get("sizes", ()))
+    shapes = shapes_of(contract["inputs"], contract["batches"], sizes)
     recipe = Recipe(
         model=digest_of_model(model),
         target=options.target,
@@ -45,12 +46,21 @@ def order_of(
         stem=f"{recipe.prefix}_{contract['model']}",
         folder=folder,
         shared=shared,
+        sizes=sizes,
     )
     return order, recipe
 
 
-def shapes_of(inputs: Mapping[str, Mapping[str, Sequence[int]]], batches: Sequence[int]) -> Shapes:
-    """Return the shape of each input of a contract.json, in which -1 is a dynamic batch, at each of some batches."""
+def shapes_of(inputs: Mapping[str, Mapping[str, Sequence[int]]], batches: Sequence[int], sizes: Sizes = ()) -> Shapes:
+    """Return the shape of each input of a contract.json, in which -1 is a dynamic batch, at each of some batches.
+
+    Where it is for several sizes, the first is that of all batches, and one row at each of the others follows.
+    """
+    if sizes:
+        return {
+            name: (*((size, *sizes[0][name]) for size in batches), *((1, *o[name]) for o in sizes[1:]))
+            for name in inputs
+        }
     return {
         name: tuple(tuple(size if dim == -1 else dim for dim in value["shape"]) for size in batches)
         for name, value in inputs.items()

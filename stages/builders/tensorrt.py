@@ -7,6 +7,7 @@ Source: ONNX Runtime, "TensorRT Execution Provider", version 1.24; names of its 
 
 import importlib
 import shutil
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from morphstream.artifact.errors import ModelError, NoEngineError
@@ -74,19 +75,19 @@ def build(order: Order, *, machine: Machine | None = None, runtime: Any = None) 
 def provider_options(order: Order) -> dict[str, str | bool | int]:
     """Return the options that ONNX Runtime's TensorRT provider is opened with; paths are absolute, as it needs them."""
 
-    def profile(place: int) -> str:
-        return ",".join(f"{name}:{'x'.join(map(str, shapes[place]))}" for name, shapes in order.shapes.items())
+    def profile(shape_of: Callable[[Sequence[tuple[int, ...]]], Iterable[int]]) -> str:
+        return ",".join(f"{name}:{'x'.join(map(str, shape_of(shapes)))}" for name, shapes in order.shapes.items())
 
-    usual = (len(next(iter(order.shapes.values()))) - 1) // 2
+    usual = (len(next(iter(order.shapes.values()))) - max(0, len(order.sizes) - 1) - 1) // 2
     return {
         **OPTIONS,
         "trt_fp16_enable": order.precision == "fp16",
         "trt_engine_cache_path": str(order.folder.resolve()),
         "trt_engine_cache_prefix": order.stem,
         "trt_timing_cache_path": str(order.shared.resolve()),
-        "trt_profile_min_shapes": profile(0),
-        "trt_profile_opt_shapes": profile(usual),
-        "trt_profile_max_shapes": profile(-1),
+        "trt_profile_min_shapes": profile(lambda shapes: map(min, *shapes, shapes[0])),
+        "trt_profile_opt_shapes": profile(lambda shapes: shapes[usual]),
+        "trt_profile_max_shapes": profile(lambda shapes: map(max, *shapes, shapes[0])),
     }
 
 

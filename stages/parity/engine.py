@@ -33,8 +33,8 @@ def why_not(options: TargetOptions, machine: Machine) -> str:
     return ""
 
 
-def run_engine(folder: Path, target: Target, inputs: Arrays) -> Arrays:
-    """Run the engine in a folder, that of a GPU through its EPContext model."""
+def run_engine(folder: Path, target: Target, *inputs: Arrays) -> list[Arrays]:
+    """Run the engine in a folder on inputs, one after the other; that of a GPU through its EPContext model."""
     kind, pattern = "an engine's EPContext model", "*.onnx"
     if target.builder == "openvino":
         kind, pattern = "an engine of OpenVINO", "*.xml"
@@ -42,7 +42,7 @@ def run_engine(folder: Path, target: Target, inputs: Arrays) -> Arrays:
         raise ModelError(f"{folder}: expected {kind}, seen none; compile it first")
     try:
         with closing(_open(path, target)) as session:
-            return session.run(inputs)
+            return [session.run(one) for one in inputs]
     except SessionError as error:
         fault = re.sub("; boot( or build it)? again$", "", str(error))  # a remedy where engines are run, not built
         raise ModelError(f"{folder}: {fault}{'' if '; ' in fault else '; compile it again'}") from None

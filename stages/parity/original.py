@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from stages.params import Model
 from stages.parity.figures import Arrays
 from stages.parity.run import run_original
+from stages.surgery.contract import shape_of
 from stages.surgery.emap import emap_of, file_of
 from stages.surgery.inference import to_inference
 from stages.surgery.plan import Plan, plan_of
@@ -26,6 +27,7 @@ class Original:
         plan: How its model is prepared.
         is_half: It has numbers in half precision, so that it rounds too.
         is_quantised: It calculates with quantised numbers, which each runtime rounds in its own way.
+        is_sized: It takes images of one size alone.
         outputs: Of the plan, by name.
         emap: The file of its emap, if it has one.
     """
@@ -33,6 +35,7 @@ class Original:
     plan: Plan
     is_half: bool
     is_quantised: bool
+    is_sized: bool
     outputs: Arrays
     emap: Collection[bytes]
 
@@ -55,6 +58,7 @@ def run_file(model: Model, path: Path, inputs: Arrays) -> Original:
         plan=plan,
         is_half=has_half(graph),
         is_quantised=bool(quantised(graph)),
+        is_sized=any(-1 not in shape_of(value)[1:] for value in graph.input if value.name == plan.pixels),
         outputs=outputs,
         emap=file_of(emap_of(readable, model)).values(),
     )

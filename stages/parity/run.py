@@ -27,7 +27,7 @@ def run_original(path: Path, plan: Plan, inputs: Arrays) -> Arrays:
     if plan.normalisation is not None:
         arrays[plan.pixels] = normalise(arrays.pop(plan.crop), plan.normalisation)
     needed = [name for output in plan.outputs.values() for name in (output.source, output.mask) if name]
-    given = run_onnx(path, arrays, rows=1, names=needed)
+    (given,) = run_onnx(path, arrays, rows=1, names=needed)
     outputs = {}
     rows = len(next(iter(inputs.values())))
     for name, output in plan.outputs.items():
@@ -53,22 +53,25 @@ def normalise(crop: Array, how: Normalisation) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(floats.transpose(0, 3, 1, 2) if how.is_nchw else floats)
 
 
-def run_onnx(path: Path, inputs: Arrays, *, rows: int, names: Sequence[str] = ()) -> Arrays:
-    """Run an ONNX file on the CPU, `rows` rows at once, and return the outputs that are named, or all.
+def run_onnx(path: Path, *inputs: Arrays, rows: int, names: Sequence[str] = ()) -> list[Arrays]:
+    """Run an ONNX file on the CPU on inputs, one after the other, and return the outputs that are named, or all.
 
-    Inputs are cast to the types that the file declares.
+    Of each, `rows` rows run at once. They are cast to the types that the file declares.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised
     options.intra_op_num_threads = THREADS
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], enable_fallback=0)
-        arrays = {value.name: inputs[value.name].astype(TYPES[value.type]) for value in session.get_inputs()}
-        names = names or [value.name for value in session.get_outputs()]
-        parts = [
-            session.run(names, {name: array[start : start + rows] for name, array in arrays.items()})
-            for start in range(0, len(next(iter(arrays.values()))), rows)
-        ]
+        names, found = names or [value.name for value in session.get_outputs()], list[Arrays]()
+        for one in inputs:
+            arrays = {value.name: one[value.name].astype(TYPES[value.type]) for value in session.get_inputs()}
+            parts = [
+                session.run(names, {name: array[start : start + rows] for name, array in arrays.items()})
+                for start in range(0, len(next(iter(arrays.values()))), rows)
+            ]
+            joined = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+            found.append(dict(zip(names, joined, strict=True)))
     except ERRORS as error:
         raise ModelError(f"{path}: expected a model for ONNX Runtime, seen {error}; make it again") from None
-    return {name: np.concatenate(outputs) for name, outputs in zip(names, zip(*parts, strict=True), strict=True)}
+    return found

@@ -73,6 +73,11 @@ def detector_outputs(outputs: Sequence[onnx.ValueInfoProto]) -> dict[str, str]:
     return found
 
 
+def anchors_of(height: int, width: int, stride: int) -> int:
+    """Return how many anchors of a stride a detector has."""
+    return 2 * (height // stride) * (width // stride)
+
+
 def promised_outputs(model: Model) -> Mapping[str, Shape]:
     """Return the outputs in the contract of every role but the detector's, by name."""
     batch, *rest = max(model.inputs.values(), key=len)  # of the pixels
@@ -117,8 +122,7 @@ def _check_detector(outputs: Sequence[onnx.ValueInfoProto], model: Model) -> Non
     height, width = next(iter(model.inputs.values()))[2:]
     by_name = {value.name: value for value in outputs}
     for role, name in roles.items():
-        stride = int(role.split("_")[1])
-        rows = 2 * (height // stride) * (width // stride)
+        rows = anchors_of(height, width, int(role.split("_")[1]))
         shape = shape_of(by_name[name])
         if len(shape) not in (2, 3) or shape[-2] not in (-1, rows):
             raise _broken(model, f"output {name}", f"{rows} rows, 2-D or 3-D", shape)

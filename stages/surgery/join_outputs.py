@@ -13,8 +13,8 @@ import onnx
 from onnx import helper
 
 from morphstream.artifact.errors import ModelError
-from stages.surgery.contract import STRIDES
-from stages.surgery.nodes import replace_all
+from stages.surgery.contract import STRIDES, anchors_of
+from stages.surgery.nodes import dims_of, replace_all
 
 WIDTHS = {"score": 1, "bbox": 4, "kps": 10}  # in the order of a row's numbers
 
@@ -33,9 +33,19 @@ def join_outputs(model: onnx.ModelProto, joined: str) -> onnx.ModelProto:
         score = next(value for value in graph.output if value.name == names[0])
         rows += score.type.tensor_type.shape.dim[1].dim_value
     graph.node.append(helper.make_node("Concat", [f"{joined}_{s}" for s in STRIDES], [joined], joined, axis=1))
-    kind, batch = score.type.tensor_type.elem_type, score.type.tensor_type.shape.dim[0].dim_param
-    replace_all(graph.output, [helper.make_tensor_value_info(joined, kind, [batch, rows, sum(WIDTHS.values())])])
+    kind, (batch, counted, _) = score.type.tensor_type.elem_type, dims_of(score)
+    shape = [batch, rows or counted, sum(WIDTHS.values())]  # open where the image's sides are
+    replace_all(graph.output, [helper.make_tensor_value_info(joined, kind, shape)])
     return edited
+
+
+def counts_of(rows: int, height: int, width: int) -> dict[str, int]:
+    """Return the number of elements of each of the nine outputs, for rows of images of a size together."""
+    return {
+        f"{role}_{stride}": rows * anchors_of(height, width, stride) * count
+        for stride in STRIDES
+        for role, count in WIDTHS.items()
+    }
 
 
 def part_outputs(array: npt.NDArray[np.generic], sizes: Mapping[str, int]) -> dict[str, npt.NDArray[np.generic]]:

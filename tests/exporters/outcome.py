@@ -61,7 +61,7 @@ def outcome(model: Model, path: Path, torch: Mapping[str, Array], folder: Path) 
 
 def check(path: Path, plan: Plan, inputs: Arrays, reference: Arrays, tolerance: Tolerance) -> None:
     """Check that a prepared model gives the reference, all rows at once, and that the builders' libraries read it."""
-    seen = run_onnx(path, inputs, rows=len(next(iter(inputs.values()))))
+    (seen,) = run_onnx(path, inputs, rows=len(next(iter(inputs.values()))))
     if plan.joined:
         seen = part_outputs(seen[plan.joined], {name: array.size for name, array in reference.items()})
     for name, figures in compare_outputs(seen, reference, plan).items():

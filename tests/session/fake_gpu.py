@@ -70,6 +70,7 @@ class FakeGpu:
         provider: The only one it has.
         used: The one that sessions run with, where it is another.
         refused: Batches that the provider can't run.
+        refused_profiles: Profiles that it can't run.
         config: Entries of the session's options.
         providers: What a session was opened with.
         runs: Batch, entries and bound addresses of each run.
@@ -79,6 +80,7 @@ class FakeGpu:
     provider: str
     used: str = ""
     refused: tuple[int, ...] = ()
+    refused_profiles: tuple[str, ...] = ()
     config: Entries = field(default_factory=dict)
     providers: Any = None
     runs: list[tuple[int, Entries, tuple[int, ...]]] = field(default_factory=list)
@@ -142,7 +144,7 @@ class FakeGpu:
         self.real.run_with_iobinding(binding.real)
 
     def _begin(self, size: int, options: Options, addresses: tuple[int, ...]) -> None:
-        if size in self.refused:
+        if size in self.refused or options.entries.get("nv_profile_index") in self.refused_profiles:
             raise RuntimeError("failed to call\nsetInputShape()")
         self.runs.append((size, options.entries, addresses))
 

@@ -217,8 +217,8 @@ def test_in_bfloat16_numbers_are_rounded_to_eight_bits_and_in_single_precision_n
 ) -> None:
     folder, random = workspace.engines / "xseg_1" / "cpu", np.random.default_rng(0)
     inputs = {"crop": random.integers(0, 256, (2, 256, 256, 3)).astype(np.uint8)}
-    single, again = (run_engine(folder, CPU, inputs)["mask"] for _ in range(2))
-    rounded = run_engine(folder, BF16, inputs)["mask"]
+    single, again = (run_engine(folder, CPU, inputs)[0]["mask"] for _ in range(2))
+    rounded = run_engine(folder, BF16, inputs)[0]["mask"]
     np.testing.assert_array_equal(single, again)
     assert rounded.dtype == single.dtype == np.float32
     assert 1e-4 < np.abs(rounded - single).max() < 0.1

@@ -132,8 +132,8 @@ def test_a_real_gpu_gives_what_onnx_runtime_gives_on_the_cpu(order: Order) -> No
     arch = probe_machine().gpu_archs[0]
     build(replace(order, archs=(arch,)))
     crops = {"crop": np.random.default_rng(0).integers(0, 256, (2, *SHAPE), np.uint8)}
-    seen = run_engine(order.folder, PARAMS.target("rtx-sm89").target, crops)["embedding"]
-    np.testing.assert_allclose(seen, run_onnx(order.model, crops, rows=2)["embedding"], atol=1e-2)
+    seen = run_engine(order.folder, PARAMS.target("rtx-sm89").target, crops)[0]["embedding"]
+    np.testing.assert_allclose(seen, run_onnx(order.model, crops, rows=2)[0]["embedding"], atol=1e-2)
 
 
 @pytest.mark.gpu
@@ -146,6 +146,6 @@ def test_the_runtime_opens_an_engine_and_runs_any_number_of_rows(order: Order, *
     assert session.input_shapes == {"crop": (-1, *SHAPE)}
     for rows in (1, 2, 3, 0):
         crops = {"crop": np.random.default_rng(rows).integers(0, 256, (rows, *SHAPE), np.uint8)}
-        expected = run_onnx(order.model, crops, rows=2)["embedding"] if rows else np.empty((0, 512))
+        expected = run_onnx(order.model, crops, rows=2)[0]["embedding"] if rows else np.empty((0, 512))
         np.testing.assert_allclose(session.run(crops)["embedding"], expected, atol=1e-2)
     session.close()

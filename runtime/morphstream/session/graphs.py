@@ -48,12 +48,18 @@ class SavedGraphs:
     cpuinfo: Path = Path("/proc/cpuinfo")
 
     def open(
-        self, core: openvino.Core, engine: Path, config: Config, compile_engine: Callable[[], openvino.CompiledModel]
+        self,
+        core: openvino.Core,
+        engine: Path,
+        config: Config,
+        compile_engine: Callable[[], openvino.CompiledModel],
+        size: tuple[int, int] | None = None,
     ) -> tuple[openvino.CompiledModel, Callable[[], None]]:
         """Import an engine's graph; if there is no good one, compile the engine.
 
         The engine is the ``.xml``, with the ``.bin`` of its weights in the same folder. The configuration that it is
-        compiled with has ``OPTIMIZE_SIZE`` as its ``CACHE_MODE``.
+        compiled with has ``OPTIMIZE_SIZE`` as its ``CACHE_MODE``. The size is that of images that it is compiled for,
+        where that isn't its own.
 
         Returns:
             The compiled engine, and a function that saves its graph if that is new: for a time when nobody waits.
@@ -63,15 +69,17 @@ class SavedGraphs:
             verify_file(engine, self.digests[engine.name])
         except (DigestMismatchError, OSError):
             return compile_engine(), _do_nothing  # OpenVINO says what is wrong with it
-        path = self._path_of(core, engine, self.digests[weights.name], config)
+        path = self._path_of(core, engine, self.digests[weights.name], config, size)
         if (imported := _import(core, path, {**config, "WEIGHTS_PATH": str(weights)}, self.max_bytes)) is not None:
             return imported, _do_nothing
         compiled = compile_engine()
         return compiled, partial(self._save, compiled, weights, path)
 
-    def _path_of(self, core: openvino.Core, engine: Path, weights: Digest, config: Config) -> Path:
+    def _path_of(
+        self, core: openvino.Core, engine: Path, weights: Digest, config: Config, size: tuple[int, int] | None
+    ) -> Path:
         cpu = (core.get_property("CPU", "FULL_DEVICE_NAME"), _flags(self.cpuinfo))
-        rest = json.dumps([weights.sha256, openvino.get_version(), cpu, sorted(config.items())])
+        rest = json.dumps([weights.sha256, openvino.get_version(), cpu, sorted(config.items()), *filter(None, [size])])
         return self.folder / name_of(self.digests[engine.name], f"{sha256(rest.encode()).hexdigest()[:16]}.graph")
 
     def _save(self, compiled: openvino.CompiledModel, weights: Path, path: Path) -> None:

@@ -1,5 +1,6 @@
 """The protocol of an opened engine, the batches that a request is split into, and the check of its numbers."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from morphstream.artifact.errors import SessionError
 
 Array = npt.NDArray[Any]  # the engine decides
+Sizes = Sequence[Mapping[str, tuple[int, ...]]]  # the shapes of a row at each size, by name; the first is the usual
 
 
 class Session(Protocol):
@@ -66,6 +68,24 @@ def parts(rows: int, batches: Sequence[int]) -> list[Part]:
         found.append(Part(start, min(start + size, rows), size))
         start += size
     return found
+
+
+def read_sizes(text: str) -> Sizes:
+    """Read the shapes of a row of each input and output, by name, of each size that an engine is for.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        sizes = [{str(name): tuple(map(int, shape)) for name, shape in size.items()} for size in json.loads(text)]
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"expected shapes by name, seen {error}") from None
+    return sizes
+
+
+def further_sizes(sizes: Sizes, name: str) -> list[tuple[int, int]]:
+    """Return width and height of an input's images ``(H, W, 3)`` at each size but the first."""
+    return [(size[name][1], size[name][0]) for size in sizes[1:]]
 
 
 def check_numbers(name_of_engine: str, outputs: Mapping[str, Array]) -> None:
