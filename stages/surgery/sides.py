@@ -98,6 +98,7 @@ def _count(edit: _Edit, node: onnx.NodeProto, index: int) -> None:
     target[after.index(max(after))] = -1
     if after[0] == 1 and other.shape(data)[0] == _ROWS:
         target[0] = 0  # as it comes
+        del node.attribute[:]  # by which a 0 would mean none
     elif after[0] == 1:
         node.input[1] = _with_images(edit, target[1:], index)
         return

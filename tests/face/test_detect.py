@@ -38,6 +38,19 @@ def test_the_astronaut_is_found(detector: DirectSCRFD, astronaut: Frame) -> None
     assert face.score == pytest.approx(ASTRONAUT.score, abs=1e-3)
 
 
+def test_the_astronaut_is_found_on_the_small_canvas_in_a_quarter_of_the_pixels(
+    detector: DirectSCRFD, astronaut: Frame
+) -> None:
+    usual, small = detector.sizes
+    assert (usual, small) == ((640, 640), (320, 320))
+    (face,) = detector.look(astronaut, whole((512, 512), small), size=small)
+    scale = 512 / 320
+    points = (face.points5 + 0.5) * scale - 0.5
+    eyes = np.hypot(*(ASTRONAUT.points5[1] - ASTRONAUT.points5[0]))
+    assert np.abs(points - ASTRONAUT.points5).max() < 0.06 * eyes
+    assert face.score > 0.7
+
+
 def test_29_people_are_found_in_the_group_the_surest_first(group_faces: list[Face]) -> None:
     assert len(group_faces) == 29
     assert [face.score for face in group_faces] == sorted((face.score for face in group_faces), reverse=True)

@@ -156,7 +156,7 @@ def rows_of(model: onnx.ModelProto, count: int) -> dict[str, Array]:
     chance = np.random.default_rng(61)
     arrays: dict[str, Array] = {}
     for value in model.graph.input:
-        shape = (count, *(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:]))
+        shape = (count, *(dim.dim_value or 320 for dim in value.type.tensor_type.shape.dim[1:]))
         is_crop = value.type.tensor_type.elem_type == TensorProto.UINT8
         arrays[value.name] = (
             chance.integers(0, 256, shape, np.uint8) if is_crop else chance.uniform(0, 1, shape).astype(np.float32)

@@ -21,6 +21,7 @@ FRAMES = RANDOM.integers(0, 256, (2, 320, 320, 3), np.uint8)
 
 def as_written_out(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a detector as tools fold it: every size is a number."""
+    model.opset_import[0].version = 14  # the first with `allowzero`
     rows = {value.name: value.type.tensor_type.shape.dim[1].dim_value for value in model.graph.output}
     for stride, count in ((8, 12800), (16, 3200), (32, 800)):
         rows |= dict.fromkeys(
@@ -32,6 +33,7 @@ def as_written_out(model: onnx.ModelProto) -> onnx.ModelProto:
             own = numpy_helper.from_array(np.array([1, rows[node.output[0]], shape_of(shape)[2]]), f"{node.name}_own")
             model.graph.initializer.append(own)
             node.input[1] = own.name
+            node.attribute.append(helper.make_attribute("allowzero", 1))  # as torch's dynamo exporter writes it
     return model
 
 
