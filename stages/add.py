@@ -175,7 +175,8 @@ def _entry(model: Model, other: Model, params: Path) -> dict[str, object]:
     inputs = {name: list(shape) for name, shape in model.inputs.items()}
     own = {**pins, "group": model.group, "inputs": inputs, "licence": model.licence}
     entry = {**pins, **entries[other.name], **own}
-    return entry if model.sides == other.sides else entry | {"sides": list(model.sides)}
+    sides = {"sides": list(model.sides)} if model.sides else {}
+    return {key: value for key, value in entry.items() if key != "sides"} | sides
 
 
 if __name__ == "__main__":

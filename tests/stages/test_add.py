@@ -10,9 +10,11 @@ from morphstream.artifact.errors import ManifestError, ModelError, MorphstreamEr
 from stages.add import add
 from stages.lists import check_lists
 from stages.params import ParamsError, load_params
+from stages.prepare import save_model
 from stages.workspace import Workspace
-from tests.stages import PARAMS, ROOT, copy_pipeline, files_in, refusal, run_stage
+from tests.stages import PARAMS, ROOT, copy_pipeline, files_in, loaded, refusal, run_stage
 from tests.stages.own_files import own_model, write_in_parts, write_own
+from tests.stages.test_sides import as_exported_for_320
 
 TEXT = (ROOT / "params.yaml").read_text("utf-8")
 
@@ -52,12 +54,20 @@ def test_a_model_is_like_the_one_with_its_inputs_and_outputs(
     said = add(project, "mine", tmp_path / "downloaded.onnx")
     model, other = load_params(project.params).model("mine"), PARAMS.model(like)
     assert (model.pin, model.origin, model.file) == (digest_of(data), "folder", "models/mine.onnx")
-    for key in ("role", "worker", "delivery", "precision", "inputs", "batches", "tolerance"):
+    for key in ("role", "worker", "delivery", "precision", "inputs", "batches", "sides", "tolerance"):
         assert getattr(model, key) == getattr(other, key), key
     assert (model.group, model.licence) == (group, "unknown")
     assert (project.build / model.file).read_bytes() == data
     check_lists(load_params(project.params), project)
     assert ("then: morphstream swap --swap-model mine" in said) == (model.role == "swapper")
+
+
+def test_a_detector_for_320_pixels_keeps_no_other_size(project: Workspace, tmp_path: Path) -> None:
+    save_model(as_exported_for_320(loaded("det_10g")), tmp_path / "small.onnx")
+    said = add(project, "mine", tmp_path / "small.onnx", like="det_10g")
+    model = load_params(project.params).model("mine")
+    assert (model.inputs, model.sides) == ({"input.1": (1, 3, 320, 320)}, ())
+    assert "sides" not in said
 
 
 def test_every_other_line_of_params_stays(project: Workspace, tmp_path: Path) -> None:
