@@ -1,0 +1,1 @@
+"""Tests of videos in and out."""

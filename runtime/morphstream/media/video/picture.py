@@ -1,0 +1,101 @@
+"""A decoded picture of a video, and how changed pixels get back into it."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import cast
+
+import av
+import cv2
+import numpy as np
+
+from morphstream.frame import Frame
+from morphstream.media.video.colour import Plane, bgr_of, full_planes, planes_of
+from morphstream.media.video.turn import UPRIGHT, display_matrix_of, turn_of
+
+_MOST_KEPT = 3  # levels of 256: what rounding takes from a colour on its way to BGR; what clipping takes is more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VideoFrame:
+    """A decoded picture, and its pixels as models see them.
+
+    Attributes:
+        index: Which of the frames that were read it is, 0 or more.
+        time: When it is shown, in seconds: its pts times its time base, exact.
+        frame: ``(H, W, 3)`` uint8 BGR, upright.
+        picture: As it was decoded; planar, and not turned.
+    """
+
+    index: int
+    time: Fraction
+    frame: Frame
+    picture: av.VideoFrame
+
+    def with_frame(self, frame: Frame) -> av.VideoFrame:
+        """Return the decoded picture with the pixels replaced that differ from this one's frame.
+
+        All others stay what was decoded, bit for bit and at any depth. The picture returned is this one's own, with its
+        time, tags of colours and side data; what was replaced in it stays so: call this once.
+
+        Args:
+            frame: As this one's, changed in places; not modified.
+
+        Raises:
+            ValueError: It has another shape.
+        """
+        if frame.shape != self.frame.shape:
+            raise ValueError(f"expected a frame {self.frame.shape}, seen {frame.shape}")
+        turn = turn_of(display_matrix_of(self.picture)) or UPRIGHT
+        before, after = turn.coded(self.frame), turn.coded(frame)
+        if frame is not self.frame and (place := _changed_rectangle(before, after)):
+            self.picture.make_writable()  # a decoder may still read from it
+            _replace(self.picture, place, np.ascontiguousarray(before[place]), np.ascontiguousarray(after[place]))
+        return self.picture
+
+
+def upright_frame(picture: av.VideoFrame) -> Frame:
+    """Return a picture's pixels, BGR and upright.
+
+    Raises:
+        VideoError: Its colours are of a kind that isn't known.
+    """
+    return (turn_of(display_matrix_of(picture)) or UPRIGHT).upright(bgr_of(picture))
+
+
+def _changed_rectangle(before: Frame, after: Frame) -> tuple[slice, slice] | None:
+    """Return the rectangle of all pixels that differ, on bounds that chroma has, too; None if there is none."""
+    differs = before != after
+    rows, columns = differs.any((1, 2)).nonzero()[0], differs.any(0).any(1).nonzero()[0]
+    if not len(rows):
+        return None
+    top, bottom, left, right = (int(line) // 4 * 4 for line in (rows[0], rows[-1], columns[0], columns[-1]))
+    return slice(top, bottom + 4), slice(left, right + 4)
+
+
+def _replace(picture: av.VideoFrame, place: tuple[slice, slice], before: Frame, after: Frame) -> None:
+    """Write what differs of a rectangle into a planar picture."""
+    changed = (before != after).any(2)
+    planes = planes_of(picture)
+    height, width = planes[0].shape
+    bits = picture.format.components[0].bits
+    for own, old, new in zip(planes, full_planes(before, picture), full_planes(after, picture), strict=True):
+        across, down = -(-width // own.shape[1]), -(-height // own.shape[0])
+        rows = slice(place[0].start // down, place[0].stop // down)
+        target = own[rows, place[1].start // across : place[1].stop // across]
+        is_changed = _sampled(changed.astype(np.uint8) * 255, across, down) > 0
+        was, becomes = (_sampled(plane, across, down).astype(np.int32) for plane in (old, new))
+        most = _MOST_KEPT << (bits - 8)
+        kept = np.clip(target - was, -most, most)
+        value = np.clip(becomes + kept, 0, (1 << bits) - 1)
+        target[is_changed] = value[is_changed].astype(own.dtype)
+
+
+def _sampled(plane: Plane, across: int, down: int) -> Plane:
+    """Return the means of blocks of a plane, whose last row and column stand for what is beyond."""
+    if (across, down) == (1, 1):
+        return plane
+    height, width = plane.shape
+    more = (0, -height % down, 0, -width % across)
+    whole = cv2.copyMakeBorder(np.ascontiguousarray(plane), *more, cv2.BORDER_REPLICATE)
+    size = whole.shape[1] // across, whole.shape[0] // down
+    return cast("Plane", cv2.resize(whole, size, interpolation=cv2.INTER_AREA))
