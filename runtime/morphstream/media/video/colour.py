@@ -65,21 +65,38 @@ def planar_format(picture_format: av.VideoFormat) -> str:
     return f"yuv{'a' if has_alpha else ''}{sampling[int(wide), int(high)]}p{depth}"
 
 
-def converted(picture: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
-    """Return a picture in another pixel format, with its colours, times and tags; the same if it has that format.
+def converted(
+    picture: av.VideoFrame,
+    pixel_format: str,
+    *,
+    size_wh: tuple[int, int] | None = None,
+    tags: tuple[int, int] | None = None,
+) -> av.VideoFrame:
+    """Return a picture in another pixel format with its colours, times and tags; the same if nothing is to be done.
+
+    Args:
+        picture: Not modified.
+        pixel_format: As FFmpeg names it.
+        size_wh: Of the picture that is returned, in pixels; that of the picture for none.
+        tags: The matrix and the range that it is to have; those of the picture for none.
 
     Raises:
         VideoError: Its colours are of a kind that isn't known.
     """
     matrix, own = matrix_of(picture), range_of(picture)
-    of_rgb = pixel_format.startswith(("gb", "rgb", "bgr"))
+    width, height = size_wh or (picture.width, picture.height)
+    is_resized = (width, height) != (picture.width, picture.height)
+    is_full = pixel_format.startswith(("gb", "rgb", "bgr", "yuvj"))
     return picture.reformat(
+        width=width,
+        height=height,
         format=pixel_format,
-        interpolation=Interpolation.POINT,  # what is not sampled in both is repeated, and comes back as it was
+        # what is sampled less is repeated, and comes back as it was
+        interpolation=Interpolation.BICUBIC if is_resized else Interpolation.POINT,
         src_colorspace=matrix,
-        dst_colorspace=matrix,
+        dst_colorspace=tags[0] if tags else matrix,
         src_color_range=own,
-        dst_color_range=_FULL if of_rgb or pixel_format.startswith("yuvj") else own,
+        dst_color_range=_FULL if is_full else tags[1] if tags else own,
         threads=1,
     )
 

@@ -1,8 +1,21 @@
 """What a video is, as far as it says so itself."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.sidedata.sidedata import Type
+from av.video.stream import VideoStream
+
+from morphstream.media.video.colour import planar_format
+from morphstream.media.video.decode import fraction_of, rate_of, time_base_of
+from morphstream.media.video.turn import display_matrix_of, side_data_of, turn_of
+
+_HDR = {16: "HDR (PQ)", 18: "HDR (HLG)"}  # by transfer
+_DOLBY_VISION = (Type.DOVI_METADATA, Type.DOVI_RPU_BUFFER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +80,68 @@ class VideoInfo:
     frames: int | None
     has_audio: bool
     notes: tuple[str, ...] = ()
+
+
+def describe(
+    path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame, *, is_cut: bool
+) -> VideoInfo:
+    """Return what a video is, by its container, its stream and its first picture, which has a time.
+
+    Args:
+        path: Where it was read from.
+        container: Open.
+        stream: Of its moving pictures.
+        first: As it was decoded.
+        is_cut: Whether the file lacks its end.
+    """
+    rate, time_base = rate_of(stream), time_base_of(stream)
+    matrix = display_matrix_of(first)
+    turn = turn_of(matrix)
+    size = first.width, first.height
+    planar = planar_format(first.format)
+    if stream.duration is not None:
+        duration = float(stream.duration * time_base)
+    else:
+        duration = (container.duration or 0) / av.time_base
+    return VideoInfo(
+        path=path,
+        container=container.format.name,
+        codec=stream.codec_context.name,
+        stream=stream.index,
+        size_wh=size[::-1] if turn and turn.is_transposed else size,
+        coded_size_wh=size,
+        pixel_format=planar,
+        bits=av.VideoFormat(planar).components[0].bits,
+        colours=Colours(
+            matrix=first.colorspace,
+            range=first.color_range,
+            primaries=first.color_primaries,
+            transfer=first.color_trc,
+        ),
+        rotation=first.rotation,
+        display_matrix=matrix,
+        sample_aspect=fraction_of(stream.sample_aspect_ratio) or Fraction(1),
+        frame_rate=rate,
+        time_base=time_base,
+        start=(first.pts or 0) * time_base,
+        duration_s=duration or None,
+        frames=stream.frames or round(duration * rate) or None,
+        has_audio=bool(container.streams.audio),
+        notes=tuple(_notes(stream, first, is_cut=is_cut)),
+    )
+
+
+def _notes(stream: VideoStream, first: av.VideoFrame, *, is_cut: bool) -> Iterator[str]:
+    """Yield what of a video isn't read as one may expect."""
+    if is_cut:
+        yield "the file is cut off; what is there is read"
+    if turn_of(display_matrix_of(first)) is None:
+        yield f"turned by {first.rotation} degrees, and read as it is coded"
+    if first.color_trc in _HDR:
+        yield f"{_HDR[first.color_trc]}: faces are swapped in its own numbers, as if it were SDR"
+    if first.interlaced_frame:
+        yield "interlaced: both fields of a picture are swapped as one"
+    if stream.metadata.get("alpha_mode") == "1" and not any(part.is_alpha for part in first.format.components):
+        yield "its transparency is left out"
+    if any(data.type in _DOLBY_VISION for data in side_data_of(first)):
+        yield "its Dolby Vision metadata is left out"

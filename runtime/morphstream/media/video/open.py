@@ -1,5 +1,6 @@
 """Open a video's file, find its moving pictures, and refuse what is none."""
 
+import os
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -12,16 +13,21 @@ from av.video.stream import VideoStream
 from morphstream.artifact.errors import VideoError
 from morphstream.artifact.regular_file import open_regular
 from morphstream.media.kinds import is_address, kind_of
+from morphstream.media.video.numbered import pattern_of
 
+MAX_PIXELS = 8192 * 4320  # of one picture; the frames that are in memory at a time take 1 GB
 READABLE = "MP4, MOV, MKV, WebM, AVI or another file of moving pictures"
 _DEMUXERS = (  # what may read a file: none that reads others because that file says so, as playlists do
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,obu,ivf,yuv4mpegpipe,flv,ogg,asf,mxf,nut,rm,dv,wtv,"
     "gif,apng"
 )
+_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 
 
-def open_video(path: Path, *, max_pixels: int, fps: Fraction | None = None) -> tuple[InputContainer, VideoStream]:
+def open_video(
+    path: Path, *, max_pixels: int = MAX_PIXELS, fps: Fraction | None = None
+) -> tuple[InputContainer, VideoStream]:
     """Open a video and find the stream of its moving pictures, not yet decoded.
 
     Args:
@@ -37,7 +43,7 @@ def open_video(path: Path, *, max_pixels: int, fps: Fraction | None = None) -> t
         options = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"}
         container = _opened(path, f"file:{path}", options, kind)
     else:
-        pattern, first = _pattern_of(path)
+        pattern, first = pattern_of(path)
         options = {"framerate": str(fps), "start_number": str(first), "protocol_whitelist": "file"}
         container = _opened(path, pattern, options, None, name="image2")
     try:
@@ -91,9 +97,28 @@ def _moving_stream(path: Path, container: InputContainer, max_pixels: int) -> Vi
     return stream
 
 
-def _pattern_of(path: Path) -> tuple[str, int]:
-    """Return FFmpeg's pattern of numbered pictures, and the first number."""
-    raise VideoError(f"{path}: expected a video, seen numbered pictures")
+def is_cut(path: Path) -> bool:
+    """Return whether an MP4, MOV, MKV or WebM says that it is longer than it is.
+
+    Source: ISO/IEC 14496-12, 4.2 (boxes); RFC 8794, 4 to 6, and RFC 9559 (the Segment of Matroska).
+    """
+    with open_regular(path) as file:
+        whole = os.fstat(file.fileno()).st_size
+        place, begin = 0, file.read(64)
+        if begin.startswith(b"\x1a\x45\xdf\xa3"):
+            segment = begin.find(b"\x18\x53\x80\x67") + 4
+            width = 9 - begin[segment].bit_length() if 4 <= segment < len(begin) else 9
+            size = int.from_bytes(begin[segment : segment + width]) & (1 << 7 * width) - 1
+            return width < 9 and size != (1 << 7 * width) - 1 and segment + width + size > whole
+        if begin[4:8] not in _FIRST_BOXES:
+            return False
+        while place + 8 <= whole:
+            file.seek(place)
+            head = file.read(16)
+            size = int.from_bytes(head[:4])
+            size = int.from_bytes(head[8:16]) if size == 1 else size or whole - place
+            place += max(size, 8)
+        return place > whole
 
 
 def _words(error: av.error.FFmpegError) -> str:

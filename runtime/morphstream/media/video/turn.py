@@ -65,7 +65,10 @@ def turn_of(matrix: tuple[int, ...] | None) -> Turn | None:
 
 def display_matrix_of(picture: av.VideoFrame) -> tuple[int, ...] | None:
     """Return the nine numbers that say how a decoded picture is to be shown, None if it has none."""
-    for data in cast("Iterable[SideData]", picture.side_data):
-        if data.type == Type.DISPLAYMATRIX:
-            return tuple(np.frombuffer(memoryview(data), np.int32).tolist())
-    return None
+    found = (data for data in side_data_of(picture) if data.type == Type.DISPLAYMATRIX)
+    return next((tuple(np.frombuffer(memoryview(data), np.int32).tolist()) for data in found), None)
+
+
+def side_data_of(picture: av.VideoFrame) -> Iterable[SideData]:
+    """Return what a decoded picture carries beside its pixels."""
+    return cast("Iterable[SideData]", picture.side_data)

@@ -1,0 +1,40 @@
+"""Find the pictures of a clip whose pictures are files with numbers."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+from morphstream.artifact.errors import VideoError
+
+_NUMBERED = r"(?P<begin>.*?)(?P<number>\d+)(?P<end>\.\w+)"
+
+
+def pattern_of(path: Path) -> tuple[str, int]:
+    """Return FFmpeg's pattern of numbered pictures, and the first number.
+
+    Raises:
+        VideoError: There are none, they are of several kinds, or one is missing between two.
+    """
+    folder, wanted = (path, _NUMBERED) if path.is_dir() else (path.parent, _regex_of(path.name))
+    try:
+        found = [match for file in sorted(folder.iterdir()) if (match := re.fullmatch(wanted, file.name))]
+    except OSError as error:
+        raise VideoError(f"{path}: expected numbered pictures, seen {error.strerror}; name their folder") from None
+    kinds = {(match["begin"], match["end"]) for match in found}
+    if len(kinds) != 1:
+        seen = "none" if not found else f"{found[0].string} and {found[-1].string}"
+        raise VideoError(f"{path}: expected numbered pictures of one name, seen {seen}; name them as frame_%04d.png")
+    numbers = sorted(int(match["number"]) for match in found)
+    missing = next((one + 1 for one, other in pairwise(numbers) if other != one + 1), None)
+    if missing is not None:
+        raise VideoError(f"{path}: expected numbers without a gap, seen none of {missing}; add it, or number them anew")
+    begin, end = (text.replace("%", "%%") for text in kinds.pop())
+    digits = len(found[0]["number"]) if any(match["number"].startswith("0") for match in found) else 1
+    return f"{str(folder).replace('%', '%%')}/{begin}%0{digits}d{end}", numbers[0]
+
+
+def _regex_of(pattern: str) -> str:
+    """Return the regular expression of names that a pattern with a number in it stands for."""
+    begin, number, end = re.split(r"(%0?\d*d|$)", pattern, maxsplit=1)
+    digits = r"\d+" if number else "(?!)"  # which no name has
+    return f"(?P<begin>{re.escape(begin)})(?P<number>{digits})(?P<end>{re.escape(end)})"
