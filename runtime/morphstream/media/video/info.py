@@ -85,24 +85,14 @@ class VideoInfo:
 def describe(
     path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame, *, is_cut: bool
 ) -> VideoInfo:
-    """Return what a video is, by its container, its stream and its first picture, which has a time.
-
-    Args:
-        path: Where it was read from.
-        container: Open.
-        stream: Of its moving pictures.
-        first: As it was decoded.
-        is_cut: Whether the file lacks its end.
-    """
+    """Return what a video is, by its stream and its first picture, as decoded; `is_cut`: whether its file lacks its end."""
     rate, time_base = rate_of(stream), time_base_of(stream)
     matrix = display_matrix_of(first)
     turn = turn_of(matrix)
     size = first.width, first.height
     planar = planar_format(first.format)
-    if stream.duration is not None:
-        duration = float(stream.duration * time_base)
-    else:
-        duration = (container.duration or 0) / av.time_base
+    own = stream.duration
+    duration_s = (container.duration or 0) / av.time_base if own is None else float(own * time_base)
     return VideoInfo(
         path=path,
         container=container.format.name,
@@ -112,22 +102,26 @@ def describe(
         coded_size_wh=size,
         pixel_format=planar,
         bits=av.VideoFormat(planar).components[0].bits,
-        colours=Colours(
-            matrix=first.colorspace,
-            range=first.color_range,
-            primaries=first.color_primaries,
-            transfer=first.color_trc,
-        ),
+        colours=_colours_of(first),
         rotation=first.rotation,
         display_matrix=matrix,
         sample_aspect=fraction_of(stream.sample_aspect_ratio) or Fraction(1),
         frame_rate=rate,
         time_base=time_base,
         start=(first.pts or 0) * time_base,
-        duration_s=duration or None,
-        frames=stream.frames or round(duration * rate) or None,
+        duration_s=duration_s or None,
+        frames=stream.frames or round(duration_s * rate) or None,
         has_audio=bool(container.streams.audio),
         notes=tuple(_notes(stream, first, is_cut=is_cut)),
+    )
+
+
+def _colours_of(picture: av.VideoFrame) -> Colours:
+    return Colours(
+        matrix=picture.colorspace,
+        range=picture.color_range,
+        primaries=picture.color_primaries,
+        transfer=picture.color_trc,
     )
 
 
