@@ -85,7 +85,7 @@ class VideoInfo:
 def describe(
     path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame, *, is_cut: bool
 ) -> VideoInfo:
-    """Return what a video is, by its stream and its first picture, as decoded; `is_cut`: whether its file lacks its end."""
+    """Return what a video is, by its stream and its first picture as decoded; `is_cut`: whether it lacks its end."""
     rate, time_base = rate_of(stream), time_base_of(stream)
     matrix = display_matrix_of(first)
     turn = turn_of(matrix)
