@@ -5,7 +5,7 @@ from pathlib import Path
 
 from morphstream.artifact.regular_file import open_regular
 
-_VIDEO = "a video"
+VIDEO = "a video"
 _VIDEOS = (  # how files begin, by their containers
     rb"....ftyp(?!avi[fs]|hei[cxms]|hev[cxms]|mif1|msf1)|....(moov|mdat|wide|free|skip|pnot)",  # MP4, MOV
     rb"\x1a\x45\xdf\xa3",  # MKV, WebM
@@ -15,7 +15,7 @@ _VIDEOS = (  # how files begin, by their containers
     rb"\x06\x0e\x2b\x34\x02\x05\x01\x01|nut/multimedia container",  # MXF, NUT
 )
 _KINDS = (  # what a file begins with, and what it is
-    (b"|".join(_VIDEOS), _VIDEO),
+    (b"|".join(_VIDEOS), VIDEO),
     (rb"\s*%PDF", "a PDF"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL"),
     (rb"8BPS", "a Photoshop document"),
@@ -40,7 +40,7 @@ def is_video(path: Path) -> bool:
         OSError: It can't be read.
     """
     with open_regular(path) as file:
-        return kind_of(file.read(512)) == _VIDEO
+        return kind_of(file.read(512)) == VIDEO
 
 
 def is_address(name: str) -> bool:

@@ -44,9 +44,8 @@ def matrix_of(picture: av.VideoFrame) -> int:
 def range_of(picture: av.VideoFrame) -> int:
     """Return whether a picture's numbers are of the limited range (1) or the full one (2)."""
     name = picture.format.name
-    if name.startswith(("yuvj", "gb", "gray")):
-        return _FULL if not (name.startswith("gray") and picture.color_range == _LIMITED) else _LIMITED
-    return _FULL if picture.color_range == _FULL else _LIMITED
+    is_full = picture.color_range == _FULL or (name.startswith("gray") and picture.color_range != _LIMITED)
+    return _FULL if is_full or picture.format.is_rgb or name.startswith("yuvj") else _LIMITED
 
 
 def planar_format(picture_format: av.VideoFormat) -> str:
@@ -56,13 +55,15 @@ def planar_format(picture_format: av.VideoFormat) -> str:
     components = picture_format.components
     bits = max(component.bits for component in components)
     depth = next((f"{most}le" for most in (9, 10, 12, 14, 16) if bits <= most), "16le") if bits > 8 else ""
-    has_alpha = any(component.is_alpha for component in components)
-    if not any(component.is_chroma for component in components):
-        is_gray = len(components) == 1 and not picture_format.has_palette and not picture_format.is_bayer
-        return f"gray{depth}" if is_gray else f"gbr{'a' if has_alpha else ''}p{depth}"
+    alpha = "a" if any(component.is_alpha for component in components) else ""
+    is_rgb = picture_format.is_rgb or picture_format.has_palette or picture_format.name.startswith("xyz")
+    if is_rgb or len(components) == 2:  # gray and alpha have no planar format of their own
+        return f"gbr{alpha}p{depth}"
+    if len(components) == 1:
+        return f"gray{depth}"
     wide, high = Fraction(64, picture_format.chroma_width(64)), Fraction(64, picture_format.chroma_height(64))
     sampling = {(1, 1): "444", (2, 1): "422", (2, 2): "420", (1, 2): "440", (4, 1): "411", (4, 4): "410"}
-    return f"yuv{'a' if has_alpha else ''}{sampling[int(wide), int(high)]}p{depth}"
+    return f"yuv{alpha}{sampling[int(wide), int(high)]}p{depth}"
 
 
 def converted(
@@ -86,8 +87,9 @@ def converted(
     matrix, own = matrix_of(picture), range_of(picture)
     width, height = size_wh or (picture.width, picture.height)
     is_resized = (width, height) != (picture.width, picture.height)
-    is_full = pixel_format.startswith(("gb", "rgb", "bgr", "yuvj"))
-    return picture.reformat(
+    becomes_rgb = av.VideoFormat(pixel_format).is_rgb
+    is_full = becomes_rgb or pixel_format.startswith("yuvj")
+    new = picture.reformat(
         width=width,
         height=height,
         format=pixel_format,
@@ -99,6 +101,9 @@ def converted(
         dst_color_range=_FULL if is_full else tags[1] if tags else own,
         threads=1,
     )
+    if tags is None and becomes_rgb == picture.format.is_rgb:  # what isn't tagged stays so
+        new.colorspace, new.color_range = picture.colorspace, picture.color_range
+    return new
 
 
 def bgr_of(picture: av.VideoFrame) -> Frame:

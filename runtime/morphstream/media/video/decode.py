@@ -105,7 +105,7 @@ class Pictures:
 
     def _undelivered(self, count: int) -> int:
         """Return how many pictures a stream says it has beyond those that came, as far as it says so."""
-        if self._stream.frames and self._is_whole:
+        if self._is_whole and 0 < self._stream.frames <= self._container.size:  # a picture takes a byte at least
             return self._stream.frames - count
         if not self._is_cut or self._last is None or not self._container.duration:
             return 0

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from morphstream.artifact.errors import VideoError
 from morphstream.artifact.regular_file import open_regular
-from morphstream.media.kinds import is_address, kind_of
+from morphstream.media.kinds import VIDEO, is_address, kind_of
 from morphstream.media.video.numbered import pattern_of
 
 MAX_PIXELS = 8192 * 4320  # of one picture; the frames that are in memory at a time take 1 GB
@@ -73,9 +73,9 @@ def _opened(
     try:
         return av.open(address, format=name, options=dict(options), metadata_errors="replace")
     except av.error.FFmpegError as error:
-        seen = kind or "a file that is none"
-        if kind == "a video":
-            seen = f"one without what is needed to read it ({_words(error)}), as where a recording was cut off"
+        words = " ".join((error.strerror or str(error)).split())
+        seen = f"{kind} without its index, as where a recording was cut off ({words})" if kind == VIDEO else kind
+        seen = seen or "a file that is none"
         raise VideoError(f"{path}: expected a video, seen {seen}; name a {READABLE}") from None
 
 
@@ -119,7 +119,3 @@ def is_cut(path: Path) -> bool:
             size = int.from_bytes(head[8:16]) if size == 1 else size or whole - place
             place += max(size, 8)
         return place > whole
-
-
-def _words(error: av.error.FFmpegError) -> str:
-    return " ".join((error.strerror or str(error)).split())
