@@ -40,9 +40,8 @@ def write_video(
 ) -> Path:
     """Write a video of `frame_of` each index, at an even rate or at `times` in milliseconds.
 
-    Args:
-        tags: Matrix and range that its pictures are of, and tagged with.
-        change: Changes the stream before it is opened.
+    Its pictures are of the matrix and the range that `tags` says, and tagged so; `change` changes the stream before it
+    is opened.
     """
     with av.open(path, "w", format=container_format, options=dict(container or {})) as file:
         stream = file.add_stream(codec, rate=rate, options=dict(options or {"preset": "ultrafast"}))

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.sidedata.sidedata import Type
 from av.video.stream import VideoStream
 
-from morphstream.media.video.colour import planar_format
+from morphstream.media.video.colour import converted, planar_format
 from morphstream.media.video.decode import fraction_of, rate_of, time_base_of
-from morphstream.media.video.turn import display_matrix_of, side_data_of, turn_of
+from morphstream.media.video.turn import UPRIGHT, Turn, display_matrix_of, turn_of
 
 _HDR = {16: "HDR (PQ)", 18: "HDR (HLG)"}  # by transfer
-_DOLBY_VISION = (Type.DOVI_METADATA, Type.DOVI_RPU_BUFFER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +49,7 @@ class VideoInfo:
         colours: Its tags.
         rotation: How far it is turned counterclockwise to be upright: 0, 90, 180 or -90 degrees.
         display_matrix: Nine numbers as the container has them, None for none.
+        turn: What makes its pictures upright.
         sample_aspect: How wide a coded pixel is, in heights; 1 for a square.
         frame_rate: Frames a second, on average.
         time_base: The unit of its pictures' times, in seconds.
@@ -72,6 +71,7 @@ class VideoInfo:
     colours: Colours
     rotation: int
     display_matrix: tuple[int, ...] | None
+    turn: Turn
     sample_aspect: Fraction
     frame_rate: Fraction
     time_base: Fraction
@@ -87,7 +87,7 @@ def describe(
 ) -> VideoInfo:
     """Return what a video is, by its stream and its first picture as decoded; `is_cut`: whether it lacks its end."""
     rate, time_base = rate_of(stream), time_base_of(stream)
-    matrix = display_matrix_of(first)
+    matrix = display_matrix_of(converted(first, "bgr24"))  # of one that isn't written to later
     turn = turn_of(matrix)
     size = first.width, first.height
     planar = planar_format(first.format)
@@ -105,6 +105,7 @@ def describe(
         colours=_colours_of(first),
         rotation=first.rotation,
         display_matrix=matrix,
+        turn=turn or UPRIGHT,
         sample_aspect=fraction_of(stream.sample_aspect_ratio) or Fraction(1),
         frame_rate=rate,
         time_base=time_base,
@@ -112,7 +113,7 @@ def describe(
         duration_s=duration_s or None,
         frames=stream.frames or round(duration_s * rate) or None,
         has_audio=bool(container.streams.audio),
-        notes=tuple(_notes(stream, first, is_cut=is_cut)),
+        notes=tuple(_notes(stream, first, is_cut=is_cut, is_askew=turn is None)),
     )
 
 
@@ -125,11 +126,11 @@ def _colours_of(picture: av.VideoFrame) -> Colours:
     )
 
 
-def _notes(stream: VideoStream, first: av.VideoFrame, *, is_cut: bool) -> Iterator[str]:
+def _notes(stream: VideoStream, first: av.VideoFrame, *, is_cut: bool, is_askew: bool) -> Iterator[str]:
     """Yield what of a video isn't read as one may expect."""
     if is_cut:
         yield "the file is cut off; what is there is read"
-    if turn_of(display_matrix_of(first)) is None:
+    if is_askew:
         yield f"turned by {first.rotation} degrees, and read as it is coded"
     if first.color_trc in _HDR:
         yield f"{_HDR[first.color_trc]}: faces are swapped in its own numbers, as if it were SDR"
@@ -137,5 +138,3 @@ def _notes(stream: VideoStream, first: av.VideoFrame, *, is_cut: bool) -> Iterat
         yield "interlaced: both fields of a picture are swapped as one"
     if stream.metadata.get("alpha_mode") == "1" and not any(part.is_alpha for part in first.format.components):
         yield "its transparency is left out"
-    if any(data.type in _DOLBY_VISION for data in side_data_of(first)):
-        yield "its Dolby Vision metadata is left out"

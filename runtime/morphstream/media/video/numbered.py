@@ -30,7 +30,7 @@ def pattern_of(path: Path) -> tuple[str, int]:
         raise VideoError(f"{path}: expected numbers without a gap, seen none of {missing}; add it, or number them anew")
     begin, end = (text.replace("%", "%%") for text in kinds.pop())
     digits = len(found[0]["number"]) if any(match["number"].startswith("0") for match in found) else 1
-    return f"{str(folder).replace('%', '%%')}/{begin}%0{digits}d{end}", numbers[0]
+    return f"{str(folder.absolute()).replace('%', '%%')}/{begin}%0{digits}d{end}", numbers[0]
 
 
 def _regex_of(pattern: str) -> str:

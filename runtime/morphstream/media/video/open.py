@@ -1,7 +1,6 @@
 """Open a video's file, find its moving pictures, and refuse what is none."""
 
 import os
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -38,14 +37,7 @@ def open_video(
     Raises:
         VideoError: It is no video, has no moving pictures or larger ones, or can't be read.
     """
-    if fps is None:
-        kind = _check_file(path)
-        options = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"}
-        container = _opened(path, f"file:{path}", options, kind)
-    else:
-        pattern, first = pattern_of(path)
-        options = {"framerate": str(fps), "start_number": str(first), "protocol_whitelist": "file"}
-        container = _opened(path, pattern, options, None, name="image2")
+    container = open_container(path) if fps is None else _open_numbered(path, fps)
     try:
         return container, _moving_stream(path, container, max_pixels)
     except VideoError:
@@ -53,30 +45,37 @@ def open_video(
         raise
 
 
-def _check_file(path: Path) -> str | None:
-    """Refuse what is no file with content, and return in words what it is if that is known."""
+def open_container(path: Path) -> InputContainer:
+    """Open a file of pictures or sound, known by its content and not its name.
+
+    Raises:
+        VideoError: It is none, or can't be read.
+    """
+    kind = None
     try:
         with open_regular(path) as file:
-            begin = file.read(512)
+            kind = kind_of(begin := os.pread(file.fileno(), 512, 0))
+            if not begin:
+                raise VideoError(f"{path}: expected a video, seen an empty file; fetch it again")
+            options = {"fd": str(file.fileno()), "protocol_whitelist": "fd", "format_whitelist": _DEMUXERS}
+            return av.open("fd:", options=options, metadata_errors="replace")  # which has the file for itself
+    except av.error.FFmpegError as error:
+        words = " ".join((error.strerror or str(error)).split())
+        seen = f"{kind} without its index, as where a recording was cut off ({words})" if kind == VIDEO else kind
+        raise VideoError(f"{path}: expected a video, seen {seen or 'a file that is none'}; name a {READABLE}") from None
     except OSError as error:
         if is_address(str(path)) and not path.exists():
             raise VideoError(f"{path}: expected a video's file, seen an address; download it first") from None
         raise VideoError(f"{path}: expected a video, seen {error.strerror}; name a {READABLE}") from None
-    if not begin:
-        raise VideoError(f"{path}: expected a video, seen an empty file; fetch it again")
-    return kind_of(begin)
 
 
-def _opened(
-    path: Path, address: str, options: Mapping[str, str], kind: str | None, *, name: str | None = None
-) -> InputContainer:
+def _open_numbered(path: Path, fps: Fraction) -> InputContainer:
+    pattern, first = pattern_of(path)
+    options = {"framerate": str(fps), "start_number": str(first), "protocol_whitelist": "file"}
     try:
-        return av.open(address, format=name, options=dict(options), metadata_errors="replace")
+        return av.open(pattern, format="image2", options=options)
     except av.error.FFmpegError as error:
-        words = " ".join((error.strerror or str(error)).split())
-        seen = f"{kind} without its index, as where a recording was cut off ({words})" if kind == VIDEO else kind
-        seen = seen or "a file that is none"
-        raise VideoError(f"{path}: expected a video, seen {seen}; name a {READABLE}") from None
+        raise VideoError(f"{path}: expected pictures, seen some that can't be read ({error.strerror})") from None
 
 
 def _moving_stream(path: Path, container: InputContainer, max_pixels: int) -> VideoStream:

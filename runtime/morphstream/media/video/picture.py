@@ -10,7 +10,7 @@ import numpy as np
 
 from morphstream.frame import Frame
 from morphstream.media.video.colour import Plane, bgr_of, full_planes, planes_of
-from morphstream.media.video.turn import UPRIGHT, display_matrix_of, turn_of
+from morphstream.media.video.turn import UPRIGHT, Turn
 
 _MOST_KEPT = 3  # levels of 256: what rounding takes from a colour on its way to BGR; what clipping takes is more
 
@@ -24,12 +24,14 @@ class VideoFrame:
         time: When it is shown, in seconds: its pts times its time base, exact.
         frame: ``(H, W, 3)`` uint8 BGR, upright.
         picture: As it was decoded; planar, and not turned.
+        turn: What makes it upright.
     """
 
     index: int
     time: Fraction
     frame: Frame
     picture: av.VideoFrame
+    turn: Turn = UPRIGHT
 
     def with_frame(self, frame: Frame) -> av.VideoFrame:
         """Return the decoded picture with the pixels replaced that differ from this one's frame.
@@ -45,21 +47,20 @@ class VideoFrame:
         """
         if frame.shape != self.frame.shape:
             raise ValueError(f"expected a frame {self.frame.shape}, seen {frame.shape}")
-        turn = turn_of(display_matrix_of(self.picture)) or UPRIGHT
-        before, after = turn.coded(self.frame), turn.coded(frame)
+        before, after = self.turn.coded(self.frame), self.turn.coded(frame)
         if frame is not self.frame and (place := _changed_rectangle(before, after)):
             self.picture.make_writable()  # a decoder may still read from it
             _replace(self.picture, place, np.ascontiguousarray(before[place]), np.ascontiguousarray(after[place]))
         return self.picture
 
 
-def upright_frame(picture: av.VideoFrame) -> Frame:
-    """Return a picture's pixels, BGR and upright.
+def video_frame(picture: av.VideoFrame, *, index: int, time: Fraction, turn: Turn) -> VideoFrame:
+    """Return a decoded picture with its pixels, BGR and upright.
 
     Raises:
         VideoError: Its colours are of a kind that isn't known.
     """
-    return (turn_of(display_matrix_of(picture)) or UPRIGHT).upright(bgr_of(picture))
+    return VideoFrame(index=index, time=time, frame=turn.upright(bgr_of(picture)), picture=picture, turn=turn)
 
 
 def _changed_rectangle(before: Frame, after: Frame) -> tuple[slice, slice] | None:

@@ -12,7 +12,7 @@ from morphstream.media.video.colour import converted, matrix_of, range_of
 from morphstream.media.video.decode import Pictures
 from morphstream.media.video.info import describe
 from morphstream.media.video.open import MAX_PIXELS, is_cut, open_video
-from morphstream.media.video.picture import VideoFrame, upright_frame
+from morphstream.media.video.picture import VideoFrame, video_frame
 
 
 class VideoSource:
@@ -101,7 +101,7 @@ class VideoSource:
         if picture is None or (self._end is not None and time >= self._end):
             return None
         picture = self._fitted(picture)
-        frame = VideoFrame(index=self._index, time=time, frame=upright_frame(picture), picture=picture)
+        frame = video_frame(picture, index=self._index, time=time, turn=self.info.turn)
         self._index += 1
         return Timed(value=frame, index=frame.index, time=time)
 

@@ -1,6 +1,6 @@
 """Turn pixels as they are coded upright, and back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import SideData, Type
 
+_ONE = 0x10000  # in a display matrix
 _Pixels = npt.NDArray[np.uint8]
 
 
@@ -45,7 +46,7 @@ class Turn:
 UPRIGHT = Turn()
 
 
-def turn_of(matrix: tuple[int, ...] | None) -> Turn | None:
+def turn_of(matrix: Sequence[int] | None) -> Turn | None:
     """Return what a display matrix does, None if it is more than quarter turns and mirroring.
 
     Args:
@@ -55,7 +56,7 @@ def turn_of(matrix: tuple[int, ...] | None) -> Turn | None:
     """
     if matrix is None:
         return UPRIGHT
-    a, b, _, c, d = (round(value / 0x10000) if abs(value) in (0, 0x10000) else 2 for value in matrix[:5])
+    a, b, _, c, d = (round(value / _ONE) if abs(value) in (0, _ONE) else 2 for value in matrix[:5])
     if abs(a) == abs(d) == 1 and b == c == 0:
         return Turn(is_mirrored=a < 0, is_upside_down=d < 0)
     if abs(b) == abs(c) == 1 and a == d == 0:
@@ -64,11 +65,15 @@ def turn_of(matrix: tuple[int, ...] | None) -> Turn | None:
 
 
 def display_matrix_of(picture: av.VideoFrame) -> tuple[int, ...] | None:
-    """Return the nine numbers that say how a decoded picture is to be shown, None if it has none."""
-    found = (data for data in side_data_of(picture) if data.type == Type.DISPLAYMATRIX)
+    """Return the nine numbers that say how a picture is to be shown, None if it has none.
+
+    Args:
+        picture: Not to be made writable later: PyAV keeps what it gave out of it, and that is freed then.
+    """
+    try:
+        found = [data for data in cast("Iterable[SideData]", picture.side_data) if data.type == Type.DISPLAYMATRIX]
+    except ValueError:  # PyAV gives nothing of a picture that has a kind of data it doesn't know, as EXIF is
+        turns = {90: (0, -_ONE, 0, _ONE, 0), -90: (0, _ONE, 0, -_ONE, 0), 180: (-_ONE, 0, 0, 0, -_ONE)}
+        turn = turns.get(abs(picture.rotation) if abs(picture.rotation) == 180 else picture.rotation)
+        return turn and (*turn, 0, 0, 0, 1 << 30)
     return next((tuple(np.frombuffer(memoryview(data), np.int32).tolist()) for data in found), None)
-
-
-def side_data_of(picture: av.VideoFrame) -> Iterable[SideData]:
-    """Return what a decoded picture carries beside its pixels."""
-    return cast("Iterable[SideData]", picture.side_data)
