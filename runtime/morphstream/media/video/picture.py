@@ -65,8 +65,8 @@ def video_frame(picture: av.VideoFrame, *, index: int, time: Fraction, turn: Tur
 
 def _changed_rectangle(before: Frame, after: Frame) -> tuple[slice, slice] | None:
     """Return the rectangle of all pixels that differ, on bounds that chroma has, too; None if there is none."""
-    differs = before != after
-    rows, columns = differs.any((1, 2)).nonzero()[0], differs.any(0).any(1).nonzero()[0]
+    differs = (before != after).reshape(len(before), -1)  # no axis of three, which NumPy is slow at
+    rows, columns = differs.any(1).nonzero()[0], differs.any(0).nonzero()[0] // 3
     if not len(rows):
         return None
     top, bottom, left, right = (int(line) // 4 * 4 for line in (rows[0], rows[-1], columns[0], columns[-1]))
@@ -75,25 +75,25 @@ def _changed_rectangle(before: Frame, after: Frame) -> tuple[slice, slice] | Non
 
 def _replace(picture: av.VideoFrame, place: tuple[slice, slice], before: Frame, after: Frame) -> None:
     """Write what differs of a rectangle into a planar picture."""
-    changed = (before != after).any(2)
+    differs = before != after
+    changed = np.uint8(255) * (differs[..., 0] | differs[..., 1] | differs[..., 2])
     planes = planes_of(picture)
     height, width = planes[0].shape
     bits = picture.format.components[0].bits
+    most = _MOST_KEPT << (bits - 8)
     for own, old, new in zip(planes, full_planes(before, picture), full_planes(after, picture), strict=True):
-        across, down = -(-width // own.shape[1]), -(-height // own.shape[0])
+        down, across = -(-height // own.shape[0]), -(-width // own.shape[1])
         rows = slice(place[0].start // down, place[0].stop // down)
         target = own[rows, place[1].start // across : place[1].stop // across]
-        is_changed = _sampled(changed.astype(np.uint8) * 255, across, down) > 0
-        was, becomes = (_sampled(plane, across, down).astype(np.int32) for plane in (old, new))
-        most = _MOST_KEPT << (bits - 8)
-        kept = np.clip(target - was, -most, most)
-        value = np.clip(becomes + kept, 0, (1 << bits) - 1)
-        target[is_changed] = value[is_changed].astype(own.dtype)
+        was, becomes = (_sampled(plane, down, across).astype(np.int32) for plane in (old, new))
+        value = becomes + np.clip(target - was, -most, most)
+        is_changed = _sampled(changed, down, across) > 0  # any pixel of those it stands for
+        np.copyto(target, np.clip(value, 0, (1 << bits) - 1), where=is_changed, casting="unsafe")
 
 
-def _sampled(plane: Plane, across: int, down: int) -> Plane:
+def _sampled(plane: Plane, down: int, across: int) -> Plane:
     """Return the means of blocks of a plane, whose last row and column stand for what is beyond."""
-    if (across, down) == (1, 1):
+    if (down, across) == (1, 1):
         return plane
     height, width = plane.shape
     more = (0, -height % down, 0, -width % across)
