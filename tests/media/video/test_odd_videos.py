@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from morphstream.artifact.errors import VideoError
-from morphstream.media.video.open import MAX_PIXELS
 from morphstream.media.video.read import VideoSource
 from tests.media.video.odd import DAMAGED, HOSTILE, ODD, Odd
 
@@ -17,7 +16,7 @@ def test_it_is_read_or_refused(tmp_path: Path, odd: Odd, capfd: pytest.CaptureFi
     path = odd.make(tmp_path)
     if odd.frames is None:
         with pytest.raises(VideoError, match=re.escape(odd.seen)) as caught:
-            VideoSource(path, max_pixels=60_000 if "large." in path.name else MAX_PIXELS)
+            VideoSource(path, max_pixels=odd.max_pixels)
         assert str(caught.value).startswith(f"{path}: expected ")
         assert "\n" not in str(caught.value)
     else:
