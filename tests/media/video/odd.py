@@ -77,6 +77,17 @@ def _bytes(name: str, data: bytes) -> Callable[[Path], Path]:
     return make
 
 
+def _titled(folder: Path) -> Path:
+    with av.open(write_video(folder / "plain.mp4")) as file, av.open(folder / "titled.mp4", "w") as out:
+        out.metadata["title"] = "caf3"
+        stream = out.add_stream_from_template(file.streams.video[0])
+        for packet in file.demux(file.streams.video[0]):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    return folder / "titled.mp4"
+
+
 def _two_sizes(folder: Path) -> Path:
     parts = [write_video(folder / f"{width}.h264", size_wh=(width, 120), count=6) for width in (160, 200)]
     (path := folder / "sizes.h264").write_bytes(b"".join(part.read_bytes() for part in parts))
@@ -219,6 +230,7 @@ ODD = {
     "RGB": Odd(_whole("rgb.mov", codec="png", options={}, pixel_format="rgb24")),
     "a palette": Odd(_GIF),
     "VP9 with alpha": Odd(_whole("alpha.webm", pixel_format="yuva420p", **_VP9), 12, "transparency"),
+    "tags that are not UTF-8": Odd(_changed(_titled, lambda data: data.replace(b"caf3", b"caf\xe9"))),
     "one picture": Odd(_whole("one.mp4", count=1), 1),
 }
 HOSTILE = {

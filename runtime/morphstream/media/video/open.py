@@ -58,7 +58,11 @@ def open_container(path: Path) -> InputContainer:
             if not begin:
                 raise VideoError(f"{path}: expected a video, seen an empty file; fetch it again")
             options = {"fd": str(file.fileno()), "protocol_whitelist": "fd", "format_whitelist": _DEMUXERS}
-            return av.open("fd:", options=options, metadata_errors="replace")  # which has the file for itself
+            try:
+                return av.open("fd:", options=dict(options))  # it has the file for itself
+            except UnicodeDecodeError:  # of PyAV 18, by tags that aren't UTF-8
+                os.lseek(file.fileno(), 0, os.SEEK_SET)
+                return av.open("fd:", options=dict(options), metadata_encoding="latin-1")
     except av.error.FFmpegError as error:
         words = " ".join((error.strerror or str(error)).split())
         seen = f"{kind} without its index, as where a recording was cut off ({words})" if kind == VIDEO else kind

@@ -1,6 +1,6 @@
 """Turn pixels as they are coded upright, and back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -71,9 +71,9 @@ def display_matrix_of(picture: av.VideoFrame) -> tuple[int, ...] | None:
         picture: Not to be made writable later: PyAV keeps what it gave out of it, and that is freed then.
     """
     try:
-        found = [data for data in cast("Iterable[SideData]", picture.side_data) if data.type == Type.DISPLAYMATRIX]
+        found = cast("Mapping[Type, SideData]", picture.side_data).get(Type.DISPLAYMATRIX)
     except ValueError:  # PyAV gives nothing of a picture that has a kind of data it doesn't know, as EXIF is
         turns = {90: (0, -_ONE, 0, _ONE, 0), -90: (0, _ONE, 0, -_ONE, 0), 180: (-_ONE, 0, 0, 0, -_ONE)}
         turn = turns.get(abs(picture.rotation) if abs(picture.rotation) == 180 else picture.rotation)
         return turn and (*turn, 0, 0, 0, 1 << 30)
-    return next((tuple(np.frombuffer(memoryview(data), np.int32).tolist()) for data in found), None)
+    return tuple(np.frombuffer(memoryview(found), np.int32).tolist()) if found is not None else None
