@@ -94,12 +94,11 @@ def test_variable_times_are_exact(tmp_path: Path) -> None:
         assert [frame.time for frame in frames_of(source)] == [Fraction(time, 1000) for time in times]
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.flv", "a.mpg", "a.h264", "a.avi"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.mpg", "a.h264"])
 def test_a_part_begins_and_ends_at_the_exact_frame(tmp_path: Path, name: str) -> None:
     count, path = 48, tmp_path / name
-    if name in ("a.mpg", "a.avi"):
-        codec = "mpeg2video" if name == "a.mpg" else "mpeg4"
-        write_video(path, codec=codec, options={"g": "12", "bf": "2"}, count=count, size_wh=(320, 240))
+    if name == "a.mpg":
+        write_video(path, codec="mpeg2video", options={"g": "12", "bf": "2"}, count=count)
     elif name == "a.h264":
         write_video(path, count=count)
     else:
@@ -180,9 +179,9 @@ CODECS = {
 
 @pytest.mark.parametrize(("suffix", "codec"), CODECS.items(), ids=CODECS)
 def test_a_video_is_known_by_its_content(tmp_path: Path, suffix: str, codec: str) -> None:
-    options = {"preset": "ultrafast", "x265-params": "log-level=none"} if codec == "libx265" else {"g": "4"}
+    options = {"preset": "ultrafast", "x265-params": "log-level=none", "deadline": "realtime"}
     path = tmp_path / f"a{suffix}"
-    write_video(path, codec=codec, options=options, size_wh=(176, 144), rate=Fraction(25))
+    write_video(path, codec=codec, options=options, size_wh=(176, 144), rate=Fraction(25), count=4)
     assert is_video(path.rename(tmp_path / "clip.png"))
     with VideoSource(tmp_path / "clip.png") as source:
-        assert len(frames_of(source)) == COUNT
+        assert len(frames_of(source)) == 4

@@ -46,7 +46,7 @@ def open_video(
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open a file of pictures or sound, known by its content and not its name.
+    """Open a container of moving pictures, known by its content and not its name.
 
     Raises:
         VideoError: It is none, or can't be read.
