@@ -1,6 +1,8 @@
 """A damaged, odd or hostile video is read as far as it can be, or refused in one line."""
 
 import re
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,10 @@ def test_it_is_read_or_refused(tmp_path: Path, odd: Odd, capfd: pytest.CaptureFi
             assert bool(source.lost) == odd.is_lossy
             assert odd.seen in "; ".join(source.notes)
     assert capfd.readouterr() == ("", "")
+
+
+def test_without_its_reader_a_video_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.delitem(sys.modules, "morphstream.media.video")
+    with pytest.raises(VideoError, match=r"expected PyAV, .* run: pip install 'morphstream\[video\]'"):
+        import_module("morphstream.media.video")
