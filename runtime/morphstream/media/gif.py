@@ -7,6 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from morphstream.media.formats import durations_in, saved
+from morphstream.media.metadata import XMP_IN_GIF
 from morphstream.media.picture import Picture, Pixels
 
 _COLOURS = 256  # one less, where some of a frame is transparent
@@ -14,15 +15,19 @@ _FEW = 8  # colours that are worth their own palette
 
 
 def encode_gif(picture: Picture, pixels: Sequence[Pixels], mark: bytes | None) -> bytes:
-    """Return a GIF; arguments as of `formats.encode_png`. Source of the mark's place: XMP specification, part 3."""
+    """Return a GIF; arguments as of `formats.encode_png`."""
     images = [in_few_colours(*pair) for pair in zip(picture.pixels, pixels, strict=True)]
     options: dict[str, object] = {"disposal": 2 if picture.is_transparent else 0}
     if picture.is_animated:
         options |= {"duration": durations_in(10, picture), "loop": picture.loops}
     gif = saved("GIF", images, picture, options)
     place = 13 + (3 << (gif[10] & 7) + 1 if gif[10] & 0x80 else 0)  # behind the header and its palette
-    extension = b"!\xff\x0bXMP DataXMP" + mark + bytes((1, *range(255, -1, -1), 0)) if mark else b""
-    return b"GIF89a" + gif[6:place] + extension + gif[place:]
+    return b"GIF89a" + gif[6:place] + (xmp_extension(mark) if mark else b"") + gif[place:]
+
+
+def xmp_extension(xmp: bytes) -> bytes:
+    """Return the block of a GIF that holds an XMP packet; its last bytes lead readers out of it."""
+    return XMP_IN_GIF + xmp + bytes((1, *range(255, -1, -1), 0))
 
 
 def in_few_colours(before: Pixels, after: Pixels) -> Image.Image:

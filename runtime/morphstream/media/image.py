@@ -5,7 +5,6 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from morphstream.artifact.staged import staged_file
 from morphstream.frame import Frame, Timed
 from morphstream.media.encode import FORMATS, encode
 from morphstream.media.picture import Picture, frame_of
-from morphstream.media.provenance import CREATOR
+from morphstream.media.provenance import is_ours
 from morphstream.media.read import MAX_PIXELS, read_picture
 
 
@@ -87,18 +86,11 @@ def check_output(path: Path, *, overwrite: bool = False, inputs: Sequence[Path] 
     if not stat.S_ISREG(mode := path.stat().st_mode):
         raise ImageError(f"{path}: expected no file, or a picture to replace, seen {kind_of(mode)}; name another")
     is_input = any(given.exists() and given.samefile(path) for given in inputs)
-    if not overwrite and (is_input or not _is_ours(path)):
+    if not overwrite and (is_input or not is_ours(path)):
         raise ImageError(f"{path}: expected no file, seen one; name another, or replace it with --overwrite")
     for given in inputs:
         if given.exists() and given.samefile(path) and os.path.abspath(given) != os.path.abspath(path):  # noqa: PTH100 - as named
             raise ImageError(f"{path}: expected another file than the input, seen {given} itself; name another")
-
-
-def _is_ours(path: Path) -> bool:
-    """Return whether a picture has the mark of one that was swapped here: it can be had again."""
-    with path.open("rb") as file, suppress(ValueError), mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        return data.find(CREATOR.encode()) >= 0
-    return False  # it is empty
 
 
 def _keep_owner_and_mode(descriptor: int, before: os.stat_result) -> None:

@@ -17,6 +17,7 @@ from morphstream.media.exif import clean, read_directory
 from morphstream.media.provenance import MARK, mark_with
 
 _IPTC = b"8BIM\x04\x04\0\0"  # Source: Adobe, Photoshop file formats, image resource 0x0404
+XMP_IN_GIF = b"!\xff\x0bXMP DataXMP"  # Source: XMP specification, part 3
 _PNG_COLOURS = (b"cICP", b"gAMA", b"cHRM", b"sRGB")
 _MOST_PROFILE_BYTES = 4 << 20
 
@@ -63,7 +64,7 @@ def read_metadata(image: ImageFile.ImageFile, data: bytes, size_wh: tuple[int, i
         notes.append("its EXIF is left out: it is damaged")
     mark = MARK
     try:
-        mark = mark_with(xmp) if (xmp := _xmp_of(image, data)) else MARK
+        mark = mark_with(xmp) if (xmp := xmp_of(image, data)) else MARK
     except (ValueError, struct.error):
         notes.append("its XMP is left out: it is damaged, or too long")
     dpi = [float(number) for number in image.info.get("dpi") or ()]
@@ -127,8 +128,10 @@ def _iptc_of(image: ImageFile.ImageFile, data: bytes) -> bytes | None:
     return found if isinstance(found, bytes) and found else None
 
 
-def _xmp_of(image: ImageFile.ImageFile, data: bytes) -> bytes | None:
-    """Return the XMP packet of a picture."""
+def xmp_of(image: ImageFile.ImageFile, data: bytes) -> bytes | None:
+    """Return the XMP packet of an opened picture; errors as of `read_directory`."""
+    if image.format == "GIF":
+        return data.partition(XMP_IN_GIF)[2].partition(b"\x01\xff\xfe")[0] or None
     if image.format == "TIFF":
         entry = read_directory(data).get(700)
         return entry.data if entry else None

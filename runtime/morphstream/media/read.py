@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,9 +18,10 @@ from morphstream.artifact.errors import ImageError
 from morphstream.artifact.regular_file import read_regular
 from morphstream.media.exif import orientation_of
 from morphstream.media.kinds import is_address, kind_of
-from morphstream.media.metadata import exif_of, read_metadata
+from morphstream.media.metadata import exif_of, read_metadata, xmp_of
 from morphstream.media.picture import JpegStyle, Picture, Pixels, converted
 
+T = TypeVar("T")
 MAX_PIXELS = 120_000_000
 READABLE = "PNG, JPEG, WebP, AVIF, TIFF, GIF or HEIC"
 _VIDEO_ADVICE = "take one of its pictures: ffmpeg -i VIDEO -frames:v 1 PICTURE.png"
@@ -56,6 +58,28 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     Raises:
         ImageError: The file is no picture, is larger, or can't be read.
     """
+    return _opened(path, max_pixels, _read)
+
+
+def read_xmp(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[str, bytes | None]:
+    """Return the format of a picture, and the XMP packet that it holds; arguments and errors as of `read_picture`."""
+
+    def read(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> tuple[str, bytes | None]:
+        if image.format == "PNG":
+            _check_size(image, 1, len(data), max_pixels)
+            image.load()  # to its end, where others put their XMP
+        return image.format or "unknown", xmp_of(image, data)
+
+    return _opened(path, max_pixels, read)
+
+
+def is_picture(head: bytes) -> bool:
+    """Return whether what a file begins with is that of a picture that can be read."""
+    return any(re.match(begin, head[:64], re.DOTALL) for begin, _, _ in _OPENERS)
+
+
+def _opened(path: Path, max_pixels: int, read: Callable[[ImageFile.ImageFile, bytes, int], T]) -> T:
+    """Return what a function reads of an opened picture, its bytes and its limit; errors as of `read_picture`."""
     try:
         data = read_regular(path, 8 * max_pixels + (1 << 24))
     except OSError as error:
@@ -67,7 +91,7 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
         with warnings.catch_warnings():  # Pillow's, of what can be read nevertheless
             warnings.simplefilter("ignore")
             with open_image(BytesIO(data)) as image:
-                return _read(image, data, max_pixels)
+                return read(image, data, max_pixels)
     except _DAMAGED as error:
         seen = " ".join(str(error).split())[:200] or type(error).__name__
         expected = f"{path}: expected a picture, seen {len(data)} bytes that are no whole one"
