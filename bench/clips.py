@@ -116,10 +116,9 @@ class Clip:
         if self.blur and (sigma := self.blur(index) * self.size_wh[1]) > 0.3:
             drawn = np.asarray(cv2.GaussianBlur(drawn, (0, 0), sigma), np.float32)
         if self.noise:
-            rows, columns = np.random.default_rng(index).integers(0, 256, 2)
-            grain = np.tile(np.roll(_grain(), (rows, columns), (0, 1)), (self.size_wh[1] // 256 + 1, 1, 1))
-            repeats = self.size_wh[0] // 256 + 1
-            drawn += self.noise * np.tile(grain, (1, repeats, 1))[: self.size_wh[1], : self.size_wh[0]]
+            grain = np.roll(_grain(), np.random.default_rng(index).integers(0, 256, 2), (0, 1))
+            width, height = self.size_wh
+            drawn += self.noise * np.tile(grain, (height // 256 + 1, width // 256 + 1, 1))[:height, :width]
         return np.clip(np.rint(drawn), 0, 255).astype(np.uint8)
 
     def frames(self) -> Iterator[Timed[Frame]]:
@@ -136,9 +135,8 @@ class Clip:
 
     def _drawn(self, time: float) -> Frame:
         poses = self.poses(time)
-        scene = sum(start <= round(time) for start in self.scenes)
-        drawn = cv2.resize(_scenery(scene), self.size_wh, interpolation=cv2.INTER_CUBIC)
-        canvas = np.asarray(drawn, np.uint8)
+        scenery = _scenery(sum(start <= round(time) for start in self.scenes))
+        canvas = np.asarray(cv2.resize(scenery, self.size_wh, interpolation=cv2.INTER_CUBIC), np.uint8)
         for pose in poses:
             _put(canvas, _layer(pose.person, is_photo=pose.is_photo), self._affine(pose))
         if self.board and poses:
@@ -146,8 +144,7 @@ class Clip:
             width = 1.9 * poses[0].eyes * self.size_wh[1]
             left = points[:2].mean(0)[0] + (self.board(time) - 0.5) * width
             first, last = np.clip(np.rint([left, left + 0.3 * width]).astype(int), 0, self.size_wh[0])
-            texture = cv2.resize(_scenery(9), self.size_wh)
-            canvas[:, first:last] = texture[:, : last - first]
+            canvas[:, first:last] = cv2.resize(_scenery(9), self.size_wh)[:, : last - first]
         return canvas
 
 

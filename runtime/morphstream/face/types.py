@@ -92,9 +92,10 @@ class FoundFaces:
         assignment: The new identity of faces, by index in `faces`; the other faces stay as they are.
         looks: How often the detector looked at the frame; 0 where the faces were given.
         reason: Why there is no face and what to do, where none was found: "seen ...; use ...".
+        tracks: The number of each face's track, in a video or a stream; none where faces aren't tracked.
 
     Raises:
-        ValueError: The assignment names a face that isn't there.
+        ValueError: The assignment names a face that isn't there, or there are tracks, and not one for each face.
     """
 
     frame: Frame
@@ -102,8 +103,11 @@ class FoundFaces:
     assignment: Mapping[int, Identity]
     looks: int = 0
     reason: str = ""
+    tracks: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         check_frame(self.frame)
+        if self.tracks and len(self.tracks) != len(self.faces):
+            raise ValueError(f"tracks: expected one for each of {len(self.faces)} faces, seen {len(self.tracks)}")
         if odd := [index for index in self.assignment if index not in range(len(self.faces))]:
             raise ValueError(f"assignment: expected indices of {len(self.faces)} faces, seen {odd}")
