@@ -1,6 +1,6 @@
 """A mask covers the visible face, fades out before the crop's border, and leaves out what is in front of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 
 from morphstream.face.geometry import ARCFACE_128, align, cut_crop
 from morphstream.face.look import FACE_REGIONS, REGIONS
-from morphstream.face.mask import Occluder, Parser, box_mask, select_regions, soften
+from morphstream.face.mask import Occluder, Parser, SteadyMasks, box_mask, select_regions, soften
 from morphstream.face.types import Crop, Mask
 from morphstream.frame import Frame
 from morphstream.session.load import open_session
@@ -161,3 +161,63 @@ def test_the_parser_knows_the_astronauts_face_from_her_hair(
 def test_a_box_mask_may_fade_nowhere() -> None:
     assert np.all(box_mask(64, 0) == 1)
     assert box_mask(64, 0.5)[0].max() < 0.05
+
+
+def steadied(masks: Sequence[Mask]) -> list[Mask]:
+    """Return the masks of one track, smoothed."""
+    steady = SteadyMasks()
+    return [steady.smoothed(lambda _, mask=mask: mask, [7])(0) for mask in masks]  # type: ignore[misc]
+
+
+def disc(x: float, y: float, radius: float, side: int = 128) -> Mask:
+    """Return a mask that is 0 in a disc, for what is before a face."""
+    mask = np.ones((side, side), np.float32)
+    cv2.circle(mask, (round(x), round(y)), round(radius), 0, -1)
+    return soften(mask, side)
+
+
+def test_an_edge_that_trembles_is_held_to_a_third() -> None:
+    random = np.random.default_rng(0)
+    masks = [disc(random.normal(64), random.normal(64), 30) for _ in range(30)]
+    before, after = (np.abs(np.diff(each, axis=0)).mean() for each in (masks, steadied(masks)))
+    assert after < before / 3
+
+
+def test_what_moves_before_a_face_is_followed_within_a_frame() -> None:
+    masks = [disc(x, 64, 30) for x in range(-40, 170, 10)]
+    lags = [np.abs(smoothed - masks[frame]).mean() for frame, smoothed in enumerate(steadied(masks))]
+    moves = np.abs(np.diff(masks, axis=0)).mean((1, 2))
+    assert max(lags) < 0.5 * moves.max()
+    assert np.mean(lags) < 0.2 * moves.mean()
+
+
+def test_masks_that_do_not_change_stay_as_they_are() -> None:
+    masks = [disc(60, 60, 20)] * 5
+    for mask in steadied(masks):
+        np.testing.assert_array_equal(mask, masks[0])
+
+
+def test_each_track_has_its_own_mask_and_is_forgotten_when_it_is_gone() -> None:
+    steady, first, second = SteadyMasks(), full(0.0), full(1.0)
+    steady.smoothed([first, second].__getitem__, [3, 5])
+    of_both = steady.smoothed([first, second].__getitem__, [3, 5])
+    np.testing.assert_array_equal(of_both(0), first)
+    np.testing.assert_array_equal(of_both(1), second)
+    swapped_places = steady.smoothed([second, first].__getitem__, [5, 3])
+    np.testing.assert_array_equal(swapped_places(0), second)
+    np.testing.assert_array_equal(swapped_places(1), first)
+    steady.smoothed([first].__getitem__, [3])(0)
+    np.testing.assert_array_equal(steady.smoothed([first].__getitem__, [5])(0), first)
+
+
+def test_after_a_clear_nothing_depends_on_the_frames_before() -> None:
+    steady, small = SteadyMasks(), disc(60, 60, 8)
+    steady.smoothed([disc(80, 80, 8)].__getitem__, [1])(0)
+    steady.clear()
+    np.testing.assert_array_equal(steady.smoothed([small].__getitem__, [1])(0), small)
+
+
+def test_a_crop_of_another_size_begins_anew() -> None:
+    steady, large = SteadyMasks(), disc(100, 100, 20, side=256)
+    steady.smoothed([disc(50, 50, 10)].__getitem__, [1])(0)
+    np.testing.assert_array_equal(steady.smoothed([large].__getitem__, [1])(0), large)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from morphstream.artifact.errors import SessionError
 from morphstream.face.embed import DirectArcFace
 from morphstream.face.look import FACE_REGIONS, REGIONS, Look
+from morphstream.face.mask import SteadyMasks
 from morphstream.face.swap import TEMPLATE, Swapper
 from morphstream.face.swapper import FaceSwapper
 from morphstream.face.types import Face, FoundFaces
@@ -208,3 +210,27 @@ def test_a_latent_is_made_once_for_an_identity_and_a_swap_model() -> None:
         swapper.swap(found(frame, identity_of([1.0, number]), UPRIGHT))
     swapper.swap(found(frame, identity_of([1.0]), UPRIGHT))
     assert models[1].made > 200  # not all are kept
+
+
+def test_masks_of_tracks_are_smoothed_over_frames_and_those_of_pictures_are_not() -> None:
+    edges = iter([62, 64, 62, 64])
+
+    def trembling(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        mask = np.ones((len(inputs["crop"]), 128, 128, 1), np.float32)
+        mask[:, :, next(edges) :] = 0
+        return {"mask": mask}
+
+    swapper = swapper_of(PlayedSession(SWAP_SHAPES, echo), PlayedSession(MASK_SHAPES, trembling))
+    frame, steady = np.full((300, 300, 3), 10, np.uint8), SteadyMasks()
+    picture = found(frame, SOMEBODY, UPRIGHT)
+    tracked = replace(picture, tracks=[4])
+
+    def move(found: FoundFaces) -> int:
+        first, second = (swapper.swap(found, steady=steady).astype(int) for _ in range(2))
+        return int(np.abs(second - first).sum())
+
+    assert move(tracked) < move(picture) / 2
+    edges = iter([60, 64, 64])
+    swapper.swap(tracked, steady=steady)
+    swapper.swap(replace(tracked, assignment={}), steady=steady)  # a frame in which nobody is swapped ends the memory
+    np.testing.assert_array_equal(swapper.swap(tracked, steady=steady), swapper.swap(picture))

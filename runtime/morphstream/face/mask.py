@@ -1,5 +1,6 @@
 """Make masks: where a swapped crop covers the frame."""
 
+from collections.abc import Callable, Sequence
 from functools import cache, reduce
 
 import cv2
@@ -12,6 +13,8 @@ from morphstream.face.types import Crop, Mask
 from morphstream.session.session import Session
 
 _SIGMA = 5  # pixels of the crop. Source: FaceFusion
+_AROUND = 4  # of a crop's side: a change is as large as its mean over this part
+_LEAST, _GAIN = 0.2, 3  # share of a change that a frame takes over, and how it grows with the change around
 
 
 @cache
@@ -110,6 +113,50 @@ def soften(mask: npt.NDArray[np.float32] | npt.NDArray[np.uint8], side: int) -> 
 def own_mask(crop: Crop) -> Mask:
     """Return a swap model's own mask, ``(side, side)`` float32, 0..1: the fourth channel of what it returned."""
     return cv2.extractChannel(crop, 3).astype(np.float32) / np.float32(255)
+
+
+class SteadyMasks:
+    """The masks of a stream's faces, each smoothed over time by its track; for one thread and frames in order.
+
+    Where a mask differs from the one before in a small place, it is taken for flicker and follows slowly; where it does
+    so in a large one, something moved before the face, and it follows at once.
+    """
+
+    def __init__(self) -> None:
+        self._masks: dict[int, Mask] = {}
+
+    def clear(self) -> None:
+        """Forget the frame before: what follows doesn't depend on it."""
+        self._masks = {}
+
+    def smoothed(self, mask_of: Callable[[int], Mask], tracks: Sequence[int]) -> Callable[[int], Mask]:
+        """Return what gives the smoothed mask of each face of the next frame.
+
+        Args:
+            mask_of: Returns the mask of a face, by its index; called once for each.
+            tracks: Of each face. The others are forgotten.
+        """
+        before, masks = self._masks, dict[int, Mask]()
+        self._masks = masks
+
+        def smoothed_of(index: int) -> Mask:
+            track = tracks[index]
+            if track not in masks:
+                masks[track] = _follow(before.get(track), mask_of(index))
+            return masks[track]
+
+        return smoothed_of
+
+
+def _follow(old: Mask | None, new: Mask) -> Mask:
+    """Move a mask towards the next one of the same track, each pixel the faster the more changes around it."""
+    if old is None or old.shape != new.shape:
+        return new
+    change = new - old
+    around = len(new) // _AROUND
+    share = cv2.blur(np.abs(change), (around, around)) * np.float32(_GAIN) + np.float32(_LEAST)
+    change *= np.minimum(share, 1)
+    return np.asarray(old + change, np.float32)
 
 
 def _resize(crops: Crop, side: int, each: Each) -> Crop:

@@ -10,7 +10,7 @@ import numpy as np
 from morphstream.face import restore
 from morphstream.face.geometry import cut_crops
 from morphstream.face.look import DEFAULT_LOOK, OCCLUDERS, Look
-from morphstream.face.mask import Occluder, Parser, box_mask, own_mask, select_regions, soften
+from morphstream.face.mask import Occluder, Parser, SteadyMasks, box_mask, own_mask, select_regions, soften
 from morphstream.face.paste import carry, paste_back
 from morphstream.face.restore import Restorer
 from morphstream.face.swap import TEMPLATE, Swapper
@@ -52,12 +52,13 @@ class FaceSwapper:
         """Refuse further calls, once the present one has ended."""
         self._turns.close()
 
-    def swap(self, found: FoundFaces, look: Look = DEFAULT_LOOK) -> Frame:
+    def swap(self, found: FoundFaces, look: Look = DEFAULT_LOOK, steady: SteadyMasks | None = None) -> Frame:
         """Return a new frame with faces swapped: each model runs once for all, and faces are pasted in their order.
 
         Args:
             found: The frame, its faces and who they become; not modified.
             look: How they are drawn; its models are opened if they aren't yet.
+            steady: The masks of the frames before, of a stream whose faces have tracks; None to smooth no mask.
 
         Raises:
             ValueError: A face's points are all one point, or the pixel boost is no multiple of the model's side.
@@ -68,6 +69,8 @@ class FaceSwapper:
         with self._turns:
             copied = self._start(lambda: np.array(found.frame, order="C"))
             if not chosen:
+                if steady:
+                    steady.clear()
                 return copied()
             points5 = [found.faces[index].points5 for index in chosen]
             opened = {name: self._open(name) for name in look.drawing_models}
@@ -75,6 +78,8 @@ class FaceSwapper:
             crops, affines = cut_crops(found.frame, points5, TEMPLATE, side, each=self._each)
             new = self._swapper.swap(crops, [self._latent(found.assignment[index]) for index in chosen])
             mask_of = self._masks_of(crops, new, look, opened)
+            if steady and found.tracks:
+                mask_of = steady.smoothed(mask_of, [found.tracks[index] for index in chosen])
             swapped = copied()
             paste_back(swapped, new, mask_of, affines, each=self._each)
             if look.restorer:
