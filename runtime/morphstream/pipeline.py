@@ -1,25 +1,34 @@
 """Open the engines of a store, and build the `FaceAnalyser` and the `FaceSwapper` that run them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
+from morphstream.artifact.digest import digest_of
 from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.closing import Closing
 from morphstream.face.analyser import DETECTOR, EMBEDDER, FaceAnalyser
 from morphstream.face.assign import Wanted
+from morphstream.face.follow import FaceTracker
 from morphstream.face.look import DEFAULT_LOOK, Look
+from morphstream.face.mask import SteadyMasks
 from morphstream.face.swap import Swapper
 from morphstream.face.swapper import FaceSwapper
+from morphstream.face.track import DEFAULT_TRACKING, Tracking
 from morphstream.face.types import Face, FoundFaces, Identity
-from morphstream.frame import Frame
+from morphstream.frame import Frame, Timed
 from morphstream.machine.probe import Machine, probe_machine
 from morphstream.session.load import Engines, load_emap, usable_cores
 from morphstream.session.session import Session
 from morphstream.store.store import Store
+from morphstream.stream.run import Late, flow
 from morphstream.turns import Turns
+
+if TYPE_CHECKING:
+    from morphstream.media.video.swap_video import Progress, VideoOptions, VideoReport
 
 
 class SwapPipeline(Closing):
@@ -163,6 +172,96 @@ class SwapPipeline(Closing):
         """Return the two steps of a call, for a stream: each may be at another frame in a thread of its own."""
         look = look or self.look
         return partial(self.analyser.analyse, wanted=wanted, look=look), partial(self.swapper.swap, look=look)
+
+    def stream(
+        self,
+        frames: Iterable[Timed[Frame]],
+        wanted: Wanted,
+        *,
+        look: Look | None = None,
+        tracking: Tracking = DEFAULT_TRACKING,
+        late: Late = "wait",
+    ) -> Iterator[Timed[Frame]]:
+        """Yield the frames of a stream with faces swapped, in order, each with its index and time.
+
+        Args:
+            frames: Of one stream, each ``(H, W, 3)`` uint8 BGR; read in a thread of its own.
+            wanted: Who becomes whom, as in a call; rules by position and size are decided when a track begins.
+            look: How they are drawn; None for the look of the pipeline.
+            tracking: How faces are followed from frame to frame.
+            late: Whether frames wait that come faster than they are swapped, or the oldest is dropped, as for a camera.
+
+        Raises:
+            FrameError: A frame was refused.
+            Exception: What `frames` raises.
+        """
+        look, masks = look or self.look, SteadyMasks()
+        tracker = FaceTracker(self.analyser, wanted, look=look, tracking=tracking)
+
+        def follow(frame: Timed[Frame]) -> FoundFaces:
+            return tracker.follow(frame.value, frame.time)
+
+        steps = (follow, partial(self.swapper.swap, look=look, steady=masks))
+        return cast("Iterator[Timed[Frame]]", flow(_Whole(frames), steps, late=late))
+
+    def video(
+        self,
+        source: str | Path,
+        output: str | Path,
+        wanted: Wanted,
+        *,
+        look: Look | None = None,
+        tracking: Tracking = DEFAULT_TRACKING,
+        options: "VideoOptions | None" = None,
+        progress: "Callable[[Progress], object]" = bool,
+    ) -> "VideoReport":
+        """Swap the faces of a video, and write it with its sound; errors as of `swap_video`.
+
+        Args:
+            source: A video, or numbered pictures.
+            output: Where it is written: a .mp4, .mov, .mkv, .webm or .gif.
+            wanted: As of `stream`.
+            look: As of `stream`.
+            tracking: As of `stream`.
+            options: How it is read and written; None for the usual.
+            progress: Called in this thread after each frame.
+        """
+        from morphstream.media.video.in_parts import VideoSteps  # PyAV is an extra
+        from morphstream.media.video.swap_video import swap_video
+
+        look, masks = look or self.look, SteadyMasks()
+        steps = VideoSteps(
+            tracker=FaceTracker(self.analyser, wanted, look=look, tracking=tracking),
+            swap=partial(self.swapper.swap, look=look, steady=masks),
+            clear=masks.clear,
+            recipe=self._recipe(wanted, look, tracking),
+        )
+        return swap_video(steps, Path(source), Path(output), options, progress)
+
+    def _recipe(self, wanted: Wanted, look: Look, tracking: Tracking) -> Mapping[str, str]:
+        """Return what decides the frames of a video, in words."""
+        drawn = {name: getattr(look, name) for name in look.__dataclass_fields__}
+        return {
+            "people": digest_of(repr(wanted).encode()).sha256[:12],
+            "engines": self._own.installed.publication.sha256[:12],
+            "swap model": self.swap_model,
+            "look": str(
+                {name: sorted(value) if isinstance(value, frozenset) else value for name, value in drawn.items()}
+            ),
+            "tracking": str(tracking),
+        }
+
+
+class _Whole:
+    """Frames as a source, of which a step gets each with its time."""
+
+    def __init__(self, frames: Iterable[Timed[Frame]]) -> None:
+        self._frames = iter(frames)
+
+    def read(self) -> Timed[Timed[Frame]] | None:
+        """Return the next frame, None at the end."""
+        frame = next(self._frames, None)
+        return None if frame is None else Timed(value=frame, index=frame.index, time=frame.time)
 
 
 open = SwapPipeline  # noqa: A001, as morphstream.open

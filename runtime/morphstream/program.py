@@ -30,7 +30,7 @@ def run_program(
         ProgramError: It ended with a code that isn't accepted or by a signal, or it didn't end in time.
         OSError: It can't be started.
     """
-    with _deferred_signals() as deferred:
+    with deferred_signals() as deferred:
         process = subprocess.Popen(
             command,
             cwd=folder,
@@ -65,15 +65,16 @@ def _interrupt(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _deferred_signals() -> Iterator[list[int]]:
+def deferred_signals() -> Iterator[list[int]]:
     """Yield a list of the SIGINT and SIGTERM that arrive in the block, in place of calling their handlers.
 
-    What a handler raises while a process is being started would lose that process, which would then run on.
+    What a handler raises would lose what is at hand: a process that is being started, a frame that is being encoded.
     """
     received: list[int] = []
     is_main = threading.current_thread() is threading.main_thread()  # others receive none, and may set no handler
     numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
-    handlers = {number: signal.signal(number, lambda number, _: received.append(number)) for number in numbers}
+    caught = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    handlers = {number: signal.signal(number, lambda number, _: received.append(number)) for number in caught}
     try:
         yield received
     finally:

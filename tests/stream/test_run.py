@@ -155,6 +155,6 @@ def test_a_queue_that_cannot_be_is_refused_before_anything_is_read(queue_size: i
 
 
 def test_a_source_and_a_sink_need_one_method_each() -> None:
-    source: FrameSource = PlayedSource(0)
-    sink: FrameSink = KeptFrames()
+    source: FrameSource[Frame] = PlayedSource(0)
+    sink: FrameSink[Frame] = KeptFrames()
     assert run(source, (), sink) == StreamReport(read=0, written=0, dropped=0)

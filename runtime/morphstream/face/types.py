@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from morphstream.artifact.digest import digest_of
 from morphstream.frame import Frame, check_frame
 
 Crop = npt.NDArray[np.uint8]
@@ -51,7 +52,7 @@ class Person:
     score: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Identity:
     """Who someone is, to the embedder; compares and hashes by its numbers.
 
@@ -76,6 +77,9 @@ class Identity:
 
     def __hash__(self) -> int:
         return hash(self.embedding.tobytes())
+
+    def __repr__(self) -> str:
+        return f"Identity({digest_of(self.embedding.tobytes()).sha256[:12]})"
 
     def similarity(self, other: "Identity") -> float:
         """Return the cosine of two identities, -1..1; above 0.4 both are one person. Source: FaceFusion."""

@@ -1,21 +1,18 @@
 """Read and write pictures; what is written says that it is synthetic."""
 
-import os
-import stat
 from collections.abc import Sequence
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from morphstream.artifact.errors import ImageError
-from morphstream.artifact.regular_file import kind_of, real_path
+from morphstream.artifact.regular_file import real_path
 from morphstream.artifact.staged import staged_file
 from morphstream.frame import Frame, Timed
 from morphstream.media.encode import FORMATS, encode
+from morphstream.media.output import check_place, keep_owner_and_mode
 from morphstream.media.picture import Picture, frame_of
-from morphstream.media.provenance import is_ours
 from morphstream.media.read import MAX_PIXELS, read_picture
 
 
@@ -56,8 +53,7 @@ def write_picture(
         raise ImageError(f"{path}: {error}") from None
     place = real_path(path)
     with staged_file(place) as file:
-        with suppress(FileNotFoundError):
-            _keep_owner_and_mode(file.fileno(), place.stat())
+        keep_owner_and_mode(file.fileno(), place)
         file.write(data)
     return notes
 
@@ -74,31 +70,7 @@ def check_output(path: Path, *, overwrite: bool = False, inputs: Sequence[Path] 
     Raises:
         ImageError: The suffix is of no format, there is no such folder, or what is there is to stay.
     """
-    place = real_path(path)
-    if path.is_dir():
-        raise ImageError(f"{path}: expected the name of a picture, seen a folder; name a file in it")
-    if not place.parent.is_dir():
-        raise ImageError(f"{path}: expected a folder to write to, seen no {place.parent}; make it or name another")
-    if path.suffix.lower() not in FORMATS:
-        raise ImageError(f"{path}: expected a name that ends in one of {', '.join(FORMATS)}, seen {path.suffix!r}")
-    if not path.exists():
-        return
-    if not stat.S_ISREG(mode := path.stat().st_mode):
-        raise ImageError(f"{path}: expected no file, or a picture to replace, seen {kind_of(mode)}; name another")
-    is_input = any(given.exists() and given.samefile(path) for given in inputs)
-    if not overwrite and (is_input or not is_ours(path)):
-        raise ImageError(f"{path}: expected no file, seen one; name another, or replace it with --overwrite")
-    for given in inputs:
-        if given.exists() and given.samefile(path) and os.path.abspath(given) != os.path.abspath(path):  # noqa: PTH100 - as named
-            raise ImageError(f"{path}: expected another file than the input, seen {given} itself; name another")
-
-
-def _keep_owner_and_mode(descriptor: int, before: os.stat_result) -> None:
-    now = os.fstat(descriptor)
-    if (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
-        with suppress(PermissionError):  # another's file in a folder of ours: replaced, with our owner
-            os.fchown(descriptor, before.st_uid, before.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+    check_place(path, what="a picture", formats=FORMATS, refusal=ImageError, overwrite=overwrite, inputs=inputs)
 
 
 class PictureSource:

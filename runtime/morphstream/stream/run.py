@@ -11,28 +11,31 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast, get_args
+from typing import Literal, Protocol, TypeVar, cast, get_args
 
 from morphstream.artifact.errors import FrameError, MorphstreamError
-from morphstream.frame import Frame, Timed
+from morphstream.frame import Timed
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
 Step = Callable[..., object]  # of one value; the caller sees to it that a step accepts what the one before returns
 Late = Literal["wait", "drop"]
 _Frames = Generator[Timed[object], None, None]
 
 
-class FrameSource(Protocol):
+class FrameSource(Protocol[T_co]):
     """Where frames come from: a picture, a video, a camera."""
 
-    def read(self) -> Timed[Frame] | None:
+    def read(self) -> Timed[T_co] | None:
         """Return the next frame, None at the end; a run that stops early waits for it to return."""
         ...
 
 
-class FrameSink(Protocol):
+class FrameSink(Protocol[T_contra]):
     """Where frames go."""
 
-    def write(self, frame: Timed[Frame]) -> None:
+    def write(self, frame: Timed[T_contra]) -> None:
         """Write the next frame."""
         ...
 
@@ -47,7 +50,7 @@ class StreamReport:
 
 
 def run(
-    source: FrameSource, steps: Sequence[Step], sink: FrameSink, *, queue_size: int = 2, late: Late = "wait"
+    source: FrameSource[object], steps: Sequence[Step], sink: FrameSink[T], *, queue_size: int = 2, late: Late = "wait"
 ) -> StreamReport:
     """Read frames until a source ends, apply steps to each, and write them.
 
@@ -66,18 +69,38 @@ def run(
         ValueError: The queue size is below 1, or `late` is unknown.
         Exception: Anything else that one of them raised, with a note that says at which frame.
     """
+    first, last = _connect(source, steps, queue_size, late)
+    written = 0
+    with closing(iter(last)) as frames:
+        for frame in cast("Iterable[Timed[T]]", frames):
+            with _naming(frame):
+                sink.write(frame)
+            written += 1
+    return StreamReport(read=first.made, written=written, dropped=first.made - written)
+
+
+def flow(
+    source: FrameSource[object], steps: Sequence[Step], *, queue_size: int = 2, late: Late = "wait"
+) -> Iterator[Timed[object]]:
+    """Yield what `run` writes, to a caller who takes frames in place of a sink; arguments and errors as of `run`.
+
+    The threads run from the first frame that is asked for until the iterator ends or is closed.
+    """
+    _, last = _connect(source, steps, queue_size, late)
+    with closing(iter(last)) as frames:
+        yield from frames
+
+
+def _connect(
+    source: FrameSource[object], steps: Sequence[Step], queue_size: int, late: Late
+) -> "tuple[_Ahead, _Ahead]":
+    """Return the first and the last of a source and its steps, each with a thread to start."""
     if queue_size < 1 or late not in get_args(Late):
         raise ValueError(f"expected queue_size of 1 or more, late of {get_args(Late)}, seen {queue_size} and {late!r}")
     first = last = _Ahead("source", _read(source), queue_size, late)
     for number, step in enumerate(steps, 1):
         last = _Ahead(f"step-{number}", _apply(step, last), queue_size, late)
-    written = 0
-    with closing(iter(last)) as frames:
-        for frame in cast("Iterable[Timed[Frame]]", frames):
-            with _naming(frame):
-                sink.write(frame)
-            written += 1
-    return StreamReport(read=first.made, written=written, dropped=first.made - written)
+    return first, last
 
 
 class _Ahead:
@@ -134,7 +157,7 @@ class _Ahead:
             self._changed.notify()
 
 
-def _read(source: FrameSource) -> _Frames:
+def _read(source: FrameSource[object]) -> _Frames:
     frame = source.read()
     while frame is not None:
         yield frame

@@ -22,7 +22,7 @@ Plane = npt.NDArray[np.integer]
 
 BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 5, 9
 _LIMITED, _FULL = 1, 2
-_LINES_OF_HD = 720  # from here on players take an untagged picture for BT.709
+LINES_OF_HD = 720  # from here on players take an untagged picture for BT.709
 _MATRICES = {0: BT709, 1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: BT2020, 10: BT2020}  # as swscale numbers them
 _UNKNOWN_MATRICES = {8: "YCgCo", 11: "YDzDx", 12: "chromaticity-derived", 13: "chromaticity-derived", 14: "ICtCp"}
 _PLANAR = re.compile(r"(yuvj?a?4[0-4][0-4]p|gray|gbra?p)((9|10|12|14|16)le)?")
@@ -38,7 +38,7 @@ def matrix_of(picture: av.VideoFrame) -> int:
     if tagged in _UNKNOWN_MATRICES:
         seen = f"seen {_UNKNOWN_MATRICES[tagged]}"
         raise VideoError(f"expected colours in RGB, BT.601, BT.709 or BT.2020, {seen}; convert the video first")
-    return _MATRICES.get(tagged, BT709 if picture.height >= _LINES_OF_HD else BT601)
+    return _MATRICES.get(tagged, BT709 if picture.height >= LINES_OF_HD else BT601)
 
 
 def range_of(picture: av.VideoFrame) -> int:

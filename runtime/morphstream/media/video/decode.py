@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import av
 from av.container import InputContainer
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 _MOST_BACK_S = 1  # a time further back than this begins a new count
@@ -135,7 +136,7 @@ def rate_of(stream: VideoStream) -> Fraction:
     return (guessed if stream.start_time is None else average) or average or guessed or Fraction(25)
 
 
-def time_base_of(stream: VideoStream) -> Fraction:
+def time_base_of(stream: Stream) -> Fraction:
     """Return the unit of a stream's times, in seconds."""
     return fraction_of(stream.time_base) or Fraction(1, 90_000)
 

@@ -1,0 +1,291 @@
+"""Swap the faces of a video, and write it with its sound."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from morphstream.artifact.errors import VideoError
+from morphstream.artifact.regular_file import real_path
+from morphstream.closing import Closing
+from morphstream.media.output import check_place, keep_owner_and_mode
+from morphstream.media.video.encoders import CONTAINERS, USUAL, Encoding, choose_encoder, fit_of
+from morphstream.media.video.in_parts import FRAMES_OF_A_PART, FramesAfter, PartSink, VideoSteps, steps_in_parts
+from morphstream.media.video.join import Film, join
+from morphstream.media.video.marks import mark_file, mark_of, marked
+from morphstream.media.video.open import MAX_PIXELS
+from morphstream.media.video.packets import first_time
+from morphstream.media.video.parts import Parts, Tally
+from morphstream.media.video.read import VideoSource
+from morphstream.media.video.streams import OtherStreams
+from morphstream.program import deferred_signals
+from morphstream.stream.run import run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoOptions:
+    """How a video is read and written.
+
+    Attributes:
+        encoding: How it is encoded.
+        start: What is shown before is left out, in seconds from the video's beginning; None for nothing.
+        end: What is shown from here on is left out; None for nothing.
+        overwrite: Whether a file that is there is replaced, even if it isn't ours.
+        resume: Whether a run that was stopped or killed goes on; without one it begins.
+        max_pixels: Most of a frame; None for the usual number.
+        fps: Frames a second of numbered pictures; None for a video's file.
+    """
+
+    encoding: Encoding = USUAL
+    start: Fraction | None = None
+    end: Fraction | None = None
+    overwrite: bool = False
+    resume: bool = False
+    max_pixels: int | None = None
+    fps: Fraction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a video is.
+
+    Attributes:
+        frames: Written so far.
+        total: Of all; None if it isn't known.
+        fps: Frames a second, of this run.
+        left_s: Seconds until the last one; None if it isn't known.
+    """
+
+    frames: int
+    total: int | None
+    fps: float
+    left_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoReport:
+    """What came of a video.
+
+    Attributes:
+        target: The video.
+        output: What was written.
+        frames: How many it has.
+        faces: Most in one frame.
+        swapped: Frames in which a face was swapped.
+        tracks: How many faces, each over time, were swapped.
+        lost: Pictures of the source that were damaged or missing.
+        encoder: With its settings, in words.
+        seconds: That it took, in this run.
+        notes: What isn't as one may expect, in words.
+    """
+
+    target: str
+    output: str
+    frames: int
+    faces: int
+    swapped: int
+    tracks: int
+    lost: int
+    encoder: str
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+def check_video_output(path: Path, *, overwrite: bool = False, inputs: Sequence[Path] = ()) -> None:
+    """Check that a video can be written under a name; arguments as of `check_place`.
+
+    Raises:
+        VideoError: It can't.
+    """
+    check_place(path, what="a video", formats=tuple(CONTAINERS), refusal=VideoError, overwrite=overwrite, inputs=inputs)
+
+
+def swap_video(
+    steps: VideoSteps,
+    source: Path,
+    output: Path,
+    options: VideoOptions | None = None,
+    progress: Callable[[Progress], object] = bool,
+) -> VideoReport:
+    """Swap the faces of a video, and write it with its sound and all else that the new file can hold.
+
+    At SIGINT or SIGTERM in the main thread what is done so far is written, unless another file is in its place, and
+    then the signal has its usual effect. What is finished stays beside the output until the whole video is written.
+
+    Args:
+        steps: What is done with each frame.
+        source: A video, or numbered pictures.
+        output: Where it is written; never seen half-written. Its suffix, one of `CONTAINERS`, says what it becomes.
+        options: How it is read and written; None for the usual.
+        progress: Called in this thread after each frame.
+
+    Raises:
+        VideoError: The source can't be read, the output can't be written or hold its sound, or the run to be resumed
+            was another one.
+        FrameError: A step refused a frame.
+        OSError: The output can't be written.
+    """
+    started = time.monotonic()
+    with _Work(steps, source, output, options or VideoOptions()) as work:
+        signals = work.swap(progress)
+        work.write(is_whole=not signals)
+    if signals:
+        _raise(signals[0], work.note_of_stop)
+    return work.report(time.monotonic() - started)
+
+
+class _StoppedError(Exception):
+    """A signal arrived, and the frame in hand is written."""
+
+
+class _Work(Closing):
+    """A video that is being made: what is open, and what came of it so far."""
+
+    def __init__(self, steps: VideoSteps, source: Path, output: Path, options: VideoOptions) -> None:
+        check_video_output(output, overwrite=options.overwrite, inputs=[source])
+        self._steps, self._source, self._options, self._output = steps, source, options, output
+        self._place, self._suffix = real_path(output), output.suffix.lower()
+        self._limit = options.max_pixels or MAX_PIXELS
+        with ExitStack() as stack:
+            others = OtherStreams(source, self._suffix, max_pixels=self._limit, fps=options.fps)
+            self._others = stack.enter_context(others)
+            self._video = stack.enter_context(self._open(options.start))
+            self.encoder = choose_encoder(options.encoding, self._suffix, self._video.info)
+            self._parts = stack.enter_context(Parts(self._place, self._job(), resume=options.resume))
+            if finished := self._parts.finished:
+                last = finished[-1].last_pts * self._video.info.time_base
+                self._video = stack.enter_context(self._open(last - self._video.info.start))
+                if finished[-1].state:
+                    steps.tracker.restore(finished[-1].state)
+            self.tally = finished[-1].tally if finished else Tally()
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Close all; finished parts stay until the whole video is written."""
+        self._stack.close()
+
+    def _open(self, start: Fraction | None) -> VideoSource:
+        options = self._options
+        return VideoSource(self._source, start=start, end=options.end, max_pixels=self._limit, fps=options.fps)
+
+    def _job(self) -> dict[str, str]:
+        """Return what decides the frames, in words."""
+        now, options = self._source.stat(), self._options
+        return {
+            "source": f"{self._source.name} of {now.st_size} bytes and {now.st_mtime_ns} ns",
+            "start": str(options.start),
+            "end": str(options.end),
+            "fps": str(options.fps),
+            "encoder": f"{self.encoder}",
+            "PyAV": av.__version__,
+            **self._steps.recipe,
+        }
+
+    def swap(self, progress: Callable[[Progress], object]) -> list[int]:
+        """Make the parts that aren't finished; return the signals that stopped it."""
+        finished = self._parts.finished
+        first, total, began = self.tally.frames, self._total(), time.monotonic()
+        length = FRAMES_OF_A_PART if self.encoder.is_joinable else sys.maxsize
+
+        def on_frame(tally: Tally) -> None:
+            self.tally = tally
+            fps = (tally.frames - first) / max(time.monotonic() - began, 1e-9)
+            left_s = None if total is None else max(0, total - tally.frames) / fps
+            progress(Progress(frames=tally.frames, total=total, fps=fps, left_s=left_s))
+            if signals:
+                raise _StoppedError
+
+        with deferred_signals() as signals, PartSink(self._parts, self.encoder, self._video, on_frame) as sink:
+            try:
+                run(FramesAfter(self._video, finished), steps_in_parts(self._steps, first, length), sink)
+                sink.finish_part()
+            except _StoppedError:
+                sink.end_part()
+            self.tally = sink.tally
+        return signals
+
+    def _total(self) -> int | None:
+        """Return how many frames there are to be, None if that isn't known."""
+        info, options = self._video.info, self._options
+        if options.start is None and options.end is None:
+            return info.frames
+        ends = [end for end in (options.end, info.duration_s) if end is not None]
+        return max(1, round((min(ends) - (options.start or 0)) * info.frame_rate)) if ends else None
+
+    def write(self, *, is_whole: bool) -> None:
+        """Join the parts; all of them into the output, some into one that isn't there or was made of some before."""
+        partial = self._parts.folder / "partial"
+        if not is_whole and self._place.exists() and not partial.exists():
+            return
+        joined = self._parts.folder / f"joined{self._suffix}"
+        mark = mark_of(self._source)
+        join(joined, self._suffix, self._film(is_whole=is_whole), self._others, marked(self._others.tags, mark))
+        mark_file(joined, mark)
+        with joined.open("rb") as file:
+            keep_owner_and_mode(file.fileno(), self._place)
+        if not is_whole:
+            partial.touch()
+        joined.replace(self._place)
+        if is_whole:
+            self._parts.remove()
+
+    def _film(self, *, is_whole: bool) -> Film:
+        """Return the pictures that were encoded, and how the other streams go with them."""
+        info, options, parts = self._video.info, self._options, tuple(self._parts.packet_files())
+        first = first_time(parts) * fit_of(self.encoder, info).time_base
+        is_cut = bool(options.start) or self._suffix == ".gif"
+        end = None if options.end is None else info.start + options.end
+        if not is_whole:
+            end = first + self.tally.frames / info.frame_rate
+        origin = first if is_cut else self._others.origin
+        return Film(
+            info=info, encoder=self.encoder, parts=parts, origin=origin, begin=first if is_cut else None, end=end
+        )
+
+    def report(self, seconds: float) -> VideoReport:
+        """Return what came of the video."""
+        tally = self.tally
+        return VideoReport(
+            target=str(self._source),
+            output=str(self._output),
+            frames=tally.frames,
+            faces=tally.faces,
+            swapped=tally.swapped,
+            tracks=len(tally.tracks),
+            lost=tally.lost,
+            encoder=str(self.encoder),
+            seconds=round(seconds, 3),
+            notes=self._notes(),
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        """What isn't as one may expect, in words."""
+        notes = [*self._video.notes, *fit_of(self.encoder, self._video.info).notes, *self._others.notes]
+        if self._suffix in (".mkv", ".webm") and (self._video.info.time_base * 1000).denominator > 1:
+            notes.append(f"its times are whole milliseconds, as a {self._suffix} has no others")
+        if lost := self._others.lost:
+            notes.append(f"packets of sound or subtitles that are damaged, and left out: {lost}")
+        return tuple(notes)
+
+    @property
+    def note_of_stop(self) -> str:
+        """What is there of a video that was stopped."""
+        frames, place = self.tally.frames, self._output
+        is_there = (self._parts.folder / "partial").exists()
+        seen = f"has the first {frames} frames" if is_there else f"stays as it was; {frames} frames were done"
+        return f"{place}: {seen}; go on with --resume"
+
+
+def _raise(number: int, note: str) -> None:
+    """Have a signal its usual effect, with a note on what it raises."""
+    try:
+        signal.raise_signal(number)
+    except BaseException as error:
+        error.add_note(note)
+        raise
