@@ -10,7 +10,7 @@ from morphstream.face.detect import DirectSCRFD
 from morphstream.face.embed import DirectArcFace
 from morphstream.face.landmark import DirectFan685, Landmark68Detector
 from morphstream.face.look import DEFAULT_LOOK, Look
-from morphstream.face.search import find_faces
+from morphstream.face.search import find_faces, find_near
 from morphstream.face.types import Face, FoundFaces, Identity
 from morphstream.frame import Frame, check_frame
 from morphstream.session.session import Session
@@ -40,12 +40,13 @@ class FaceAnalyser:
         """Refuse further calls, once the present one has ended."""
         self._turns.close()
 
-    def find(self, frame: Frame, look: Look = DEFAULT_LOOK) -> FoundFaces:
+    def find(self, frame: Frame, look: Look = DEFAULT_LOOK, *, is_coarse: bool = False) -> FoundFaces:
         """Return the faces of a frame, by falling score, and how often the detector looked; nobody is assigned yet.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR; kept, not copied.
             look: Says how faces are looked for; its landmarker is used, and opened if it isn't yet.
+            is_coarse: Whether the frame is looked at on the detector's smallest canvas, for large faces alone.
 
         Raises:
             TypeError: The frame isn't uint8.
@@ -54,15 +55,35 @@ class FaceAnalyser:
             SessionError: An engine failed.
         """
         with self._turns:
-            finding = find_faces(self._detector, frame, look)
-            faces, reason = finding.faces, "" if finding.faces else finding.reason(frame, look)
-            if look.landmarker:
-                fan = DirectFan685(self._open("fan_68_5"))
-                if look.landmarker == "fan_68_5":
-                    faces = fan.refine(faces)
-                else:
-                    faces = Landmark68Detector(self._open("2dfan4"), fan).refine(frame, faces)
+            size = self._detector.sizes[-1] if is_coarse else self._detector.size
+            finding = find_faces(self._detector, frame, look, size=size)
+            reason = "" if finding.faces else finding.reason(frame, look)
+            faces = self._refined(frame, finding.faces, look)
         return FoundFaces(frame=frame, faces=faces, assignment={}, looks=finding.looks, reason=reason)
+
+    def find_near(self, frame: Frame, faces: Sequence[Face], look: Look = DEFAULT_LOOK) -> list[Face | None]:
+        """Return faces again that are about where they were, each upright and near at the look, or None.
+
+        Their points are steadier than those of `find`, as every face is seen in the same size and the same way round.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8 BGR.
+            faces: Where they are about.
+            look: As in `find`.
+        """
+        with self._turns:
+            found = find_near(self._detector, frame, faces, look.min_score)
+            refined = iter(self._refined(frame, [face for face in found if face], look))
+            return [face and next(refined) for face in found]
+
+    def _refined(self, frame: Frame, faces: Sequence[Face], look: Look) -> Sequence[Face]:
+        """Return faces with the points of the look's landmarker, where it has one."""
+        if not look.landmarker or not faces:
+            return faces
+        fan = DirectFan685(self._open("fan_68_5"))
+        if look.landmarker == "fan_68_5":
+            return fan.refine(faces)
+        return Landmark68Detector(self._open("2dfan4"), fan).refine(frame, faces)
 
     def detect(self, frame: Frame, look: Look = DEFAULT_LOOK) -> list[Face]:
         """Return the faces of a frame, by falling score; arguments and errors as in `find`."""

@@ -1,17 +1,60 @@
-"""Follow the faces of a video or a stream, frame by frame."""
+"""Follow the faces of a video or a stream: find them, keep their tracks, and assign who each of these becomes."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
+from itertools import combinations
+
+import numpy as np
 
 from morphstream.face.analyser import FaceAnalyser
-from morphstream.face.assign import Wanted
+from morphstream.face.assign import Wanted, assign, everyone, hold, rules_of
+from morphstream.face.flow import affine_of, cut_patch, follow_patch
 from morphstream.face.look import DEFAULT_LOOK, Look
-from morphstream.face.track import DEFAULT_TRACKING, Tracking
-from morphstream.face.types import FoundFaces
-from morphstream.frame import Frame
+from morphstream.face.saved import state_from_json, state_to_json
+from morphstream.face.scene import Glimpse, changed, glimpse_of, is_cut
+from morphstream.face.track import (
+    DEFAULT_TRACKING,
+    State,
+    Track,
+    Tracking,
+    begun,
+    carried,
+    match,
+    moved_on,
+    recognised,
+    settled,
+)
+from morphstream.face.types import Face, FoundFaces, Identity
+from morphstream.frame import Frame, check_frame
+
+_FINE = 3  # looks around the whole frame, of which one is on the detector's largest canvas
+_STILL, _BUSY, _MISSING = (
+    1 / 24,
+    1 / 8,
+    1 / 3,
+)  # of a look around a frame: where nothing is new, all is, a face is missing
+_NEW = 4.0  # times the part of a frame that is new
+_MISSING_S, _ASLEEP_S, _GAP_S = 1.0, 10.0, 1.0
+_MOST_ASLEEP = 8
+_MANY = 4  # faces that are looked at one by one; more are all looked at together
+_LESS = 0.6  # of the minimum score, for a face that is followed already
+_SURE, _CLEAR = (
+    0.5,
+    0.7,
+)  # share of a face's places that flow follows: though no detector sees it; so that it is all there
+_ONE = 0.4  # cosine of two embeddings of one person. Source: FaceFusion
+_EMBEDDED, _AGAIN = 3, 8  # looks at a new face that embed it, and every so many later
+_DUE, _SOON = 1 - 1e-9, 0.7  # doubt
 
 
 class FaceTracker:
-    """Finds faces of one stream's frames, gives each a track, and assigns who its track becomes; for one thread."""
+    """Finds faces of one stream's frames, gives each a track, and assigns who its track becomes; for one thread.
+
+    A track's points go on from frame to frame by optical flow. The detector looks at faces one by one where they are
+    expected, and around the whole frame for new ones, both as often as it takes. A face that went behind another, or
+    out of the frame, is recognised when it comes back within a scene; a scene's end ends all its tracks.
+    """
 
     def __init__(
         self,
@@ -25,12 +68,19 @@ class FaceTracker:
 
         Args:
             analyser: Finds and embeds faces; other trackers may share it.
-            wanted: Who becomes whom, as in `assign`; rules by position and size are decided when a track begins.
-            look: How faces are looked for, as in `FaceAnalyser.find`, but for its angles: a frame is looked at once,
-                as the next one comes.
+            wanted: Who becomes whom, as in `assign`; rules by place and size are decided when a track begins.
+            look: How faces are looked for, but for its angles: a frame is looked at once, as the next one comes.
             tracking: How often, and how smooth.
+
+        Raises:
+            TypeError: `wanted` has something other than rules and identities.
         """
-        self._analyser, self._wanted, self._look, self._tracking = analyser, wanted, look, tracking
+        self._analyser, self._wanted, self._tracking = analyser, wanted, tracking
+        self._look = replace(look, angles=())
+        self._around = replace(self._look, landmarker=None)
+        self._near = replace(self._look, min_score=max(0.05, _LESS * look.min_score))
+        self._is_embedded = any(rule is not everyone for rule in rules_of(wanted))
+        self._state, self._begun, self._looks = State(), set[int](), 0
 
     def follow(self, frame: Frame, time: Fraction) -> FoundFaces:
         """Return the next frame with its faces, their tracks and who they become; errors as in `FaceAnalyser.analyse`.
@@ -39,14 +89,162 @@ class FaceTracker:
             frame: ``(H, W, 3)`` uint8 BGR; kept, not copied.
             time: When it is shown, seconds; later than the frame before.
         """
-        return self._analyser.analyse(frame, self._wanted, look=self._look)
+        if not self._tracking.is_on:
+            return self._analyser.analyse(frame, self._wanted, look=self._look)
+        check_frame(frame)
+        time_s, self._begun, self._looks = float(time), set(), 0
+        self._glance(glimpse_of(frame), time_s)
+        tracks, every = self._state.tracks, self._tracking.detect_every
+        tracks[:] = [moved_on(track, follow_patch(track.patch, frame, track.expected), every) for track in tracks]
+        if self._state.doubt > _DUE:
+            self._look_around(frame, time_s)
+        if self._look_nearer(frame, time_s) and self._state.doubt:  # a face may have jumped
+            self._look_around(frame, time_s)
+            self._look_nearer(frame, time_s)
+        self._part()
+        return self._assigned(frame, time_s)
+
+    def _glance(self, now: Glimpse, time_s: float) -> None:
+        """End the scene if this frame begins another; and count what nobody has looked at."""
+        state, every = self._state, self._tracking.detect_every
+        if state.last is not None and is_cut(state.last, now):
+            self._state = state = State(number=state.number)
+        state.last = now
+        new = changed(now if state.looked is None else state.looked, now)
+        state.doubt += 1 / every if every else min(_BUSY, _STILL + _NEW * new)
+        if any(time_s - track.seen_s < _MISSING_S for track in state.asleep):
+            state.doubt += _MISSING
+
+    def _look_around(self, frame: Frame, time_s: float) -> None:
+        """Look at the whole frame, for faces that have no track; where there are many, for all of them."""
+        state = self._state
+        is_coarse = bool(state.looks % _FINE) and len(state.tracks) <= _MANY
+        looked = self._analyser.find(frame, self._around, is_coarse=is_coarse)
+        state.doubt, state.looked, state.looks = 0.0, state.last, state.looks + 1
+        self._looks += looked.looks
+        faces = [face for face in looked.faces if np.ptp(face.points5, axis=0).any()]
+        matched = match([track.face for track in state.tracks], faces)
+        new = [face for place, face in enumerate(faces) if place not in matched.values()]
+        if len(faces) > _MANY:
+            for place, face in matched.items():
+                state.tracks[place] = self._confirmed(frame, state.tracks[place], faces[face], time_s)
+        state.tracks += [self._begin(frame, face, time_s) for face in new]
+
+    def _begin(self, frame: Frame, face: Face, time_s: float) -> Track:
+        """Return a new track, or one that ended in this scene and whose face this is."""
+        state, affine = self._state, affine_of(face.points5)
+        track = begun(state.number, face, cut_patch(frame, affine), time_s)
+        motions = [follow_patch(old.patch, frame, affine) for old in state.asleep]
+        back = [(motion.share, place, motion) for place, motion in enumerate(motions) if motion]
+        if back:
+            _, place, motion = max(back)
+            old = state.asleep.pop(place)
+            face = carried(old.face, old.affine, motion.affine)
+            return replace(
+                old, face=face, affine=motion.affine, velocity=np.zeros(2), share=motion.share, doubt=1.0, seen_s=time_s
+            )
+        if self._is_embedded and state.asleep:
+            track = self._reunited(recognised(track, self._analyser.embed(frame, [face])[0]))
+        if track.number == state.number:
+            state.number += 1
+            self._begun.add(track.number)
+        return track
+
+    def _reunited(self, track: Track) -> Track:
+        """Return a track that is hardly known yet as the one that ended in this scene and is of the same person."""
+        state = self._state
+        cosines = [
+            (old.identity.similarity(track.identity), place)
+            for place, old in enumerate(state.asleep)
+            if old.identity and track.identity
+        ]
+        cosine, place = max(cosines, default=(-1.0, 0))
+        if cosine < _ONE:
+            return track
+        old = state.asleep.pop(place)
+        self._begun.discard(track.number)
+        return replace(track, number=old.number, identity=old.identity, likenesses=old.likenesses)
+
+    def _look_nearer(self, frame: Frame, time_s: float) -> bool:
+        """Look at each face that is in doubt; return whether one isn't there."""
+        state = self._state
+        due = sorted((track for track in state.tracks if track.doubt > _DUE), key=lambda track: track.share)
+        due = [track for place, track in enumerate(due) if place < _MANY or not track.share]
+        if not due:
+            return False
+        faces = self._analyser.find_near(frame, [track.face for track in due], self._near)
+        self._looks += len(due)
+        now = dict[int, Track]()
+        for track, face in zip(due, faces, strict=True):
+            if face and self._is_of(frame, track, face):
+                now[track.number] = self._confirmed(frame, track, face, time_s)
+            elif track.share >= _SURE and time_s - track.seen_s < _GAP_S:
+                now[track.number] = replace(track, doubt=_SOON)
+        gone = [track for track in due if track.number not in now]
+        state.asleep += gone
+        state.tracks = [now.get(track.number, track) for track in state.tracks if track not in gone]
+        return bool(gone)
+
+    def _is_of(self, frame: Frame, track: Track, face: Face) -> bool:
+        """Return whether a face is a track's: flow or the embedder says so, or nobody else is as near."""
+        others = [other.face for other in self._state.tracks if other.share and other is not track]
+        if track.share:
+            return True
+        if track.identity:
+            return self._analyser.embed(frame, [face])[0].similarity(track.identity) >= _ONE
+        return not match(others, [face])
+
+    def _confirmed(self, frame: Frame, track: Track, face: Face, time_s: float) -> Track:
+        """Return a track whose face the detector saw, with a new patch and embedding where it isn't covered."""
+        share, track = track.share, settled(track, face, time_s, self._tracking.smooth)
+        if _CLEAR > share > 0:
+            return replace(track, share=share)
+        affine = affine_of(track.face.points5)
+        track = replace(track, affine=affine, patch=cut_patch(frame, affine))
+        if self._is_embedded and (track.likenesses < _EMBEDDED or not track.looks % _AGAIN):
+            known, track = track.likenesses, recognised(track, self._analyser.embed(frame, [track.face])[0])
+            if known < _EMBEDDED and self._state.asleep:
+                return replace(self._reunited(track), doubt=_SOON)
+        return track
+
+    def _part(self) -> None:
+        """End the lesser of two tracks that are at one face."""
+        state = self._state
+        for pair in combinations(tuple(state.tracks), 2):
+            if all(track in state.tracks for track in pair) and match([pair[0].face], [pair[1].face]):
+                lesser = min(pair, key=lambda track: (track.share, track.looks))
+                state.tracks.remove(lesser)
+                state.asleep.append(lesser)
+
+    def _assigned(self, frame: Frame, time_s: float) -> FoundFaces:
+        """Return who the tracks of a frame become."""
+        state = self._state
+        state.asleep = [track for track in state.asleep if time_s - track.seen_s < _ASLEEP_S][-_MOST_ASLEEP:]
+        if unknown := [track for track in state.tracks if self._is_embedded and not track.identity]:
+            identities = dict(zip(unknown, self._analyser.embed(frame, [track.face for track in unknown]), strict=True))
+            state.tracks = [
+                recognised(track, identities[track]) if track in identities else track for track in state.tracks
+            ]
+        faces, numbers = [track.face for track in state.tracks], [track.number for track in state.tracks]
+        alive = {*numbers, *(track.number for track in state.asleep)}
+        state.held = {rule: number for rule, number in state.held.items() if number in alive}
+        if self._begun:
+            state.held = hold(faces, numbers, self._begun, self._wanted, state.held)
+        held = {rule: numbers.index(number) for rule, number in state.held.items() if number in numbers}
+
+        def identities_of() -> Sequence[Identity]:
+            return [track.identity for track in state.tracks if track.identity]
+
+        assignment = assign(faces, self._wanted, identities_of, held=held)
+        return FoundFaces(frame=frame, faces=faces, assignment=assignment, looks=self._looks, tracks=numbers)
 
     def save(self) -> bytes:
-        """Return all that the next frames depend on, as JSON; and look at the whole next frame.
+        """Return all that the next frames depend on, as JSON; the next frame is looked at as a whole.
 
         What follows is the same, bit for bit, here and after `restore` in another process.
         """
-        return b"{}"
+        self._state.doubt, self._state.looks = 1.0, 0
+        return state_to_json(self._state, rules_of(self._wanted))
 
     def restore(self, data: bytes) -> None:
         """Go on where a tracker with the same arguments was saved.
@@ -54,3 +252,4 @@ class FaceTracker:
         Raises:
             ValueError: It is no such state.
         """
+        self._state = state_from_json(data, rules_of(self._wanted))

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from morphstream.face.detect import DirectSCRFD
-from morphstream.face.geometry import ARCFACE_112_V2, align, transform
+from morphstream.face.geometry import ARCFACE_112_V2, align, tilt_of, transform
 from morphstream.face.look import Look
 from morphstream.face.types import Affine, Face
-from morphstream.face.views import Cell, View, again, closer, upright, whole
+from morphstream.face.views import Cell, Size, View, again, closer, upright, whole
 from morphstream.frame import Frame, check_frame
 
 _TILT = 16  # degrees
@@ -88,21 +88,29 @@ class Finding:
         return f"{seen}; use a picture that shows one from the front, and not covered"
 
 
-def find_faces(detector: DirectSCRFD, frame: Frame, look: Look) -> Finding:
+def find_faces(detector: DirectSCRFD, frame: Frame, look: Look, *, size: Size | None = None) -> Finding:
     """Find the faces of a frame; errors as of `DirectSCRFD.detect`.
 
     Args:
         detector: Looks once for each view.
         frame: ``(H, W, 3)`` uint8 BGR.
         look: Its angles, minimum score and size of the detector are used.
+        size: Of the canvas, one of the detector's; None for the usual one.
     """
     check_frame(frame)
-    search = _Search(detector, frame, look.min_score)
+    search = _Search(detector, frame, look.min_score, size or detector.size)
     found = search.first(look.detector_size)
     if look.angles and (found or not is_plain(frame)):
         found = search.again(found, look.angles)
     faces = sorted((seen.face for seen in found), key=lambda face: -face.score)
     return Finding(faces=faces, looks=search.looks, faint=search.faint)
+
+
+def find_near(detector: DirectSCRFD, frame: Frame, faces: Sequence[Face], min_score: float) -> list[Face | None]:
+    """Look at faces upright, on the smallest canvas, where they are about; return each as seen there, or None."""
+    search = _Search(detector, frame, min_score, detector.sizes[-1])
+    found = search.upright(dict(enumerate(_Seen(face, tilt_of(face.points5), 0, is_odd=False) for face in faces)), (0,))
+    return [found[place].face if place in found else None for place in range(len(faces))]
 
 
 def is_plain(frame: Frame) -> bool:
@@ -113,22 +121,22 @@ def is_plain(frame: Frame) -> bool:
 class _Search:
     """The looks of a detector at a frame."""
 
-    def __init__(self, detector: DirectSCRFD, frame: Frame, min_score: float) -> None:
-        self._detector, self._frame, self._min_score = detector, frame, min_score
+    def __init__(self, detector: DirectSCRFD, frame: Frame, min_score: float, canvas: Size) -> None:
+        self._detector, self._frame, self._min_score, self._canvas = detector, frame, min_score, canvas
         self.looks, self.faint = 0, 0.0
         self._size = (frame.shape[1], frame.shape[0])
-        self._scale = max(detector.size) / max(self._size)
+        self._scale = max(canvas) / max(self._size)
 
     def first(self, detector_size: int | None) -> list[_Seen]:
         """Look at the whole frame, its longer side in so many pixels: in tiles too, if more than the canvas has."""
-        side = max(self._detector.size)
-        if detector_size and detector_size < side:
-            return self._see([whole(self._size, self._detector.size, fill=detector_size / side)])
+        side = max(self._canvas)
+        if (detector_size and detector_size < side) or self._canvas != self._detector.size:
+            return self._see([whole(self._size, self._canvas, fill=min(1, (detector_size or side) / side))])
         self.looks += 1
         faces = self._detector.detect(self._frame, min(_FAINT, self._min_score))
         found = [_judged(face, face, 0, self._low(face)) for face in self._likely(faces)]
         if detector_size and detector_size > side:
-            return _distinct(found + self._see(closer(self._size, self._detector.size, detector_size)))
+            return _distinct(found + self._see(closer(self._size, self._canvas, detector_size)))
         return found
 
     def _low(self, face: Face) -> float:
@@ -141,10 +149,10 @@ class _Search:
         known = _distinct([*(seen for seen in first if seen not in doubtful), *settled]) if doubtful else first
         others: list[_Seen] = []
         if (turn := _common_turn(known)) is not None:
-            others += self._others(known, [whole(self._size, self._detector.size, turn)])
+            others += self._others(known, [whole(self._size, self._canvas, turn)])
         if known and max(seen.face.area for seen in known) ** 0.5 * self._scale < _TINY:
-            others += self._others([*known, *others], closer(self._size, self._detector.size))
-        groups = again(self._size, self._detector.size, angles)
+            others += self._others([*known, *others], closer(self._size, self._canvas))
+        groups = again(self._size, self._canvas, angles)
         while not known and not others and (views := next(groups, None)) is not None:
             others = self._others([], views)
         return known + (others or [seen for seen in missed if not any(_are_one(seen, other) for other in known)])
@@ -153,15 +161,15 @@ class _Search:
         """Look upright at faces; return them as they are seen there, and those that aren't found there."""
         near = dict(enumerate(sorted(doubtful, key=lambda seen: -seen.face.area)))
         far = [near.pop(place) for place in range(_MOST_SETTLED, len(near))]
-        best = self._upright(near, (0,))
+        best = self.upright(near, (0,))
         odd = {place: seen for place, seen in near.items() if seen.is_odd and best.get(place, seen).is_odd}
-        for place, seen in self._upright(odd, _TURNS).items():
+        for place, seen in self.upright(odd, _TURNS).items():
             if place not in best or seen.face.score > best[place].face.score:
                 best[place] = seen
-        best |= self._upright({place: seen for place, seen in best.items() if abs(seen.tilt) > _EXACT}, (0,))
+        best |= self.upright({place: seen for place, seen in best.items() if abs(seen.tilt) > _EXACT}, (0,))
         return [*best.values(), *far], [seen for place, seen in near.items() if place not in best]
 
-    def _upright(self, faces: Mapping[int, _Seen], turns: Sequence[float]) -> dict[int, _Seen]:
+    def upright(self, faces: Mapping[int, _Seen], turns: Sequence[float]) -> dict[int, _Seen]:
         """Look at faces in cells of their own, turned back, and by `turns` more; return the best there of each."""
         places = [
             (_middle(seen.face), max(1.0, seen.face.area**0.5), seen.turn + turn)
@@ -169,7 +177,7 @@ class _Search:
             for turn in turns
         ]
         best: dict[int, _Seen] = {}
-        for seen in [seen for view in upright(places, self._size, self._detector.size) for seen in self._look(view)]:
+        for seen in [seen for view in upright(places, self._size, self._canvas) for seen in self._look(view)]:
             for place, old in faces.items():
                 is_there = np.hypot(*(_middle(seen.face) - _middle(old.face))) < old.face.area**0.5 / 2
                 if is_there and (place not in best or seen.face.score > best[place].face.score):
@@ -188,7 +196,9 @@ class _Search:
     def _look(self, view: View) -> list[_Seen]:
         self.looks += 1
         found = []
-        for face in self._likely(self._detector.look(self._frame, view, min(_FAINT, self._min_score))):
+        for face in self._likely(
+            self._detector.look(self._frame, view, min(_FAINT, self._min_score), size=self._canvas)
+        ):
             x, y = (face.box_xyxy[:2] + face.box_xyxy[2:]) / 2
             for cell in view:
                 left, top, right, bottom = cell.rectangle

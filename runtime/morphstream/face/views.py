@@ -15,7 +15,7 @@ _OVERLAP = 160  # pixels of the canvas that tiles share: a larger face is found 
 _LONGEST, _LONGEST_TURNED = 5120, 2560  # pixels, as few pictures show a crowd on its side
 _FEWER = 1.3  # times the canvas's side; a smaller frame isn't worth tiles
 _PADDED = 0.55  # of the canvas's side. A face that fills more than 0.6 of it is missed
-_CELLS = 2  # a side: room for a face and what is around it
+_CELL = 320  # pixels of the canvas: room for a face and what is around it
 _FACE = 150 / 320  # of a cell's side, the side of a face's box: where points are steadiest
 _ENLARGED = 3  # times at most, or as the first look: a face that is blurred scores less
 
@@ -54,15 +54,16 @@ def upright(places: Sequence[tuple[Points, float, float]], size: Size, canvas: S
         size: Of the frame.
         canvas: Its size.
     """
-    width, height = canvas[0] // _CELLS, canvas[1] // _CELLS
+    columns, rows = (max(1, side // _CELL) for side in canvas)
+    width, height = canvas[0] // columns, canvas[1] // rows
     enlarged, cells = max(_ENLARGED, max(canvas) / max(size)), []
     for number, (middle, side, turn) in enumerate(places):
-        row, column = divmod(number % _CELLS**2, _CELLS)
+        row, column = divmod(number % (columns * rows), columns)
         left, top = column * width, row * height
         scale = min(_FACE * min(width, height) / side, enlarged)
         affine = turned(turn, scale, middle, (left + width / 2, top + height / 2))
         cells.append(Cell(affine, (left, top, left + width, top + height)))
-    return [cells[start : start + _CELLS**2] for start in range(0, len(cells), _CELLS**2)]
+    return [cells[start : start + columns * rows] for start in range(0, len(cells), columns * rows)]
 
 
 def closer(size: Size, canvas: Size, longest: float | None = None) -> list[View]:
