@@ -21,6 +21,7 @@ from morphstream.face.look import FACE_REGIONS, Look
         ({"regions": frozenset()}, "seen none"),
         ({"regions": frozenset({"skin", "toe", "arm"})}, "seen arm, toe"),
         ({"pixel_boost": 0}, "a pixel boost of 1 pixel or more, seen 0"),
+        ({"search": "faces"}, "a search of persons, seen 'faces'"),
         ({"landmarker": "3dfan4"}, "a landmarker of 2dfan4, fan_68_5, seen '3dfan4'"),
         ({"angles": (0.0, 400.0)}, r"angles of -360..360 degrees at most, seen \(0.0, 400.0\)"),
         ({"angles": (float("nan"),)}, r"seen \(nan,\)"),
@@ -49,9 +50,10 @@ def test_a_look_that_there_is_not_is_refused(values: dict[str, Any], seen: str) 
         ),
         (Look(occluder=None), (), ()),
         (Look(occluder=None, landmarker="fan_68_5"), ("fan_68_5",), ()),
+        (Look(occluder=None, search="persons"), ("yolov8n",), ()),
         (Look(landmarker="2dfan4", restorer="gfpgan"), ("fan_68_5", "2dfan4"), ("xseg_1", "gfpgan")),
     ],
-    ids=["by default", "many", "regions", "both", "none", "points", "points and a restorer"],
+    ids=["by default", "many", "regions", "both", "none", "points", "persons", "points and a restorer"],
 )
 def test_a_look_names_the_models_that_it_needs(look: Look, finding: tuple[str, ...], drawing: tuple[str, ...]) -> None:
     assert (look.finding_models, look.drawing_models) == (finding, drawing)

@@ -13,7 +13,7 @@ from morphstream.face.detect import DirectSCRFD
 from morphstream.face.geometry import transform
 from morphstream.face.look import Look
 from morphstream.face.search import find_faces
-from morphstream.face.types import Points
+from morphstream.face.types import Person, Points
 from morphstream.frame import Frame
 from morphstream.session.session import Array
 from tests.face import ASTRONAUT, CANVAS, Detection, PlayedSession, noise, scrfd_outputs
@@ -193,3 +193,52 @@ def test_five_points_that_are_one_are_looked_at_again() -> None:
     finding = find_faces(detector, noise(CANVAS, CANVAS), LOOK)
     assert len(finding.faces) == 1
     assert finding.looks > 1
+
+
+def far_people(astronaut: Frame) -> tuple[Frame, list[Person], list[Points]]:
+    """Return a large frame with two far people, their boxes, and the points of their faces."""
+    frame, persons, points = np.full((1080, 1920, 3), 120, np.uint8), [], []
+    small = cv2.resize(astronaut, (64, 64), interpolation=cv2.INTER_AREA)
+    for left, top in ((300, 200), (1500, 800)):
+        frame[top : top + 64, left : left + 64] = small
+        persons.append(Person(box_xyxy=np.array([left + 5, top + 2, left + 60, top + 64.0]), score=0.9))
+        points.append((ASTRONAUT.points5 + 0.5) / 8 - 0.5 + [left, top])
+    return frame, persons, points
+
+
+def test_far_faces_are_found_inside_people_in_one_look_more(detector: DirectSCRFD, astronaut: Frame) -> None:
+    frame, persons, points = far_people(astronaut)
+    one_look = Look(angles=())
+    assert not find_faces(detector, frame, one_look).faces
+    finding = find_faces(detector, frame, one_look, persons=lambda _: persons)
+    assert finding.looks == 2
+    for face, expected in zip(sorted(finding.faces, key=lambda face: face.box_xyxy[0]), points, strict=True):
+        assert np.linalg.norm(face.points5 - expected, axis=1).max() < 0.2 * EYES / 8
+
+
+def test_people_whose_faces_are_known_or_as_large_at_the_first_look_are_not_looked_at(
+    detector: DirectSCRFD, astronaut: Frame
+) -> None:
+    whole = Person(box_xyxy=np.array([0, 0, 511, 511.0]), score=0.9)
+    shown_as_large = Person(box_xyxy=np.array([0, 0, 300, 511.0]), score=0.5)
+    finding = find_faces(detector, astronaut, Look(angles=()), persons=lambda _: [whole, shown_as_large])
+    assert (len(finding.faces), finding.looks) == (1, 1)
+
+
+def test_a_face_beside_a_persons_head_is_another_persons(detector: DirectSCRFD, astronaut: Frame) -> None:
+    frame, (person, other), _ = far_people(astronaut)
+    frame[240:496, 300:556] = cv2.resize(astronaut, (256, 256), interpolation=cv2.INTER_AREA)
+    wide = Person(box_xyxy=person.box_xyxy + np.array([-60, 0, 60, 300.0]), score=0.8)
+    (known,) = find_faces(detector, frame, Look(angles=())).faces
+    assert wide.box_xyxy[0] < known.box_xyxy[0] < wide.box_xyxy[2]
+    assert len(find_faces(detector, frame, Look(angles=()), persons=lambda _: [wide, other]).faces) == 3
+
+
+def test_people_are_searched_where_the_look_says_so() -> None:
+    people = PlayedSession({"frame": (1, CANVAS, CANVAS, 3)}, lambda _: {"persons": np.zeros((1, 84, 1), np.float32)})
+    models = {"det_10g": played(), "w600k_r50": PlayedSession({}, dict), "yolov8n": people}
+    analyser, frame = FaceAnalyser(models.__getitem__), noise(CANVAS, CANVAS)
+    analyser.find(frame, Look(angles=()))
+    assert not people.given
+    analyser.find(frame, Look(angles=(), search="persons"))
+    assert len(people.given) == 1

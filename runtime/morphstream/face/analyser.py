@@ -9,7 +9,8 @@ from morphstream.face.assign import Wanted, assign
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.embed import DirectArcFace
 from morphstream.face.landmark import DirectFan685, Landmark68Detector
-from morphstream.face.look import DEFAULT_LOOK, Look
+from morphstream.face.look import DEFAULT_LOOK, PERSON_DETECTOR, Look
+from morphstream.face.person import PersonDetector
 from morphstream.face.search import find_faces, find_near
 from morphstream.face.types import Face, FoundFaces, Identity
 from morphstream.frame import Frame, check_frame
@@ -45,18 +46,20 @@ class FaceAnalyser:
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR; kept, not copied.
-            look: Says how faces are looked for; its landmarker is used, and opened if it isn't yet.
+            look: Says how faces are looked for; its models are opened if they aren't yet.
             is_coarse: Whether the frame is looked at on the detector's smallest canvas, for large faces alone.
 
         Raises:
             TypeError: The frame isn't uint8.
             ValueError: It isn't ``(H, W, 3)``.
-            NoEngineError: The store lacks a landmarker.
+            NoEngineError: The store lacks a model of the look.
             SessionError: An engine failed.
         """
         with self._turns:
             size = self._detector.sizes[-1] if is_coarse else self._detector.size
-            finding = find_faces(self._detector, frame, look, size=size)
+            has_persons = look.search and not is_coarse
+            persons = PersonDetector(self._open(PERSON_DETECTOR)).detect if has_persons else None
+            finding = find_faces(self._detector, frame, look, persons=persons, size=size)
             reason = "" if finding.faces else finding.reason(frame, look)
             faces = self._refined(frame, finding.faces, look)
         return FoundFaces(frame=frame, faces=faces, assignment={}, looks=finding.looks, reason=reason)

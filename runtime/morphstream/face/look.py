@@ -8,10 +8,13 @@ OccluderName = Literal["xseg_1", "xseg_2", "xseg_3", "many"]
 ParserName = Literal["bisenet_resnet_34", "bisenet_resnet_18"]
 LandmarkerName = Literal["2dfan4", "fan_68_5"]
 RestorerName = Literal["gfpgan"]
+SearchName = Literal["persons"]
 OCCLUDERS: tuple[OccluderName, ...] = get_args(OccluderName)
 PARSERS: tuple[ParserName, ...] = get_args(ParserName)
 LANDMARKERS: tuple[LandmarkerName, ...] = get_args(LandmarkerName)
 RESTORERS: tuple[RestorerName, ...] = get_args(RestorerName)
+SEARCHES: tuple[SearchName, ...] = get_args(SearchName)
+PERSON_DETECTOR = "yolov8n"
 
 # Labels of the parser, in its order, from 1 on; 0 is everything else. Source: face-parsing.PyTorch, CelebAMask-HQ.
 _UPPER_FACE = ("skin", "left_brow", "right_brow", "left_eye", "right_eye", "glasses")
@@ -44,6 +47,8 @@ class Look:
         min_score: Minimum score of a face, 0.05..1.
         detector_size: Pixels that the frame's longer side has at the first look, 32..8192: more than the detector's
             640 to find smaller faces, in tiles, too; less for large ones alone. None for the detector's.
+        search: Where far faces are looked for, too, one of `SEARCHES`: ``persons`` looks closer at the heads of people.
+            None for nowhere else.
         restorer: Sharpens faces after the swap, one of `RESTORERS`; not for real time. None for no restorer.
 
     Raises:
@@ -61,6 +66,7 @@ class Look:
     angles: tuple[float, ...] = ANGLES
     min_score: float = 0.5
     detector_size: int | None = None
+    search: SearchName | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.feather <= 0.5:
@@ -69,6 +75,7 @@ class Look:
         _check_choice("a parser", self.parser, PARSERS)
         _check_choice("a landmarker", self.landmarker, (*LANDMARKERS, None))
         _check_choice("a restorer", self.restorer, (*RESTORERS, None))
+        _check_choice("a search", self.search, (*SEARCHES, None))
         if self.regions is not None and not frozenset() < self.regions <= REGIONS.keys():
             seen = ", ".join(sorted(self.regions - REGIONS.keys())) or "none"
             raise ValueError(f"look: expected regions of {', '.join(REGIONS)}, seen {seen}")
@@ -84,7 +91,8 @@ class Look:
     @property
     def finding_models(self) -> tuple[str, ...]:
         """Names of the models that finding faces needs beside the detector and the embedder."""
-        return ("fan_68_5", "2dfan4") if self.landmarker == "2dfan4" else (self.landmarker,) if self.landmarker else ()
+        landmarkers = ("fan_68_5", "2dfan4") if self.landmarker == "2dfan4" else (self.landmarker,)
+        return tuple(filter(None, (*landmarkers, PERSON_DETECTOR if self.search else None)))
 
     @property
     def drawing_models(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ upside down it sees an upright face. From 16 degrees on points are off by more t
 
 import cmath
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -17,8 +17,8 @@ import numpy.typing as npt
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.geometry import ARCFACE_112_V2, align, tilt_of, transform
 from morphstream.face.look import Look
-from morphstream.face.types import Affine, Face
-from morphstream.face.views import Cell, Size, View, again, closer, upright, whole
+from morphstream.face.types import Affine, Face, Person
+from morphstream.face.views import Cell, Size, View, again, closer, head_square, heads, upright, whole
 from morphstream.frame import Frame, check_frame
 
 _TILT = 16  # degrees
@@ -26,6 +26,7 @@ _SPREAD = 0.18  # of a crop's side, from the template: a face seen from any side
 _LOW = 0.72  # score; few faces that were taken for upright ones upside down had more (ADR 30)
 _SIDES, _LOWS = (64, 110), (0.58, _LOW)  # pixels of the canvas; score at the first look: small ones had less
 _TINY = 11  # pixels of the canvas, of a face's box; others beside the largest may be missed
+_CLEAR = 14  # pixels of the canvas, of a face's box, from which on points are good
 _SMALL = 32  # pixels, of a picture
 _BLURRED = 3.2  # times that a look enlarges a picture, from which on points are off as by a turn
 _FAINT = 0.2  # score of what is no face, yet is named in a refusal
@@ -88,18 +89,28 @@ class Finding:
         return f"{seen}; use a picture that shows one from the front, and not covered"
 
 
-def find_faces(detector: DirectSCRFD, frame: Frame, look: Look, *, size: Size | None = None) -> Finding:
-    """Find the faces of a frame; errors as of `DirectSCRFD.detect`.
+def find_faces(
+    detector: DirectSCRFD,
+    frame: Frame,
+    look: Look,
+    *,
+    persons: Callable[[Frame], Sequence[Person]] | None = None,
+    size: Size | None = None,
+) -> Finding:
+    """Find the faces of a frame; errors as of `DirectSCRFD.detect`, and of what finds people.
 
     Args:
         detector: Looks once for each view.
         frame: ``(H, W, 3)`` uint8 BGR.
         look: Its angles, minimum score and size of the detector are used.
+        persons: Finds people, whose heads are looked at closer where the first look finds no face; None for no more.
         size: Of the canvas, one of the detector's; None for the usual one.
     """
     check_frame(frame)
     search = _Search(detector, frame, look.min_score, size or detector.size)
     found = search.first(look.detector_size)
+    if persons:
+        found = search.heads(found, persons(frame))
     if look.angles and (found or not is_plain(frame)):
         found = search.again(found, look.angles)
     faces = sorted((seen.face for seen in found), key=lambda face: -face.score)
@@ -141,6 +152,14 @@ class _Search:
 
     def _low(self, face: Face) -> float:
         return float(np.interp(face.area**0.5 * self._scale, _SIDES, _LOWS))
+
+    def heads(self, first: list[_Seen], persons: Sequence[Person]) -> list[_Seen]:
+        """Look closer at people whose face the first look misses or shows small; return all faces known then."""
+        clear = [seen for seen in first if seen.face.area**0.5 * self._scale >= _CLEAR]
+        boxes = [person.box_xyxy for person in persons if not any(_is_head(seen.face, person) for seen in clear)]
+        found = self._see(heads(boxes, self._size, self._canvas))
+        nearer = [seen for seen in found if not any(_are_one(seen, other) for other in clear)]
+        return nearer + [seen for seen in first if not any(_are_one(seen, other) for other in nearer)]
 
     def again(self, first: list[_Seen], angles: Sequence[float]) -> list[_Seen]:
         """Look again for what the first look doubts or misses; return what is found by then."""
@@ -267,4 +286,15 @@ def _distinct(found: Sequence[_Seen]) -> list[_Seen]:
 def _are_one(one: _Seen, other: _Seen) -> bool:
     """Return whether two faces are one: the middle of one is in the box of the other."""
     pairs = [(_middle(one.face), other.face.box_xyxy), (_middle(other.face), one.face.box_xyxy)]
-    return any((box[:2] <= middle).all() and (middle <= box[2:]).all() for middle, box in pairs)
+    return any(_is_inside(middle, box) for middle, box in pairs)
+
+
+def _is_head(face: Face, person: Person) -> bool:
+    """Return whether a face is where a person's head is, and not beside it, where others of a crowd are."""
+    left, top, right, bottom = head_square(person.box_xyxy)
+    quarter = (right - left) / 4
+    return _is_inside(_middle(face), np.array([left + quarter, top, right - quarter, bottom]))
+
+
+def _is_inside(point: npt.NDArray[np.float64], box_xyxy: npt.NDArray[np.float64]) -> bool:
+    return bool((box_xyxy[:2] <= point).all() and (point <= box_xyxy[2:]).all())

@@ -7,6 +7,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from morphstream.face.geometry import Rectangle, turned
 from morphstream.face.types import Affine, Points
 
@@ -17,6 +20,7 @@ _FEWER = 1.3  # times the canvas's side; a smaller frame isn't worth tiles
 _PADDED = 0.55  # of the canvas's side. A face that fills more than 0.6 of it is missed
 _CELL = 320  # pixels of the canvas: room for a face and what is around it
 _FACE = 150 / 320  # of a cell's side, the side of a face's box: where points are steadiest
+_HEADS, _ABOVE = 1.2, 0.1  # of a person's width, side of the square that shows the head; of it, what is above
 _ENLARGED = 3  # times at most, or as the first look: a face that is blurred scores less
 
 
@@ -64,6 +68,28 @@ def upright(places: Sequence[tuple[Points, float, float]], size: Size, canvas: S
         affine = turned(turn, scale, middle, (left + width / 2, top + height / 2))
         cells.append(Cell(affine, (left, top, left + width, top + height)))
     return [cells[start : start + columns * rows] for start in range(0, len(cells), columns * rows)]
+
+
+def heads(persons_xyxy: Sequence[npt.NDArray[np.float64]], size: Size, canvas: Size) -> list[View]:
+    """Return views of the heads of people, each in a cell of its own; of none whom a view of all shows as large.
+
+    Args:
+        persons_xyxy: Their boxes, pixels of the frame.
+        size: Of the frame.
+        canvas: Its size.
+    """
+    least = min(_CELL, *canvas) / (_FEWER * min(canvas[0] / size[0], canvas[1] / size[1]))
+    squares = [head_square(box) for box in persons_xyxy]
+    places = [((box[:2] + box[2:]) / 2, (box[2] - box[0]) * _FACE, 0.0) for box in squares if box[2] - box[0] < least]
+    return upright(places, size, canvas)
+
+
+def head_square(person_xyxy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the square ``(4,)`` at the top of a person's box that shows the head, and is as wide as the shoulders."""
+    left, top, right, bottom = person_xyxy
+    side = _HEADS * min(max(right - left, (bottom - top) / 3), bottom - top)
+    middle, top = (left + right) / 2, top - _ABOVE * side
+    return np.array([middle - side / 2, top, middle + side / 2, top + side])
 
 
 def closer(size: Size, canvas: Size, longest: float | None = None) -> list[View]:
