@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from morphstream.artifact.errors import VideoError
 from morphstream.media.gif import xmp_extension
 from morphstream.media.provenance import MARK, mark_with
+from morphstream.media.video.open import open_video
 
 WORDS = "Synthetic media: faces in this video were swapped by morphstream."
 _SPOKEN = ("comment", "description")  # tags that every container keeps one of
@@ -87,18 +87,12 @@ def read_tags(path: Path) -> tuple[str, dict[str, str]]:
     """Return the format of a video, and those of its tags that marks stand in, by their names in small letters.
 
     Raises:
-        VideoError: It is no video that can be read, or PyAV isn't installed.
+        VideoError: As of `open_video`.
     """
-    try:
-        import av
-    except ModuleNotFoundError:
-        raise VideoError(f"{path}: expected PyAV to read a video, seen none; install morphstream[video]") from None
-    try:
-        with av.open(str(path)) as container:
-            tags = {name.lower(): text for name, text in container.metadata.items()}
-            return container.format.name, {name: tags[name] for name in (*_SPOKEN, "xmp") if name in tags}
-    except (av.FFmpegError, ValueError) as error:
-        raise VideoError(f"{path}: expected a video, seen what FFmpeg can't read ({error}); name another") from None
+    container, _ = open_video(path)
+    with container:
+        tags = {name.lower(): text for name, text in container.metadata.items()}
+        return container.format.name, {name: tags[name] for name in (*_SPOKEN, "xmp") if name in tags}
 
 
 def _find(file: BinaryIO, names: tuple[bytes, ...], start: int, end: int) -> tuple[int, int] | None:
