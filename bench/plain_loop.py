@@ -79,7 +79,7 @@ def morphstream_swap(source: Path, store: Path) -> Iterator[Swap]:
     import morphstream
 
     look = {"look": morphstream.Look(angles=())} if hasattr(morphstream, "Look") else {}  # earlier ones look once
-    opened: Callable[..., "SwapPipeline"] = getattr(morphstream, "open", None) or morphstream.FaceSwapper.open  # type: ignore[attr-defined]
+    opened: Callable[..., SwapPipeline] = getattr(morphstream, "open", None) or morphstream.FaceSwapper.open  # type: ignore[attr-defined]
     with opened(store, **look) as swap:
         identity = swap.identify(np.asarray(cv2.imread(str(source)), np.uint8))
         yield lambda frame: swap.swap(frame, identity)

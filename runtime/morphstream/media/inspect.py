@@ -12,7 +12,10 @@ from morphstream.media.kinds import kind_of
 from morphstream.media.provenance import Mark, is_synthetic_type, read_marks
 from morphstream.media.read import is_picture, read_xmp
 
-_NO_NETWORK = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}  # a file says where to look
+_C2PA_SETTINGS = {
+    "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},  # a file says which addresses to ask
+    "core": {"backing_store_memory_threshold_in_mb": 64},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,7 @@ def _c2pa_of(path: Path) -> list[Mark]:
     except ModuleNotFoundError:
         raise _UnseenError("C2PA isn't looked for; run: pip install c2pa-python") from None
     try:
-        with c2pa.Context.from_dict(_NO_NETWORK) as context:
+        with c2pa.Context.from_dict(_C2PA_SETTINGS) as context:
             if (reader := c2pa.Reader.try_create(str(path), context=context)) is None:
                 return []
             with reader:

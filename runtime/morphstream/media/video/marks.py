@@ -16,7 +16,7 @@ from morphstream.media.video.open import open_video
 WORDS = "Synthetic media: faces in this video were swapped by morphstream."
 _SPOKEN = ("comment", "description")  # tags that every container keeps one of
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
-_MOST_XMP_BYTES = 1 << 20
+_MOST_XMP_BYTES, _MOST_BOXES = 1 << 20, 500_000
 
 
 def mark_of(source: Path) -> bytes:
@@ -105,7 +105,9 @@ def _find(file: BinaryIO, names: tuple[bytes, ...], start: int, end: int) -> tup
 
 def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield the kind of each box between two places of a file, and where its contents begin and end."""
-    while start + 8 <= end:
+    for _ in range(_MOST_BOXES):
+        if start + 8 > end:
+            return
         file.seek(start)
         size, kind = struct.unpack(">I4s", file.read(8))
         first = start + 8
