@@ -111,6 +111,12 @@ def test_a_gif_is_marked_at_its_end(tmp_path: Path) -> None:
         assert len(list(container.decode(video=0))) == 3
 
 
+def test_the_box_of_an_mp4_has_another_behind_it_for_readers_that_read_on(tmp_path: Path) -> None:
+    path = write(tmp_path / "video.mp4", {})
+    mark_file(path)
+    assert path.read_bytes().endswith(MARK + b"\0\0\0\x18free" + bytes(16))
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -16,6 +16,7 @@ from morphstream.media.video.open import open_video
 WORDS = "Synthetic media: faces in this video were swapped by morphstream."
 _SPOKEN = ("comment", "description")  # tags that every container keeps one of
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_BEHIND = struct.pack(">I4s16x", 24, b"free")  # which Exiv2 needs: findings/exiv2_xmp_box_at_the_end.sh
 _MOST_XMP_BYTES, _MOST_BOXES = 1 << 20, 500_000
 
 
@@ -61,7 +62,7 @@ def mark_file(path: Path, mark: bytes = MARK) -> None:
             file.write(xmp_extension(mark) + b";")
         elif head[4:8] == b"ftyp" and head[8:12] != b"qt  ":
             file.seek(0, 2)
-            file.write(struct.pack(">I4s", 24 + len(mark), b"uuid") + _XMP_UUID + mark)
+            file.write(struct.pack(">I4s", 24 + len(mark), b"uuid") + _XMP_UUID + mark + _BEHIND)
 
 
 def read_xmp(path: Path) -> bytes | None:
