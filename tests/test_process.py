@@ -153,6 +153,11 @@ def test_a_stream_that_is_closed_is_opened_before_a_file_gets_its_number(tmp_pat
     assert path.read_text("utf-8") == "own"
 
 
+def test_numpy_starts_no_threads() -> None:
+    done = run(main("import numpy; print(len(os.listdir('/proc/self/task')))"))
+    assert (done.returncode, done.stdout) == (0, "1\n")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_what_stdout_cannot_take_is_an_error() -> None:
     with Path("/dev/full").open("w") as full:

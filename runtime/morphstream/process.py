@@ -69,7 +69,8 @@ def line_of(error: OSError, remedy: str) -> str:
 def begin_process(name: Callable[[], str]) -> None:
     """Begin a program, before its modules load: SIGINT or SIGTERM ends it at once, and so does a shortage in a line.
 
-    Streams that it was started without are opened.
+    Streams that it was started without are opened. NumPy calculates in one thread: its matrices here are small, its
+    threads take 50 ms of processor time to start and end, and their number would change last digits.
 
     Args:
         name: Returns what the line begins with.
@@ -79,6 +80,7 @@ def begin_process(name: Callable[[], str]) -> None:
             descriptor = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(descriptor, number == descriptor)
             setattr(sys, stream, os.fdopen(descriptor, "w" if number else "r"))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _handle(lambda number, _: _exit(name(), number))
     show = sys.excepthook
 
