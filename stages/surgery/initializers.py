@@ -7,7 +7,6 @@ from copy import deepcopy
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
 from stages.surgery.nodes import rename, replace_all
 from stages.surgery.tensors import graphs_of
@@ -56,6 +55,8 @@ def _tensor_of(node: onnx.NodeProto) -> TensorProto:
         tensor.CopyFrom(node.attribute[0].t)
         tensor.name = node.output[0]
         return tensor
+    from onnx.reference import ReferenceEvaluator  # here, as it takes long to load and few models need it
+
     (value,) = list(ReferenceEvaluator(node).run(None, {}))
     return numpy_helper.from_array(np.asarray(value), node.output[0])
 

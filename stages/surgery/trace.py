@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, TypeProto, helper, numpy_helper, shape_inference
-from onnx.reference import ReferenceEvaluator
 
 from morphstream.artifact.errors import ModelError
 from stages.surgery.label import error_line, label_of, one_line
@@ -116,6 +115,8 @@ def follow(trace: Trace, node: onnx.NodeProto, label: str) -> None:
 def _calculated(
     trace: Trace, node: onnx.NodeProto, known: dict[str, npt.NDArray[np.generic]], label: str
 ) -> list[npt.NDArray[np.generic]]:
+    from onnx.reference import ReferenceEvaluator  # here, as it takes long to load and few models need it
+
     try:
         inputs, outputs = ([onnx.ValueInfoProto(name=name) for name in names] for names in (known, node.output))
         alone = helper.make_graph([node], "alone", inputs, outputs)
