@@ -37,9 +37,9 @@ def main(workspace: Workspace) -> None:
     parser.add_argument(
         "--jobs",
         type=checked(whole_number(1, 1024)),
-        default=os.cpu_count(),
+        default=(os.cpu_count() or 1) + 1,  # so that no core waits for the last
         metavar="N",
-        help="so many engines at once",
+        help="so many engines at once (%(default)s)",
     )
     arguments = parser.parse_args()
     params = load_params(workspace.params)
