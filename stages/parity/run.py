@@ -61,6 +61,7 @@ def run_onnx(path: Path, *inputs: Arrays, rows: int, names: Sequence[str] = ()) 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised
     options.intra_op_num_threads = THREADS
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # engines are built beside
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], enable_fallback=0)
         names, found = names or [value.name for value in session.get_outputs()], list[Arrays]()
