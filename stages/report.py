@@ -10,6 +10,7 @@ import io
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,18 +50,19 @@ def main(workspace: Workspace) -> None:
     """Report on every swap model."""
     read_arguments(__doc__)
     params, measured, parity = load_params(workspace.params), workspace.measured, workspace.build / "parity"
-    source, target = astronaut(), solvay(workspace.downloads)
     measured.mkdir(parents=True, exist_ok=True)
     metrics: dict[str, object] = {}
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack, ThreadPoolExecutor() as pool:
+        photos = pool.submit(astronaut), pool.submit(solvay, workspace.downloads)
         morphstream.boot(folder, target="cpu", source=workspace.build)
         if names := swap_models(params):
             swap = stack.enter_context(morphstream.open(folder, swap_model=names[0], look=FIRST_LOOK))
+            source, target = (photo.result() for photo in photos)
             photo = Photo(frame=target, faces=swap.detect(target), identity=swap.identify(source))
         for name in names:
             least = FACES_AT_LEAST if is_judged(params, name) else 0
             swap.use(name)
-            metrics[name] = _swap(swap, photo, measured, least)
+            metrics[name] = _swap(swap, photo, measured, least, pool)
     passed = [name for name in swap_models(params) if is_judged(params, name)]
     verdict = {"faces_at_least": FACES_AT_LEAST, "gain_at_least": GAIN_AT_LEAST, "passed": passed}
     checked = records_of(params, measured / "check")  # of the models that were checked here
@@ -96,17 +98,18 @@ def is_judged(params: Params, name: str) -> bool:
     return params.origin_of(params.model(name)) in origins
 
 
-def _swap(swap: morphstream.SwapPipeline, photo: Photo, measured: Path, least: int) -> dict[str, float]:
+def _swap(swap: morphstream.SwapPipeline, photo: Photo, measured: Path, least: int, pool: Executor) -> dict[str, float]:
     name, identity, faces = swap.swap_model, photo.identity, photo.faces
     if not faces:
         raise MorphstreamError(f"{name}: expected faces in the photo, seen none; correct the detector")
     start = time.perf_counter()
     swapped = swap(photo.frame, identity, faces=faces)
     seconds = time.perf_counter() - start
+    writing = pool.submit(write_image, measured / f"{name}.jpg", swapped, overwrite=True)
     found = swap.detect(swapped)
     before = [who.similarity(identity) for who in swap.embed(photo.frame, faces)]
     after = [who.similarity(identity) for who in swap.embed(swapped, [_nearest(face, found) for face in faces])]
-    write_image(measured / f"{name}.jpg", swapped, overwrite=True)
+    writing.result()
     rows = ((place, f"{b:.4f}", f"{a:.4f}") for place, (b, a) in enumerate(zip(before, after, strict=True)))
     _write_csv(measured / "similarity.csv", ("face", "before", "after"), rows)
     gains = np.subtract(after, before)
