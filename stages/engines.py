@@ -5,7 +5,7 @@ has of the run before, whole and made of the same, is kept: after a change of on
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,13 +96,28 @@ def start_engines(
     is_kept: IsKept,
     forks: Forks,
 ) -> None:
-    """Start to build a model's engines, but for those of the same prepared model and target that are kept."""
+    """Start to build a model's engines, but for those of the same prepared model and target that are kept.
+
+    Engines of TensorRT for RTX share a process for each core, where a second one takes two thirds of the time and gets
+    the same bytes; one of OpenVINO would get others there.
+    """
+    alone, shared = dict[str, Callable[[], None]](), dict[str, Callable[[], None]]()
     prepared = recorded_files(workspace.prepared / model.name)  # `prepare_once` has compared or written them
     for name, options in targets.items():
         folder, made_of = engine_folder(workspace, options, model.name), {"prepared": prepared, **declared[name]}
         if not is_kept(folder, made_of):
             print(f"compile {name} {model.name}", flush=True)
-            forks.start(name, partial(_compile, workspace, model, options, made_of))
+            calls = alone if options.target.builder == "openvino" else shared
+            calls[name] = partial(_compile, workspace, model, options, made_of)
+    processes = min(forks.at_once, os.cpu_count() or 1)
+    for names in [*([name] for name in alone), *(list(shared)[start::processes] for start in range(processes))]:
+        if names:
+            forks.start(", ".join(names), partial(_in_turn, [(alone | shared)[name] for name in names]))
+
+
+def _in_turn(calls: Iterable[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
 
 
 def _compile(workspace: Workspace, model: Model, options: TargetOptions, made_of: Mapping[str, object]) -> None:

@@ -27,7 +27,7 @@ class Forks:
     """
 
     def __init__(self, at_once: int) -> None:
-        self._free = _CONTEXT.Semaphore(at_once)
+        self.at_once, self._free = at_once, _CONTEXT.Semaphore(at_once)
         self._running: dict[str, tuple[ForkProcess, Connection]] = {}
 
     def __enter__(self) -> Self:
