@@ -54,6 +54,7 @@ class SwapPipeline(Closing):
         threads: int = 0,
         cuda_graph: bool = False,
         machine: Machine | None = None,
+        engines: type[Engines] = Engines,
     ) -> None:
         """Open the engines of a booted store, each warmed up.
 
@@ -64,6 +65,7 @@ class SwapPipeline(Closing):
             threads: Threads to run on; 0 for every core that this process may use.
             cuda_graph: Whether a GPU replays runs as CUDA graphs; a CPU has none.
             machine: What to run on; None for this one.
+            engines: What opens engines, such as a class that times them.
 
         Raises:
             NoEngineError: The store is empty or damaged, is for another machine, or lacks a model.
@@ -71,11 +73,11 @@ class SwapPipeline(Closing):
             OSError: The store's volume has no locks.
         """
         store, threads = store if isinstance(store, Store) else Store(store), threads or usable_cores()
-        engines = partial(Engines, store, machine or probe_machine(), threads=threads, cuda_graph=cuda_graph)
-        self._engines: Callable[[], Engines] = engines
+        opening = partial(engines, store, machine or probe_machine(), threads=threads, cuda_graph=cuda_graph)
+        self._engines: Callable[[], Engines] = opening
         self._turns, self.swap_model, self.look = Turns("pipeline"), swap_model, look or DEFAULT_LOOK
         with ExitStack() as stack:
-            self._own, others = stack.enter_context(engines()), stack.enter_context(engines())
+            self._own, others = stack.enter_context(opening()), stack.enter_context(opening())
             pool = ThreadPoolExecutor(threads)
             stack.callback(pool.shutdown, cancel_futures=True)
             self._build(others, pool, is_one_by_one=cuda_graph)

@@ -1,0 +1,170 @@
+"""``morphstream bench``: measure what frames cost with a store's engines on this machine."""
+
+import argparse
+import json
+import platform
+import re
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from morphstream import __version__
+from morphstream.artifact.errors import MorphstreamError, NoFaceError, message_of
+from morphstream.artifact.vocabulary import SWAP_MODEL
+from morphstream.cli.look import add_look, read_look
+from morphstream.cli.options import Commands, UsageError, add_max_pixels, add_source, add_threads, checked, whole_number
+from morphstream.machine.limits import check_limits
+from morphstream.store.store import Store
+
+if TYPE_CHECKING:
+    from morphstream.cli.agreement import Agreement
+    from morphstream.face.look import Look
+    from morphstream.face.types import Face
+    from morphstream.frame import Frame
+    from morphstream.machine.probe import Machine
+    from morphstream.pipeline import SwapPipeline
+
+_CPUINFO = Path("/proc/cpuinfo")
+_SIDES = (64, 16384)  # of a made-up frame, pixels
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("bench", help="measure what frames cost on this machine, to compare or to send")
+    text = "picture whose faces are swapped (a made-up one: the engines take as long)"
+    parser.add_argument("picture", type=Path, nargs="?", help=text)
+    read = checked(whole_number(1, 100_000))
+    parser.add_argument("--frames", type=read, default=100, help="how many are measured (%(default)s)")
+    parser.add_argument("--size", type=checked(_read_size), default=(1280, 720), help="of a made-up frame (1280x720)")
+    parser.add_argument("--faces", type=checked(whole_number(1, 64)), default=1, help="in a made-up frame (1)")
+    parser.add_argument("--swap-model", default=SWAP_MODEL, help="such as hyperswap_1a_256 (%(default)s)")
+    parser.add_argument("--cuda-graph", action="store_true", help="replay runs on a GPU as CUDA graphs")
+    parser.add_argument("--json", action="store_true", help="print all that was found as JSON")
+    add_max_pixels(parser)
+    add_look(parser)
+    add_source(parser)
+    add_threads(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, and print what was found; return 1 where an engine's answers aren't the CPU's."""
+    check_limits()
+    look = read_look(options)
+    from morphstream.boot.doctor import diagnose
+    from morphstream.cli.measured import Bench, timed_engines
+    from morphstream.machine.gpus import read_gpus
+    from morphstream.machine.probe import probe_machine
+    from morphstream.pipeline import SwapPipeline
+    from morphstream.session.load import usable_cores
+
+    store, machine, gpus, frame = Store(options.store), probe_machine(), read_gpus(), _frame_of(options)
+    (engines, spent), start, threads = timed_engines(), time.perf_counter(), options.threads or usable_cores()
+    with SwapPipeline(
+        store,
+        swap_model=options.swap_model,
+        look=look,
+        threads=threads,
+        cuda_graph=options.cuda_graph,
+        machine=machine,
+        engines=engines,
+    ) as pipeline:
+        bench = Bench(pipeline, spent, opened_s=time.perf_counter() - start, gpus=gpus)
+        if look.pixel_boost and look.pixel_boost % pipeline.swapper.side:
+            expected = f"a multiple of {pipeline.swapper.side} pixels, the side of {options.swap_model}"
+            raise UsageError(f"--pixel-boost: expected {expected}, seen {look.pixel_boost}")
+        faces = _faces_of(options, frame, pipeline)
+        measured = bench.measure(frame, faces, options.frames)
+    agreements, reason = _agreements(store, machine, options, frame, faces[0])
+    diagnosis = diagnose(store, machine, gpus)
+    system = {"cpu": _cpu(), "cores": usable_cores(), "threads": threads, "os": platform.platform(), **_versions()}
+    if options.json:
+        found = {"system": system, "swap_model": options.swap_model, "look": _described(look), **asdict(measured)}
+        found |= {"agreements": [asdict(one) for one in agreements], "not_compared": reason}
+        print(json.dumps({**found, "diagnosis": diagnosis.facts}, indent=2))
+    else:
+        print(*diagnosis.lines, f"system     {', '.join(f'{name} {fact}' for name, fact in system.items())}", sep="\n")
+        print("", *measured.lines(), "", *_lines(agreements, reason), sep="\n")
+    return int(not all(one.is_close for one in agreements))
+
+
+def _frame_of(options: argparse.Namespace) -> "Frame":
+    """Return what is measured on."""
+    if options.picture is None:
+        from morphstream.cli.measured import made_up_frame
+
+        return made_up_frame(*options.size)
+    from morphstream.cli.pictures import hushed
+    from morphstream.media.image import read_image
+
+    with hushed():
+        return read_image(options.picture, max_pixels=options.max_pixels)
+
+
+def _faces_of(options: argparse.Namespace, frame: "Frame", pipeline: "SwapPipeline") -> "Sequence[Face]":
+    if options.picture is None:
+        from morphstream.cli.measured import made_up_faces
+
+        return made_up_faces(frame, options.faces)
+    found = pipeline.analyser.find(frame, pipeline.look)
+    if not found.faces:
+        raise NoFaceError(f"{options.picture}: expected a face, {found.reason}")
+    return found.faces
+
+
+def _agreements(
+    store: Store, machine: "Machine", options: argparse.Namespace, frame: "Frame", face: "Face"
+) -> "tuple[Sequence[Agreement], str]":
+    """Return how near the answers of a store's engines are to the CPU's, or why they aren't compared."""
+    from morphstream.cli.agreement import agreements
+
+    key = store.current().cache_key
+    if key.builder == "openvino" and not key.precision:
+        return [], f"{key} are the CPU's own"
+    try:
+        return list(agreements(store, machine, options.source, frame, face)), ""
+    except (MorphstreamError, OSError) as error:
+        return [], f"the CPU's engines, of --source, aren't there: {message_of(error)}"
+
+
+def _lines(agreements: "Sequence[Agreement]", reason: str) -> list[str]:
+    lines = [f"engines are not compared with the CPU's: {reason}"] if reason else ["engine against the CPU's"]
+    return lines + [str(one) for one in agreements]
+
+
+def _versions() -> dict[str, str]:
+    import cv2
+    import numpy as np
+
+    own = {"morphstream": __version__, "python": platform.python_version()}
+    return own | {"numpy": np.__version__, "opencv": cv2.__version__}
+
+
+def _described(look: "Look") -> dict[str, object]:
+    """Return a look as JSON has it."""
+    drawn = {name: getattr(look, name) for name in look.__dataclass_fields__}
+    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in drawn.items()}
+
+
+def _cpu() -> str:
+    """Return the name of the CPU, or of its arch where the system gives no other."""
+    with suppress(OSError):
+        if found := re.search(r"^model name\s*: (.+)$", _CPUINFO.read_text("utf-8", "replace"), re.MULTILINE):
+            return message_of(found[1])
+    return platform.processor() or platform.machine()
+
+
+def _read_size(text: str) -> tuple[int, int]:
+    """Return a width and a height.
+
+    Raises:
+        ValueError: They aren't such as 1280x720, or out of range.
+    """
+    width, separator, height = text.partition("x")
+    if not separator:
+        raise ValueError(f"expected a width and a height such as 1280x720, seen {text!r}")
+    read = whole_number(*_SIDES)
+    return read(width), read(height)
