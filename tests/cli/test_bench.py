@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 import morphstream
+from bench.clips import clip, write_clip
 from morphstream.artifact.errors import SessionError
 from morphstream.cli.agreement import Agreement, agreements, inputs_of, nearness
 from morphstream.cli.main import main
-from morphstream.cli.measured import Times, made_up_faces, made_up_frame
+from morphstream.cli.measured import made_up_faces, made_up_frame
+from morphstream.cli.timed import Times
 from morphstream.machine.probe import probe_machine
 from morphstream.session.session import Array
 from morphstream.source.folder import FolderSource
@@ -58,6 +60,19 @@ def test_all_that_was_found_is_json(here: Path, booted: Store, capfd: pytest.Cap
     assert found["not_compared"] == "x86_64/ov2026.4 are the CPU's own"
 
 
+def test_a_video_is_swapped_as_a_whole_too(here: Path, booted: Store, capfd: pytest.CaptureFixture[str]) -> None:
+    write_clip(clip("still", size_wh=(320, 180), count=9), here / "clip.mp4")
+    before = sorted(here.iterdir())
+    options = ["--frames", "1", "--masks", "box", "--store", str(booted.path)]
+    assert main(["bench", "clip.mp4", *options, "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert (found["size_wh"], found["clip"]["frames"]) == ([320, 180], 9)
+    assert found["clip"]["engines"]["inswapper_128_fp16"]["runs"] == 9
+    assert 0 < found["clip"]["between"]["median_ms"] < 1000 * found["clip"]["seconds"]
+    assert found["clip"]["encoder"].startswith("libx264")
+    assert sorted(here.iterdir()) == before
+
+
 def test_a_made_up_frame_is_measured_in_a_table(here: Path, booted: Store, capfd: pytest.CaptureFixture[str]) -> None:
     size = ["--size", "640x360", "--faces", "2", "--masks", "box"]
     assert main(["bench", *size, "--frames", "2", "--store", str(booted.path)]) == 0
@@ -74,7 +89,7 @@ def test_a_made_up_frame_is_measured_in_a_table(here: Path, booted: Store, capfd
     ("arguments", "expected"),
     [
         pytest.param(["nobody.png", "--angles", "0"], "nobody.png: expected a face, seen one colour", id="nobody"),
-        pytest.param(["missing.png"], "missing.png: expected a picture, seen No such file", id="no picture"),
+        pytest.param(["missing.png"], "missing.png: expected a file to read or write", id="no picture"),
         pytest.param(["--swap-model", "inswapper_9"], "inswapper_9: expected an engine, seen those of", id="no model"),
     ],
 )

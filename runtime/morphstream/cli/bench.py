@@ -8,15 +8,17 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from morphstream import __version__
-from morphstream.artifact.errors import MorphstreamError, NoFaceError, message_of
+from morphstream.artifact.errors import MorphstreamError, NoFaceError, VideoError, message_of
 from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.cli.look import add_look, read_look
 from morphstream.cli.options import Commands, UsageError, add_max_pixels, add_source, add_threads, checked, whole_number
 from morphstream.machine.limits import check_limits
+from morphstream.media.kinds import is_video
 from morphstream.store.store import Store
 
 if TYPE_CHECKING:
@@ -34,8 +36,8 @@ _SIDES = (64, 16384)  # of a made-up frame, pixels
 def add(commands: Commands) -> None:
     """Declare the command."""
     parser = commands.add_parser("bench", help="measure what frames cost on this machine, to compare or to send")
-    text = "picture whose faces are swapped (a made-up one: the engines take as long)"
-    parser.add_argument("picture", type=Path, nargs="?", help=text)
+    text = "picture or video whose faces are swapped (a made-up picture: the engines take as long)"
+    parser.add_argument("clip", type=Path, nargs="?", help=text)
     read = checked(whole_number(1, 100_000))
     parser.add_argument("--frames", type=read, default=100, help="how many are measured (%(default)s)")
     parser.add_argument("--size", type=checked(_read_size), default=(1280, 720), help="of a made-up frame (1280x720)")
@@ -55,7 +57,8 @@ def run(options: argparse.Namespace) -> int:
     check_limits()
     look = read_look(options)
     from morphstream.boot.doctor import diagnose
-    from morphstream.cli.measured import Bench, timed_engines
+    from morphstream.cli.measured import Bench
+    from morphstream.cli.timed import timed_engines
     from morphstream.machine.gpus import read_gpus
     from morphstream.machine.probe import probe_machine
     from morphstream.pipeline import SwapPipeline
@@ -63,56 +66,58 @@ def run(options: argparse.Namespace) -> int:
 
     store, machine, gpus, frame = Store(options.store), probe_machine(), read_gpus(), _frame_of(options)
     (engines, spent), start, threads = timed_engines(), time.perf_counter(), options.threads or usable_cores()
-    with SwapPipeline(
-        store,
-        swap_model=options.swap_model,
-        look=look,
-        threads=threads,
-        cuda_graph=options.cuda_graph,
-        machine=machine,
-        engines=engines,
-    ) as pipeline:
+    opening = partial(SwapPipeline, store, swap_model=options.swap_model, look=look, threads=threads, machine=machine)
+    with opening(cuda_graph=options.cuda_graph, engines=engines) as pipeline:
         bench = Bench(pipeline, spent, opened_s=time.perf_counter() - start, gpus=gpus)
         if look.pixel_boost and look.pixel_boost % pipeline.swapper.side:
             expected = f"a multiple of {pipeline.swapper.side} pixels, the side of {options.swap_model}"
             raise UsageError(f"--pixel-boost: expected {expected}, seen {look.pixel_boost}")
         faces = _faces_of(options, frame, pipeline)
         measured = bench.measure(frame, faces, options.frames)
+        clip = bench.swap_clip(options.clip) if options.clip and is_video(options.clip) else None
     agreements, reason = _agreements(store, machine, options, frame, faces[0])
     diagnosis = diagnose(store, machine, gpus)
     system = {"cpu": _cpu(), "cores": usable_cores(), "threads": threads, "os": platform.platform(), **_versions()}
     if options.json:
         found = {"system": system, "swap_model": options.swap_model, "look": _described(look), **asdict(measured)}
-        found |= {"agreements": [asdict(one) for one in agreements], "not_compared": reason}
-        print(json.dumps({**found, "diagnosis": diagnosis.facts}, indent=2))
+        found |= {"clip": clip and asdict(clip), "not_compared": reason, "diagnosis": diagnosis.facts}
+        print(json.dumps(found | {"agreements": [asdict(one) for one in agreements]}, indent=2))
     else:
         print(*diagnosis.lines, f"system     {', '.join(f'{name} {fact}' for name, fact in system.items())}", sep="\n")
-        print("", *measured.lines(), "", *_lines(agreements, reason), sep="\n")
+        print(*measured.lines(), *(clip.lines() if clip else ()), *_lines(agreements, reason), sep="\n")
     return int(not all(one.is_close for one in agreements))
 
 
 def _frame_of(options: argparse.Namespace) -> "Frame":
-    """Return what is measured on."""
-    if options.picture is None:
+    """Return what is measured on: of a video the first frame."""
+    if options.clip is None:
         from morphstream.cli.measured import made_up_frame
 
         return made_up_frame(*options.size)
+    if is_video(options.clip):
+        from morphstream.media.video.read import VideoSource  # PyAV is an extra
+
+        with VideoSource(options.clip) as source:
+            first = source.read()
+        if first is None:
+            raise VideoError(f"{options.clip}: expected a frame, seen none; name another")
+        return first.value.frame
     from morphstream.cli.pictures import hushed
     from morphstream.media.image import read_image
 
     with hushed():
-        return read_image(options.picture, max_pixels=options.max_pixels)
+        return read_image(options.clip, max_pixels=options.max_pixels)
 
 
 def _faces_of(options: argparse.Namespace, frame: "Frame", pipeline: "SwapPipeline") -> "Sequence[Face]":
-    if options.picture is None:
-        from morphstream.cli.measured import made_up_faces
+    from morphstream.cli.measured import made_up_faces
 
+    if options.clip is None:
         return made_up_faces(frame, options.faces)
     found = pipeline.analyser.find(frame, pipeline.look)
-    if not found.faces:
-        raise NoFaceError(f"{options.picture}: expected a face, {found.reason}")
-    return found.faces
+    if not found.faces and not is_video(options.clip):  # whose other frames may have some
+        raise NoFaceError(f"{options.clip}: expected a face, {found.reason}")
+    return found.faces or made_up_faces(frame, options.faces)
 
 
 def _agreements(
@@ -132,7 +137,7 @@ def _agreements(
 
 def _lines(agreements: "Sequence[Agreement]", reason: str) -> list[str]:
     lines = [f"engines are not compared with the CPU's: {reason}"] if reason else ["engine against the CPU's"]
-    return lines + [str(one) for one in agreements]
+    return ["", *lines, *map(str, agreements)]
 
 
 def _versions() -> dict[str, str]:

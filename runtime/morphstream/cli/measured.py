@@ -1,47 +1,34 @@
 """What frames cost: milliseconds in each step and in its engines, frames a second, memory."""
 
 import re
+import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from morphstream.cli.timed import Engine, Spent, Times, take_engines
 from morphstream.face.geometry import ARCFACE_128
 from morphstream.face.types import Face, FoundFaces, Identity
 from morphstream.frame import Frame, Timed
 from morphstream.machine.gpus import Gpu, read_gpus
 from morphstream.pipeline import SwapPipeline
-from morphstream.session.load import Engines
-from morphstream.session.session import Array, Session
+from morphstream.source.progress import show_line
 from morphstream.stream.run import run
+
+if TYPE_CHECKING:
+    from morphstream.media.video.swap_video import Progress
 
 _BEFORE = 3  # frames that aren't counted
 _STATUS = Path("/proc/self/status")
+_ANY_SOUND = "out.mkv"  # holds any sound and subtitles
+_QUANTILES = ("median", "95 %", "99 %", "most")
 _FACE = 0.4  # of the frame's shorter side
-Spent = Mapping[str, list[float]]  # seconds of each run of a model's engine, by its name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Times:
-    """How long the same took, each time it was done: milliseconds at quantiles, rounded to microseconds."""
-
-    median_ms: float
-    p95_ms: float
-    p99_ms: float
-    most_ms: float
-
-    @classmethod
-    def of(cls, seconds: npt.ArrayLike) -> Self:
-        """Return the quantiles of one time or more."""
-        found = np.quantile(1000 * np.asarray(seconds), (0.5, 0.95, 0.99, 1)).round(3).tolist()
-        return cls(median_ms=found[0], p95_ms=found[1], p99_ms=found[2], most_ms=found[3])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +38,6 @@ class Step:
     whole: Times
     engines: Times
     host: Times
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """What a model's engine costs: how often it ran, and each run."""
-
-    runs: int
-    each: Times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,16 +74,50 @@ class Measured:
         one, faces = 1000 / self.steps["both"].whole.median_ms, "1 face" if self.faces == 1 else f"{self.faces} faces"
         memory = f"{_mib(self.opened_bytes)} when open, {_mib(self.most_bytes)} at most"
         return [
+            "",
             f"opened in {self.opened_s:.2f} s; {self.frames} frames of {width}x{height} with {faces}, milliseconds:",
-            _row("step", "median", "95 %", "99 %", "most", "engines", "host"),
+            _row("step", *_QUANTILES, "engines", "host"),
             *(
                 _row(name, *astuple(step.whole), step.engines.median_ms, step.host.median_ms)
                 for name, step in self.steps.items()
             ),
-            _row("engine", "median", "95 %", "99 %", "most", "runs"),
+            _row("engine", *_QUANTILES, "runs"),
             *(_row(name, *astuple(engine.each), str(engine.runs)) for name, engine in self.engines.items()),
             f"frames a second: {one:.1f} one by one, {self.fps_in_threads:.1f} with a thread for each step",
             f"memory: {memory}; of GPUs: {_mib(self.gpu_bytes)}",
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """What the swap of a whole video cost, with reading and writing it.
+
+    Attributes:
+        frames: Of it.
+        seconds: For all of them.
+        between: From one written frame to the next.
+        engines: By model, side by side in two threads.
+        encoder: With its settings, in words.
+        most_bytes: Memory of this process at most, until now; None where the system doesn't say.
+    """
+
+    frames: int
+    seconds: float
+    between: Times
+    engines: Mapping[str, Engine]
+    encoder: str
+    most_bytes: int | None
+
+    def lines(self) -> list[str]:
+        """Return it as a table, in milliseconds."""
+        fps = self.frames / self.seconds
+        return [
+            "",
+            f"the whole video: {self.frames} frames in {self.seconds:.2f} s, {fps:.1f} a second, with {self.encoder}",
+            _row("", *_QUANTILES, "runs"),
+            _row("from frame to frame", *astuple(self.between)),
+            *(_row(name, *astuple(engine.each), str(engine.runs)) for name, engine in self.engines.items()),
+            f"memory: {_mib(self.most_bytes)} at most",
         ]
 
 
@@ -114,45 +127,6 @@ def _row(name: str, *cells: float | str) -> str:
 
 def _mib(count: int | None) -> str:
     return "unknown" if count is None else f"{count / 2**20:.0f} MiB"
-
-
-class TimedSession:
-    """An engine whose runs are timed."""
-
-    def __init__(self, session: Session, spent: list[float]) -> None:
-        self._session, self._spent = session, spent
-
-    @property
-    def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """As the engine has it."""
-        return self._session.input_shapes
-
-    @property
-    def sizes(self) -> Sequence[tuple[int, int]]:
-        """As the engine has it."""
-        return self._session.sizes
-
-    def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Run the engine."""
-        start = time.perf_counter()
-        outputs = self._session.run(inputs)
-        self._spent.append(time.perf_counter() - start)
-        return outputs
-
-    def close(self) -> None:
-        """Release the engine."""
-        self._session.close()
-
-
-def timed_engines() -> tuple[type[Engines], Spent]:
-    """Return engines as a pipeline opens them, and where the time of each run is noted."""
-    spent: Spent = defaultdict(list)
-
-    class TimedEngines(Engines):
-        def __call__(self, model: str) -> Session:
-            return TimedSession(super().__call__(model), spent[model])
-
-    return TimedEngines, spent
 
 
 def made_up_frame(width: int, height: int) -> Frame:
@@ -199,11 +173,9 @@ class Bench:
 
     def measure(self, frame: Frame, faces: Sequence[Face], count: int) -> Measured:
         """Swap faces of a frame so many times, one by one and then in threads."""
-        for runs in self._spent.values():
-            runs.clear()
         steps = self._steps(faces)
         found = self._one_by_one(steps, frame, count)
-        engines = {name: Engine(runs=len(runs), each=Times.of(runs)) for name, runs in self._spent.items() if runs}
+        engines = take_engines(self._spent)
         start = time.perf_counter()
         run(_Again(frame, count), steps, _Nowhere())
         return Measured(
@@ -217,6 +189,29 @@ class Bench:
             opened_bytes=self._opened_bytes,
             most_bytes=_memory_bytes()["VmHWM"],
             gpu_bytes=_gpu_bytes(self._gpus, read_gpus()),
+        )
+
+    def swap_clip(self, path: Path) -> Clip:
+        """Swap every face of a video, and write it into a folder that is removed; errors as of `SwapPipeline.video`."""
+        times = list[float]()
+
+        def note(progress: "Progress") -> None:
+            times.append(time.perf_counter())
+            show_line(f"{path}: {progress.frames} frames")
+
+        take_engines(self._spent)
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            report = self._pipeline.video(path, Path(folder) / _ANY_SOUND, _nobody(), progress=note)
+            seconds = time.perf_counter() - start
+        show_line("")
+        return Clip(
+            frames=report.frames,
+            seconds=round(seconds, 3),
+            between=Times.of(np.diff(times) if len(times) > 1 else [seconds]),
+            engines=take_engines(self._spent),
+            encoder=report.encoder,
+            most_bytes=_memory_bytes()["VmHWM"],
         )
 
     def _steps(self, faces: Sequence[Face]) -> tuple[Callable[[Frame], FoundFaces], Callable[[FoundFaces], Frame]]:
@@ -236,8 +231,7 @@ class Bench:
         rows = list[tuple[float, ...]]()
         for number in range(_BEFORE + count):
             if number == _BEFORE:
-                for runs in self._spent.values():
-                    runs.clear()
+                take_engines(self._spent)
             clock, engines = [time.perf_counter()], [self._engines_s()]
             found = find(frame)
             clock.append(time.perf_counter())
