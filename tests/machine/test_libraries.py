@@ -17,7 +17,7 @@ ALL = ("tensorrt", "tensorrt_rtx", "cuda")
 
 def put(folder: Path, file: str, *links: str) -> Path:
     """Put an empty file into a folder, with links to it, and return the folder."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / file).touch()
     for link in links:
         (folder / link).symlink_to(file)
@@ -90,6 +90,7 @@ def test_what_neither_a_package_nor_the_loader_has_is_missing(tmp_path: Path, mo
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-cudnn\nVersion: 9.1\n")
     (info / "RECORD").write_text("nvidia/cudnn/lib/libcudnn.so.9,,\nnvidia/cudnn/lib/libcudnn_ops.so.9,,\n")
+    put(tmp_path / "packages/nvidia/cudnn/lib", "libcudnn.so.9")
     monkeypatch.syspath_prepend(tmp_path / "packages")
     assert packaged_library("libcudnn.so.9", "some-cudnn") == tmp_path / "packages/nvidia/cudnn/lib/libcudnn.so.9"
     folder = put(tmp_path / "lib", "libnvinfer.so.10")

@@ -110,6 +110,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installer:
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         (info / "RECORD").write_text("".join(f"{file},,\n" for file in files))
+        for file in files:  # Python 3.12 lists no others
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).touch()
 
     return install
 
