@@ -19,8 +19,6 @@ from morphstream.media.video.picture import VideoFrame
 from morphstream.media.video.read import VideoSource
 from morphstream.media.video.write import PictureEncoder
 
-FRAMES_OF_A_PART = 300
-
 
 class Tracker(Protocol):
     """Follows the faces of a stream's frames; a `FaceTracker` is one."""

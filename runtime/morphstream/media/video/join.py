@@ -78,7 +78,9 @@ def join(path: Path, suffix: str, film: Film, others: OtherStreams, tags: Mappin
 
 
 def _options(suffix: str, film: Film, others: OtherStreams) -> dict[str, str]:
-    """Return what has MP4 and MOV begin with their index, and hold the times at which streams begin exactly."""
+    """Return what keeps times exact, and has MP4 and MOV begin with their index."""
+    if suffix == ".mkv":
+        return {"avoid_negative_ts": "disabled"}  # else all times change where sound begins before 0, as of MP4
     if CONTAINERS[suffix] not in ("mp4", "mov"):
         return {}
     own = film.info.time_base.denominator

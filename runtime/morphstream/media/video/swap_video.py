@@ -16,7 +16,7 @@ from morphstream.artifact.regular_file import real_path
 from morphstream.closing import Closing
 from morphstream.media.output import check_place, keep_owner_and_mode
 from morphstream.media.video.encoders import CONTAINERS, USUAL, Encoding, choose_encoder, fit_of
-from morphstream.media.video.in_parts import FRAMES_OF_A_PART, FramesAfter, PartSink, VideoSteps, steps_in_parts
+from morphstream.media.video.in_parts import FramesAfter, PartSink, VideoSteps, steps_in_parts
 from morphstream.media.video.join import Film, join
 from morphstream.media.video.marks import mark_file, mark_of, marked
 from morphstream.media.video.open import MAX_PIXELS
@@ -40,6 +40,7 @@ class VideoOptions:
         resume: Whether a run that was stopped or killed goes on; without one it begins.
         max_pixels: Most of a frame; None for the usual number.
         fps: Frames a second of numbered pictures; None for a video's file.
+        part_frames: Frames of a part, which is what is done anew at most after a run was killed.
     """
 
     encoding: Encoding = USUAL
@@ -49,6 +50,7 @@ class VideoOptions:
     resume: bool = False
     max_pixels: int | None = None
     fps: Fraction | None = None
+    part_frames: int = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +184,7 @@ class _Work(Closing):
             "start": str(options.start),
             "end": str(options.end),
             "fps": str(options.fps),
+            "part": str(options.part_frames),
             "encoder": f"{self.encoder}",
             "PyAV": av.__version__,
             **self._steps.recipe,
@@ -189,9 +192,9 @@ class _Work(Closing):
 
     def swap(self, progress: Callable[[Progress], object]) -> list[int]:
         """Make the parts that aren't finished; return the signals that stopped it."""
-        finished = self._parts.finished
+        finished, options = self._parts.finished, self._options
         first, total, began = self.tally.frames, self._total(), time.monotonic()
-        length = FRAMES_OF_A_PART if self.encoder.is_joinable else sys.maxsize
+        length = options.part_frames if self.encoder.is_joinable else sys.maxsize
 
         def on_frame(tally: Tally) -> None:
             self.tally = tally

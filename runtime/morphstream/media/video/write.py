@@ -71,7 +71,7 @@ def _palette_graph(info: VideoInfo) -> Graph:
     both, palette, use = (
         graph.add("split"),
         graph.add("palettegen", "stats_mode=single"),
-        graph.add("paletteuse", "new=1"),
+        graph.add("paletteuse", "new=1:dither=bayer:bayer_scale=4"),
     )
     source.link_to(both)
     both.link_to(use, 0, 0)
