@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cache
+from pathlib import Path
 
 import av
 from av.codec import Codec, find_best_pix_fmt_of_list
@@ -31,6 +33,9 @@ CONTAINERS: Mapping[str, str] = {
 _SHOWN = ("preset", "deadline", "cpu-used")  # of the options, in words of a report
 _LIMITED, _FULL, _BT709_PRIMARIES, _SRGB = 1, 2, 1, 13  # as FFmpeg numbers tags
 _USUAL_BITS = 8
+_STEADY_X264 = (
+    "asm=AVX2,FMA3,BMI2"  # with AVX-512 its rate control reads what it never wrote, and equal pictures differ
+)
 _GIF_TIME = Fraction(1, 100)
 
 
@@ -133,7 +138,7 @@ class Fit:
 
 
 def choose_encoder(encoding: Encoding, suffix: str, info: VideoInfo) -> Encoder:
-    """Return the encoder for a file, in the quality that was chosen; one of a GPU only if it opens.
+    """Return the encoder for a file, in the quality that was chosen; it opens on this machine.
 
     Args:
         encoding: The choice.
@@ -147,12 +152,14 @@ def choose_encoder(encoding: Encoding, suffix: str, info: VideoInfo) -> Encoder:
     encoder = ENCODERS[encoding.encoder or next(name for name in usual if _opens(name, info))]
     if suffix not in encoder.suffixes:
         raise VideoError(f"{encoder.name}: expected a file that ends in {', '.join(encoder.suffixes)}, seen {suffix}")
-    if (quality := encoding.quality) is None:
-        return encoder
-    if encoder.quality is None or quality > encoder.most:
-        expected = "no quality" if encoder.quality is None else f"a quality of 0..{encoder.most}"
-        raise VideoError(f"{encoder.name}: expected {expected}, seen {quality}")
-    return replace(encoder, quality=quality)
+    if (quality := encoding.quality) is not None:
+        if encoder.quality is None or quality > encoder.most:
+            expected = "no quality" if encoder.quality is None else f"a quality of 0..{encoder.most}"
+            raise VideoError(f"{encoder.name}: expected {expected}, seen {quality}")
+        encoder = replace(encoder, quality=quality)
+    if encoding.encoder:
+        open_encoder(encoder, info)
+    return encoder
 
 
 def _opens(name: str, info: VideoInfo) -> bool:
@@ -197,6 +204,15 @@ def configure(context: VideoCodecContext, encoder: Encoder, info: VideoInfo) -> 
     context.bit_rate, context.thread_type = 0, "AUTO"
     quality = {} if encoder.quality is None else {encoder.key: str(encoder.quality)}
     context.options = {**encoder.options, **quality}
+    if encoder.name == "libx264" and _has_avx512():
+        context.options["x264-params"] = _STEADY_X264
+
+
+@cache
+def _has_avx512() -> bool:
+    with suppress(OSError):
+        return b" avx512" in Path("/proc/cpuinfo").read_bytes()
+    return False
 
 
 def fit_of(encoder: Encoder, info: VideoInfo) -> Fit:

@@ -53,7 +53,7 @@ def _with_size(picture: av.VideoFrame, size_wh: tuple[int, int]) -> av.VideoFram
     if (picture.width, picture.height) == size_wh:
         return picture
     wider = av.VideoFrame(*size_wh, picture.format.name)
-    wider.pts, wider.time_base, wider.duration = picture.pts, picture.time_base, picture.duration
+    wider.pts, wider.duration = picture.pts, picture.duration
     for new, own in zip(planes_of(wider), planes_of(picture), strict=True):
         new[...] = np.pad(
             own, [(0, after - before) for after, before in zip(new.shape, own.shape, strict=True)], "edge"

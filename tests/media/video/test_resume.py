@@ -1,0 +1,155 @@
+"""A video that was stopped or killed goes on from its finished parts, and has the frames of one that wasn't."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from morphstream.artifact.errors import FrameError, SessionError, VideoError
+from morphstream.media.video.encoders import Encoding
+from morphstream.media.video.parts import Parts, Tally
+from morphstream.media.video.swap_video import VideoOptions, VideoReport, swap_video
+from tests.media.video.films import COUNT, content_of, painting, write_film
+
+PART = 7
+
+
+def at(place: int, act: Callable[[], object]) -> Callable[[int], object]:
+    return lambda now: act() if now == place else None
+
+
+def fail() -> None:
+    raise SessionError("engine: expected an answer, seen none; ask again")
+
+
+def run(folder: Path, before: Callable[[int], object] = bool, **options: object) -> VideoReport:
+    choice = VideoOptions(part_frames=PART, **options)  # type: ignore[arg-type]
+    return swap_video(painting(before), folder / "in.mp4", folder / "out.mp4", choice)
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> tuple[Path, Path]:
+    """A folder with a film, and another with the same film, swapped in one go."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    source = write_film(tmp_path / "a" / "in.mp4")
+    os.link(source, tmp_path / "b" / "in.mp4")
+    run(tmp_path / "b")
+    return tmp_path / "a", tmp_path / "b"
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != "in.mp4")
+
+
+@pytest.mark.parametrize("place", [0, PART - 1, PART, PART + 1, 3 * PART, COUNT - 1])
+def test_after_a_failure_at_any_frame_the_frames_are_those_of_one_run(place: int, whole: tuple[Path, Path]) -> None:
+    folder, other = whole
+    with pytest.raises(FrameError):
+        run(folder, at(place, fail))
+    assert left(folder) == ([".out.mp4.parts"] if place > PART else [])
+    report = run(folder, resume=True)
+    assert content_of(folder / "out.mp4") == content_of(other / "out.mp4")
+    assert (report.frames, report.swapped, report.tracks) == (COUNT, COUNT, 1)
+    assert left(folder) == ["out.mp4"]
+
+
+def test_a_killed_run_shows_nothing_and_can_be_resumed(whole: tuple[Path, Path]) -> None:
+    folder, other = whole
+    code = (
+        "import os, signal, sys; from pathlib import Path; from tests.media.video.test_resume import run, at;"
+        f"run(Path(sys.argv[1]), at({2 * PART + 3}, lambda: os.kill(os.getpid(), signal.SIGKILL)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert left(folder) == [".out.mp4.parts"]
+    steps = list[int]()
+    run(folder, steps.append, resume=True)
+    assert steps[0] in (PART, 2 * PART)
+    assert content_of(folder / "out.mp4") == content_of(other / "out.mp4")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_what_is_done_as_a_whole_file_and_the_parts(
+    number: signal.Signals, whole: tuple[Path, Path]
+) -> None:
+    folder, other = whole
+    handler = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            run(folder, at(2 * PART + 4, lambda: os.kill(os.getpid(), number)))
+    finally:
+        signal.signal(number, handler)
+    partial, all_of_it = content_of(folder / "out.mp4"), content_of(other / "out.mp4")
+    count = len(partial.times)
+    assert PART < count <= 2 * PART + 5
+    assert partial.times == all_of_it.times[:count]
+    assert 0 < len(partial.packets[1]) < len(all_of_it.packets[1])
+    assert partial.packets[1] == all_of_it.packets[1][: len(partial.packets[1])]
+    assert caught.value.__notes__ == [f"{folder / 'out.mp4'}: has the first {count} frames; go on with --resume"]
+    run(folder, resume=True)
+    assert content_of(folder / "out.mp4") == all_of_it
+    assert left(folder) == ["out.mp4"]
+
+
+def test_a_signal_leaves_a_file_that_was_there(whole: tuple[Path, Path]) -> None:
+    folder, _ = whole
+    (folder / "out.mp4").write_bytes(b"mine")
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, at(PART + 4, lambda: signal.raise_signal(signal.SIGINT)), overwrite=True)
+    assert (folder / "out.mp4").read_bytes() == b"mine"
+
+
+def test_another_job_is_not_resumed_and_begins_anew_without(whole: tuple[Path, Path]) -> None:
+    folder, _ = whole
+    with pytest.raises(FrameError):
+        run(folder, at(2 * PART, fail))
+    with pytest.raises(VideoError) as caught:
+        run(folder, resume=True, encoding=Encoding(None, 30))
+    seen = "expected to resume with encoder libx264, crf 18, preset medium, seen libx264, crf 30, preset medium"
+    remedy = "say what was said before, or begin anew without --resume"
+    assert str(caught.value) == f"{folder / 'out.mp4'}: {seen}; {remedy}"
+    steps = list[int]()
+    run(folder, steps.append, encoding=Encoding(None, 30))
+    assert steps == list(range(COUNT))
+
+
+def parts_of(folder: Path, *, resume: bool = True, **job: str) -> Parts:
+    return Parts(folder / "out.mp4", job or {"a": "1"}, resume=resume)
+
+
+def add(parts: Parts, frames: int) -> None:
+    with parts.begin() as file:
+        pass
+    parts.finish(file.path, Tally(frames=frames, tracks=frozenset([3, 1])), 10 * frames, b"\0state")
+
+
+def test_parts_come_back_up_to_the_first_that_is_not_whole(tmp_path: Path) -> None:
+    with parts_of(tmp_path) as parts:
+        for number in (1, 2, 3):
+            add(parts, number)
+        written = list(parts.finished)
+    with parts_of(tmp_path) as parts:
+        assert parts.finished == written
+    (parts.folder / "1.packets").write_bytes(b"more")
+    with parts_of(tmp_path) as parts:
+        assert parts.finished == written[:1]
+    (parts.folder / "0.json").write_text(json.dumps({"frames": "many"}))
+    with parts_of(tmp_path) as parts:
+        assert parts.finished == []
+    assert not parts.folder.exists()
+
+
+def test_two_runs_do_not_make_one_video_and_what_is_not_ours_stays(tmp_path: Path) -> None:
+    with parts_of(tmp_path), pytest.raises(VideoError, match="seen another process"):
+        parts_of(tmp_path)
+    (tmp_path / ".out.mp4.parts").mkdir()
+    (tmp_path / ".out.mp4.parts" / "letters").touch()
+    with pytest.raises(VideoError, match="with other content"):
+        parts_of(tmp_path, resume=False)
+    assert (tmp_path / ".out.mp4.parts" / "letters").exists()
