@@ -1,7 +1,7 @@
 """Films: small videos with sound, subtitles and more, what swaps their faces without models, and what is in a file."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -85,9 +85,12 @@ def painting(before: Callable[[int], object] = bool, **recipe: str) -> VideoStep
     return VideoSteps(tracker=tracker, swap=painter.swap, clear=painter.clear, recipe=recipe or {"colour": "green"})
 
 
-def unchanged(found: FoundFaces) -> Frame:
-    """Return a frame as it is."""
-    return found.frame
+class Nobody(CountingTracker):
+    """Finds a face that nobody asked for."""
+
+    def follow(self, frame: Frame, time: Fraction) -> FoundFaces:
+        """Return the frame with its face."""
+        return replace(super().follow(frame, time), assignment={})
 
 
 def frame_of(index: int, size_wh: tuple[int, int] = SIZE) -> Frame:

@@ -153,3 +153,13 @@ def test_two_runs_do_not_make_one_video_and_what_is_not_ours_stays(tmp_path: Pat
     with pytest.raises(VideoError, match="with other content"):
         parts_of(tmp_path, resume=False)
     assert (tmp_path / ".out.mp4.parts" / "letters").exists()
+
+
+def test_a_signal_in_the_first_part_leaves_what_is_done_twice(whole: tuple[Path, Path]) -> None:
+    folder, _ = whole
+    counts = []
+    for place in (3, 5):
+        with pytest.raises(KeyboardInterrupt) as caught:
+            run(folder, at(place, lambda: signal.raise_signal(signal.SIGINT)), resume=True)
+        counts.append(len(content_of(folder / "out.mp4").times))
+        assert caught.value.__notes__[0].startswith(f"{folder / 'out.mp4'}: has the first {counts[-1]} frames")

@@ -1,18 +1,20 @@
 """A swapped video has the pictures of its source at their exact times, changed where faces are, and all its sound."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
+import cv2
 import numpy as np
 import pytest
 
-from morphstream.artifact.errors import VideoError
+from morphstream.artifact.errors import NoFaceError, VideoError
 from morphstream.media.video.encoders import Encoding
 from morphstream.media.video.swap_video import Progress, VideoOptions, VideoReport, swap_video
-from tests.media.video.films import COUNT, SIZE, box_of, content_of, fraction_of, painting, write_film
+from tests.media.video.films import COUNT, SIZE, Nobody, box_of, content_of, fraction_of, frame_of, painting, write_film
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -229,3 +231,21 @@ def test_what_cannot_be_written_is_refused_before_the_work_begins(tmp_path: Path
     assert "h264_nvenc: expected it to open for 160 x 120 yuv420p" in to("out.mp4", Encoding("h264_nvenc"))
     assert "expected one of libx264" in refusal(lambda: Encoding("x264"))
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_a_video_in_which_nobody_is_swapped_is_refused_and_not_written(tmp_path: Path) -> None:
+    source, steps = write_film(tmp_path / "in.mp4", count=3, sound=None), painting()
+    nobody = replace(steps, tracker=Nobody())
+    with pytest.raises(NoFaceError, match="expected a face to swap in 3 frames"):
+        swap_video(nobody, source, tmp_path / "out.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_numbered_pictures_become_a_video(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    for index in range(4):
+        cv2.imwrite(str(tmp_path / "frames" / f"f_{index:03}.png"), frame_of(index))
+    for source in (tmp_path / "frames", tmp_path / "frames" / "f_%03d.png"):
+        report = swapped(source, tmp_path / "out.mp4", fps=Fraction(10))
+        assert report.frames == 4
+        assert content_of(tmp_path / "out.mp4").times == [Fraction(index, 10) for index in range(4)]

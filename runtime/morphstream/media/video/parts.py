@@ -111,10 +111,15 @@ class Parts(Closing):
             raise
 
     def close(self) -> None:
-        """Let others use the folder; one without a finished part is removed."""
-        if not self.finished:
+        """Let others use the folder; one without a finished part is removed, but for what a stopped run left."""
+        if not self.finished and not self.partial.exists():
             self.remove()
         os.close(self._lock)
+
+    @property
+    def partial(self) -> Path:
+        """A file that is there once a stopped run has written a video of what it had."""
+        return self.folder / "partial"
 
     def remove(self) -> None:
         """Remove the folder."""

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import av
 
-from morphstream.artifact.errors import VideoError
+from morphstream.artifact.errors import NoFaceError, VideoError
 from morphstream.artifact.regular_file import real_path
 from morphstream.closing import Closing
 from morphstream.media.output import check_place, keep_owner_and_mode
+from morphstream.media.provenance import MARK
 from morphstream.media.video.encoders import CONTAINERS, USUAL, Encoding, choose_encoder, fit_of
 from morphstream.media.video.in_parts import FramesAfter, PartSink, VideoSteps, steps_in_parts
 from morphstream.media.video.join import Film, join
@@ -130,6 +131,7 @@ def swap_video(
     Raises:
         VideoError: The source can't be read, the output can't be written or hold its sound, or the run to be resumed
             was another one.
+        NoFaceError: No face of the whole video was swapped; nothing is written.
         FrameError: A step refused a frame.
         OSError: The output can't be written.
     """
@@ -142,12 +144,17 @@ def swap_video(
     return work.report(time.monotonic() - started)
 
 
+_GO_ON = "go on with --resume"
+
+
 class _StoppedError(Exception):
     """A signal arrived, and the frame in hand is written."""
 
 
 class _Work(Closing):
     """A video that is being made: what is open, and what came of it so far."""
+
+    note_of_stop = ""
 
     def __init__(self, steps: VideoSteps, source: Path, output: Path, options: VideoOptions) -> None:
         check_video_output(output, overwrite=options.overwrite, inputs=[source])
@@ -178,7 +185,8 @@ class _Work(Closing):
 
     def _job(self) -> dict[str, str]:
         """Return what decides the frames, in words."""
-        now, options = self._source.stat(), self._options
+        now = (self._source if self._source.exists() else self._source.parent).stat()  # of a pattern, its folder
+        options = self._options
         return {
             "source": f"{self._source.name} of {now.st_size} bytes and {now.st_mtime_ns} ns",
             "start": str(options.start),
@@ -223,17 +231,22 @@ class _Work(Closing):
 
     def write(self, *, is_whole: bool) -> None:
         """Join the parts; all of them into the output, some into one that isn't there or was made of some before."""
-        partial = self._parts.folder / "partial"
-        if not is_whole and self._place.exists() and not partial.exists():
+        if is_whole and not self.tally.swapped:
+            self._parts.remove()
+            seen = f"seen at most {self.tally.faces} faces a frame, none of them asked for; say whom by other rules"
+            raise NoFaceError(f"{self._source}: expected a face to swap in {self.tally.frames} frames, {seen}")
+        if not is_whole and self._place.exists() and not self._parts.partial.exists():
+            self.note_of_stop = f"{self._output}: stays as it was; {_GO_ON}"
             return
         joined = self._parts.folder / f"joined{self._suffix}"
-        mark = mark_of(self._source)
+        mark = mark_of(self._source) if self._options.fps is None else MARK
         join(joined, self._suffix, self._film(is_whole=is_whole), self._others, marked(self._others.tags, mark))
         mark_file(joined, mark)
         with joined.open("rb") as file:
             keep_owner_and_mode(file.fileno(), self._place)
         if not is_whole:
-            partial.touch()
+            self._parts.partial.touch()
+            self.note_of_stop = f"{self._output}: has the first {self.tally.frames} frames; {_GO_ON}"
         joined.replace(self._place)
         if is_whole:
             self._parts.remove()
@@ -275,14 +288,6 @@ class _Work(Closing):
         if lost := self._others.lost:
             notes.append(f"packets of sound or subtitles that are damaged, and left out: {lost}")
         return tuple(notes)
-
-    @property
-    def note_of_stop(self) -> str:
-        """What is there of a video that was stopped."""
-        frames, place = self.tally.frames, self._output
-        is_there = (self._parts.folder / "partial").exists()
-        seen = f"has the first {frames} frames" if is_there else f"stays as it was; {frames} frames were done"
-        return f"{place}: {seen}; go on with --resume"
 
 
 def _raise(number: int, note: str) -> None:
