@@ -226,11 +226,13 @@ def test_what_cannot_be_written_is_refused_before_the_work_begins(tmp_path: Path
 
     assert to("out.webm") == f"{source}: expected sound that a .webm can hold, seen aac; write a .mkv"
     assert "expected a name that ends in one of .mp4" in to("out.avi")
+    wave = write_film(tmp_path / "wave.mkv", count=2, sound="pcm_s16le")  # an MP4 of it fails at its end alone
+    assert "expected sound that a .mp4 can hold" in refusal(lambda: swapped(wave, tmp_path / "out.mp4"))
     assert to("out.mkv", Encoding("gif")) == "gif: expected a file that ends in .gif, seen .mkv"
     assert to("out.mp4", Encoding(None, 60)) == "libx264: expected a quality of 0..51, seen 60"
     assert "h264_nvenc: expected it to open for 160 x 120 yuv420p" in to("out.mp4", Encoding("h264_nvenc"))
     assert "expected one of libx264" in refusal(lambda: Encoding("x264"))
-    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "wave.mkv"]
 
 
 def test_a_video_in_which_nobody_is_swapped_is_refused_and_not_written(tmp_path: Path) -> None:

@@ -219,7 +219,9 @@ def fit_of(encoder: Encoder, info: VideoInfo) -> Fit:
     """Return how an encoder takes the pictures of a video."""
     notes, (width, height), colours = list[str](), info.coded_size_wh, info.colours
     if encoder.name == "gif":
-        notes.append("it has 256 colours a frame and times in hundredths of a second, as GIF has")
+        notes.append(
+            "it has 256 colours a frame, and times in hundredths of a second, so that closer frames are left out"
+        )
         return Fit(
             size_wh=(width, height), pixel_format="pal8", time_base=_GIF_TIME, colours=colours, notes=tuple(notes)
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -41,7 +42,8 @@ class OtherStreams(Closing):
             VideoError: It is no video, or it has sound that the file can't hold.
         """
         self.lost, self.notes, self._chosen = 0, list[str](), list[Stream]()
-        self._container, self._pictures = open_video(source, max_pixels=max_pixels, fps=fps)
+        self._open = partial(open_video, source, max_pixels=max_pixels, fps=fps)
+        self._container, self._pictures = self._open()
         try:
             for stream in self._container.streams:
                 if stream is not self._pictures:
@@ -59,12 +61,25 @@ class OtherStreams(Closing):
         elif stream.type == "data":
             if not (self._container.chapters() or "timecode" in self._pictures.metadata):  # of which new ones are made
                 self.notes.append(what)
-        elif _holds(suffix, stream):
+        elif self._fits(stream, suffix):
             self._chosen.append(stream)
         elif stream.type == "audio" and suffix != ".gif":
             raise VideoError(f"{source}: expected sound that a {suffix} can hold, seen {name}; write a .mkv")
         else:
             self.notes.append(f"{what}, which a {suffix} can't hold")
+
+    def _fits(self, stream: Stream, suffix: str) -> bool:
+        """Return whether a file can hold a copy of a stream: whether one of it can be written, of sound with a packet."""
+        try:
+            with av.open(BytesIO(), "w", format=CONTAINERS[suffix]) as trial:
+                new = _added(trial, stream)
+                trial.start_encoding()
+                if stream.type == "audio" and (first := next(self._container.demux(stream))).size:
+                    first.stream = new
+                    trial.mux_one(first)
+        except (av.FFmpegError, ValueError):
+            return False
+        return True
 
     def close(self) -> None:
         """Close the video's file."""
@@ -120,13 +135,11 @@ class OtherStreams(Closing):
             begin: The first time of what is copied, in seconds; None for the beginning.
             end: All times of what is copied are before; None for the end.
         """
-        copied = [stream for stream in self._chosen if stream.type != "attachment"]  # which are in the header
+        copied = [stream.index for stream in self._chosen if stream.type != "attachment"]  # those are in the header
         if not copied:
             return
-        if begin is not None:
-            self._container.seek(max(0, int(begin * av.time_base)))
         last, ahead = dict[int, int](), dict[int, int]()
-        for packet in self._read(copied):
+        for packet in self._read(copied, begin):
             base = time_base_of(packet.stream)
             index, ticks = packet.stream_index, round(origin / base)
             dts = (
@@ -141,22 +154,16 @@ class OtherStreams(Closing):
             packet.stream = streams[index]
             yield packet
 
-    def _read(self, streams: list[Stream]) -> "Iterator[Packet[Stream]]":
-        try:
-            yield from (packet for packet in self._container.demux(streams) if packet.size)
-        except av.FFmpegError:
-            self.lost += 1
-
-
-def _holds(suffix: str, stream: Stream) -> bool:
-    """Return whether a file can hold a copy of a stream: whether its header can be written."""
-    try:
-        with av.open(BytesIO(), "w", format=CONTAINERS[suffix]) as trial:
-            _added(trial, stream)
-            trial.start_encoding()
-    except (av.FFmpegError, ValueError):
-        return False
-    return True
+    def _read(self, copied: list[int], begin: Fraction | None) -> "Iterator[Packet[Stream]]":
+        container, _ = self._open()  # anew, as the other one has given its first packets
+        with container:
+            try:
+                if begin is not None:
+                    container.seek(max(0, int(begin * av.time_base)))
+                streams = [container.streams[index] for index in copied]
+                yield from (packet for packet in container.demux(streams) if packet.size)
+            except av.FFmpegError:
+                self.lost += 1
 
 
 def _added(output: OutputContainer, stream: Stream) -> Stream:
