@@ -1,6 +1,6 @@
 """Open the engines of a store, and build the `FaceAnalyser` and the `FaceSwapper` that run them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache, partial
@@ -183,7 +183,7 @@ class SwapPipeline(Closing):
         look: Look | None = None,
         tracking: Tracking = DEFAULT_TRACKING,
         late: Late = "wait",
-    ) -> Iterator[Timed[Frame]]:
+    ) -> Generator[Timed[Frame], None, None]:
         """Yield the frames of a stream with faces swapped, in order, each with its index and time.
 
         Args:
@@ -204,7 +204,7 @@ class SwapPipeline(Closing):
             return tracker.follow(frame.value, frame.time)
 
         steps = (follow, partial(self.swapper.swap, look=look, steady=masks))
-        return cast("Iterator[Timed[Frame]]", flow(_Whole(frames), steps, late=late))
+        return cast("Generator[Timed[Frame], None, None]", flow(_Whole(frames), steps, late=late))
 
     def video(
         self,

@@ -81,7 +81,7 @@ def run(
 
 def flow(
     source: FrameSource[object], steps: Sequence[Step], *, queue_size: int = 2, late: Late = "wait"
-) -> Iterator[Timed[object]]:
+) -> Generator[Timed[object], None, None]:
     """Yield what `run` writes, to a caller who takes frames in place of a sink; arguments and errors as of `run`.
 
     The threads run from the first frame that is asked for until the iterator ends or is closed.

@@ -112,6 +112,7 @@ def write_film(
     codec: str = "libx264",
     sound: str | None = "aac",
     options: Mapping[str, str] | None = None,
+    frame_of: Callable[[int, tuple[int, int]], Frame] = frame_of,
     change: Callable[[VideoStream], object] = bool,
 ) -> Path:
     """Write a film with B-frames and a tone; its pictures are at an even rate, or at times in a time base."""

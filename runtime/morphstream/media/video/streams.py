@@ -69,7 +69,7 @@ class OtherStreams(Closing):
             self.notes.append(f"{what}, which a {suffix} can't hold")
 
     def _fits(self, stream: Stream, suffix: str) -> bool:
-        """Return whether a file can hold a copy of a stream: whether one can be written, with a packet if it is sound."""
+        """Return whether a file can hold a copy of a stream: whether one can be written, of sound with a packet."""
         try:
             with av.open(BytesIO(), "w", format=CONTAINERS[suffix]) as trial:
                 new = _added(trial, stream)
