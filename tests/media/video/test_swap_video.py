@@ -125,6 +125,10 @@ def test_a_turned_video_stays_turned_and_its_pixels_keep_their_width(tmp_path: P
         assert content_of(tmp_path / name).rotation == content_of(source).rotation == -90
         with av.open(tmp_path / name) as file:
             assert fraction_of(file.streams.video[0].sample_aspect_ratio) == Fraction(4, 3)
+    swapped(source, tmp_path / "out.gif")
+    with av.open(tmp_path / "out.gif") as file:
+        picture = next(file.decode(video=0)).to_ndarray(format="bgr24")
+    assert np.abs(picture.astype(int) - np.rot90(frame_of(0), -1)).mean() < 10
 
 
 @pytest.mark.parametrize(

@@ -222,9 +222,7 @@ def fit_of(encoder: Encoder, info: VideoInfo) -> Fit:
         notes.append(
             "it has 256 colours a frame, and times in hundredths of a second, so that closer frames are left out"
         )
-        return Fit(
-            size_wh=(width, height), pixel_format="pal8", time_base=_GIF_TIME, colours=colours, notes=tuple(notes)
-        )
+        return Fit(size_wh=info.size_wh, pixel_format="pal8", time_base=_GIF_TIME, colours=colours, notes=tuple(notes))
     pixel_format = VideoFormat(_pixel_format(encoder, info))
     if not encoder.takes_odd:
         width += width % 2 * (pixel_format.chroma_width(2) == 1)

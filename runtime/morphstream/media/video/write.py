@@ -7,7 +7,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from morphstream.artifact.errors import VideoError
-from morphstream.media.video.colour import converted, planes_of
+from morphstream.media.video.colour import bgr_of, converted, planes_of
 from morphstream.media.video.encoders import Encoder, fit_of, open_encoder
 from morphstream.media.video.info import VideoInfo
 
@@ -19,7 +19,7 @@ class PictureEncoder:
         """Open an encoder; errors as of `open_encoder`."""
         self._context, self._fit, self._name = open_encoder(encoder, info), fit_of(encoder, info), encoder.name
         self._palette = _palette_graph(info) if self._fit.pixel_format == "pal8" else None
-        self._last_pts: int | None = None
+        self._turn, self._time_base = info.turn, info.time_base
 
     def encode(self, picture: av.VideoFrame) -> "list[Packet[Stream]]":
         """Return the packets that a picture makes ready, in the order in which they are decoded.
@@ -29,7 +29,11 @@ class PictureEncoder:
         """
         fit = self._fit
         if self._palette:
-            self._palette.push(picture)
+            upright = av.VideoFrame.from_ndarray(
+                self._turn.upright(bgr_of(picture)), "bgr24"
+            )  # GIF has no matrix for it
+            upright.pts, upright.time_base, upright.duration = picture.pts, self._time_base, picture.duration
+            self._palette.push(upright)
             picture = self._palette.vpull()
         else:
             tags = (fit.colours.matrix, fit.colours.range) if picture.format.is_rgb else None
@@ -64,10 +68,8 @@ def _with_size(picture: av.VideoFrame, size_wh: tuple[int, int]) -> av.VideoFram
 def _palette_graph(info: VideoInfo) -> Graph:
     """Return a filter that gives each picture a palette of its own, for GIF."""
     graph = Graph()
-    width, height = info.coded_size_wh
-    source = graph.add_buffer(
-        width=width, height=height, format=av.VideoFormat(info.pixel_format), time_base=info.time_base
-    )
+    width, height = info.size_wh
+    source = graph.add_buffer(width=width, height=height, format=av.VideoFormat("bgr24"), time_base=info.time_base)
     both, palette, use = (
         graph.add("split"),
         graph.add("palettegen", "stats_mode=single"),
