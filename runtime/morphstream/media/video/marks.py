@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from morphstream.media.gif import xmp_extension
 from morphstream.media.provenance import MARK, mark_with
 from morphstream.media.video.open import open_video
 
@@ -58,6 +57,8 @@ def mark_file(path: Path, mark: bytes = MARK) -> None:
     with path.open("r+b") as file:
         head = file.read(12)
         if head.startswith(b"GIF8"):
+            from morphstream.media.gif import xmp_extension  # here, as it loads Pillow
+
             file.seek(-1, 2)  # the trailer
             file.write(xmp_extension(mark) + b";")
         elif head[4:8] == b"ftyp" and head[8:12] != b"qt  ":
