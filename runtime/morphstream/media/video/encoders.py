@@ -74,11 +74,12 @@ class Encoder:
 _MP4, _ALL = (".mp4", ".m4v", ".mov", ".mkv"), (".mp4", ".m4v", ".mkv", ".webm")
 _NVENC = {"preset": "p5", "rc": "vbr"}
 _VP9 = {"deadline": "good", "cpu-used": "5", "row-mt": "1"}
+_X264 = {"preset": "medium", "rc-lookahead": "20"}  # half the usual frames in memory
 _X265 = {"preset": "veryfast", "x265-params": "log-level=none"}
 ENCODERS: Mapping[str, Encoder] = {
     encoder.name: encoder
     for encoder in (
-        Encoder(name="libx264", suffixes=_MP4, quality=18, options={"preset": "medium"}),
+        Encoder(name="libx264", suffixes=_MP4, quality=18, options=_X264),
         Encoder(name="libx265", suffixes=_MP4, quality=20, options=_X265, tag="hvc1"),
         Encoder(name="libsvtav1", suffixes=_ALL, quality=26, most=63, options={"preset": "8"}, takes_odd=True),
         Encoder(name="libvpx-vp9", suffixes=_ALL, quality=28, most=63, options=_VP9, takes_odd=True),
