@@ -32,22 +32,27 @@ def run(folder: Path, before: Callable[[int], object] = bool, **options: object)
     return swap_video(painting(before), folder / "in.mp4", folder / "out.mp4", choice)
 
 
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a film and with what became of it in one go."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_film(folder / "in.mp4")
+    run(folder)
+    return folder
+
+
 @pytest.fixture
-def whole(tmp_path: Path) -> tuple[Path, Path]:
-    """A folder with a film, and another with the same film, swapped in one go."""
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-    source = write_film(tmp_path / "a" / "in.mp4")
-    os.link(source, tmp_path / "b" / "in.mp4")
-    run(tmp_path / "b")
-    return tmp_path / "a", tmp_path / "b"
+def whole(tmp_path: Path, other: Path) -> tuple[Path, Path]:
+    """A folder with the film alone, and the other one."""
+    os.link(other / "in.mp4", tmp_path / "in.mp4")
+    return tmp_path, other
 
 
 def left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name != "in.mp4")
 
 
-@pytest.mark.parametrize("place", [0, PART - 1, PART, PART + 1, 3 * PART, COUNT - 1])
+@pytest.mark.parametrize("place", [0, PART, PART + 1, COUNT - 1])
 def test_after_a_failure_at_any_frame_the_frames_are_those_of_one_run(place: int, whole: tuple[Path, Path]) -> None:
     folder, other = whole
     with pytest.raises(FrameError):

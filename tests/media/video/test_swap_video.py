@@ -119,7 +119,7 @@ def test_a_turned_video_stays_turned_and_its_pixels_keep_their_width(tmp_path: P
         stream.set_display_rotation(-90)
         stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
 
-    source = write_film(tmp_path / "in.mp4", change=change)
+    source = write_film(tmp_path / "in.mp4", count=3, change=change)
     for name in ("out.mp4", "out.mov", "out.mkv"):
         swapped(source, tmp_path / name)
         assert content_of(tmp_path / name).rotation == content_of(source).rotation == -90
