@@ -18,6 +18,7 @@ from morphstream.artifact.errors import ManifestError, ModelError, MorphstreamEr
 from morphstream.artifact.fields import required
 from morphstream.artifact.regular_file import read_regular
 from morphstream.cli.options import Parser
+from morphstream.yaml_file import MOST_BYTES, read_object
 from stages.bounds import NAME, is_name
 from stages.files import write_whole
 from stages.lists import pipeline_files, write_lists
@@ -31,7 +32,6 @@ from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.emap import emap_of
 from stages.surgery.read import read_model
 from stages.workspace import Workspace
-from stages.yaml_file import MOST_BYTES, read_object
 
 _LICENCE = "unknown"
 _LIKE = "name the model that it is like: --like MODEL"

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from morphstream.artifact.errors import ManifestError, MorphstreamError
 from morphstream.artifact.regular_file import read_regular
+from morphstream.yaml_file import MOST_BYTES, read_object
 from stages.exclusive import built_alone, engine_folder
 from stages.files import write_whole
 from stages.params import Params
 from stages.workspace import Workspace
-from stages.yaml_file import MOST_BYTES, read_object
 
 Lists = Mapping[str, Any]  # by the key of a stage: deps, outs, or what it is run for each of
 _NOT_LISTED = ("stages/", "manifests/", "build/declared/", "build/manifests/")  # what a stage depends on besides

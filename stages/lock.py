@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from morphstream.artifact.errors import ManifestError, MorphstreamError
+from morphstream.yaml_file import read_object
 from stages.files import write_whole
 from stages.lists import pipeline_files, stage_names
 from stages.workspace import Workspace
-from stages.yaml_file import read_object
 
 
 def lock_of(dvc_yaml: Path) -> Path:

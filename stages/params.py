@@ -22,6 +22,7 @@ from morphstream.artifact.fields import (
     shown,
 )
 from morphstream.artifact.target import KEY_PRECISIONS, Target
+from morphstream.yaml_file import read_object
 from stages.bounds import (
     ARCHIVE,
     COMMIT,
@@ -41,7 +42,6 @@ from stages.bounds import (
 from stages.consistency import check_delivery, check_names
 from stages.tolerance import Tolerance
 from stages.workspace import Workspace
-from stages.yaml_file import read_object
 
 Role = Literal["detector", "embedder", "swapper", "occluder", "parser", "landmarker", "person_detector", "restorer"]
 

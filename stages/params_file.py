@@ -14,9 +14,9 @@ from yaml.nodes import CollectionNode, MappingNode, Node
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.fields import path_of
 from morphstream.artifact.regular_file import read_regular
+from morphstream.yaml_file import MOST_BYTES, read_object
 from stages.files import write_whole
 from stages.params import ParamsError, load_params
-from stages.yaml_file import MOST_BYTES, read_object
 
 Keys = tuple[str, ...]  # that lead to a value
 _LINE_END = re.compile(r"\r\n|[\r\n]")

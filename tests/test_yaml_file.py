@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from morphstream.artifact.errors import ManifestError
-from stages.yaml_file import MOST_BYTES, MOST_DEPTH, read_object, read_yaml
+from morphstream.yaml_file import MOST_BYTES, MOST_DEPTH, read_object, read_yaml
 
 BOMB = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"a{index}: &a{index} [{', '.join([f'*a{index - 1}'] * 10)}]\n" for index in range(1, 9)
