@@ -33,3 +33,13 @@ def test_an_assignment_of_a_face_that_is_not_there_is_refused() -> None:
 def test_found_faces_of_what_is_no_frame_are_refused() -> None:
     with pytest.raises(ValueError, match="expected a BGR frame"):
         FoundFaces(frame=noise(9, 9)[..., 0], faces=[], assignment={})
+
+
+def test_a_mean_of_identities_has_length_1_and_of_one_is_that_itself() -> None:
+    first, second = identity_of([1, 0]), identity_of([0, 1])
+    assert Identity.mean_of([first]) is first
+    np.testing.assert_allclose(Identity.mean_of([first, second]).embedding, identity_of([1, 1]).embedding)
+    assert Identity.mean_of([first, first, second]).similarity(first) == pytest.approx(2 / 5**0.5)
+    for identities in ([], [first, identity_of([-1, 0])]):
+        with pytest.raises(ValueError, match=f"expected identities of one person, seen {len(identities)} without"):
+            Identity.mean_of(identities)

@@ -85,6 +85,20 @@ class Identity:
         """Return the cosine of two identities, -1..1; above 0.4 both are one person. Source: FaceFusion."""
         return float(self.embedding @ other.embedding)
 
+    @staticmethod
+    def mean_of(identities: "Sequence[Identity]") -> "Identity":
+        """Return the mean of the identities of one person's pictures, of length 1; of one picture that itself.
+
+        Raises:
+            ValueError: There are none, or they cancel out.
+        """
+        if len(identities) == 1:
+            return identities[0]
+        total = np.array([identity.embedding for identity in identities]).sum(axis=0)
+        if not (length := np.linalg.norm(total)):
+            raise ValueError(f"identity: expected identities of one person, seen {len(identities)} without a mean")
+        return Identity(embedding=total / np.float32(length))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FoundFaces:
