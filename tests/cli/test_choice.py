@@ -1,18 +1,23 @@
 """Options say which face of which source goes to which face, are checked before a file is read, and name a choice."""
 
 import argparse
+import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from morphstream.artifact.errors import NoFaceError
-from morphstream.cli.choice import add_choice, source_paths, wanted_of, why_nobody
+from morphstream.artifact.errors import ManifestError, NoFaceError
+from morphstream.cli.choice import Person, add_choice, people_of, wanted_of, why_nobody
 from morphstream.cli.options import UsageError
+from morphstream.cli.written import add_people_of
 from morphstream.face.assign import assign, from_left
+from morphstream.face.look import Look
 from morphstream.face.types import Face, FoundFaces, Identity
 from morphstream.frame import Frame
 from morphstream.media.image import read_image
+from morphstream.media.read import MAX_PIXELS
 from morphstream.pipeline import SwapPipeline
 from morphstream.store.store import Store
 
@@ -35,21 +40,31 @@ def faces(pipeline: SwapPipeline, pictures: dict[str, Frame]) -> Sequence[Face]:
     return [found[index] for index in from_left(found)]
 
 
+@pytest.fixture(autouse=True)
+def _in_the_folder(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos)
+
+
 def chosen(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("source", type=Path)
+    parser.add_argument("paths", type=Path, nargs="*")
     add_choice(parser)
     return parser.parse_args(arguments)
+
+
+def people(*arguments: str) -> list[Person]:
+    options = chosen(*arguments)
+    return people_of(options.paths, options)
 
 
 def wanted(
     pipeline: SwapPipeline, pictures: dict[str, Frame], faces: Sequence[Face], *arguments: str
 ) -> tuple[dict[int, Identity], list[str]]:
     """Return who becomes whom in the group, by the number from the left, and the notes."""
-    options = chosen(*arguments)
-    sources = [(path, pictures[path.name]) for path in source_paths(options)]
-    wishes, notes = wanted_of(pipeline, sources, options)
-    return {index + 1: identity for index, identity in assign(faces, wishes, list).items()}, notes
+    threshold = chosen(*arguments).threshold
+    wishes, notes = wanted_of(pipeline.analyser, people(*arguments), Look(), threshold=threshold, max_pixels=MAX_PIXELS)
+    identities = partial(pipeline.embed, pictures["group.jpg"], faces)
+    return {index + 1: identity for index, identity in assign(faces, wishes, identities).items()}, notes
 
 
 def test_a_source_with_one_face_becomes_everyone(
@@ -112,7 +127,7 @@ def test_a_source_without_the_face_is_named(
 )
 def test_choices_without_a_source_are_wrong_usage(arguments: list[str], expected: str) -> None:
     with pytest.raises(UsageError, match=f"^{expected}$"):
-        source_paths(chosen("a.png", *arguments))
+        people("a.png", *arguments)
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "middle", "", "²", "9" * 9])
@@ -125,7 +140,82 @@ def test_a_face_that_there_cannot_be_is_wrong_usage(option: str, value: str, cap
 
 def test_why_nobody_is_swapped_is_said(faces: Sequence[Face], pictures: dict[str, Frame]) -> None:
     found = FoundFaces(frame=pictures["group.jpg"], faces=faces, assignment={})
-    said = why_nobody(found, chosen("a.png", "--target-face=30,31"))
-    assert said.startswith("expected a face to swap, seen 29 and none that --target-face 30,31 picks; run morphstream")
+    said = why_nobody(found, people("a.png", "--target-face=30,31"))
+    assert said.startswith("expected a face to swap, seen 29 and none that 30,31 picks; run morphstream")
     nobody = FoundFaces(frame=pictures["nobody.png"], faces=[], assignment={}, reason="seen none; use another")
-    assert why_nobody(nobody, chosen("a.png")) == "expected a face to swap, seen none; use another"
+    assert why_nobody(nobody, people("a.png")) == "expected a face to swap, seen none; use another"
+
+
+def test_a_source_of_several_pictures_is_their_mean(
+    pipeline: SwapPipeline, pictures: dict[str, Frame], faces: Sequence[Face]
+) -> None:
+    both = pipeline.identify(pictures["source.png"]), pipeline.identify(pictures["group.jpg"])
+    assigned, notes = wanted(pipeline, pictures, faces, "--source=ann=source.png,group.jpg", "--target-face=2")
+    assert assigned == {2: Identity.mean_of(both)}
+    assert [note.partition(";")[0] for note in notes[1:]] == [
+        f"{name}: expected who ann's other pictures show, seen a cosine of {both[0].similarity(both[1]):.2f} at most"
+        for name in ("source.png", "group.jpg")
+    ]
+
+
+def test_a_source_is_mapped_to_a_person_and_the_others_stay(
+    pipeline: SwapPipeline, pictures: dict[str, Frame], faces: Sequence[Face]
+) -> None:
+    astronaut = pipeline.identify(pictures["source.png"])
+    largest = max(range(29), key=lambda index: faces[index].area) + 1
+    mapped = ("source.png", "--map=source=group.jpg")
+    assigned, (note,) = wanted(pipeline, pictures, faces, *mapped, "--threshold=0.999")
+    assert assigned == {largest: astronaut}
+    assert note.startswith("group.jpg: 29 faces found, took number ")
+    assert note.endswith("; crop it to another for another")
+    assert wanted(pipeline, pictures, faces, *mapped, "--threshold=-1")[0] == dict.fromkeys(range(1, 30), astronaut)
+    words = ("--source=a=source.png", "--source=b=group.jpg", "--map=b=2,right", "--map=a=left", "--map=b=3")
+    twice = pipeline.identify(pictures["group.jpg"])
+    assert wanted(pipeline, pictures, faces, *words)[0] == {1: astronaut, 2: twice, 3: twice, 29: twice}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--map=b=1"], "--map: expected the name of one source, of a, seen 'b'"),
+        (["--add-source=x/a.jpg", "--map=a=1"], "--map: expected the name of one source, of a, seen 'a' of 2"),
+        (["--source=b=b.jpg", "--map=a=1"], "--map: expected faces for each source, seen none for b"),
+        (["--map=a=1", "--target-face=1"], "--map: expected it or --target-face, seen both; map every source"),
+    ],
+    ids=["an unknown name", "a name of two", "a source without a face", "both"],
+)
+def test_a_map_without_its_source_is_wrong_usage(arguments: list[str], expected: str) -> None:
+    with pytest.raises(UsageError, match=f"^{expected}$"):
+        people("a.png", *arguments)
+
+
+def test_sources_and_maps_are_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "people.yaml").write_text(
+        "source: {ann: [1.jpg, 2.jpg], ben: /b.jpg}\nmap: {ann: [ref.jpg, left, 2], ben: largest}\nthreshold: 0.5\n"
+    )
+    options = chosen("--source=cem=c.jpg", "--map=cem=all", f"--people={tmp_path}/people.yaml")
+    add_people_of(options)
+    assert options.threshold == 0.5
+    assert people_of([], options) == [
+        Person(name="cem", pictures=[Path("c.jpg")], places=["all"]),
+        Person(name="ann", pictures=[tmp_path / "1.jpg", tmp_path / "2.jpg"], places=[tmp_path / "ref.jpg", "left", 2]),
+        Person(name="ben", pictures=[Path("/b.jpg")], places=["largest"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("source: {ann: a.jpg}\noverwrite: true", "people.yaml: unrecognized arguments: --overwrite"),
+        ("source: {ann: {}}", "people.yaml: expected a string or a number, seen an object in 'source'"),
+        ("map: {ann: 0}", "people.yaml: expected a number from the left"),
+        ("threshold: high", "people.yaml: argument --threshold: expected a number from -1 to 1, seen 'high'"),
+        ("[ann]", "people.yaml: expected an object, seen an array"),
+        ("source: {ann: a, ann: b}", "people.yaml: expected every key once"),
+    ],
+    ids=["another option", "an object", "no face", "no number", "an array", "a name twice"],
+)
+def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str, expected: str) -> None:
+    (tmp_path / "people.yaml").write_text(text)
+    with pytest.raises(ManifestError, match=re.escape(expected)):
+        add_people_of(chosen(f"--people={tmp_path}/people.yaml"))

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from morphstream.cli.pictures import Job, PictureSwapper, Writing
+from morphstream.cli.pictures import PictureSwapper, Writing
+from morphstream.cli.targets import Job
 from morphstream.face.types import Face, FoundFaces
 from morphstream.frame import Frame
 from morphstream.media.image import write_image
@@ -36,7 +37,7 @@ def test_a_face_of_which_no_pixel_changed_counts_as_none_and_is_said(
 ) -> None:
     write_image(target := tmp_path / "in.png", astronaut_bgr())
     swapper = PictureSwapper(find, swap, Writing(max_pixels=10**6), why)  # type: ignore[arg-type]
-    report = swapper.swap(Job(target, tmp_path / "out.png"))
+    report = swapper.swap(Job(target=target, output=tmp_path / "out.png"))
     assert (report.faces, report.swapped) == (2, swapped)
     assert report.notes == [f"of {2 - swapped} faces no pixel changed; choose other --masks, --regions or --feather"]
 
@@ -44,7 +45,7 @@ def test_a_face_of_which_no_pixel_changed_counts_as_none_and_is_said(
 def test_a_dry_run_counts_what_would_be_swapped(tmp_path: Path) -> None:
     write_image(target := tmp_path / "in.png", astronaut_bgr())
     report = PictureSwapper(find, swap_the_first, Writing(max_pixels=10**6, is_dry=True), why).swap(
-        Job(target, tmp_path / "out.png")
+        Job(target=target, output=tmp_path / "out.png")
     )
     assert (report.faces, report.swapped, report.notes) == (2, 2, [])
     assert list(tmp_path.iterdir()) == [target]

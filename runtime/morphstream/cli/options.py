@@ -29,8 +29,14 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # of several signatures this is the one that argparse uses
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse arguments, and refuse those that are unknown here and not only in the parser above."""
+        """Parse arguments, and refuse those that are unknown here and not only in the parser above.
+
+        Names may stand before, between and after options: argparse takes one run of them for ``paths``.
+        """
         options, unknown = super().parse_known_args(args, namespace)
+        if isinstance(paths := getattr(options, "paths", None), list) and not any(map(_is_option, unknown)):
+            paths += map(Path, unknown)
+            unknown = []
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return options, unknown
@@ -39,6 +45,10 @@ class Parser(argparse.ArgumentParser):
         """Print the usage and a message on stderr, and exit with 2."""
         self.print_usage(sys.stderr)
         self.exit(2, message_of(f"{self.prog}: error: {message}") + "\n")
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-")
 
 
 class Commands(Protocol):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from morphstream.artifact.errors import FrameError, ImageError, MorphstreamError, NoFaceError
-from morphstream.media.encode import FORMATS, check_fits
+from morphstream.cli.targets import Job
+from morphstream.media.encode import check_fits
 from morphstream.media.image import FrameList, PictureSource, check_output, write_picture
 from morphstream.media.picture import Picture, frame_of
 from morphstream.media.read import read_picture
@@ -23,22 +24,7 @@ if TYPE_CHECKING:
     from morphstream.face.types import FoundFaces
     from morphstream.frame import Frame
 
-_READ = frozenset((*FORMATS, ".heic", ".heif", ".hif", ".bmp", ".jfif", ".jp2", ".ppm"))  # of a folder's files
 _STDERR = 2
-_WRITTEN_AS = {".heic": ".jpg", ".heif": ".jpg", ".hif": ".jpg", ".jfif": ".jpg"}  # the others as .png
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A picture to swap, and where to write it."""
-
-    target: Path
-    output: Path
-
-    @property
-    def comparison(self) -> Path:
-        """Where before and after are written beside each other."""
-        return self.output.with_name(f"{self.output.stem}.compare{self.output.suffix}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,49 +74,8 @@ class Writing:
 
     def check(self, job: Job, inputs: Sequence[Path]) -> None:
         """Check that a picture can be written where a job says; errors as of `check_output`."""
-        for path in [job.output, *([job.comparison] if self.compare else [])]:
+        for path in [job.output, *([job.beside("compare")] if self.compare else [])]:
             check_output(path, overwrite=self.overwrite, inputs=inputs)
-
-
-def jobs_of(sources: Sequence[Path], targets: Sequence[Path], output: Path) -> tuple[list[Job], bool]:
-    """Return the pictures to swap, and whether the output is a folder for them.
-
-    Raises:
-        ImageError: A folder has no picture, two pictures would have one name, or one would replace an input.
-        OSError: A folder can't be read.
-    """
-    if len(targets) == 1 and not targets[0].is_dir() and not output.is_dir():
-        return [Job(targets[0], output)], False
-    pictures = [picture for target in targets for picture in (_pictures_in(target) if target.is_dir() else [target])]
-    if output.suffix.lower() in FORMATS and not output.is_dir():
-        raise ImageError(
-            f"{output}: expected a folder for {len(pictures)} pictures, seen a picture's name; name a folder"
-        )
-    jobs: dict[Path, Job] = {}
-    for picture in pictures:
-        suffix = picture.suffix.lower()
-        name = picture.name if suffix in FORMATS else picture.stem + _WRITTEN_AS.get(suffix, ".png")
-        job = Job(picture, output / name)
-        if (other := jobs.setdefault(job.output, job)) is not job:
-            both = f"seen {other.target} and {picture}"
-            raise ImageError(f"{job.output}: expected one picture of that name, {both}; swap them one after the other")
-    inputs = {_file_of(path): path for path in [*sources, *pictures] if path.exists()}
-    for path in jobs:
-        if path.exists() and (own := inputs.get(_file_of(path))):
-            raise ImageError(f"{path}: expected another file than the input, seen {own} itself; name another folder")
-    return list(jobs.values()), True
-
-
-def _file_of(path: Path) -> tuple[int, int]:
-    """Return what two names of one file have in common."""
-    return path.stat().st_dev, path.stat().st_ino
-
-
-def _pictures_in(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _READ and not path.name.startswith("."))
-    if not found:
-        raise ImageError(f"{folder}: expected pictures, seen none whose name ends in one of {', '.join(sorted(_READ))}")
-    return found
 
 
 class PictureSwapper:
@@ -189,7 +134,7 @@ class PictureSwapper:
             before, after = frame_of(picture.pixels[0]), frames[0]
             pixels = np.hstack([picture.pixels[0], picture.pixels[0]])
             both = Picture(pixels=[pixels], bits=picture.bits, metadata=picture.metadata, style=picture.style)
-            write_picture(job.comparison, both, [np.hstack([before, after])], overwrite=self._writing.overwrite)
+            write_picture(job.beside("compare"), both, [np.hstack([before, after])], overwrite=self._writing.overwrite)
         return notes
 
 

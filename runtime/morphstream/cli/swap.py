@@ -4,29 +4,29 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.artifact.vocabulary import SWAP_MODEL
-from morphstream.cli.choice import add_choice, source_paths, wanted_of, why_nobody
-from morphstream.cli.look import add_look, read_look
-from morphstream.cli.options import Commands, UsageError, add_max_pixels, add_threads
+from morphstream.cli.choice import add_choice
+from morphstream.cli.look import add_look
+from morphstream.cli.options import Commands, add_max_pixels, add_threads
 from morphstream.machine.limits import check_limits
 
 if TYPE_CHECKING:
-    from morphstream.cli.pictures import Job, PictureReport, PictureSwapper
+    from morphstream.cli.pictures import PictureReport
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
     parser = commands.add_parser("swap", help="swap the faces of pictures")
-    parser.add_argument("source", type=Path, help="picture of the face to put in; its owner must have agreed")
-    text = "pictures whose faces are swapped, or folders of them; their owners must have agreed"
-    parser.add_argument("targets", type=Path, nargs="+", metavar="target", help=text)
+    text = (
+        "pictures of faces to put in, then what to swap: pictures, or folders. Into one file the last name is the "
+        "target, into a folder all but the first are targets; with --source all are. Their owners must have agreed"
+    )
+    parser.add_argument("paths", type=Path, nargs="*", metavar="source target", help=text)
     text = "picture to write, marked as synthetic; of several targets the folder, where each keeps its name"
     parser.add_argument("-o", "--output", type=Path, required=True, help=text)
     parser.add_argument("--overwrite", action="store_true", help="replace pictures that are there (refuse)")
@@ -42,64 +42,19 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Swap each picture, and say how many faces were found and swapped; return 1 if one of several failed."""
+    """Swap each target, and say how many faces were found and swapped; return 1 if one of several failed."""
     check_limits()
-    look, sources = read_look(options), source_paths(options)
-    from PIL import Image
-
-    from morphstream.cli.pictures import PictureSwapper, Writing, hushed, jobs_of
-    from morphstream.media.image import read_image
+    from morphstream.cli.task import swap, task_of
     from morphstream.pipeline import SwapPipeline
 
-    Image.MAX_IMAGE_PIXELS = None  # of Pillow's own limit for a process; `read_picture` has one, which is an option
-    jobs, is_folder = jobs_of(sources, options.targets, options.output)
-    writing = Writing(
-        max_pixels=options.max_pixels, overwrite=options.overwrite, compare=options.compare, is_dry=options.dry_run
-    )
-    inputs = [*sources, *options.targets]
-    if not is_folder:
-        writing.check(jobs[0], inputs)
-    with hushed():
-        faces = [(path, read_image(path, max_pixels=options.max_pixels)) for path in sources]
-    started = time.perf_counter()
-    with SwapPipeline(options.store, swap_model=options.swap_model, look=look, threads=options.threads) as pipeline:
-        if look.pixel_boost and look.pixel_boost % pipeline.swapper.side:
-            expected = f"a multiple of {pipeline.swapper.side} pixels, the side of {options.swap_model}"
-            raise UsageError(f"--pixel-boost: expected {expected}, seen {look.pixel_boost}")
+    task, started = task_of(options), time.perf_counter()
+    with SwapPipeline(
+        options.store, swap_model=options.swap_model, look=task.look, threads=options.threads
+    ) as pipeline:
         open_s = time.perf_counter() - started
-        wanted, notes = wanted_of(pipeline, faces, options)
-        for note in notes:
-            print(note, file=sys.stderr)
-        swapper = PictureSwapper(*pipeline.steps(wanted), writing, lambda found: why_nobody(found, options))
-        if is_folder:
-            if not options.dry_run:
-                options.output.mkdir(exist_ok=True)
-            has_folder = options.output.exists()  # a dry run makes none
-            reports = _swap_all(swapper, jobs, partial(writing.check, inputs=inputs) if has_folder else None)
-        else:
-            reports = [swapper.swap(jobs[0])]
-    _print(options, reports, {"open_s": round(open_s, 3), "notes": notes}, is_folder=is_folder)
+        reports, notes = swap(task, pipeline)
+    _print(options, reports, {"open_s": round(open_s, 3), "notes": notes}, is_folder=task.is_folder)
     return int(any(report.error for report in reports))
-
-
-def _swap_all(
-    swapper: "PictureSwapper", jobs: "Sequence[Job]", check: "Callable[[Job], None] | None"
-) -> "list[PictureReport]":
-    """Swap each picture, also after one that failed; say how far it is."""
-    from morphstream.cli.pictures import PictureReport
-
-    reports = []
-    for number, job in enumerate(jobs, 1):
-        try:
-            if check:
-                check(job)
-            report = swapper.swap(job)
-        except (MorphstreamError, OSError) as error:
-            report = PictureReport(target=str(job.target), error=message_of(str(error)))
-        reports.append(report)
-        said = report.error or f"{job.target}: {report.faces} faces found, {report.swapped} swapped"
-        print(f"[{number}/{len(jobs)}] {said}", file=sys.stderr)
-    return reports
 
 
 def _print(
