@@ -117,7 +117,7 @@ def test_pictures_are_not_written_over_themselves(here: Path, capfd: pytest.Capt
 
 def test_what_cannot_be_told_apart_is_refused(here: Path, album: Path, capfd: pytest.CaptureFixture[str]) -> None:
     line = refusal(capfd, "swap", "source.png", "album", "source.png", "album/ann.png", "-o", "out")
-    assert line.startswith("out/ann.png: expected one picture of that name, seen album/ann.png and album/ann.png")
+    assert line.startswith("out/ann.png: expected one file of that name, seen album/ann.png and album/ann.png")
     line = refusal(capfd, "swap", "source.png", "album", "-o", "all.png")
     assert line == "all.png: expected a folder for 4 pictures, seen a picture's name; name a folder"
     line = refusal(capfd, "swap", "source.png", "album/deeper", "-o", "out")

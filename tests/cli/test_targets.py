@@ -57,10 +57,14 @@ def test_a_video_is_one_by_its_content(tmp_path: Path) -> None:
         ("f.mkv", b"\x1a\x45\xdf\xa3"), ("g.avif", b"\0\0\0\x20ftypavif"), ("h.mp4", b""),
     ):  # fmt: skip
         (tmp_path / name).write_bytes(data)
-    assert [path.name for path in sorted(tmp_path.iterdir()) if is_clip(path)] == ["a.png", "d.mp4", "f.mkv"]
+    assert [path.name for path in sorted(tmp_path.iterdir()) if is_clip(path)] == [
+        "a.png", "d.mp4", "f.mkv", "h.mp4",
+    ]  # fmt: skip
     assert is_clip(tmp_path / "c.gif", Path("out.webm"))
     assert not is_clip(tmp_path / "b.mp4", Path("out.webm"))
-    assert not is_clip(tmp_path / "missing.mp4")
+    assert not is_clip(tmp_path / "e.txt", Path("out.png"))
+    assert is_clip(tmp_path / "e.txt", Path("out.mp4"))  # and refused as none
+    assert is_clip(tmp_path / "missing.mp4")
 
 
 def test_a_folder_has_pictures_and_videos_and_each_keeps_its_name(tmp_path: Path) -> None:

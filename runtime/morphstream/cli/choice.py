@@ -22,7 +22,6 @@ Place = int | str | Path  # which faces: a number from the left, a word, or a pi
 _WORDS = ("left", "right", "largest")
 _NAMED = re.compile("([^=/,]+)=(.*)", re.DOTALL)
 _REMEDY = "--source-face N takes another, and morphstream faces numbers them"
-_ONE_PERSON = 0.4  # cosine. Source: FaceFusion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +179,11 @@ def why_nobody(found: "FoundFaces", people: Sequence[Person]) -> str:
 
 def _strangers(person: Person, identities: Sequence["Identity"]) -> Iterable[str]:
     """Yield a note for each picture that isn't like any other of its person."""
+    from morphstream.face.assign import ONE_PERSON
+
     for place, identity in enumerate(identities):
         others = [*identities[:place], *identities[place + 1 :]]
-        if others and (cosine := max(map(identity.similarity, others))) < _ONE_PERSON:
+        if others and (cosine := max(map(identity.similarity, others))) < ONE_PERSON:
             expected = f"expected who {person.name}'s other pictures show, seen a cosine of {cosine:.2f} at most"
             yield f"{person.pictures[place]}: {expected}; leave it out if it shows another"
 
@@ -214,9 +215,9 @@ def _identify(
 
 
 def _like(reference: "Identity", threshold: float | None) -> "Rule":
-    from morphstream.face.assign import Like
+    from morphstream.face.assign import ONE_PERSON, Like
 
-    return Like(reference) if threshold is None else Like(reference, threshold)
+    return Like(reference, ONE_PERSON if threshold is None else threshold)
 
 
 def _rule_of(place: Place) -> "Rule":

@@ -15,6 +15,7 @@ from morphstream.source.named import sources_of
 from morphstream.source.source import Source
 
 T = TypeVar("T")
+MAX_PICTURE_PIXELS = 120_000_000  # as in `morphstream.media.read`
 
 
 def print_any_text() -> None:
@@ -94,8 +95,8 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 def add_max_pixels(parser: argparse.ArgumentParser) -> None:
     """Add ``--max-pixels``."""
-    text = "refuse pictures of more pixels, all frames together (%(default)s)"
-    parser.add_argument("--max-pixels", type=checked(whole_number(1, 10**12)), default=120_000_000, help=text)
+    text = "refuse pictures of more pixels, all frames together (%(default)s), and videos of more a frame (35 million)"
+    parser.add_argument("--max-pixels", type=checked(whole_number(1, 10**12)), default=MAX_PICTURE_PIXELS, help=text)
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

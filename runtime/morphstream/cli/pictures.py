@@ -104,7 +104,7 @@ class PictureSwapper:
             check_fits(job.output.suffix.lower(), picture)
         except ImageError as error:
             raise ImageError(f"{job.output}: {error}") from None
-        count, frames = _Count(*self._steps, is_dry=self._writing.is_dry), FrameList()
+        count, frames = StepCount(*self._steps, is_dry=self._writing.is_dry), FrameList()
         try:
             run_stream(PictureSource(picture), [count.find, count.swap], frames)
         except FrameError as error:  # it names a frame, and a picture has one
@@ -155,18 +155,20 @@ def hushed() -> Iterator[None]:
         yield
 
 
-class _Count:
+class StepCount:
     """The two steps, timed, with the faces of all frames counted."""
 
     def __init__(
         self, find: "Callable[[Frame], FoundFaces]", swap: "Callable[[FoundFaces], Frame]", *, is_dry: bool
     ) -> None:
+        """Start with the steps of `SwapPipeline.steps`, of which a dry run does the first alone."""
         self._find, self._swap, self._is_dry = find, swap, is_dry
         self.faces = self.wanted = self.swapped = self.looks = 0
         self.last: FoundFaces | None = None
         self.detect_s = self.swap_s = 0.0
 
     def find(self, frame: "Frame") -> "FoundFaces":
+        """Find the faces of a frame."""
         started = time.perf_counter()
         found = self._find(frame)
         self.detect_s += time.perf_counter() - started
@@ -176,6 +178,7 @@ class _Count:
         return found
 
     def swap(self, found: "FoundFaces") -> "Frame":
+        """Swap those that are assigned."""
         self.wanted += len(found.assignment)
         if self._is_dry:
             self.swapped = self.wanted

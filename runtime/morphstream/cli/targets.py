@@ -20,11 +20,19 @@ _HEAD_BYTES = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A picture or a video to swap, and where to write it."""
+    """A picture or a video to swap, and where to write it.
+
+    Attributes:
+        target: The file; of numbered pictures their folder or pattern.
+        output: The file to write.
+        is_clip: Whether the target is swapped as a video.
+        is_numbered: Whether it is numbered pictures, as one video.
+    """
 
     target: Path
     output: Path
     is_clip: bool = False
+    is_numbered: bool = False
 
     def beside(self, word: str, suffix: str = "") -> Path:
         """Return where something about the output is written beside it, such as ``out.compare.png``."""
@@ -48,48 +56,73 @@ def split_paths(paths: Sequence[Path], output: Path, *, has_sources: bool) -> tu
     return list(paths[:count]), list(paths[count:])
 
 
-def jobs_of(sources: Sequence[Path], targets: Sequence[Path], output: Path) -> tuple[list[Job], bool]:
+def jobs_of(
+    sources: Sequence[Path], targets: Sequence[Path], output: Path, *, has_numbered: bool = False
+) -> tuple[list[Job], bool]:
     """Return what to swap, and whether the output is a folder for it.
+
+    Args:
+        sources: Every picture that people are known by.
+        targets: Files and folders.
+        output: A file or a folder.
+        has_numbered: Whether a folder, or a pattern such as ``frame_%04d.png``, is one video.
 
     Raises:
         ImageError: A folder has no picture and no video, two outputs would have one name, or one would replace an
             input.
         OSError: A folder can't be read.
     """
-    if len(targets) == 1 and not targets[0].is_dir() and not output.is_dir():
-        return [Job(target=targets[0], output=output, is_clip=is_clip(targets[0], output))], False
-    found = [path for target in targets for path in (_files_in(target) if target.is_dir() else [target])]
+
+    def is_numbered(path: Path) -> bool:
+        return has_numbered and (path.is_dir() or "%" in path.name)
+
+    def is_folder(path: Path) -> bool:
+        return path.is_dir() and not has_numbered
+
+    if len(targets) == 1 and not is_folder(targets[0]) and not output.is_dir():
+        (target,) = targets
+        clip = is_numbered(target) or is_clip(target, output)
+        return [Job(target=target, output=output, is_clip=clip, is_numbered=is_numbered(target))], False
+    found = [path for target in targets for path in (_files_in(target) if is_folder(target) else [target])]
     if output.suffix.lower() in (*FORMATS, *CLIPS) and not output.is_dir():
         kind = "video" if output.suffix.lower() in CLIPS else "picture"
         expected = f"{output}: expected a folder for {len(found)} pictures"
         raise ImageError(f"{expected}, seen a {kind}'s name; name a folder")
-    jobs: dict[Path, Job] = {}
-    for path in found:
-        job = _job_in(output, path)
-        if (other := jobs.setdefault(job.output, job)) is not job:
-            both = f"seen {other.target} and {path}"
-            raise ImageError(f"{job.output}: expected one picture of that name, {both}; swap them one after the other")
-    inputs = {_file_of(path): path for path in [*sources, *found] if path.exists()}
-    for path in jobs:
-        if path.exists() and (own := inputs.get(_file_of(path))):
+    jobs = [_job_in(output, path, is_numbered=is_numbered(path)) for path in found]
+    _check_names(jobs, [*sources, *found])
+    return jobs, True
+
+
+def _check_names(jobs: Sequence[Job], inputs: Sequence[Path]) -> None:
+    """Check that no two jobs write one file, and none an input."""
+    first: dict[Path, Job] = {}
+    files = {_file_of(path): path for path in inputs if path.exists()}
+    for job in jobs:
+        if (other := first.setdefault(job.output, job)) is not job:
+            both = f"seen {other.target} and {job.target}"
+            raise ImageError(f"{job.output}: expected one file of that name, {both}; swap them one after the other")
+    for path in first:
+        if path.exists() and (own := files.get(_file_of(path))):
             raise ImageError(f"{path}: expected another file than the input, seen {own} itself; name another folder")
-    return list(jobs.values()), True
 
 
 def is_clip(path: Path, output: Path | None = None) -> bool:
-    """Return whether a file is swapped as a video, by what it begins with; a GIF is where the output isn't a picture.
+    """Return whether a file is swapped as a video: by what it begins with, and if that is unknown by the names.
 
     Args:
-        path: The file; where it can't be read it is no video.
-        output: What is written of it; None for its own kind.
+        path: The file, which need not be there.
+        output: What is written of it; where that is a video, a GIF is one, too. None for the file's own kind.
     """
-    head = _head_of(path)
+    head, names = _head_of(path), [path] if output is None else [path, output]
     if is_picture(head):
         return head.startswith(b"GIF8") and output is not None and output.suffix.lower() in CLIPS
-    return kind_of(head) == "a video" or (bool(head) and path.suffix.lower() in CLIPS)
+    return kind_of(head) == "a video" or any(name.suffix.lower() in CLIPS for name in names)
 
 
-def _job_in(folder: Path, path: Path) -> Job:
+def _job_in(folder: Path, path: Path, *, is_numbered: bool) -> Job:
+    if is_numbered:
+        name = path.parent.resolve().name if "%" in path.name else path.resolve().name
+        return Job(target=path, output=folder / f"{name}.mp4", is_clip=True, is_numbered=True)
     suffix, is_video = path.suffix.lower(), is_clip(path)
     kept, other = (CLIPS, ".mkv") if is_video else (FORMATS, _WRITTEN_AS.get(suffix, ".png"))
     return Job(target=path, output=folder / (path.name if suffix in kept else path.stem + other), is_clip=is_video)

@@ -2,10 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from PIL import Image
 
@@ -15,11 +16,17 @@ from morphstream.cli.look import read_look
 from morphstream.cli.options import UsageError
 from morphstream.cli.pictures import PictureReport, PictureSwapper, Writing
 from morphstream.cli.targets import Job, jobs_of, split_paths
+from morphstream.cli.videos import check_videos, sheet_of, shown, tracking_of, video_options_of
 from morphstream.cli.written import add_people_of
 from morphstream.face.look import Look
+from morphstream.media.image import check_output
 
 if TYPE_CHECKING:
+    from morphstream.face.assign import Wanted
+    from morphstream.media.video.swap_video import VideoReport
     from morphstream.pipeline import SwapPipeline
+
+Report = Union[PictureReport, "VideoReport"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,18 @@ class Task:
             max_pixels=options.max_pixels, overwrite=options.overwrite, compare=options.compare, is_dry=options.dry_run
         )
 
+    def check(self, job: Job) -> None:
+        """Check that what comes of a job can be written; errors as of `check_output` and `check_video_output`."""
+        if not job.is_clip:
+            self.writing.check(job, self.inputs)
+        elif self.options.preview:
+            check_output(sheet_of(job), overwrite=self.options.overwrite, inputs=self.inputs)
+        else:
+            from morphstream.media.video.swap_video import check_video_output
+
+            check_video_output(job.output, overwrite=self.options.overwrite, inputs=self.inputs)
+            video_options_of(self.options, is_numbered=job.is_numbered)
+
 
 def task_of(options: argparse.Namespace) -> Task:
     """Return what options ask for, checked as far as that needs no engine.
@@ -63,16 +82,17 @@ def task_of(options: argparse.Namespace) -> Task:
     add_people_of(options)
     sources, targets = split_paths(options.paths, options.output, has_sources=bool(options.source))
     people = people_of(sources, options)
-    inputs = [*pictures_of(people), *targets]
-    jobs, is_folder = jobs_of(pictures_of(people), targets, options.output)
-    task = Task(options=options, look=look, people=people, jobs=jobs, inputs=inputs, is_folder=is_folder)
+    pictures = pictures_of(people)
+    jobs, is_folder = jobs_of(pictures, targets, options.output, has_numbered=options.fps is not None)
+    task = Task(options=options, look=look, people=people, jobs=jobs, inputs=[*pictures, *targets], is_folder=is_folder)
+    check_videos(options, has_videos=any(job.is_clip for job in jobs))
     if not is_folder:
-        task.writing.check(jobs[0], inputs)
+        task.check(jobs[0])
     Image.MAX_IMAGE_PIXELS = None  # of Pillow's own limit for a process; `read_picture` has one, which is an option
     return task
 
 
-def swap(task: Task, pipeline: "SwapPipeline") -> tuple[list[PictureReport], list[str]]:
+def swap(task: Task, pipeline: "SwapPipeline") -> tuple[list[Report], list[str]]:
     """Swap what a task names with the engines of a pipeline; return what came of each, and what was chosen.
 
     Raises:
@@ -88,8 +108,7 @@ def swap(task: Task, pipeline: "SwapPipeline") -> tuple[list[PictureReport], lis
     wanted, notes = wanted_of(pipeline.analyser, task.people, look, threshold=threshold, max_pixels=max_pixels)
     for note in notes:
         print(note, file=sys.stderr)
-    steps = pipeline.steps(wanted, look)
-    swapper = PictureSwapper(*steps, task.writing, lambda found: why_nobody(found, task.people))
+    swapper = _Swapper(task, pipeline, wanted)
     if not task.is_folder:
         return [swapper.swap(task.jobs[0])], notes
     if not options.dry_run:
@@ -97,17 +116,77 @@ def swap(task: Task, pipeline: "SwapPipeline") -> tuple[list[PictureReport], lis
     return _swap_all(swapper, task), notes
 
 
-def _swap_all(swapper: PictureSwapper, task: Task) -> list[PictureReport]:
+class _Swapper:
+    """Swaps pictures and videos with the engines of a pipeline."""
+
+    def __init__(self, task: Task, pipeline: "SwapPipeline", wanted: "Wanted") -> None:
+        self._task, self._pipeline, self._wanted = task, pipeline, wanted
+
+    def swap(self, job: Job) -> Report:
+        """Swap a picture or a video, and write what comes of it."""
+        task, options = self._task, self._task.options
+        if job.is_clip and not options.preview:
+            return self._swap_video(job)
+        if job.is_clip:
+            from morphstream.cli.preview import preview
+
+            steps = self._pipeline.steps(self._wanted, replace(task.look, angles=()))  # as a video is looked at
+            return preview(job, *steps, options)
+        steps = self._pipeline.steps(self._wanted, task.look)
+        return PictureSwapper(*steps, task.writing, lambda found: why_nobody(found, task.people)).swap(job)
+
+    def _swap_video(self, job: Job) -> "VideoReport":
+        task, wanted = self._task, self._wanted
+        tracking, options = tracking_of(task.options), video_options_of(task.options, is_numbered=job.is_numbered)
+        swap_video = partial(self._pipeline.video, job.target, job.output, wanted, look=task.look, tracking=tracking)
+        try:
+            with shown(str(job.target)) as show:
+                return swap_video(options=options, progress=show)
+        except KeyboardInterrupt as error:
+            print(*getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)  # what is written, and how to go on
+            raise
+
+
+def _swap_all(swapper: _Swapper, task: Task) -> list[Report]:
     """Swap each target, also after one that failed; say how far it is."""
-    reports, has_folder = [], task.options.output.exists()  # a dry run makes none
+    reports, has_folder = list[Report](), task.options.output.exists()  # a dry run makes none
     for number, job in enumerate(task.jobs, 1):
+        report: Report
         try:
             if has_folder:
-                task.writing.check(job, task.inputs)
+                task.check(job)
             report = swapper.swap(job)
+            unit = "" if isinstance(report, PictureReport) else " frames"
+            said = f"{job.target}: {report.faces} faces found, {report.swapped}{unit} swapped"
         except (MorphstreamError, OSError) as error:
-            report = PictureReport(target=str(job.target), error=message_of(str(error)))
+            said = message_of(str(error))
+            report = PictureReport(target=str(job.target), error=said)
         reports.append(report)
-        said = report.error or f"{job.target}: {report.faces} faces found, {report.swapped} swapped"
         print(f"[{number}/{len(task.jobs)}] {said}", file=sys.stderr)
     return reports
+
+
+def is_failure(report: Report) -> bool:
+    """Return whether a target failed."""
+    return isinstance(report, PictureReport) and report.error is not None
+
+
+def seconds_of(report: Report) -> float:
+    """Return how long a target took, without opening engines."""
+    return report.detect_s + report.swap_s if isinstance(report, PictureReport) else report.seconds
+
+
+def print_notes(reports: Sequence[Report]) -> None:
+    """Print what was left out or changed."""
+    for report in reports:
+        for note in report.notes:
+            print(f"{report.target}: {note}", file=sys.stderr)
+
+
+def described(task: Task, reports: Sequence[Report]) -> Mapping[str, Sequence[Mapping[str, object]]]:
+    """Return what came of a task as JSON has it: ``pictures`` and ``videos``, each with its ``error`` or null."""
+    found = [(job.is_clip, {"error": None, **asdict(report)}) for job, report in zip(task.jobs, reports, strict=True)]
+    return {
+        "pictures": [report for is_clip, report in found if not is_clip],
+        "videos": [report for is_clip, report in found if is_clip],
+    }

@@ -37,7 +37,7 @@ def read_options(path: Path) -> Object:
         return read_object(path)
 
 
-def parse_object(data: Object, folder: Path, add: Callable[[argparse.ArgumentParser], None]) -> argparse.Namespace:
+def options_of(data: Object, folder: Path, add: Callable[[argparse.ArgumentParser], None]) -> argparse.Namespace:
     """Return the options that an object has.
 
     Args:
@@ -63,7 +63,7 @@ def add_people_of(options: argparse.Namespace) -> None:
     if path := options.people:
         data = read_options(path)
         with of_file(path):
-            own = parse_object(data, path.parent, add_people)
+            own = options_of(data, path.parent, add_people)
         options.source, options.map = [*options.source, *own.source], [*options.map, *own.map]
         options.threshold = own.threshold if options.threshold is None else options.threshold
 

@@ -12,6 +12,8 @@ from typing import Literal, SupportsIndex
 
 from morphstream.face.types import Face, Identity
 
+ONE_PERSON = 0.4  # cosine of two faces, above which they are one person's. Source: FaceFusion
+
 
 class Rule:
     """Picks faces of a frame."""
@@ -50,7 +52,7 @@ class Like(Rule):
 
     Attributes:
         reference: Who it is, as another picture shows.
-        threshold: Minimum cosine of a face and the reference, -1..1. Source: FaceFusion, 0.4.
+        threshold: Minimum cosine of a face and the reference, -1..1.
 
     Raises:
         TypeError: The reference is no identity.
@@ -58,7 +60,7 @@ class Like(Rule):
     """
 
     reference: Identity
-    threshold: float = 0.4
+    threshold: float = ONE_PERSON
 
     def __post_init__(self) -> None:
         if not isinstance(self.reference, Identity):

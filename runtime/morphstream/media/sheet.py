@@ -1,4 +1,4 @@
-"""Draw a contact sheet: the faces of a picture, numbered."""
+"""Draw contact sheets: the faces of a picture, or frames of a video, each with a label."""
 
 import math
 from collections.abc import Sequence
@@ -23,15 +23,30 @@ def draw_sheet(frame: Frame, faces: Sequence[Face]) -> Frame:
         frame: ``(H, W, 3)`` uint8 BGR.
         faces: One or more; the points of none are one point.
     """
-    columns = math.ceil(math.sqrt(len(faces)))
-    rows = math.ceil(len(faces) / columns)
-    sheet: Frame = np.zeros((rows * (SIDE + _LABEL), columns * SIDE, 3), np.uint8)
-    for place, face in enumerate(faces):
+    labels = [f"{number}  {face.score:.2f}" for number, face in enumerate(faces, 1)]
+    return draw_grid([upright(frame, face) for face in faces], labels)
+
+
+def upright(frame: Frame, face: Face) -> Frame:
+    """Return a face of a frame with hair and chin, upright, `SIDE` pixels a side."""
+    return cut_crop(frame, align(face.points5, _WIDE, SIDE), SIDE)
+
+
+def draw_grid(frames: Sequence[Frame], labels: Sequence[str]) -> Frame:
+    """Return frames of one size with a label above each, row by row.
+
+    Args:
+        frames: One or more, ``(H, W, 3)`` uint8 BGR.
+        labels: One for each.
+    """
+    height, width = frames[0].shape[:2]
+    columns = math.ceil(math.sqrt(len(frames)))
+    rows = math.ceil(len(frames) / columns)
+    grid: Frame = np.zeros((rows * (height + _LABEL), columns * width, 3), np.uint8)
+    for place, (frame, label) in enumerate(zip(frames, labels, strict=True)):
         row, column = divmod(place, columns)
-        top, left = row * (SIDE + _LABEL), column * SIDE
-        sheet[top + _LABEL : top + _LABEL + SIDE, left : left + SIDE] = cut_crop(
-            frame, align(face.points5, _WIDE, SIDE), SIDE
-        )
-        label, where = f"{place + 1}  {face.score:.2f}", (left + 4, top + _LABEL - 7)
-        cv2.putText(sheet, label, where, cv2.FONT_HERSHEY_SIMPLEX, 0.5, _INK, 1, cv2.LINE_AA)
-    return sheet
+        top, left = row * (height + _LABEL), column * width
+        grid[top + _LABEL : top + _LABEL + height, left : left + width] = frame
+        where = left + 4, top + _LABEL - 7
+        cv2.putText(grid, label, where, cv2.FONT_HERSHEY_SIMPLEX, 0.5, _INK, 1, cv2.LINE_AA)
+    return grid
