@@ -1,4 +1,4 @@
-"""``morphstream faces``: number the faces of a picture."""
+"""``morphstream faces``: number the faces of a picture, or the people of a video."""
 
 import argparse
 import json
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from morphstream.artifact.errors import NoFaceError
 from morphstream.cli.look import add_finding, finding_of
-from morphstream.cli.options import Commands, add_max_pixels, add_threads
+from morphstream.cli.options import Commands, UsageError, add_max_pixels, add_threads, checked, number
+from morphstream.cli.videos import add_range
 from morphstream.machine.limits import check_limits
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    parser = commands.add_parser("faces", help="number the faces of a picture, from left to right")
-    parser.add_argument("picture", type=Path, help="a picture")
+    text = "number the faces of a picture, from left to right, or the people of a video, by how long they are seen"
+    parser = commands.add_parser("faces", help=text)
+    parser.add_argument("picture", type=Path, help="a picture or a video")
     text = "contact sheet to write, of the original faces (NAME.faces.png, in this folder)"
     parser.add_argument("-o", "--output", type=Path, help=text)
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there (refuse)")
@@ -27,12 +29,30 @@ def add(commands: Commands) -> None:
     add_max_pixels(parser)
     add_finding(parser)
     add_threads(parser)
+    videos = parser.add_argument_group("videos")
+    add_range(videos)
+    text = "minimum cosine of two faces of one person, -1 to 1: more tells more people apart (0.4)"
+    videos.add_argument("--threshold", type=checked(number(-1, 1)), metavar="COSINE", help=text)
+    text = "write a picture of each person's face there, too: 1.png, 2.png, as --map of swap takes them"
+    videos.add_argument("--portraits", type=Path, metavar="FOLDER", help=text)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Find the faces, write the contact sheet, and print where each is."""
+    """Find the faces or people, write the contact sheet, and print where or when each is."""
     check_limits()
+    from morphstream.cli.targets import is_clip
+
+    if is_clip(options.picture):
+        from morphstream.cli import people
+
+        return people.run(options)
+    if any(value is not None for value in (options.start, options.end, options.threshold, options.portraits)):
+        raise UsageError("--start, --end, --threshold and --portraits: expected a video, seen another file")
+    return _run_picture(options)
+
+
+def _run_picture(options: argparse.Namespace) -> int:
     look = finding_of(options)
     from PIL import Image
 
@@ -61,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     faces = [finding.faces[index] for index in from_left(finding.faces)]
     write_image(output, draw_sheet(frame, faces), overwrite=options.overwrite, is_synthetic=False)
     if options.json:
-        listed = [_object(number, face) for number, face in enumerate(faces, 1)]
+        listed = [_object(place, face) for place, face in enumerate(faces, 1)]
         print(
             json.dumps({"picture": str(options.picture), "sheet": str(output), "looks": finding.looks, "faces": listed})
         )
@@ -72,11 +92,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _object(number: int, face: "Face") -> dict[str, object]:
+def _object(place: int, face: "Face") -> dict[str, object]:
     from morphstream.face.geometry import tilt_of
 
     return {
-        "number": number,
+        "number": place,
         "box_xyxy": face.box_xyxy.round(1).tolist(),
         "points5": face.points5.round(1).tolist(),
         "score": round(face.score, 3),
@@ -89,8 +109,8 @@ def _table(faces: "Sequence[Face]") -> list[str]:
     from morphstream.face.geometry import tilt_of
 
     lines = ["face  score  turned  size         left, top"]
-    for number, face in enumerate(faces, 1):
+    for place, face in enumerate(faces, 1):
         left, top, right, bottom = face.box_xyxy.round().astype(int).tolist()
         size, turned = f"{right - left} x {bottom - top}", f"{round(tilt_of(face.points5))}°"
-        lines.append(f"{number:4}   {face.score:.2f}  {turned:>6}  {size:11}  {left}, {top}")
+        lines.append(f"{place:4}   {face.score:.2f}  {turned:>6}  {size:11}  {left}, {top}")
     return lines
