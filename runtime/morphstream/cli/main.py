@@ -6,11 +6,11 @@ import sys
 
 from morphstream import __version__
 from morphstream.artifact.errors import MorphstreamError, message_of
-from morphstream.cli import bench, boot, deploy, doctor, download, faces, inspect, serve_health, swap
+from morphstream.cli import batch, bench, boot, deploy, doctor, download, faces, inspect, serve_health, swap
 from morphstream.cli.options import Parser, UsageError, add_store, print_any_text
 from morphstream.process import line_of
 
-_COMMANDS = (boot, download, swap, faces, inspect, doctor, bench, serve_health, deploy)
+_COMMANDS = (boot, download, swap, faces, batch, inspect, doctor, bench, serve_health, deploy)
 
 
 def main(arguments: list[str] | None = None) -> int:

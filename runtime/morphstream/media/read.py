@@ -48,11 +48,6 @@ _DAMAGED = (  # what Pillow raises of bytes that are no picture
 )  # fmt: skip
 
 
-def is_picture(head: bytes) -> bool:
-    """Return whether a file that begins so is a picture or an animation."""
-    return any(re.match(begin, head, re.DOTALL) for begin, _, _ in _OPENERS)
-
-
 def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read a picture or an animation, upright.
 

@@ -1,0 +1,146 @@
+"""The jobs of a batch: read from YAML, and written down once they are done.
+
+Conventions: what is done is listed in ``JOBS.done.json`` beside ``JOBS.yaml``, replaced whole after each job. A job is
+done if it is listed with the same options, and its inputs and outputs have the sizes and times they had then.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import Self
+
+from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.fields import MOST_BYTES, Object, dump, inside, of_file, parse_object, required
+from morphstream.artifact.regular_file import open_regular, read_regular
+from morphstream.artifact.staged import staged_file
+from morphstream.cli.swap import add_task
+from morphstream.cli.task import Task
+from morphstream.cli.written import options_of, read_options
+
+_KEYS = ("defaults", "jobs")
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A job of the file.
+
+    Attributes:
+        name: For people.
+        path: The file.
+        data: Its options with the defaults, as they are written.
+    """
+
+    name: str
+    path: Path
+    data: Object
+
+    @property
+    def key(self) -> str:
+        """What is the same for the same options, in any order."""
+        return hashlib.sha256(json.dumps(self.data, sort_keys=True).encode()).hexdigest()
+
+    def options(self) -> argparse.Namespace:
+        """Return the job's options, as ``morphstream swap`` has them; errors as of `written.options_of`."""
+        with of_file(self.path), inside(self.name):
+            options = options_of(self.data, self.path.parent, add_task)
+        options.resume = True  # a job that was interrupted goes on; the others have nothing to resume
+        return options
+
+
+def read_jobs(path: Path) -> list[Entry]:
+    """Return the jobs of a file, in their order.
+
+    Raises:
+        ManifestError: It is no such file, or a job has an option that there isn't.
+        OSError: It can't be read.
+    """
+    data = read_options(path)
+    with of_file(path):
+        if odd := [key for key in data if key not in _KEYS]:
+            raise ManifestError(odd[0], f"expected {' and '.join(_KEYS)} alone, seen another key")
+        defaults: Object = required(data, "defaults", dict) if "defaults" in data else {}
+        entries = []
+        for place, own in enumerate(required(data, "jobs", list)):
+            if not isinstance(own, dict):
+                raise ManifestError(f"jobs[{place}]", "expected an object with options")
+            options = {key: value for key, value in {**defaults, **own}.items() if key != "name"}
+            name = str(own.get("name") or own.get("output") or f"job {place + 1}")
+            entries.append(Entry(name=name, path=path, data=options))
+    if not entries:
+        raise ManifestError("jobs", f"{path}: expected a job, seen none")
+    for entry in entries:
+        entry.options()  # a job that can't be is said before the first one begins
+    return entries
+
+
+class Done:
+    """What is done of a file of jobs, which one process at a time adds to; a context manager."""
+
+    def __init__(self, jobs: Path) -> None:
+        """Read what is done.
+
+        Raises:
+            ManifestError: What is written down is something else, or another batch is at work on these jobs.
+            OSError: A file can't be read.
+        """
+        self._path = jobs.with_suffix(".done.json")
+        with ExitStack() as stack:
+            self._lock(stack.enter_context(open_regular(jobs)), jobs)
+            self._jobs: Object = {}
+            if self._path.exists():
+                with of_file(self._path):
+                    data = parse_object(read_regular(self._path, MOST_BYTES), format_version=_FORMAT)
+                    self._jobs = required(data, "jobs", dict)
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @staticmethod
+    def _lock(file: BufferedReader, jobs: Path) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            seen = "expected no other batch at work on it, seen one; wait for that, or end it"
+            raise ManifestError("", f"{jobs}: {seen}") from None
+        except OSError:
+            pass  # a volume without locks
+
+    def has(self, entry: Entry) -> bool:
+        """Return whether a job was done with these options, and nothing was changed or removed since."""
+        done = self._jobs.get(entry.key)
+        return isinstance(done, dict) and done == self._state_of(done)
+
+    def add(self, entry: Entry, task: Task) -> None:
+        """Write down that a job is done.
+
+        Raises:
+            OSError: That can't be written.
+        """
+        inputs = [*task.inputs, *(job.target for job in task.jobs)]
+        names = {"inputs": inputs, "outputs": [job.output for job in task.jobs]}
+        paths = {key: [os.path.relpath(path, self._path.parent) for path in value] for key, value in names.items()}
+        self._jobs[entry.key] = self._state_of(paths)
+        with staged_file(self._path) as file:
+            file.write(dump({"format_version": _FORMAT, "jobs": self._jobs}).encode())
+
+    def _state_of(self, paths: Mapping[str, Iterable[str]]) -> Object:
+        """Return the sizes and times of files, or null for those that are missing, which no done job has."""
+        return {key: {name: self._stamp_of(name) for name in value} for key, value in paths.items()}
+
+    def _stamp_of(self, name: str) -> list[int] | None:
+        with suppress(OSError):
+            state = (self._path.parent / name).stat()
+            return [state.st_size, state.st_mtime_ns]
+        return None
