@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from morphstream.artifact.errors import MorphstreamError, message_of
-from morphstream.cli.options import Commands, UsageError, add_threads
+from morphstream.artifact.errors import MorphstreamError
+from morphstream.cli.options import Commands, UsageError, add_threads, text_of
 from morphstream.machine.limits import check_limits
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _do(entry: "Entry", engines: _Engines, done: "Done") -> JobReport:
         if not failed:
             done.add(entry, task)
     except (MorphstreamError, OSError, UsageError) as refusal:
-        error = message_of(str(refusal))
+        error = text_of(refusal)
     files = sum(not is_failure(report) for report in reports)
     state, seconds = "failed" if error else "done", round(time.perf_counter() - started, 3)
     return JobReport(name=entry.name, state=state, files=files, seconds=seconds, error=error, **found)

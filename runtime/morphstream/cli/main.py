@@ -7,8 +7,7 @@ import sys
 from morphstream import __version__
 from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.cli import batch, bench, boot, deploy, doctor, download, faces, inspect, serve_health, swap
-from morphstream.cli.options import Parser, UsageError, add_store, print_any_text
-from morphstream.process import line_of
+from morphstream.cli.options import Parser, UsageError, add_store, print_any_text, text_of
 
 _COMMANDS = (boot, download, swap, faces, batch, inspect, doctor, bench, serve_health, deploy)
 
@@ -35,13 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
         options = parser.parse_args(words)
         return int(options.run(options))
     except (MorphstreamError, OSError) as error:
-        print(message_of(f"{' '.join(['morphstream', *words[:1]])}: {_text(error)}"), file=sys.stderr)
+        print(message_of(f"{' '.join(['morphstream', *words[:1]])}: {text_of(error)}"), file=sys.stderr)
         if getattr(options, "json", "--json" in words):  # an option may be shortened
-            print(json.dumps({**getattr(options, "so_far", dict)(), "error": message_of(_text(error))}, indent=2))
+            print(json.dumps({**getattr(options, "so_far", dict)(), "error": text_of(error)}, indent=2))
         return 1
     except UsageError as error:
         commands.choices[options.command].error(str(error))
-
-
-def _text(error: MorphstreamError | OSError) -> str:
-    return line_of(error, "name another") if isinstance(error, OSError) else str(error)

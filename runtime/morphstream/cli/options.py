@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar
 
 from morphstream.artifact.errors import message_of
+from morphstream.process import line_of
 from morphstream.source.named import sources_of
 from morphstream.source.source import Source
 
@@ -22,6 +23,11 @@ def print_any_text() -> None:
     """Have stdout escape what its encoding lacks, as stderr does; a file's name may be any."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def text_of(error: Exception) -> str:
+    """Return a refusal as one line."""
+    return message_of(line_of(error, "name another") if isinstance(error, OSError) else error)
 
 
 class Parser(argparse.ArgumentParser):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Union
 
 from PIL import Image
 
-from morphstream.artifact.errors import MorphstreamError, message_of
+from morphstream.artifact.errors import MorphstreamError
 from morphstream.cli.choice import Person, people_of, pictures_of, wanted_of, why_nobody
 from morphstream.cli.look import read_look
-from morphstream.cli.options import UsageError
+from morphstream.cli.options import UsageError, text_of
 from morphstream.cli.pictures import PictureReport, PictureSwapper, Writing
 from morphstream.cli.targets import Job, jobs_of, split_paths
 from morphstream.cli.videos import check_videos, sheet_of, shown, tracking_of, video_options_of
@@ -159,7 +159,7 @@ def _swap_all(swapper: _Swapper, task: Task) -> list[Report]:
             unit = "" if isinstance(report, PictureReport) else " frames"
             said = f"{job.target}: {report.faces} faces found, {report.swapped}{unit} swapped"
         except (MorphstreamError, OSError) as error:
-            said = message_of(str(error))
+            said = text_of(error)
             report = PictureReport(target=str(job.target), error=said)
         reports.append(report)
         print(f"[{number}/{len(task.jobs)}] {said}", file=sys.stderr)
