@@ -70,6 +70,7 @@ def test_what_has_no_sheet_is_refused_in_a_line(
         ("--min-score", "nan", "seen 'nan'"),
         ("--detector-size", "-640", "expected a whole number from 32 to 8192, seen '-640'"),
         ("--detector-size", "1e9", "seen '1e9'"),
+        ("--search", "everywhere", "invalid choice: 'everywhere'"),
     ],
 )
 def test_choices_of_finding_are_checked(

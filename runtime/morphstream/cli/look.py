@@ -49,6 +49,8 @@ def add_finding(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-score", type=checked(number(0.05, 1)), default=0.5, help=text)
     text = "pixels that the picture's longer side is looked at with, 32..8192: more finds smaller faces (640)"
     parser.add_argument("--detector-size", type=checked(whole_number(32, 8192)), metavar="PIXELS", help=text)
+    text = "persons: find people, and look closer at their heads, for faces that are far away (no)"
+    parser.add_argument("--search", choices=("persons",), help=text)
 
 
 def finding_of(options: argparse.Namespace) -> "Look":
@@ -61,7 +63,9 @@ def finding_of(options: argparse.Namespace) -> "Look":
 
     angles = ANGLES if options.angles is None else options.angles
     try:
-        return Look(angles=angles, min_score=options.min_score, detector_size=options.detector_size)
+        return Look(
+            angles=angles, min_score=options.min_score, detector_size=options.detector_size, search=options.search
+        )
     except ValueError as error:
         raise UsageError(str(error)) from None
 
