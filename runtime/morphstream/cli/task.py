@@ -177,9 +177,11 @@ def seconds_of(report: Report) -> float:
 
 
 def print_notes(reports: Sequence[Report]) -> None:
-    """Print what was left out or changed."""
+    """Print what was left out, changed or lost."""
     for report in reports:
-        for note in report.notes:
+        lost = 0 if isinstance(report, PictureReport) else report.lost
+        damage = [f"{lost} of its pictures are damaged or missing, and not in the output"] if lost else []
+        for note in [*report.notes, *damage]:
             print(f"{report.target}: {note}", file=sys.stderr)
 
 
