@@ -78,6 +78,19 @@ def test_a_job_is_done_until_its_options_inputs_or_outputs_change(jobs: Path) ->
         assert not done.has(entry)
 
 
+def test_a_job_that_was_begun_is_resumed_with_the_same_options_and_inputs_alone(jobs: Path) -> None:
+    entry = read_jobs(jobs)[0]
+    other, task = replace(entry, data={**entry.data, "feather": 0.2}), task_of(entry.options())
+    with Done(jobs) as done:
+        assert not done.begin(entry, task)
+    with Done(jobs) as done:  # after a crash
+        assert not done.has(entry)
+        assert done.begin(entry, task)
+        assert not done.begin(other, task)
+        os.utime(jobs.parent / "source.png", ns=(1, 1))
+        assert not done.begin(entry, task)
+
+
 def test_only_one_process_is_at_work_on_jobs(jobs: Path) -> None:
     with Done(jobs), pytest.raises(ManifestError, match="expected no other batch at work on it, seen one"):
         Done(jobs)
@@ -85,8 +98,14 @@ def test_only_one_process_is_at_work_on_jobs(jobs: Path) -> None:
 
 
 def test_what_is_done_is_not_guessed(jobs: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    jobs.with_name("jobs.done.json").write_text("{}")
+    (path := jobs.with_name("jobs.done.json")).write_text("{}")
     assert "in/jobs.done.json: expected 1, the version this release reads" in refusal(capfd, "batch", "in/jobs.yaml")
+    entry = read_jobs(jobs)[0]
+    states: list[object] = [1, {"inputs": 1, "outputs": {}}, {"inputs": {}}, {"inputs": {}, "outputs": {"a.png": 1}}]
+    for state in states:
+        path.write_text(json.dumps({"format_version": 1, "jobs": {entry.key: state}}))
+        with Done(jobs) as done:
+            assert not done.has(entry)
 
 
 @pytest.mark.parametrize(

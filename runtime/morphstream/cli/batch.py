@@ -103,7 +103,8 @@ def _do(entry: "Entry", engines: _Engines, done: "Done") -> JobReport:
 
     started, reports, found = time.perf_counter(), list["Report"](), dict[str, Sequence[Mapping[str, object]]]()
     try:
-        task = task_of(entry.options())
+        task = task_of(options := entry.options())
+        options.resume = done.begin(entry, task)
         reports, _ = swap(task, engines.pipeline_of(task))
         print_notes(reports)
         found.update(described(task, reports))

@@ -1,7 +1,8 @@
 """The jobs of a batch: read from YAML, and written down once they are done.
 
-Conventions: what is done is listed in ``JOBS.done.json`` beside ``JOBS.yaml``, replaced whole after each job. A job is
-done if it is listed with the same options, and its inputs and outputs have the sizes and times they had then.
+Conventions: what is done is listed in ``JOBS.done.json`` beside ``JOBS.yaml``, replaced whole before and after each
+job. A job is done if it is listed with the same options, and its inputs and outputs have the sizes and times they had
+then; one that was begun is listed without outputs.
 """
 
 import argparse
@@ -50,9 +51,7 @@ class Entry:
     def options(self) -> argparse.Namespace:
         """Return the job's options, as ``morphstream swap`` has them; errors as of `written.options_of`."""
         with of_file(self.path), inside(self.name):
-            options = options_of(self.data, self.path.parent, add_task)
-        options.resume = True  # a job that was interrupted goes on; the others have nothing to resume
-        return options
+            return options_of(self.data, self.path.parent, add_task)
 
 
 def read_jobs(path: Path) -> list[Entry]:
@@ -120,7 +119,20 @@ class Done:
     def has(self, entry: Entry) -> bool:
         """Return whether a job was done with these options, and nothing was changed or removed since."""
         done = self._jobs.get(entry.key)
-        return isinstance(done, dict) and done == self._state_of(done)
+        if not isinstance(done, dict) or done.keys() != {"inputs", "outputs"}:
+            return False
+        return all(isinstance(files, dict) for files in done.values()) and done == self._state_of(done)
+
+    def begin(self, entry: Entry, task: Task) -> bool:
+        """Write down that a job has begun; return whether it had before, with these inputs, and so can be resumed.
+
+        Raises:
+            OSError: That can't be written.
+        """
+        begun = self._state_of({"inputs": self._names_of(task.inputs)})
+        is_again = self._jobs.get(entry.key) == begun
+        self._write(entry, begun)
+        return is_again
 
     def add(self, entry: Entry, task: Task) -> None:
         """Write down that a job is done.
@@ -129,14 +141,19 @@ class Done:
             OSError: That can't be written.
         """
         inputs = [*task.inputs, *(job.target for job in task.jobs)]
-        names = {"inputs": inputs, "outputs": [job.output for job in task.jobs]}
-        paths = {key: [os.path.relpath(path, self._path.parent) for path in value] for key, value in names.items()}
-        self._jobs[entry.key] = self._state_of(paths)
+        names = {"inputs": self._names_of(inputs), "outputs": self._names_of(job.output for job in task.jobs)}
+        self._write(entry, self._state_of(names))
+
+    def _write(self, entry: Entry, state: Object) -> None:
+        self._jobs[entry.key] = state
         with staged_file(self._path) as file:
             file.write(dump({"format_version": _FORMAT, "jobs": self._jobs}).encode())
 
+    def _names_of(self, paths: Iterable[Path]) -> list[str]:
+        return [os.path.relpath(path, self._path.parent) for path in paths]
+
     def _state_of(self, paths: Mapping[str, Iterable[str]]) -> Object:
-        """Return the sizes and times of files, or null for those that are missing, which no done job has."""
+        """Return the sizes and times of files, or null for those that are missing."""
         return {key: {name: self._stamp_of(name) for name in value} for key, value in paths.items()}
 
     def _stamp_of(self, name: str) -> list[int] | None:
