@@ -152,6 +152,7 @@ def test_what_an_option_needs_and_the_store_lacks_is_refused(
         (["--occluder", "many"], "xseg_2"),
         (["--landmarker", "2dfan4"], "fan_68_5"),
         (["--restorer", "gfpgan"], "gfpgan"),
+        (["--search", "persons"], "yolov8n"),
     ):
         assert refusal(capfd, *command, *options).startswith(f"{model}: expected an engine, seen those of ")
     assert (here / "out.png").read_bytes() == OLD
