@@ -8,6 +8,7 @@ from morphstream.artifact.errors import NoFaceError
 from morphstream.face.assign import Wanted, assign
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.embed import DirectArcFace
+from morphstream.face.geometry import Rectangle
 from morphstream.face.landmark import DirectFan685, Landmark68Detector
 from morphstream.face.look import DEFAULT_LOOK, PERSON_DETECTOR, Look
 from morphstream.face.person import PersonDetector
@@ -41,13 +42,14 @@ class FaceAnalyser:
         """Refuse further calls, once the present one has ended."""
         self._turns.close()
 
-    def find(self, frame: Frame, look: Look = DEFAULT_LOOK, *, is_coarse: bool = False) -> FoundFaces:
+    def find(self, frame: Frame, look: Look = DEFAULT_LOOK, *, within: Rectangle | None = None) -> FoundFaces:
         """Return the faces of a frame, by falling score, and how often the detector looked; nobody is assigned yet.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR; kept, not copied.
             look: Says how faces are looked for; its models are opened if they aren't yet.
-            is_coarse: Whether the frame is looked at on the detector's smallest canvas, for large faces alone.
+            within: A rectangle of the frame, to look once at that alone, in few pixels; of the whole frame, for large
+                faces alone. None for a search.
 
         Raises:
             TypeError: The frame isn't uint8.
@@ -56,10 +58,9 @@ class FaceAnalyser:
             SessionError: An engine failed.
         """
         with self._turns:
-            size = self._detector.sizes[-1] if is_coarse else self._detector.size
-            has_persons = look.search and not is_coarse
+            has_persons = look.search and not within
             persons = PersonDetector(self._open(PERSON_DETECTOR)).detect if has_persons else None
-            finding = find_faces(self._detector, frame, look, persons=persons, size=size)
+            finding = find_faces(self._detector, frame, look, persons=persons, within=within)
             reason = "" if finding.faces else finding.reason(frame, look)
             faces = self._refined(frame, finding.faces, look)
         return FoundFaces(frame=frame, faces=faces, assignment={}, looks=finding.looks, reason=reason)

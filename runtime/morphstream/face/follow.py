@@ -6,20 +6,24 @@ from fractions import Fraction
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 from morphstream.face.analyser import FaceAnalyser
 from morphstream.face.assign import Wanted, assign, everyone, hold, rules_of
 from morphstream.face.flow import affine_of, cut_patch, follow_patch
+from morphstream.face.geometry import Rectangle
 from morphstream.face.look import DEFAULT_LOOK, Look
 from morphstream.face.saved import state_from_json, state_to_json
 from morphstream.face.scene import Glimpse, changed, glimpse_of, is_cut
 from morphstream.face.track import (
     DEFAULT_TRACKING,
+    ONE,
     State,
     Track,
     Tracking,
     begun,
     carried,
+    coasting,
     match,
     moved_on,
     recognised,
@@ -29,22 +33,19 @@ from morphstream.face.types import Face, FoundFaces, Identity
 from morphstream.frame import Frame, check_frame
 
 _FINE = 3  # looks around the whole frame, of which one is on the detector's largest canvas
-_STILL, _BUSY, _MISSING = (
-    1 / 24,
-    1 / 8,
-    1 / 3,
-)  # of a look around a frame: where nothing is new, all is, a face is missing
-_NEW = 4.0  # times the part of a frame that is new
-_MISSING_S, _ASLEEP_S, _GAP_S = 1.0, 10.0, 1.0
+_STILL, _BUSY, _NEW = 1 / 24, 1 / 8, 4.0  # of such a look, a frame: where nothing is new, at most, for what is new
+_ASLEEP_S, _BEHIND_S, _GAP_S = 10.0, 3.0, 1.0
 _MOST_ASLEEP = 8
+_AROUND = 1.5  # sides of a face's box, around its middle: where one that went behind another comes out
+_BESIDE = 1.3  # sides of a face's box, from one that may partly cover it
 _MANY = 4  # faces that are looked at one by one; more are all looked at together
 _LESS = 0.6  # of the minimum score, for a face that is followed already
 _SURE, _CLEAR = (
     0.5,
     0.7,
-)  # share of a face's places that flow follows: though no detector sees it; so that it is all there
-_ONE = 0.4  # cosine of two embeddings of one person. Source: FaceFusion
-_EMBEDDED, _AGAIN = 3, 8  # looks at a new face that embed it, and every so many later
+)  # share of places that flow follows, of a face that no detector sees; of one that isn't covered
+_COVERED_ONE = 0.6  # the same, of a face that may be partly covered
+_YOUNG, _AGAIN = 3, 8  # looks at a face until it is known; and from one time that it is embedded to the next
 _DUE, _SOON = 1 - 1e-9, 0.7  # doubt
 
 
@@ -93,18 +94,21 @@ class FaceTracker:
             return self._analyser.analyse(frame, self._wanted, look=self._look)
         check_frame(frame)
         time_s, self._begun, self._looks = float(time), set(), 0
-        self._glance(glimpse_of(frame), time_s)
+        self._glance(glimpse_of(frame))
         tracks, every = self._state.tracks, self._tracking.detect_every
         tracks[:] = [moved_on(track, follow_patch(track.patch, frame, track.expected), every) for track in tracks]
+        self._state.asleep = [coasting(track) for track in self._state.asleep]
         if self._state.doubt > _DUE:
             self._look_around(frame, time_s)
+        elif behind := self._behind_others(frame, time_s):
+            self._look_around(frame, time_s, behind)
         if self._look_nearer(frame, time_s) and self._state.doubt:  # a face may have jumped
             self._look_around(frame, time_s)
             self._look_nearer(frame, time_s)
         self._part()
         return self._assigned(frame, time_s)
 
-    def _glance(self, now: Glimpse, time_s: float) -> None:
+    def _glance(self, now: Glimpse) -> None:
         """End the scene if this frame begins another; and count what nobody has looked at."""
         state, every = self._state, self._tracking.detect_every
         if state.last is not None and is_cut(state.last, now):
@@ -112,30 +116,48 @@ class FaceTracker:
         state.last = now
         new = changed(now if state.looked is None else state.looked, now)
         state.doubt += 1 / every if every else min(_BUSY, _STILL + _NEW * new)
-        if any(time_s - track.seen_s < _MISSING_S for track in state.asleep):
-            state.doubt += _MISSING
 
-    def _look_around(self, frame: Frame, time_s: float) -> None:
-        """Look at the whole frame, for faces that have no track; where there are many, for all of them."""
+    def _behind_others(self, frame: Frame, time_s: float) -> Rectangle | None:
+        """Return where faces may come out that others went before, as a rectangle of the frame; None for nowhere."""
+        others = [_around(track.face) for track in self._state.tracks]
+        gone = [_around(track.face) for track in self._state.asleep if time_s - track.seen_s < _BEHIND_S]
+        places = np.array([place for place in gone if any(_meet(place, other) for other in others)])
+        if not places.size:
+            return None
+        size = np.array(frame.shape[1::-1])
+        left, top = np.clip(places[:, :2].min(0), 0, size - 1).astype(int).tolist()
+        right, bottom = np.clip(places[:, 2:].max(0), 1, size).astype(int).tolist()
+        return left, top, right, bottom
+
+    def _look_around(self, frame: Frame, time_s: float, within: Rectangle | None = None) -> None:
+        """Look at the whole frame, or a part, for faces without a track; where there are many, for all of them."""
         state = self._state
-        is_coarse = bool(state.looks % _FINE) and len(state.tracks) <= _MANY
-        looked = self._analyser.find(frame, self._around, is_coarse=is_coarse)
-        state.doubt, state.looked, state.looks = 0.0, state.last, state.looks + 1
+        if not within:
+            is_fine = not state.looks % _FINE or len(state.tracks) > _MANY
+            within = None if is_fine else (0, 0, frame.shape[1], frame.shape[0])
+            state.doubt, state.looked, state.looks = 0.0, state.last, state.looks + 1
+        looked = self._analyser.find(frame, self._around, within=within)
         self._looks += looked.looks
         faces = [face for face in looked.faces if np.ptp(face.points5, axis=0).any()]
         matched = match([track.face for track in state.tracks], faces)
         new = [face for place, face in enumerate(faces) if place not in matched.values()]
-        if len(faces) > _MANY:
+        if len(faces) > _MANY and not within:
             for place, face in matched.items():
                 state.tracks[place] = self._confirmed(frame, state.tracks[place], faces[face], time_s)
-        state.tracks += [self._begin(frame, face, time_s) for face in new]
+        others = [track.face for track in state.tracks] + new
+        state.tracks += filter(None, [self._begin(frame, face, others, time_s) for face in new])
 
-    def _begin(self, frame: Frame, face: Face, time_s: float) -> Track:
-        """Return a new track, or one that ended in this scene and whose face this is."""
+    def _begin(self, frame: Frame, face: Face, others: Sequence[Face], time_s: float) -> Track | None:
+        """Return a new track, or one that ended in this scene and whose face this is.
+
+        None where somebody is missing, and a face is of nobody known and so near to another that it may be covered.
+        """
         state, affine = self._state, affine_of(face.points5)
         track = begun(state.number, face, cut_patch(frame, affine), time_s)
         motions = [follow_patch(old.patch, frame, affine) for old in state.asleep]
-        back = [(motion.share, place, motion) for place, motion in enumerate(motions) if motion]
+        back = [
+            (motion.share, place, motion) for place, motion in enumerate(motions) if motion and motion.share > _SURE
+        ]
         if back:
             _, place, motion = max(back)
             old = state.asleep.pop(place)
@@ -144,24 +166,27 @@ class FaceTracker:
                 old, face=face, affine=motion.affine, velocity=np.zeros(2), share=motion.share, doubt=1.0, seen_s=time_s
             )
         if self._is_embedded and state.asleep:
-            track = self._reunited(recognised(track, self._analyser.embed(frame, [face])[0]))
+            is_clear = not any(other is not face and _is_beside(face, other) for other in others)
+            known = recognised(track, self._analyser.embed(frame, [face])[0])
+            track = self._reunited(known, ONE if is_clear else _COVERED_ONE)
+            if track is known and not is_clear and any(time_s - old.seen_s < _BEHIND_S for old in state.asleep):
+                return None
         if track.number == state.number:
             state.number += 1
             self._begun.add(track.number)
         return track
 
-    def _reunited(self, track: Track) -> Track:
-        """Return a track that is hardly known yet as the one that ended in this scene and is of the same person."""
-        state = self._state
+    def _reunited(self, track: Track, least: float) -> Track:
+        """Return a track that has just begun as the one that ended in this scene and is of the same person, if any."""
+        asleep = self._state.asleep
         cosines = [
-            (old.identity.similarity(track.identity), place)
-            for place, old in enumerate(state.asleep)
-            if old.identity and track.identity
+            (old.identity.similarity(track.identity) if old.identity and track.identity else -1.0, place)
+            for place, old in enumerate(asleep)
         ]
         cosine, place = max(cosines, default=(-1.0, 0))
-        if cosine < _ONE:
+        if cosine < least:
             return track
-        old = state.asleep.pop(place)
+        old = asleep.pop(place)
         self._begun.discard(track.number)
         return replace(track, number=old.number, identity=old.identity, likenesses=old.likenesses)
 
@@ -191,20 +216,23 @@ class FaceTracker:
         if track.share:
             return True
         if track.identity:
-            return self._analyser.embed(frame, [face])[0].similarity(track.identity) >= _ONE
+            return self._analyser.embed(frame, [face])[0].similarity(track.identity) >= ONE
         return not match(others, [face])
 
     def _confirmed(self, frame: Frame, track: Track, face: Face, time_s: float) -> Track:
         """Return a track whose face the detector saw, with a new patch and embedding where it isn't covered."""
-        share, track = track.share, settled(track, face, time_s, self._tracking.smooth)
-        if _CLEAR > share > 0:
+        share, is_young = track.share, track.looks < _YOUNG
+        track = settled(track, face, time_s, self._tracking.smooth)
+        if _CLEAR > share > 0 and not is_young:
             return replace(track, share=share)
         affine = affine_of(track.face.points5)
         track = replace(track, affine=affine, patch=cut_patch(frame, affine))
-        if self._is_embedded and (track.likenesses < _EMBEDDED or not track.looks % _AGAIN):
-            known, track = track.likenesses, recognised(track, self._analyser.embed(frame, [track.face])[0])
-            if known < _EMBEDDED and self._state.asleep:
-                return replace(self._reunited(track), doubt=_SOON)
+        others = [other.face for other in self._state.tracks if other.number != track.number]
+        is_clear = not any(_is_beside(face, other) for other in others)
+        if self._is_embedded and is_clear and (is_young or not track.looks % _AGAIN):
+            track = recognised(track, self._analyser.embed(frame, [track.face])[0])
+            if is_young and self._state.asleep:
+                track = replace(self._reunited(track, ONE), doubt=_SOON)
         return track
 
     def _part(self) -> None:
@@ -253,3 +281,19 @@ class FaceTracker:
             ValueError: It is no such state.
         """
         self._state = state_from_json(data, rules_of(self._wanted))
+
+
+def _around(face: Face) -> npt.NDArray[np.float64]:
+    """Return a box around a face, with room for another one beside it."""
+    middle, half = (face.box_xyxy[:2] + face.box_xyxy[2:]) / 2, _AROUND * face.area**0.5
+    return np.concatenate([middle - half, middle + half])
+
+
+def _is_beside(face: Face, other: Face) -> bool:
+    """Return whether another face is so near that its head may be before a part of a face."""
+    apart = np.hypot(*(face.points5.mean(0) - other.points5.mean(0)))
+    return bool(apart < _BESIDE * max(face.area, other.area) ** 0.5)
+
+
+def _meet(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> bool:
+    return bool((one[:2] < other[2:]).all() and (other[:2] < one[2:]).all())

@@ -15,10 +15,23 @@ import numpy as np
 import numpy.typing as npt
 
 from morphstream.face.detect import DirectSCRFD
-from morphstream.face.geometry import ARCFACE_112_V2, align, tilt_of, transform
+from morphstream.face.geometry import ARCFACE_112_V2, Rectangle, align, tilt_of, transform
 from morphstream.face.look import Look
 from morphstream.face.types import Affine, Face, Person
-from morphstream.face.views import Cell, Size, View, again, closer, head_square, heads, upright, whole
+from morphstream.face.views import (
+    FACE,
+    NEAR_FACE,
+    Cell,
+    Size,
+    View,
+    again,
+    closer,
+    head_square,
+    heads,
+    part,
+    upright,
+    whole,
+)
 from morphstream.frame import Frame, check_frame
 
 _TILT = 16  # degrees
@@ -95,7 +108,7 @@ def find_faces(
     look: Look,
     *,
     persons: Callable[[Frame], Sequence[Person]] | None = None,
-    size: Size | None = None,
+    within: Rectangle | None = None,
 ) -> Finding:
     """Find the faces of a frame; errors as of `DirectSCRFD.detect`, and of what finds people.
 
@@ -104,14 +117,14 @@ def find_faces(
         frame: ``(H, W, 3)`` uint8 BGR.
         look: Its angles, minimum score and size of the detector are used.
         persons: Finds people, whose heads are looked at closer where the first look finds no face; None for no more.
-        size: Of the canvas, one of the detector's; None for the usual one.
+        within: A rectangle of the frame, to look once at that alone, on the detector's smallest canvas.
     """
     check_frame(frame)
-    search = _Search(detector, frame, look.min_score, size or detector.size)
-    found = search.first(look.detector_size)
+    search = _Search(detector, frame, look.min_score, detector.sizes[-1] if within else detector.size)
+    found = search.inside(within) if within else search.first(look.detector_size)
     if persons:
         found = search.heads(found, persons(frame))
-    if look.angles and (found or not is_plain(frame)):
+    if look.angles and not within and (found or not is_plain(frame)):
         found = search.again(found, look.angles)
     faces = sorted((seen.face for seen in found), key=lambda face: -face.score)
     return Finding(faces=faces, looks=search.looks, faint=search.faint)
@@ -120,7 +133,8 @@ def find_faces(
 def find_near(detector: DirectSCRFD, frame: Frame, faces: Sequence[Face], min_score: float) -> list[Face | None]:
     """Look at faces upright, on the smallest canvas, where they are about; return each as seen there, or None."""
     search = _Search(detector, frame, min_score, detector.sizes[-1])
-    found = search.upright(dict(enumerate(_Seen(face, tilt_of(face.points5), 0, is_odd=False) for face in faces)), (0,))
+    places = dict(enumerate(_Seen(face, tilt_of(face.points5), 0, is_odd=False) for face in faces))
+    found = search.upright(places, (0,), NEAR_FACE)
     return [found[place].face if place in found else None for place in range(len(faces))]
 
 
@@ -137,6 +151,10 @@ class _Search:
         self.looks, self.faint = 0, 0.0
         self._size = (frame.shape[1], frame.shape[0])
         self._scale = max(canvas) / max(self._size)
+
+    def inside(self, rectangle: Rectangle) -> list[_Seen]:
+        """Look at a rectangle of the frame."""
+        return self._see([part(rectangle, self._canvas)])
 
     def first(self, detector_size: int | None) -> list[_Seen]:
         """Look at the whole frame, its longer side in so many pixels: in tiles too, if more than the canvas has."""
@@ -188,7 +206,7 @@ class _Search:
         best |= self.upright({place: seen for place, seen in best.items() if abs(seen.tilt) > _EXACT}, (0,))
         return [*best.values(), *far], [seen for place, seen in near.items() if place not in best]
 
-    def upright(self, faces: Mapping[int, _Seen], turns: Sequence[float]) -> dict[int, _Seen]:
+    def upright(self, faces: Mapping[int, _Seen], turns: Sequence[float], side: float = FACE) -> dict[int, _Seen]:
         """Look at faces in cells of their own, turned back, and by `turns` more; return the best there of each."""
         places = [
             (_middle(seen.face), max(1.0, seen.face.area**0.5), seen.turn + turn)
@@ -196,7 +214,8 @@ class _Search:
             for turn in turns
         ]
         best: dict[int, _Seen] = {}
-        for seen in [seen for view in upright(places, self._size, self._canvas) for seen in self._look(view)]:
+        views = upright(places, self._size, self._canvas, side)
+        for seen in [seen for view in views for seen in self._look(view)]:
             for place, old in faces.items():
                 is_there = np.hypot(*(_middle(seen.face) - _middle(old.face))) < old.face.area**0.5 / 2
                 if is_there and (place not in best or seen.face.score > best[place].face.score):

@@ -20,7 +20,8 @@ _STILL, _BUSY = 16, 0.4  # frames between looks at a face that doesn't move, and
 _COVERED = 0.25  # doubt of a face that flow doesn't follow at all, a frame
 _CUTOFF, _RISE, _CUTOFF_OF_SPEED = 0.13, 4.0, 1.0  # Hz, Hz for an eye distance a second, Hz
 _NEAR, _LARGER = 0.5, 2.0  # of a face's side, between the middles of what is one face; times its side
-_LIKENESSES = 8  # embeddings that an identity is the mean of, about
+ONE = 0.4  # cosine of two embeddings of one person. Source: FaceFusion
+_FEW, _LIKENESSES = 3, 8  # embeddings that hardly make an identity, and that it is the mean of, about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +169,11 @@ def moved_on(track: Track, motion: Motion | None, every: int | None) -> Track:
     return replace(track, face=face, affine=motion.affine, velocity=moves.mean(0), share=motion.share, doubt=doubt)
 
 
+def coasting(track: Track) -> Track:
+    """Return a track that nobody sees in the next frame, if its face goes on as it moved."""
+    return replace(track, face=carried(track.face, track.affine, track.expected), affine=track.expected)
+
+
 def settled(track: Track, seen: Face, time_s: float, smooth: float) -> Track:
     """Return a track whose face the detector saw: its points are drawn towards those seen, by a One-Euro filter.
 
@@ -191,9 +197,11 @@ def settled(track: Track, seen: Face, time_s: float, smooth: float) -> Track:
 
 
 def recognised(track: Track, identity: Identity) -> Track:
-    """Return a track whose face was embedded once more."""
+    """Return a track whose face was embedded once more; one that is unlike a mean of few embeddings replaces it."""
     count = min(track.likenesses, _LIKENESSES - 1)
-    total = identity.embedding + (count * track.identity.embedding if track.identity else 0)
+    if track.identity is None or (count < _FEW and track.identity.similarity(identity) < ONE):
+        return replace(track, identity=identity, likenesses=1)
+    total = identity.embedding + count * track.identity.embedding
     mean = Identity(embedding=total / np.linalg.norm(total))
     return replace(track, identity=mean, likenesses=track.likenesses + 1)
 

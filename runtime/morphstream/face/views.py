@@ -19,7 +19,7 @@ _LONGEST, _LONGEST_TURNED = 5120, 2560  # pixels, as few pictures show a crowd o
 _FEWER = 1.3  # times the canvas's side; a smaller frame isn't worth tiles
 _PADDED = 0.55  # of the canvas's side. A face that fills more than 0.6 of it is missed
 _CELL = 320  # pixels of the canvas: room for a face and what is around it
-_FACE = 150 / 320  # of a cell's side, the side of a face's box: where points are steadiest
+FACE, NEAR_FACE = 150 / 320, 130 / 320  # of a cell's side, the side of a face's box: where points are steadiest; truest
 _HEADS, _ABOVE = 1.2, 0.1  # of a person's width, side of the square that shows the head; of it, what is above
 _ENLARGED = 3  # times at most, or as the first look: a face that is blurred scores less
 
@@ -42,6 +42,15 @@ def whole(size: Size, canvas: Size, turn: float = 0, fill: float = 1.0) -> View:
     return [_cell(size, turn, scale, (canvas[0] / 2, canvas[1] / 2), canvas)]
 
 
+def part(rectangle: Rectangle, canvas: Size) -> View:
+    """Return a view of a rectangle of the frame, as large as the canvas allows."""
+    left, top, right, bottom = rectangle
+    middle = ((left + right - 1) / 2, (top + bottom - 1) / 2)
+    scale = min(canvas[0] / (right - left), canvas[1] / (bottom - top), _ENLARGED)
+    affine = turned(0, scale, middle, ((canvas[0] - 1) / 2, (canvas[1] - 1) / 2))
+    return [Cell(affine, (0, 0, *canvas))]
+
+
 def tiles(size: Size, canvas: Size, longest: float, turn: float = 0) -> list[View]:
     """Return views that show all of a turned frame whose longer side is scaled to `longest` pixels."""
     scale = longest / max(size)
@@ -50,13 +59,14 @@ def tiles(size: Size, canvas: Size, longest: float, turn: float = 0) -> list[Vie
     return [[_cell(size, turn, scale, middle, canvas)] for middle in middles]
 
 
-def upright(places: Sequence[tuple[Points, float, float]], size: Size, canvas: Size) -> list[View]:
+def upright(places: Sequence[tuple[Points, float, float]], size: Size, canvas: Size, face: float = FACE) -> list[View]:
     """Return views of places of the frame, each alone and turned in a cell of its own.
 
     Args:
         places: The middle of a face, the side of its box, and the turn.
         size: Of the frame.
         canvas: Its size.
+        face: The side of a face's box, of a cell's side.
     """
     columns, rows = (max(1, side // _CELL) for side in canvas)
     width, height = canvas[0] // columns, canvas[1] // rows
@@ -64,7 +74,7 @@ def upright(places: Sequence[tuple[Points, float, float]], size: Size, canvas: S
     for number, (middle, side, turn) in enumerate(places):
         row, column = divmod(number % (columns * rows), columns)
         left, top = column * width, row * height
-        scale = min(_FACE * min(width, height) / side, enlarged)
+        scale = min(face * min(width, height) / side, enlarged)
         affine = turned(turn, scale, middle, (left + width / 2, top + height / 2))
         cells.append(Cell(affine, (left, top, left + width, top + height)))
     return [cells[start : start + columns * rows] for start in range(0, len(cells), columns * rows)]
