@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from morphstream.face.geometry import ARCFACE_128, align, moved, rectangle_of
+from morphstream.face.geometry import ARCFACE_128, align, moved, rectangle_of, transform
 from morphstream.face.types import Affine, Points
 from morphstream.frame import Frame
 
@@ -24,6 +24,7 @@ _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 0.02)
 _RETURNS = 0.7  # pixels of a patch that a point may be off by, there and back
 _AGREES = 1.0  # pixels of a patch, from the common motion
 _LEAST = 0.2  # of the places that move together; fewer may be by chance
+FEW, _ODD = 0.35, 4.0  # of the places; fewer aren't believed that a face is so many pixels from where it is expected
 
 
 def _grid() -> Points:
@@ -35,6 +36,7 @@ def _grid() -> Points:
 
 
 _GRID = _grid().astype(np.float32)
+_MIDDLE = _GRID.mean(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,13 @@ def follow_patch(patch: Patch, frame: Frame, expected: Affine) -> Motion | None:
     found, inside = cv2.estimateAffinePartial2D(_GRID[kept], there[kept], ransacReprojThreshold=_AGREES)
     if found is None or inside.sum() < _LEAST * len(_GRID):
         return None
+    share = float(inside.sum()) / len(_GRID)
+    if share < FEW and np.abs(transform(_MIDDLE, np.asarray(found)) - _MIDDLE).max() > _ODD:
+        return None
     back_to_patch = np.asarray(cv2.invertAffineTransform(found), np.float64)
     affine = back_to_patch[:, :2] @ expected
     affine[:, 2] += back_to_patch[:, 2]
-    return Motion(affine, float(inside.sum()) / len(_GRID))
+    return Motion(affine, share)
 
 
 def _flow(

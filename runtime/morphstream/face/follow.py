@@ -16,6 +16,7 @@ from morphstream.face.look import DEFAULT_LOOK, Look
 from morphstream.face.saved import state_from_json, state_to_json
 from morphstream.face.scene import Glimpse, changed, glimpse_of, is_cut
 from morphstream.face.track import (
+    CLEAR,
     DEFAULT_TRACKING,
     ONE,
     State,
@@ -37,14 +38,11 @@ _STILL, _BUSY, _NEW = 1 / 24, 1 / 8, 4.0  # of such a look, a frame: where nothi
 _ASLEEP_S, _BEHIND_S, _GAP_S = 10.0, 3.0, 1.0
 _MOST_ASLEEP = 8
 _AROUND = 1.5  # sides of a face's box, around its middle: where one that went behind another comes out
-_BESIDE = 1.3  # sides of a face's box, from one that may partly cover it
+_BESIDE, _FAR = 1.3, 3.0  # sides of a face's box, to one that may partly cover it; to where it may come out
 _MANY = 4  # faces that are looked at one by one; more are all looked at together
 _LESS = 0.6  # of the minimum score, for a face that is followed already
-_SURE, _CLEAR = (
-    0.5,
-    0.7,
-)  # share of places that flow follows, of a face that no detector sees; of one that isn't covered
-_COVERED_ONE = 0.6  # the same, of a face that may be partly covered
+_SURE = 0.5  # share of the places that flow follows, of a face that the detector doesn't see
+_COVERED_ONE = 0.6  # cosine of two embeddings of one person, of a face that may be partly covered
 _YOUNG, _AGAIN = 3, 8  # looks at a face until it is known; and from one time that it is embedded to the next
 _DUE, _SOON = 1 - 1e-9, 0.7  # doubt
 
@@ -165,12 +163,13 @@ class FaceTracker:
             return replace(
                 old, face=face, affine=motion.affine, velocity=np.zeros(2), share=motion.share, doubt=1.0, seen_s=time_s
             )
+        is_clear = not any(other is not face and _is_beside(face, other) for other in others)
         if self._is_embedded and state.asleep:
-            is_clear = not any(other is not face and _is_beside(face, other) for other in others)
             known = recognised(track, self._analyser.embed(frame, [face])[0])
             track = self._reunited(known, ONE if is_clear else _COVERED_ONE)
-            if track is known and not is_clear and any(time_s - old.seen_s < _BEHIND_S for old in state.asleep):
-                return None
+        missing = [old.face for old in state.asleep if time_s - old.seen_s < _BEHIND_S]
+        if not is_clear and track.number == state.number and any(_is_beside(face, old, _FAR) for old in missing):
+            return None
         if track.number == state.number:
             state.number += 1
             self._begun.add(track.number)
@@ -223,7 +222,7 @@ class FaceTracker:
         """Return a track whose face the detector saw, with a new patch and embedding where it isn't covered."""
         share, is_young = track.share, track.looks < _YOUNG
         track = settled(track, face, time_s, self._tracking.smooth)
-        if _CLEAR > share > 0 and not is_young:
+        if CLEAR > share > 0 and not is_young:
             return replace(track, share=share)
         affine = affine_of(track.face.points5)
         track = replace(track, affine=affine, patch=cut_patch(frame, affine))
@@ -289,10 +288,10 @@ def _around(face: Face) -> npt.NDArray[np.float64]:
     return np.concatenate([middle - half, middle + half])
 
 
-def _is_beside(face: Face, other: Face) -> bool:
+def _is_beside(face: Face, other: Face, sides: float = _BESIDE) -> bool:
     """Return whether another face is so near that its head may be before a part of a face."""
     apart = np.hypot(*(face.points5.mean(0) - other.points5.mean(0)))
-    return bool(apart < _BESIDE * max(face.area, other.area) ** 0.5)
+    return bool(apart < sides * max(face.area, other.area) ** 0.5)
 
 
 def _meet(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> bool:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from morphstream.face.flow import EYES, Motion, Patch, affine_of
+from morphstream.face.flow import EYES, FEW, Motion, Patch, affine_of
 from morphstream.face.geometry import transform
 from morphstream.face.scene import Glimpse
 from morphstream.face.types import Affine, Face, Identity, Points
@@ -20,6 +20,7 @@ _STILL, _BUSY = 16, 0.4  # frames between looks at a face that doesn't move, and
 _COVERED = 0.25  # doubt of a face that flow doesn't follow at all, a frame
 _CUTOFF, _RISE, _CUTOFF_OF_SPEED = 0.13, 4.0, 1.0  # Hz, Hz for an eye distance a second, Hz
 _NEAR, _LARGER = 0.5, 2.0  # of a face's side, between the middles of what is one face; times its side
+CLEAR = 0.7  # share of the places that flow follows of a face that isn't covered
 ONE = 0.4  # cosine of two embeddings of one person. Source: FaceFusion
 _FEW, _LIKENESSES = 3, 8  # embeddings that hardly make an identity, and that it is the mean of, about
 
@@ -166,7 +167,8 @@ def moved_on(track: Track, motion: Motion | None, every: int | None) -> Track:
     moves = face.points5 - track.face.points5
     busy = _BUSY * float(np.abs(moves).max()) / eyes_of(motion.affine) + _COVERED * (1 - motion.share)
     doubt = track.doubt + (1 / every if every else 1 / _STILL + busy)
-    return replace(track, face=face, affine=motion.affine, velocity=moves.mean(0), share=motion.share, doubt=doubt)
+    velocity = moves.mean(0) if motion.share > FEW else track.velocity
+    return replace(track, face=face, affine=motion.affine, velocity=velocity, share=motion.share, doubt=doubt)
 
 
 def coasting(track: Track) -> Track:
