@@ -128,7 +128,7 @@ def wishes_of(wanted: Wanted) -> list[tuple[Identity, object]]:
 def rules_of(wanted: Wanted) -> list[object]:
     """Return the rules of all that is wanted, in order; errors as in `wishes_of`."""
     rules = [rule for _, rule in wishes_of(wanted)]
-    return [one for rule in rules for one in (rule if isinstance(rule, Sequence) and rule else [rule])]
+    return [one for rule in rules for one in (rule if isinstance(rule, list | tuple) else [rule])]
 
 
 def is_by_place(rule: object) -> bool:

@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from morphstream.face.analyser import FaceAnalyser
 from morphstream.face.assign import Wanted, assign, everyone, hold, rules_of
 from morphstream.face.flow import affine_of, cut_patch, follow_patch
 from morphstream.face.geometry import Rectangle
+from morphstream.face.hidden import exits, is_clear, missing_near, most_like
 from morphstream.face.look import DEFAULT_LOOK, Look
 from morphstream.face.saved import state_from_json, state_to_json
-from morphstream.face.scene import Glimpse, changed, glimpse_of, is_cut
+from morphstream.face.scene import changed, glimpse_of, is_cut
 from morphstream.face.track import (
     CLEAR,
     DEFAULT_TRACKING,
@@ -35,16 +36,29 @@ from morphstream.frame import Frame, check_frame
 
 _FINE = 3  # looks around the whole frame, of which one is on the detector's largest canvas
 _STILL, _BUSY, _NEW = 1 / 24, 1 / 8, 4.0  # of such a look, a frame: where nothing is new, at most, for what is new
-_ASLEEP_S, _BEHIND_S, _GAP_S = 10.0, 3.0, 1.0
-_MOST_ASLEEP = 8
-_AROUND = 1.5  # sides of a face's box, around its middle: where one that went behind another comes out
-_BESIDE, _FAR = 1.3, 3.0  # sides of a face's box, to one that may partly cover it; to where it may come out
+_ASLEEP_S, _GAP_S, _MOST_ASLEEP = 10.0, 1.0, 8
 _MANY = 4  # faces that are looked at one by one; more are all looked at together
 _LESS = 0.6  # of the minimum score, for a face that is followed already
 _SURE = 0.5  # share of the places that flow follows, of a face that the detector doesn't see
 _COVERED_ONE = 0.6  # cosine of two embeddings of one person, of a face that may be partly covered
 _YOUNG, _AGAIN = 3, 8  # looks at a face until it is known; and from one time that it is embedded to the next
 _DUE, _SOON = 1 - 1e-9, 0.7  # doubt
+
+
+class Finder(Protocol):
+    """Finds and embeds faces, as `FaceAnalyser` does."""
+
+    def find(self, frame: Frame, look: Look, *, within: Rectangle | None = None) -> FoundFaces:
+        """Return the faces of a frame, or of a rectangle of it."""
+        ...
+
+    def find_near(self, frame: Frame, faces: Sequence[Face], look: Look) -> list[Face | None]:
+        """Return faces again that are about where they were, or None."""
+        ...
+
+    def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:
+        """Return who faces are."""
+        ...
 
 
 class FaceTracker:
@@ -57,7 +71,7 @@ class FaceTracker:
 
     def __init__(
         self,
-        analyser: FaceAnalyser,
+        analyser: Finder,
         wanted: Wanted,
         *,
         look: Look = DEFAULT_LOOK,
@@ -74,7 +88,8 @@ class FaceTracker:
         Raises:
             TypeError: `wanted` has something other than rules and identities.
         """
-        self._analyser, self._wanted, self._tracking = analyser, wanted, tracking
+        assign([], wanted, list)  # which refuses what is no rule
+        self._analyser, self._embed, self._wanted, self._tracking = analyser, analyser.embed, wanted, tracking
         self._look = replace(look, angles=())
         self._around = replace(self._look, landmarker=None)
         self._near = replace(self._look, min_score=max(0.05, _LESS * look.min_score))
@@ -89,43 +104,34 @@ class FaceTracker:
             time: When it is shown, seconds; later than the frame before.
         """
         if not self._tracking.is_on:
-            return self._analyser.analyse(frame, self._wanted, look=self._look)
+            found = self._analyser.find(frame, self._look)
+            return replace(
+                found, assignment=assign(found.faces, self._wanted, partial(self._embed, frame, found.faces))
+            )
         check_frame(frame)
         time_s, self._begun, self._looks = float(time), set(), 0
-        self._glance(glimpse_of(frame))
-        tracks, every = self._state.tracks, self._tracking.detect_every
-        tracks[:] = [moved_on(track, follow_patch(track.patch, frame, track.expected), every) for track in tracks]
-        self._state.asleep = [coasting(track) for track in self._state.asleep]
-        if self._state.doubt > _DUE:
+        self._glance(frame)
+        state, every = self._state, self._tracking.detect_every
+        moved = [moved_on(track, follow_patch(track.patch, frame, track.expected), every) for track in state.tracks]
+        state.tracks, state.asleep = moved, [coasting(track) for track in state.asleep]
+        if state.doubt > _DUE or (len(moved) > _MANY and np.median([track.doubt for track in moved]) > _DUE):
             self._look_around(frame, time_s)
-        elif behind := self._behind_others(frame, time_s):
-            self._look_around(frame, time_s, behind)
-        if self._look_nearer(frame, time_s) and self._state.doubt:  # a face may have jumped
+        elif len(moved) <= _MANY and (within := exits(moved, state.asleep, time_s, (frame.shape[1], frame.shape[0]))):
+            self._look_around(frame, time_s, within)
+        if self._look_nearer(frame, time_s) and state.doubt:  # a face may have jumped
             self._look_around(frame, time_s)
             self._look_nearer(frame, time_s)
         self._part()
         return self._assigned(frame, time_s)
 
-    def _glance(self, now: Glimpse) -> None:
+    def _glance(self, frame: Frame) -> None:
         """End the scene if this frame begins another; and count what nobody has looked at."""
-        state, every = self._state, self._tracking.detect_every
-        if state.last is not None and is_cut(state.last, now):
+        state, every, now, size = self._state, self._tracking.detect_every, glimpse_of(frame), [*frame.shape[:2]]
+        if state.last is not None and (is_cut(state.last, now) or size != state.size):
             self._state = state = State(number=state.number)
-        state.last = now
+        state.last, state.size = now, size
         new = changed(now if state.looked is None else state.looked, now)
         state.doubt += 1 / every if every else min(_BUSY, _STILL + _NEW * new)
-
-    def _behind_others(self, frame: Frame, time_s: float) -> Rectangle | None:
-        """Return where faces may come out that others went before, as a rectangle of the frame; None for nowhere."""
-        others = [_around(track.face) for track in self._state.tracks]
-        gone = [_around(track.face) for track in self._state.asleep if time_s - track.seen_s < _BEHIND_S]
-        places = np.array([place for place in gone if any(_meet(place, other) for other in others)])
-        if not places.size:
-            return None
-        size = np.array(frame.shape[1::-1])
-        left, top = np.clip(places[:, :2].min(0), 0, size - 1).astype(int).tolist()
-        right, bottom = np.clip(places[:, 2:].max(0), 1, size).astype(int).tolist()
-        return left, top, right, bottom
 
     def _look_around(self, frame: Frame, time_s: float, within: Rectangle | None = None) -> None:
         """Look at the whole frame, or a part, for faces without a track; where there are many, for all of them."""
@@ -153,47 +159,37 @@ class FaceTracker:
         state, affine = self._state, affine_of(face.points5)
         track = begun(state.number, face, cut_patch(frame, affine), time_s)
         motions = [follow_patch(old.patch, frame, affine) for old in state.asleep]
-        back = [
-            (motion.share, place, motion) for place, motion in enumerate(motions) if motion and motion.share > _SURE
-        ]
-        if back:
-            _, place, motion = max(back)
+        share, place = max(((motion.share, place) for place, motion in enumerate(motions) if motion), default=(0.0, 0))
+        if share > _SURE and (motion := motions[place]):
             old = state.asleep.pop(place)
-            face = carried(old.face, old.affine, motion.affine)
-            return replace(
-                old, face=face, affine=motion.affine, velocity=np.zeros(2), share=motion.share, doubt=1.0, seen_s=time_s
-            )
-        is_clear = not any(other is not face and _is_beside(face, other) for other in others)
+            old = replace(old, face=carried(old.face, old.affine, motion.affine), velocity=np.zeros(2), seen_s=time_s)
+            return replace(old, affine=motion.affine, share=share, doubt=1.0)
+        missing = missing_near(face, state.asleep, time_s)
+        can_see = is_clear(face, [*others, *missing[1:]])  # the nearest is the face itself, if it comes back
         if self._is_embedded and state.asleep:
-            known = recognised(track, self._analyser.embed(frame, [face])[0])
-            track = self._reunited(known, ONE if is_clear else _COVERED_ONE)
-        missing = [old.face for old in state.asleep if time_s - old.seen_s < _BEHIND_S]
-        if not is_clear and track.number == state.number and any(_is_beside(face, old, _FAR) for old in missing):
-            return None
+            track = recognised(track, self._embed(frame, [face])[0])
+            track = self._reunited(track, ONE if can_see else _COVERED_ONE)
         if track.number == state.number:
+            if missing and not can_see:
+                return None
             state.number += 1
             self._begun.add(track.number)
         return track
 
     def _reunited(self, track: Track, least: float) -> Track:
         """Return a track that has just begun as the one that ended in this scene and is of the same person, if any."""
-        asleep = self._state.asleep
-        cosines = [
-            (old.identity.similarity(track.identity) if old.identity and track.identity else -1.0, place)
-            for place, old in enumerate(asleep)
-        ]
-        cosine, place = max(cosines, default=(-1.0, 0))
-        if cosine < least:
+        old = track.identity and most_like(track.identity, self._state.asleep, least)
+        if not old:
             return track
-        old = asleep.pop(place)
+        self._state.asleep.remove(old)
         self._begun.discard(track.number)
         return replace(track, number=old.number, identity=old.identity, likenesses=old.likenesses)
 
     def _look_nearer(self, frame: Frame, time_s: float) -> bool:
         """Look at each face that is in doubt; return whether one isn't there."""
         state = self._state
-        due = sorted((track for track in state.tracks if track.doubt > _DUE), key=lambda track: track.share)
-        due = [track for place, track in enumerate(due) if place < _MANY or not track.share]
+        is_few = len(state.tracks) <= _MANY
+        due = [track for track in state.tracks if not track.share or (is_few and track.doubt > _DUE)]
         if not due:
             return False
         faces = self._analyser.find_near(frame, [track.face for track in due], self._near)
@@ -215,7 +211,7 @@ class FaceTracker:
         if track.share:
             return True
         if track.identity:
-            return self._analyser.embed(frame, [face])[0].similarity(track.identity) >= ONE
+            return self._embed(frame, [face])[0].similarity(track.identity) >= ONE
         return not match(others, [face])
 
     def _confirmed(self, frame: Frame, track: Track, face: Face, time_s: float) -> Track:
@@ -227,9 +223,8 @@ class FaceTracker:
         affine = affine_of(track.face.points5)
         track = replace(track, affine=affine, patch=cut_patch(frame, affine))
         others = [other.face for other in self._state.tracks if other.number != track.number]
-        is_clear = not any(_is_beside(face, other) for other in others)
-        if self._is_embedded and is_clear and (is_young or not track.looks % _AGAIN):
-            track = recognised(track, self._analyser.embed(frame, [track.face])[0])
+        if self._is_embedded and is_clear(face, others) and (is_young or not track.looks % _AGAIN):
+            track = recognised(track, self._embed(frame, [track.face])[0])
             if is_young and self._state.asleep:
                 track = replace(self._reunited(track, ONE), doubt=_SOON)
         return track
@@ -248,7 +243,7 @@ class FaceTracker:
         state = self._state
         state.asleep = [track for track in state.asleep if time_s - track.seen_s < _ASLEEP_S][-_MOST_ASLEEP:]
         if unknown := [track for track in state.tracks if self._is_embedded and not track.identity]:
-            identities = dict(zip(unknown, self._analyser.embed(frame, [track.face for track in unknown]), strict=True))
+            identities = dict(zip(unknown, self._embed(frame, [track.face for track in unknown]), strict=True))
             state.tracks = [
                 recognised(track, identities[track]) if track in identities else track for track in state.tracks
             ]
@@ -280,19 +275,3 @@ class FaceTracker:
             ValueError: It is no such state.
         """
         self._state = state_from_json(data, rules_of(self._wanted))
-
-
-def _around(face: Face) -> npt.NDArray[np.float64]:
-    """Return a box around a face, with room for another one beside it."""
-    middle, half = (face.box_xyxy[:2] + face.box_xyxy[2:]) / 2, _AROUND * face.area**0.5
-    return np.concatenate([middle - half, middle + half])
-
-
-def _is_beside(face: Face, other: Face, sides: float = _BESIDE) -> bool:
-    """Return whether another face is so near that its head may be before a part of a face."""
-    apart = np.hypot(*(face.points5.mean(0) - other.points5.mean(0)))
-    return bool(apart < sides * max(face.area, other.area) ** 0.5)
-
-
-def _meet(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> bool:
-    return bool((one[:2] < other[2:]).all() and (other[:2] < one[2:]).all())

@@ -102,7 +102,8 @@ class State:
         asleep: Of those that were there in this scene, the last one last.
         held: The track of each rule by place or size.
         number: Of the next track.
-        last: The frame before, in a few pixels.
+        size: Height and width of the frame before.
+        last: That frame in a few pixels.
         looked: The frame that was looked at as a whole.
         doubt: 1 or more where such a look is due.
         looks: How many there were in this scene.
@@ -112,6 +113,7 @@ class State:
     asleep: list[Track] = field(default_factory=list)
     held: dict[object, int] = field(default_factory=dict)
     number: int = 1
+    size: list[int] = field(default_factory=list)
     last: Glimpse | None = None
     looked: Glimpse | None = None
     doubt: float = 1.0
