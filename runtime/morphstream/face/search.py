@@ -4,40 +4,22 @@ SCRFD, looking at a face that is turned, misses it from about 60 degrees on, and
 upside down it sees an upright face. From 16 degrees on points are off by more than 0.05 of the distance of the eyes.
 """
 
-import cmath
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from morphstream.face.detect import DirectSCRFD
-from morphstream.face.geometry import ARCFACE_112_V2, Rectangle, align, tilt_of, transform
+from morphstream.face.geometry import Rectangle, tilt_of, transform
 from morphstream.face.look import Look
-from morphstream.face.types import Affine, Face, Person
-from morphstream.face.views import (
-    FACE,
-    NEAR_FACE,
-    Cell,
-    Size,
-    View,
-    again,
-    closer,
-    head_square,
-    heads,
-    part,
-    upright,
-    whole,
-)
+from morphstream.face.seen import LOW, Seen, are_one, common_turn, distinct, is_head, judged, mapped_back, middle_of
+from morphstream.face.types import Face, Person
+from morphstream.face.views import FACE, NEAR_FACE, Cell, Size, View, again, closer, heads, part, upright, whole
 from morphstream.frame import Frame, check_frame
 
-_TILT = 16  # degrees
-_SPREAD = 0.18  # of a crop's side, from the template: a face seen from any side has less
-_LOW = 0.72  # score; few faces that were taken for upright ones upside down had more (ADR 30)
-_SIDES, _LOWS = (64, 110), (0.58, _LOW)  # pixels of the canvas; score at the first look: small ones had less
+_SIDES, _LOWS = (64, 110), (0.58, LOW)  # pixels of the canvas; score at the first look: small ones had less
 _TINY = 11  # pixels of the canvas, of a face's box; others beside the largest may be missed
 _CLEAR = 14  # pixels of the canvas, of a face's box, from which on points are good
 _SMALL = 32  # pixels, of a picture
@@ -47,27 +29,6 @@ _MOST_SETTLED = 256  # faces that are looked at one by one, the largest first
 _EXACT = 8  # degrees, from which on a face is looked at once more, for its points
 _EDGE = 4  # pixels of a cell's border, where a face is cut and another cell shows it whole
 _TURNS = tuple(range(0, 360, 45))
-
-
-class _Seen(NamedTuple):
-    """A face of the frame, as one view shows it.
-
-    Attributes:
-        face: In pixels of the frame.
-        turn: How far it is turned in the frame.
-        tilt: How far it is turned in the view.
-        is_odd: Whether it may be another way round, or no face.
-    """
-
-    face: Face
-    turn: float
-    tilt: float
-    is_odd: bool
-
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether it is to be looked at once more."""
-        return self.is_odd or abs(self.tilt) > _TILT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +94,7 @@ def find_faces(
 def find_near(detector: DirectSCRFD, frame: Frame, faces: Sequence[Face], min_score: float) -> list[Face | None]:
     """Look at faces upright, on the smallest canvas, where they are about; return each as seen there, or None."""
     search = _Search(detector, frame, min_score, detector.sizes[-1])
-    places = dict(enumerate(_Seen(face, tilt_of(face.points5), 0, is_odd=False) for face in faces))
+    places = dict(enumerate(Seen(face, tilt_of(face.points5), 0, is_odd=False) for face in faces))
     found = search.upright(places, (0,), NEAR_FACE)
     return [found[place].face if place in found else None for place in range(len(faces))]
 
@@ -152,49 +113,49 @@ class _Search:
         self._size = (frame.shape[1], frame.shape[0])
         self._scale = max(canvas) / max(self._size)
 
-    def inside(self, rectangle: Rectangle) -> list[_Seen]:
+    def inside(self, rectangle: Rectangle) -> list[Seen]:
         """Look at a rectangle of the frame."""
         return self._see([part(rectangle, self._canvas)])
 
-    def first(self, detector_size: int | None) -> list[_Seen]:
+    def first(self, detector_size: int | None) -> list[Seen]:
         """Look at the whole frame, its longer side in so many pixels: in tiles too, if more than the canvas has."""
         side = max(self._canvas)
         if (detector_size and detector_size < side) or self._canvas != self._detector.size:
             return self._see([whole(self._size, self._canvas, fill=min(1, (detector_size or side) / side))])
         self.looks += 1
         faces = self._detector.detect(self._frame, min(_FAINT, self._min_score))
-        found = [_judged(face, face, 0, self._low(face)) for face in self._likely(faces)]
+        found = [judged(face, face, 0, self._low(face)) for face in self._likely(faces)]
         if detector_size and detector_size > side:
-            return _distinct(found + self._see(closer(self._size, self._canvas, detector_size)))
+            return distinct(found + self._see(closer(self._size, self._canvas, detector_size)))
         return found
 
     def _low(self, face: Face) -> float:
         return float(np.interp(face.area**0.5 * self._scale, _SIDES, _LOWS))
 
-    def heads(self, first: list[_Seen], persons: Sequence[Person]) -> list[_Seen]:
+    def heads(self, first: list[Seen], persons: Sequence[Person]) -> list[Seen]:
         """Look closer at people whose face the first look misses or shows small; return all faces known then."""
         clear = [seen for seen in first if seen.face.area**0.5 * self._scale >= _CLEAR]
-        boxes = [person.box_xyxy for person in persons if not any(_is_head(seen.face, person) for seen in clear)]
+        boxes = [person.box_xyxy for person in persons if not any(is_head(seen.face, person) for seen in clear)]
         found = self._see(heads(boxes, self._size, self._canvas))
-        nearer = [seen for seen in found if not any(_are_one(seen, other) for other in clear)]
-        return nearer + [seen for seen in first if not any(_are_one(seen, other) for other in nearer)]
+        nearer = [seen for seen in found if not any(are_one(seen, other) for other in clear)]
+        return nearer + [seen for seen in first if not any(are_one(seen, other) for other in nearer)]
 
-    def again(self, first: list[_Seen], angles: Sequence[float]) -> list[_Seen]:
+    def again(self, first: list[Seen], angles: Sequence[float]) -> list[Seen]:
         """Look again for what the first look doubts or misses; return what is found by then."""
         doubtful = [seen for seen in first if seen.is_doubtful or self._scale > _BLURRED]
         settled, missed = self._settle(doubtful)
-        known = _distinct([*(seen for seen in first if seen not in doubtful), *settled]) if doubtful else first
-        others: list[_Seen] = []
-        if (turn := _common_turn(known)) is not None:
+        known = distinct([*(seen for seen in first if seen not in doubtful), *settled]) if doubtful else first
+        others: list[Seen] = []
+        if (turn := common_turn(known)) is not None:
             others += self._others(known, [whole(self._size, self._canvas, turn)])
         if known and max(seen.face.area for seen in known) ** 0.5 * self._scale < _TINY:
             others += self._others([*known, *others], closer(self._size, self._canvas))
         groups = again(self._size, self._canvas, angles)
         while not known and not others and (views := next(groups, None)) is not None:
             others = self._others([], views)
-        return known + (others or [seen for seen in missed if not any(_are_one(seen, other) for other in known)])
+        return known + (others or [seen for seen in missed if not any(are_one(seen, other) for other in known)])
 
-    def _settle(self, doubtful: Sequence[_Seen]) -> tuple[list[_Seen], list[_Seen]]:
+    def _settle(self, doubtful: Sequence[Seen]) -> tuple[list[Seen], list[Seen]]:
         """Look upright at faces; return them as they are seen there, and those that aren't found there."""
         near = dict(enumerate(sorted(doubtful, key=lambda seen: -seen.face.area)))
         far = [near.pop(place) for place in range(_MOST_SETTLED, len(near))]
@@ -206,32 +167,32 @@ class _Search:
         best |= self.upright({place: seen for place, seen in best.items() if abs(seen.tilt) > _EXACT}, (0,))
         return [*best.values(), *far], [seen for place, seen in near.items() if place not in best]
 
-    def upright(self, faces: Mapping[int, _Seen], turns: Sequence[float], side: float = FACE) -> dict[int, _Seen]:
+    def upright(self, faces: Mapping[int, Seen], turns: Sequence[float], side: float = FACE) -> dict[int, Seen]:
         """Look at faces in cells of their own, turned back, and by `turns` more; return the best there of each."""
         places = [
-            (_middle(seen.face), max(1.0, seen.face.area**0.5), seen.turn + turn)
+            (middle_of(seen.face), max(1.0, seen.face.area**0.5), seen.turn + turn)
             for seen in faces.values()
             for turn in turns
         ]
-        best: dict[int, _Seen] = {}
+        best: dict[int, Seen] = {}
         views = upright(places, self._size, self._canvas, side)
         for seen in [seen for view in views for seen in self._look(view)]:
             for place, old in faces.items():
-                is_there = np.hypot(*(_middle(seen.face) - _middle(old.face))) < old.face.area**0.5 / 2
+                is_there = np.hypot(*(middle_of(seen.face) - middle_of(old.face))) < old.face.area**0.5 / 2
                 if is_there and (place not in best or seen.face.score > best[place].face.score):
                     best[place] = seen
         return best
 
-    def _others(self, known: Sequence[_Seen], views: Iterable[View]) -> list[_Seen]:
+    def _others(self, known: Sequence[Seen], views: Iterable[View]) -> list[Seen]:
         """Return the faces of views that aren't known."""
-        found = [seen for seen in self._see(views) if not any(_are_one(seen, other) for other in known)]
-        return _distinct(self._settle(found)[0])
+        found = [seen for seen in self._see(views) if not any(are_one(seen, other) for other in known)]
+        return distinct(self._settle(found)[0])
 
-    def _see(self, views: Iterable[View]) -> list[_Seen]:
+    def _see(self, views: Iterable[View]) -> list[Seen]:
         """Look at views of the frame; return what is there, each face as it is seen best."""
-        return _distinct([seen for view in views for seen in self._look(view)])
+        return distinct([seen for view in views for seen in self._look(view)])
 
-    def _look(self, view: View) -> list[_Seen]:
+    def _look(self, view: View) -> list[Seen]:
         self.looks += 1
         found = []
         for face in self._likely(
@@ -243,7 +204,7 @@ class _Search:
                 is_here = left <= x < right and top <= y < bottom
                 if is_here and not self._is_cut(face.box_xyxy, cell):
                     turn = math.degrees(math.atan2(cell.affine[1, 0], cell.affine[0, 0]))
-                    found.append(_judged(_back(face, cell.affine), face, turn))
+                    found.append(judged(mapped_back(face, cell.affine), face, turn))
         return found
 
     def _is_cut(self, box_xyxy: npt.NDArray[np.float64], cell: Cell) -> bool:
@@ -259,61 +220,3 @@ class _Search:
         """Return the faces with the minimum score, and note the greatest score below it."""
         self.faint = max([self.faint, *(face.score for face in faces if face.score < self._min_score)])
         return [face for face in faces if face.score >= self._min_score]
-
-
-def _judged(face: Face, in_view: Face, turn: float, low: float = _LOW) -> _Seen:
-    """Return a face of the frame, judged by how a view that is turned shows it; `low` is the least score upright."""
-    try:
-        affine = align(in_view.points5, ARCFACE_112_V2, 1)
-    except ValueError:  # five points that are one
-        return _Seen(face, turn, 0, is_odd=True)
-    tilt = math.degrees(math.atan2(affine[1, 0], affine[0, 0]))
-    spread = np.abs(transform(in_view.points5, affine) - ARCFACE_112_V2).max()
-    least = low if abs(tilt) <= _TILT else _LOW
-    return _Seen(face, turn + tilt, tilt, is_odd=bool(spread > _SPREAD) or face.score < least)
-
-
-def _common_turn(found: Sequence[_Seen]) -> float | None:
-    """Return how a picture is turned, most of whose faces are, so that the first look missed others; else None."""
-    turns = [cmath.rect(1, math.radians(seen.turn)) for seen in found]
-    turned = [turn for turn in turns if abs(cmath.phase(turn)) > math.radians(_TILT)]
-    return math.degrees(cmath.phase(sum(turned))) if 2 * len(turned) > len(found) else None
-
-
-def _middle(face: Face) -> npt.NDArray[np.float64]:
-    return (face.box_xyxy[:2] + face.box_xyxy[2:]) / 2
-
-
-def _back(face: Face, affine: Affine) -> Face:
-    """Map a face of a view to the frame; its box is that around the ellipse in the turned box."""
-    inverse = np.asarray(cv2.invertAffineTransform(affine), np.float64)
-    half = np.hypot(*(inverse[:, :2] * (face.box_xyxy[2:] - face.box_xyxy[:2]) / 2).T)
-    middle = transform(_middle(face), inverse)
-    box = np.concatenate([middle - half, middle + half])
-    return replace(face, box_xyxy=box, points5=transform(face.points5, inverse))
-
-
-def _distinct(found: Sequence[_Seen]) -> list[_Seen]:
-    """Return one of what was seen of each face, that with the greatest score."""
-    kept: list[_Seen] = []
-    for seen in sorted(found, key=lambda seen: -seen.face.score):
-        if not any(_are_one(seen, other) for other in kept):
-            kept.append(seen)
-    return kept
-
-
-def _are_one(one: _Seen, other: _Seen) -> bool:
-    """Return whether two faces are one: the middle of one is in the box of the other."""
-    pairs = [(_middle(one.face), other.face.box_xyxy), (_middle(other.face), one.face.box_xyxy)]
-    return any(_is_inside(middle, box) for middle, box in pairs)
-
-
-def _is_head(face: Face, person: Person) -> bool:
-    """Return whether a face is where a person's head is, and not beside it, where others of a crowd are."""
-    left, top, right, bottom = head_square(person.box_xyxy)
-    quarter = (right - left) / 4
-    return _is_inside(_middle(face), np.array([left + quarter, top, right - quarter, bottom]))
-
-
-def _is_inside(point: npt.NDArray[np.float64], box_xyxy: npt.NDArray[np.float64]) -> bool:
-    return bool((box_xyxy[:2] <= point).all() and (point <= box_xyxy[2:]).all())

@@ -90,7 +90,7 @@ def heads(persons_xyxy: Sequence[npt.NDArray[np.float64]], size: Size, canvas: S
     """
     least = min(_CELL, *canvas) / (_FEWER * min(canvas[0] / size[0], canvas[1] / size[1]))
     squares = [head_square(box) for box in persons_xyxy]
-    places = [((box[:2] + box[2:]) / 2, (box[2] - box[0]) * _FACE, 0.0) for box in squares if box[2] - box[0] < least]
+    places = [((box[:2] + box[2:]) / 2, (box[2] - box[0]) * FACE, 0.0) for box in squares if box[2] - box[0] < least]
     return upright(places, size, canvas)
 
 
