@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from morphstream.face.geometry import transform, turned
+from morphstream.face.geometry import moved, transform, turned
 from morphstream.face.types import Affine, Points
 from morphstream.frame import Frame, Timed
 from stages.photos import astronaut, solvay
@@ -138,7 +138,8 @@ class Clip:
         scenery = _scenery(sum(start <= round(time) for start in self.scenes))
         canvas = np.asarray(cv2.resize(scenery, self.size_wh, interpolation=cv2.INTER_CUBIC), np.uint8)
         for pose in poses:
-            _put(canvas, _layer(pose.person, is_photo=pose.is_photo), self._affine(pose))
+            layer, left, top = _layer(pose.person, is_photo=pose.is_photo)
+            _put(canvas, layer, moved(self._affine(pose), left, top))
         if self.board and poses:
             points = transform(PEOPLE[poses[0].person], self._affine(poses[0]))
             width = 1.9 * poses[0].eyes * self.size_wh[1]
@@ -184,29 +185,32 @@ def _tone(index: int) -> av.AudioFrame:
 
 
 @cache
-def _photo(person: int) -> Frame:
-    return astronaut() if person == 0 else solvay(Workspace(Path(__file__).parents[1]).downloads)
+def _photo(*, is_astronaut: bool) -> Frame:
+    return astronaut() if is_astronaut else solvay(Workspace(Path(__file__).parents[1]).downloads)
 
 
 @cache
-def _layer(person: int, *, is_photo: bool) -> Frame:
-    """Return a person's photo with alpha times 255 as its fourth channel, colours multiplied by it."""
-    photo, points = _photo(person), PEOPLE[person]
+def _layer(person: int, *, is_photo: bool) -> tuple[Frame, int, int]:
+    """Return a person's photo, or the head out of it, and where that begins; its fourth channel is alpha times 255."""
+    photo, points = _photo(is_astronaut=person == 0), PEOPLE[person]
     alpha = np.zeros(photo.shape[:2], np.uint8)
+    left, top, right, bottom = 0, 0, photo.shape[1], photo.shape[0]
     if is_photo:
         alpha[4:-4, 4:-4] = 255
     else:
-        (x, y), eyes = points[2], float(np.hypot(*(points[1] - points[0])))
-        cv2.ellipse(alpha, ((float(x), float(y)), (2 * _HEAD[0] * eyes, 2 * _HEAD[1] * eyes), 0), 255, -1)
-    layer = np.dstack([photo, cv2.GaussianBlur(alpha, (0, 0), 2)])
-    return np.asarray(cv2.cvtColor(layer, cv2.COLOR_RGBA2mRGBA), np.uint8)
+        middle, half = points[2], np.array(_HEAD) * np.hypot(*(points[1] - points[0]))
+        cv2.ellipse(alpha, (middle.tolist(), (2 * half).tolist(), 0), 255, -1)
+        left, top = np.maximum(middle - half - 8, 0).astype(int).tolist()
+        right, bottom = (middle + half + 8).astype(int).tolist()
+    here = np.s_[top:bottom, left:right]
+    layer = np.dstack([photo[here], cv2.GaussianBlur(alpha[here], (0, 0), 2)])
+    return np.asarray(cv2.cvtColor(layer, cv2.COLOR_RGBA2mRGBA), np.uint8), left, top
 
 
 def _put(canvas: Frame, layer: Frame, affine: Affine) -> None:
     """Draw a layer over a frame, in place, in the rectangle that it reaches."""
-    rows, columns = np.flatnonzero(layer[..., 3].any(1)), np.flatnonzero(layer[..., 3].any(0))
-    corners = np.array([[x, y] for x in (columns[0], columns[-1]) for y in (rows[0], rows[-1])])
-    ends = transform(corners, affine)
+    height, width = layer.shape[:2]
+    ends = transform(np.array([[x, y] for x in (0, width) for y in (0, height)]), affine)
     left, top = np.clip(np.floor(ends.min(0)), 0, canvas.shape[1::-1]).astype(int)
     right, bottom = np.clip(np.ceil(ends.max(0)) + 1, 0, canvas.shape[1::-1]).astype(int)
     if left >= right or top >= bottom:
@@ -215,9 +219,8 @@ def _put(canvas: Frame, layer: Frame, affine: Affine) -> None:
     if scale < 0.7:  # so that no line of pixels is left out
         layer = np.asarray(cv2.GaussianBlur(layer, (0, 0), 0.4 / scale), np.uint8)
     size, how = (int(right - left), int(bottom - top)), cv2.INTER_LINEAR if scale < 1 else cv2.INTER_CUBIC
-    over = np.asarray(
-        cv2.warpAffine(layer, affine - np.array([[0, 0, left], [0, 0, top]]), size, flags=how), np.float32
-    )
+    here = affine - np.array([[0, 0, left], [0, 0, top]])
+    over = np.asarray(cv2.warpAffine(layer, here, size, flags=how), np.float32)
     under = canvas[top:bottom, left:right]
     under[:] = np.clip(np.rint(under * (1 - over[..., 3:] / 255) + over[..., :3]), 0, 255)
 
@@ -287,11 +290,10 @@ def main() -> int:
     """Write every clip; return 0."""
     parser = argparse.ArgumentParser(prog="python -m bench.clips", description=__doc__)
     parser.add_argument("folder", type=Path)
-    args = parser.parse_args()
-    args.folder.mkdir(parents=True, exist_ok=True)
-    for name in CLIPS:
-        write_clip(CLIPS[name], args.folder / f"{name}.mp4")
-        print(args.folder / f"{name}.mp4")
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, made in CLIPS.items():
+        write_clip(made, folder / f"{name}.mp4")
     return 0
 
 

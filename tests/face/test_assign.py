@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from morphstream.face.assign import Wanted, assign, at, everyone, largest, like
+from morphstream.face.assign import Wanted, assign, at, everyone, hold, largest, like, rules_of
 from morphstream.face.types import Face, Identity
 from tests.face import identity_of
 
@@ -141,3 +141,29 @@ def test_what_is_no_rule_or_identity_is_refused(wanted: Any) -> None:
 def test_rules_compare_by_value() -> None:
     assert at(2) == at(2) != at(3)
     assert like(ALICE) == like(identity_of([1]), 0.4) != like(BOB)
+
+
+def test_a_rule_by_place_or_size_is_decided_when_a_track_begins_and_stays_with_it() -> None:
+    wanted: dict[Identity, Any] = {ALICE: [at(1), largest], BOB: at("right"), CAROL: like(ALICE)}
+    held = hold(FACES, [4, 5, 6], {4, 5, 6}, wanted, {})
+    assert held == {at(1): 6, largest: 5, at("right"): 5}
+    assert hold(FACES[::-1], [4, 5, 6], set(), wanted, held) == held
+    left_gone = {rule: track for rule, track in held.items() if track != 6}
+    assert hold(FACES[:2], [4, 5], set(), wanted, left_gone) == left_gone  # nobody else becomes the leftmost
+    new = face_at(0, 5)
+    assert hold([*FACES[:2], new], [4, 5, 7], {7}, wanted, left_gone) == left_gone | {at(1): 7}
+
+
+def test_what_a_rule_has_picked_earlier_is_assigned() -> None:
+    wanted: dict[Identity, Any] = {ALICE: [at(1), largest], BOB: at("right"), CAROL: everyone}
+    assert assign(FACES, wanted, never, held={at(1): 0, at("right"): 1}) == {0: ALICE, 1: BOB, 2: CAROL}
+    assert assign(FACES, {0: ALICE, 1: BOB}, never, held={1: 2}) == {2: BOB}
+    assert assign(FACES, {ALICE: at(1)}, never, held={}) == {}
+
+
+def test_rules_are_listed_in_their_order() -> None:
+    wanted: dict[Identity, Any] = {ALICE: [at(1), largest], BOB: like(ALICE)}
+    assert rules_of(wanted) == [at(1), largest, like(ALICE)]
+    assert rules_of(ALICE) == [everyone]
+    assert rules_of({}) == []
+    assert rules_of({3: ALICE}) == [3]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from morphstream.face.analyser import FaceAnalyser
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.geometry import transform
 from morphstream.face.look import Look
-from morphstream.face.search import find_faces
+from morphstream.face.search import find_faces, find_near
 from morphstream.face.types import Person, Points
 from morphstream.frame import Frame
 from morphstream.session.session import Array
@@ -242,3 +243,28 @@ def test_people_are_searched_where_the_look_says_so() -> None:
     assert not people.given
     analyser.find(frame, Look(angles=(), search="persons"))
     assert len(people.given) == 1
+
+
+@pytest.mark.parametrize("angle", [0, 45, 170])
+def test_a_face_is_looked_at_near_and_upright_where_it_is_about(
+    detector: DirectSCRFD, astronaut: Frame, upright: Points, angle: float
+) -> None:
+    frame, affine = turned(astronaut, angle)
+    points5 = transform(upright, affine)
+    middle = points5.mean(0)
+    about = replace(ASTRONAUT, box_xyxy=np.concatenate([middle - 50, middle + 50]), points5=points5 + 8)
+    elsewhere = replace(about, box_xyxy=np.array([0.0, 0, 60, 60]), points5=points5 - middle + 30)
+    face, nobody = find_near(detector, frame, [about, elsewhere], 0.5)
+    assert nobody is None
+    assert face is not None
+    assert np.linalg.norm(face.points5 - points5, axis=1).max() < 0.05 * EYES
+
+
+def test_a_rectangle_is_looked_at_once(detector: DirectSCRFD, group: Frame) -> None:
+    finding = find_faces(detector, group, LOOK, within=(1800, 1000, 2500, 1400))
+    assert finding.looks == 1
+    middles = np.array([(face.box_xyxy[:2] + face.box_xyxy[2:]) / 2 for face in finding.faces])
+    assert len(middles) >= 4
+    assert (middles > [1800, 1200 - 350]).all()  # a square around it fits the canvas
+    assert (middles < [2500, 1200 + 350]).all()
+    assert find_faces(detector, group, LOOK, within=(0, 0, 300, 300)).faces == []

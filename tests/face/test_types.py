@@ -30,6 +30,13 @@ def test_an_assignment_of_a_face_that_is_not_there_is_refused() -> None:
             FoundFaces(frame=noise(9, 9), faces=[ASTRONAUT], assignment={0: identity_of([1]), index: identity_of([1])})
 
 
+def test_tracks_are_one_for_each_face_or_none() -> None:
+    for tracks in ([], [7]):
+        assert FoundFaces(frame=noise(9, 9), faces=[ASTRONAUT], assignment={}, tracks=tracks).tracks == tracks
+    with pytest.raises(ValueError, match=r"^tracks: expected one for each of 1 faces, seen 2$"):
+        FoundFaces(frame=noise(9, 9), faces=[ASTRONAUT], assignment={}, tracks=[1, 2])
+
+
 def test_found_faces_of_what_is_no_frame_are_refused() -> None:
     with pytest.raises(ValueError, match="expected a BGR frame"):
         FoundFaces(frame=noise(9, 9)[..., 0], faces=[], assignment={})

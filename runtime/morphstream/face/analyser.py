@@ -48,8 +48,8 @@ class FaceAnalyser:
         Args:
             frame: ``(H, W, 3)`` uint8 BGR; kept, not copied.
             look: Says how faces are looked for; its models are opened if they aren't yet.
-            within: A rectangle of the frame, to look once at that alone, in few pixels; of the whole frame, for large
-                faces alone. None for a search.
+            within: A rectangle of the frame, to look once about there, on the detector's smallest canvas; that of the
+                whole frame is for large faces alone. None for a search.
 
         Raises:
             TypeError: The frame isn't uint8.

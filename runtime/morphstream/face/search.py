@@ -78,7 +78,7 @@ def find_faces(
         frame: ``(H, W, 3)`` uint8 BGR.
         look: Its angles, minimum score and size of the detector are used.
         persons: Finds people, whose heads are looked at closer where the first look finds no face; None for no more.
-        within: A rectangle of the frame, to look once at that alone, on the detector's smallest canvas.
+        within: A rectangle of the frame, to look once about there, on the detector's smallest canvas.
     """
     check_frame(frame)
     search = _Search(detector, frame, look.min_score, detector.sizes[-1] if within else detector.size)

@@ -43,7 +43,7 @@ def whole(size: Size, canvas: Size, turn: float = 0, fill: float = 1.0) -> View:
 
 
 def part(rectangle: Rectangle, canvas: Size) -> View:
-    """Return a view of a rectangle of the frame, as large as the canvas allows."""
+    """Return a view of a rectangle of the frame, as large as the canvas allows, and of what fits around it."""
     left, top, right, bottom = rectangle
     middle = ((left + right - 1) / 2, (top + bottom - 1) / 2)
     scale = min(canvas[0] / (right - left), canvas[1] / (bottom - top), _ENLARGED)
