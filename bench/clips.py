@@ -134,8 +134,7 @@ class Clip:
         return turned(pose.turn, pose.eyes * height / float(np.hypot(*(right - left))), middle, place)
 
     def _drawn(self, time: float) -> Frame:
-        poses = self.poses(time)
-        scenery = _scenery(sum(start <= round(time) for start in self.scenes))
+        poses, scenery = self.poses(time), _scenery(sum(start <= round(time) for start in self.scenes))
         canvas = np.asarray(cv2.resize(scenery, self.size_wh, interpolation=cv2.INTER_CUBIC), np.uint8)
         for pose in poses:
             layer, left, top = _layer(pose.person, is_photo=pose.is_photo)
