@@ -142,7 +142,7 @@ class FaceTracker:
             state.doubt, state.looked, state.looks = 0.0, state.last, state.looks + 1
         looked = self._analyser.find(frame, self._around, within=within)
         self._looks += looked.looks
-        faces = [face for face in looked.faces if np.ptp(face.points5, axis=0).any()]
+        faces = [face for face in looked.faces if _is_usable(face)]
         matched = match([track.face for track in state.tracks], faces)
         new = [face for place, face in enumerate(faces) if place not in matched.values()]
         if len(faces) > _MANY and not within:
@@ -196,7 +196,7 @@ class FaceTracker:
         self._looks += len(due)
         now = dict[int, Track]()
         for track, face in zip(due, faces, strict=True):
-            if face and self._is_of(frame, track, face):
+            if face and _is_usable(face) and self._is_of(frame, track, face):
                 now[track.number] = self._confirmed(frame, track, face, time_s)
             elif track.share >= _SURE and time_s - track.seen_s < _GAP_S:
                 now[track.number] = replace(track, doubt=_SOON)
@@ -275,3 +275,8 @@ class FaceTracker:
             ValueError: It is no such state.
         """
         self._state = state_from_json(data, rules_of(self._wanted))
+
+
+def _is_usable(face: Face) -> bool:
+    """Return whether a face has a box, and points that aren't all one."""
+    return face.area > 1 and bool(np.ptp(face.points5, axis=0).max() > 1)
