@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from morphstream.face.assign import at as at, everyone as everyone, largest as largest, like as like
     from morphstream.face.detect import DirectSCRFD as DirectSCRFD
     from morphstream.face.embed import DirectArcFace as DirectArcFace
+    from morphstream.face.follow import FaceTracker as FaceTracker
     from morphstream.face.landmark import DirectFan685 as DirectFan685, Landmark68Detector as Landmark68Detector
     from morphstream.face.look import Look as Look
     from morphstream.face.mask import Occluder as Occluder, Parser as Parser
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from morphstream.face.restore import Restorer as Restorer
     from morphstream.face.swap import Swapper as Swapper
     from morphstream.face.swapper import FaceSwapper as FaceSwapper
+    from morphstream.face.track import Tracking as Tracking
     from morphstream.face.types import Face as Face, FoundFaces as FoundFaces, Identity as Identity, Person as Person
     from morphstream.frame import Frame as Frame
     from morphstream.pipeline import SwapPipeline as SwapPipeline, open as open  # noqa: A004
@@ -46,6 +48,7 @@ _LOADED_LATE = {
     "face.assign": ("at", "everyone", "largest", "like"),
     "face.detect": ("DirectSCRFD",),
     "face.embed": ("DirectArcFace",),
+    "face.follow": ("FaceTracker",),
     "face.landmark": ("DirectFan685", "Landmark68Detector"),
     "face.look": ("Look",),
     "face.mask": ("Occluder", "Parser"),
@@ -53,6 +56,7 @@ _LOADED_LATE = {
     "face.restore": ("Restorer",),
     "face.swap": ("Swapper",),
     "face.swapper": ("FaceSwapper",),
+    "face.track": ("Tracking",),
     "face.types": ("Face", "FoundFaces", "Identity", "Person"),
     "frame": ("Frame",),
     "pipeline": ("SwapPipeline", "open"),
