@@ -124,6 +124,14 @@ def test_a_part_after_the_end_is_refused(tmp_path: Path) -> None:
         VideoSource(path, start=Fraction(9))
 
 
+def test_a_part_between_two_frames_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4")
+    with pytest.raises(
+        VideoError, match=r"from 0\.110 s on before 0\.120 s, seen none, of 0\.400 s; choose other times"
+    ):
+        VideoSource(path, start=Fraction("0.11"), end=Fraction("0.12"))
+
+
 def test_a_stream_that_changes_its_colours_is_read_in_those_of_its_beginning(tmp_path: Path) -> None:
     parts = [
         write_video(tmp_path / f"{number}.h264", options=FINE, count=3, tags=tags)
@@ -152,6 +160,19 @@ def test_numbered_pictures_are_one_clip(tmp_path: Path, name: str) -> None:
         assert all(np.array_equal(frame.value.frame, frame_of(8 + frame.index)) for frame in frames)
 
 
+@pytest.mark.parametrize("damaged", [range(1), range(2, 3), range(3, 6)], ids=str)
+def test_pictures_behind_a_damaged_one_are_read(damaged: range, tmp_path: Path) -> None:
+    """The last ones, too, which several threads decode when the end is reached."""
+    for number in range(6):
+        cv2.imwrite(str(path := tmp_path / f"{number}.png"), frame_of(number))
+        if number in damaged:
+            path.write_bytes(path.read_bytes()[:300])
+    with VideoSource(tmp_path, fps=Fraction(24)) as source:
+        frames = frames_of(source)
+        assert source.lost == len(damaged)
+    assert [frame.time * 24 for frame in frames] == [number for number in range(6) if number not in damaged]
+
+
 @pytest.mark.parametrize(
     ("names", "seen"),
     [
@@ -164,6 +185,13 @@ def test_pictures_with_a_gap_are_refused(tmp_path: Path, names: list[str], seen:
     for name in names:
         cv2.imwrite(str(tmp_path / name), frame_of(0))
     with pytest.raises(VideoError, match=seen):
+        VideoSource(tmp_path, fps=Fraction(24))
+
+
+def test_an_empty_picture_is_refused(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a1.png"), frame_of(0))
+    (tmp_path / "a2.png").touch()
+    with pytest.raises(VideoError, match=r"seen an empty file, a2\.png"):
         VideoSource(tmp_path, fps=Fraction(24))
 
 

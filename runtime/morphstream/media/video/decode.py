@@ -1,13 +1,15 @@
 """Decode a stream into pictures in the order of their times; damage is passed over and counted."""
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 
 import av
 from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
+
+from morphstream.artifact.errors import VideoError
 
 _MOST_BACK_S = 1  # a time further back than this begins a new count
 _SEEK_S = 1  # how far before a time is sought first, as containers find pictures by when they are decoded
@@ -23,10 +25,24 @@ class Pictures:
         retimed: How many had no time, or one that isn't after the one before, and were given one.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, *, is_cut: bool) -> None:
-        """Begin before the first picture of a stream; `is_cut` is whether the file lacks its end."""
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        open_anew: Callable[[], tuple[InputContainer, VideoStream]],
+        *,
+        is_cut: bool,
+    ) -> None:
+        """Begin before the first picture of a stream.
+
+        Args:
+            container: Its file.
+            stream: Not yet decoded.
+            open_anew: Opens both once more.
+            is_cut: Whether the file lacks its end.
+        """
         self.rate, self.time_base = rate_of(stream), time_base_of(stream)
-        self._container, self._stream, self._is_cut = container, stream, is_cut
+        self._container, self._stream, self._open_anew, self._is_cut = container, stream, open_anew, is_cut
         self._begin: int | None = None  # the first picture's pts
         self._has_times = self._is_whole = True
         self._restart()
@@ -80,29 +96,58 @@ class Pictures:
         self._decoded = self._decode()
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        count = given = discarded = partial = 0
-        for packet in self._demux():
+        count = given = discarded = errors = 0
+        partial = int(self._container.format.name == "image2")  # each packet of numbered pictures is a whole one
+        last: int | None = None  # the last picture's pts, as coded
+        for packet in _packets_of(self._container, self._stream):
             if packet:
                 given, discarded, partial = given + 1, discarded + packet.is_discard, partial + packet.is_corrupt
-            try:
-                pictures = self._stream.decode(packet)
-            except av.error.FFmpegError:
-                self._errors += 1
-                self.lost += 1
-                continue
-            for picture in pictures:
+            for picture in self._pictures_of(packet, self._stream):
+                count, last, errors = count + 1, picture.pts, self._errors
+                yield self._counted(picture)
+        if given - discarded > count and self._has_times and not self._shift:
+            self.lost -= self._errors - errors  # which are met again
+            self._errors = errors
+            for picture in self._kept_back(last):
                 count += 1
-                self.lost += picture.is_corrupt
-                yield picture
+                yield self._counted(picture)
         missing = max(given - count - discarded if partial else 0, self._undelivered(count + discarded))
         self.lost += max(0, missing - self._errors)
 
-    def _demux(self) -> "Iterator[av.Packet[VideoStream] | None]":
-        with suppress(av.error.FFmpegError):  # where a file is cut off; what is missing is counted in the end
-            for packet in self._container.demux(self._stream):
-                if packet.size:  # one without ends the stream; one without dts need not
-                    yield packet
-        yield None
+    def _kept_back(self, last: int | None) -> Iterator[av.VideoFrame]:
+        """Yield the pictures after the last one, decoded anew in one thread; all if there was none.
+
+        Where several threads decode, each has a picture in hand when the stream ends. After one that is damaged FFmpeg
+        returns none of them.
+        """
+        with suppress(av.error.FFmpegError, VideoError), ExitStack() as stack:
+            container, stream = self._open_anew()
+            stack.callback(container.close)
+            stream.thread_type, is_right = "NONE", last is None
+            if last is not None:
+                container.seek(last, stream=stream)
+            for packet in _packets_of(container, stream):
+                is_old = last is not None and packet is not None and (packet.pts or 0) <= last
+                for picture in self._pictures_of(packet, stream, is_counted=not is_old):
+                    is_before = last is not None and (picture.pts or 0) <= last
+                    is_right = is_right or (is_before and picture.key_frame)
+                    if is_right and not is_before:
+                        yield picture
+
+    def _pictures_of(
+        self, packet: "av.Packet[VideoStream] | None", stream: VideoStream, *, is_counted: bool = True
+    ) -> list[av.VideoFrame]:
+        """Decode a packet, None for the end; return no pictures of a damaged one."""
+        try:
+            return stream.decode(packet)
+        except av.error.FFmpegError:
+            self._errors += is_counted
+            self.lost += is_counted
+            return []
+
+    def _counted(self, picture: av.VideoFrame) -> av.VideoFrame:
+        self.lost += picture.is_corrupt
+        return picture
 
     def _undelivered(self, count: int) -> int:
         """Return how many pictures a stream says it has beyond those that came, as far as it says so."""
@@ -128,6 +173,15 @@ class Pictures:
                 pts = last + (step if is_new_count else 1)
         self.retimed += picture.pts is None or pts != picture.pts
         picture.pts = self._last = pts
+
+
+def _packets_of(container: InputContainer, stream: VideoStream) -> "Iterator[av.Packet[VideoStream] | None]":
+    """Yield the packets of a stream, then None."""
+    with suppress(av.error.FFmpegError):  # where a file is cut off; what is missing is counted in the end
+        for packet in container.demux(stream):
+            if packet.size:  # one without ends the stream; one without dts need not
+                yield packet
+    yield None
 
 
 def rate_of(stream: VideoStream) -> Fraction:

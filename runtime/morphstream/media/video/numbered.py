@@ -13,7 +13,7 @@ def pattern_of(path: Path) -> tuple[str, int]:
     """Return FFmpeg's pattern of numbered pictures, and the first number.
 
     Raises:
-        VideoError: There are none, they are of several kinds, or one is missing between two.
+        VideoError: There are none, they are of several kinds, or one is empty or missing between two.
     """
     folder, wanted = (path, _NUMBERED) if path.is_dir() else (path.parent, _regex_of(path.name))
     try:
@@ -24,6 +24,9 @@ def pattern_of(path: Path) -> tuple[str, int]:
     if len(kinds) != 1:
         seen = "none" if not found else f"{found[0].string} and {found[-1].string}"
         raise VideoError(f"{path}: expected numbered pictures of one name, seen {seen}; name them as frame_%04d.png")
+    empty = next((match.string for match in found if not (folder / match.string).stat().st_size), None)
+    if empty is not None:  # there FFmpeg would end
+        raise VideoError(f"{path}: expected numbered pictures, seen an empty file, {empty}; make that one anew")
     numbers = sorted(int(match["number"]) for match in found)
     missing = next((one + 1 for one, other in pairwise(numbers) if other != one + 1), None)
     if missing is not None:

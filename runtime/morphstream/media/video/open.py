@@ -15,7 +15,7 @@ from morphstream.media.kinds import VIDEO, is_address, kind_of
 from morphstream.media.video.numbered import pattern_of
 
 MAX_PIXELS = 8192 * 4320  # of one picture; the frames that are in memory at a time take 1 GB
-READABLE = "MP4, MOV, MKV, WebM, AVI or another file of moving pictures"
+READABLE = "an MP4, MOV, MKV, WebM, AVI or another file of moving pictures"
 _DEMUXERS = (  # what may read a file: none that reads others because that file says so, as playlists do
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,obu,ivf,yuv4mpegpipe,flv,ogg,asf,mxf,nut,rm,dv,wtv,"
     "gif,apng"
@@ -66,11 +66,11 @@ def open_container(path: Path) -> InputContainer:
     except av.error.FFmpegError as error:
         words = " ".join((error.strerror or str(error)).split())
         seen = f"{kind} without its index, as where a recording was cut off ({words})" if kind == VIDEO else kind
-        raise VideoError(f"{path}: expected a video, seen {seen or 'a file that is none'}; name a {READABLE}") from None
+        raise VideoError(f"{path}: expected a video, seen {seen or 'a file that is none'}; name {READABLE}") from None
     except OSError as error:
         if is_address(str(path)) and not path.exists():
             raise VideoError(f"{path}: expected a video's file, seen an address; download it first") from None
-        raise VideoError(f"{path}: expected a video, seen {error.strerror}; name a {READABLE}") from None
+        raise VideoError(f"{path}: expected a video, seen {error.strerror}; name {READABLE}") from None
 
 
 def _open_numbered(path: Path, fps: Fraction) -> InputContainer:
@@ -88,7 +88,7 @@ def _moving_stream(path: Path, container: InputContainer, max_pixels: int) -> Vi
     stream = next((stream for stream in moving if best and stream.index == best.index), moving[0] if moving else None)
     if stream is None:
         kinds = ", ".join(sorted({"a still picture" if s.type == "video" else s.type for s in container.streams}))
-        raise VideoError(f"{path}: expected moving pictures, seen {kinds or 'nothing'} alone; name a {READABLE}")
+        raise VideoError(f"{path}: expected moving pictures, seen {kinds or 'nothing'} alone; name {READABLE}")
     if stream.codec_context is None:
         raise VideoError(f"{path}: expected pictures that can be decoded, seen a codec that is not known; convert it")
     width, height = stream.codec_context.width, stream.codec_context.height

@@ -1,8 +1,9 @@
 """Read a video frame by frame, upright, each with its time."""
 
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 import av
 
@@ -47,19 +48,21 @@ class VideoSource:
             VideoError: It is no video, has no moving pictures or larger ones, none of them can be decoded, or none is
                 shown from `start` to `end`.
         """
-        self._path, self._index, self._resized = path, 0, 0
-        self._container, stream = open_video(path, max_pixels=max_pixels, fps=fps)
+        self._index = self._resized = 0
+        open_anew = partial(open_video, path, max_pixels=max_pixels, fps=fps)
+        self._container, stream = open_anew()
         try:
             is_short = fps is None and is_cut(path)
-            self._pictures = Pictures(self._container, stream, is_cut=is_short)
-            first = self._first("pictures that can be decoded", next(self._pictures, None))
-            self.info = describe(path, self._container, stream, first, is_cut=is_short)
+            self._pictures = Pictures(self._container, stream, open_anew, is_cut=is_short)
+            if (first := next(self._pictures, None)) is None:
+                _refuse(path, "pictures that can be decoded", "none; look at it by ffprobe, or fetch it again")
+            self.info = info = describe(path, self._container, stream, first, is_cut=is_short)
             self._tags = matrix_of(first), range_of(first)
-            self._end = None if end is None else self.info.start + end
-            if start:
-                wanted = f"pictures from {float(start):.3f} s on"
-                first = self._first(wanted, self._pictures.skip_to(self.info.start + start))
-            self._ahead: av.VideoFrame | None = first
+            self._end = None if end is None else info.start + end
+            self._ahead = self._pictures.skip_to(info.start + start) if start else first
+            if self._ahead is None or self._is_over(self._ahead):
+                wanted = f"pictures from {float(start or 0):.3f} s on" + (f" before {float(end):.3f} s" if end else "")
+                _refuse(path, wanted, f"none, of {info.duration_s or 0:.3f} s; choose other times")
         except BaseException:
             self.close()
             raise
@@ -97,21 +100,25 @@ class VideoSource:
             VideoError: A picture's colours are of a kind that isn't known.
         """
         picture, self._ahead = self._ahead or next(self._pictures, None), None
-        time = Fraction(0) if picture is None else (picture.pts or 0) * self._pictures.time_base
-        if picture is None or (self._end is not None and time >= self._end):
+        if picture is None or self._is_over(picture):
             return None
-        picture = self._fitted(picture)
+        time, picture = self._time_of(picture), self._fitted(picture)
         frame = video_frame(picture, index=self._index, time=time, turn=self.info.turn)
         self._index += 1
         return Timed(value=frame, index=frame.index, time=time)
 
-    def _first(self, expected: str, picture: av.VideoFrame | None) -> av.VideoFrame:
-        if picture is None:
-            raise VideoError(f"{self._path}: expected {expected}, seen none; look at it by ffprobe, or fetch it again")
-        return picture
+    def _time_of(self, picture: av.VideoFrame) -> Fraction:
+        return (picture.pts or 0) * self._pictures.time_base
+
+    def _is_over(self, picture: av.VideoFrame) -> bool:
+        return self._end is not None and self._time_of(picture) >= self._end
 
     def _fitted(self, picture: av.VideoFrame) -> av.VideoFrame:
         info = self.info
         self._resized += (picture.width, picture.height) != info.coded_size_wh
         tags = self._tags if (matrix_of(picture), range_of(picture)) != self._tags else None
         return converted(picture, info.pixel_format, size_wh=info.coded_size_wh, tags=tags)
+
+
+def _refuse(path: Path, expected: str, seen: str) -> NoReturn:
+    raise VideoError(f"{path}: expected {expected}, seen {seen}")
