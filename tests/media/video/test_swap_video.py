@@ -1,5 +1,6 @@
 """A swapped video has the pictures of its source at their exact times, changed where faces are, and all its sound."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -84,6 +85,28 @@ def test_tags_languages_and_chapters_stay_and_it_says_that_it_is_synthetic(tmp_p
             {"title": "One"},
             Fraction(2, 5),
         )
+
+
+@pytest.mark.parametrize(("suffix", "language"), [(".mp4", "deu"), (".mov", "ger"), (".mkv", "deu")])
+def test_sound_keeps_its_title_and_its_language(suffix: str, language: str, tmp_path: Path) -> None:
+    source, output = write_film(tmp_path / "in.mp4", count=3), tmp_path / f"out{suffix}"
+    swapped(source, output)
+    with av.open(output) as file:
+        tags = file.streams.audio[0].metadata
+    assert (tags.get("title") or tags["name"], tags["language"]) == ("Ton", language)  # FFmpeg reads either
+
+
+def test_tags_that_the_file_cannot_hold_are_named(tmp_path: Path) -> None:
+    film, source = write_film(tmp_path / "film.mkv", count=3, sound=None), tmp_path / "in.mkv"
+    with av.open(film) as file, av.open(source, "w") as out:
+        stream = out.add_stream_from_template(file.streams.video[0])
+        out.metadata.update({"title": "A film", "comment": "mine", "mood": "calm"})
+        for packet in file.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    assert swapped(source, tmp_path / "out.mp4").notes == ("tags that a .mp4 can't hold are left out: MOOD",)
+    assert not any("tags" in note for note in swapped(source, tmp_path / "out.mkv").notes)
 
 
 def test_subtitles_attachments_and_flags_of_a_matroska_stay(tmp_path: Path) -> None:
@@ -245,6 +268,16 @@ def test_a_video_in_which_nobody_is_swapped_is_refused_and_not_written(tmp_path:
     with pytest.raises(NoFaceError, match="expected a face to swap in 3 frames"):
         swap_video(nobody, source, tmp_path / "out.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_what_the_system_refuses_names_the_output(tmp_path: Path) -> None:
+    def fill() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    source, output = write_film(tmp_path / "in.mp4", count=3, sound=None), tmp_path / "out.mp4"
+    with pytest.raises(OSError, match="No space left") as caught:
+        swap_video(painting(lambda _: fill()), source, output)
+    assert caught.value.filename == str(output)
 
 
 def test_numbered_pictures_become_a_video(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def join(path: Path, suffix: str, film: Film, others: OtherStreams, tags: Mappin
                     file.mux_one(packet)
                 except (av.error.InvalidDataError, av.error.ArgumentError):
                     others.lost += 1  # all times of pictures are right, so that it is one of the copies
+        others.note_tags(path)
     except av.FFmpegError as error:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(path)) from None

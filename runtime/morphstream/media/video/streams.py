@@ -15,9 +15,14 @@ from morphstream.artifact.errors import VideoError
 from morphstream.closing import Closing
 from morphstream.media.video.decode import fraction_of, time_base_of
 from morphstream.media.video.encoders import CONTAINERS
-from morphstream.media.video.open import MAX_PIXELS, open_video
+from morphstream.media.video.marks import marked
+from morphstream.media.video.open import MAX_PIXELS, open_container, open_video
 
 _STALE = ("encoder", "major_brand", "minor_version", "compatible_brands", "rotate")
+_MOV_LANGUAGES = (  # which FFmpeg leaves out of QuickTime, where it knows them by other names
+    "fre=fra deu=ger nld=dut swe=sve nob=nor nno=nor ell=gre isl=ice zho=chi fas=iri sqi=alb rum=ron cze=ces slo=slk "
+    "mkd=mac hye=arm kat=geo msa=may mya=bur bod=tib cym=wel eus=baq"
+)
 _COUNTS = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS_")  # which Matroska's tools note of the source's pictures
 
 
@@ -90,6 +95,13 @@ class OtherStreams(Closing):
         """What the file says of itself, but for what is of that file alone."""
         return _lasting(self._container.metadata)
 
+    def note_tags(self, written: Path) -> None:
+        """Note the tags of the file that one of its copies lacks, but for those that are marks."""
+        with open_container(written) as copy:
+            there = {name.lower() for name in (*copy.metadata, *marked({}))}
+        if lacking := sorted(name for name in self.tags if name.lower() not in there):
+            self.notes.append(f"tags that a {written.suffix} can't hold are left out: {', '.join(lacking)}")
+
     @property
     def origin(self) -> Fraction:
         """The time of the file that is a beginning, in seconds: of a broadcast the first one, which may be hours."""
@@ -114,7 +126,7 @@ class OtherStreams(Closing):
         Returns:
             The new stream of each copied one, by its index.
         """
-        tags = _lasting(self._pictures.metadata)
+        tags = _tags_of(self._pictures, output)
         pictures.metadata.update({key: text for key, text in tags.items() if not key.startswith(_COUNTS)})
         pictures.disposition = self._pictures.disposition
         chapters = self._container.chapters()
@@ -168,9 +180,20 @@ class OtherStreams(Closing):
 
 def _added(output: OutputContainer, stream: Stream) -> Stream:
     new = output.add_stream_from_template(stream, opaque=True)
-    new.metadata.update(_lasting(stream.metadata))
+    new.metadata.update(_tags_of(stream, output))
     new.disposition = stream.disposition
     return new
+
+
+def _tags_of(stream: Stream, output: OutputContainer) -> dict[str, str]:
+    """Return what a file says of a stream, in the words of another."""
+    tags = _lasting(stream.metadata)
+    if name := tags.pop("name", None):  # so FFmpeg reads the title from MP4
+        tags.setdefault("title", name)
+    if output.format.name == "mov" and (language := tags.get("language")):
+        names = {pair[:3]: pair[4:] for pair in _MOV_LANGUAGES.split()}
+        tags["language"] = names.get(language, language)
+    return tags
 
 
 def _lasting(tags: Mapping[str, str]) -> dict[str, str]:

@@ -129,18 +129,25 @@ def swap_video(
         progress: Called in this thread after each frame.
 
     Raises:
-        VideoError: The source can't be read, the output can't be written or hold its sound, or the run to be resumed
-            was another one.
+        VideoError: The source can't be read, the output can't hold it, or the run to be resumed was another one.
         NoFaceError: No face of the whole video was swapped; nothing is written.
         FrameError: A step refused a frame.
         OSError: The output can't be written.
     """
     started = time.monotonic()
     with _Work(steps, source, output, options or VideoOptions()) as work:
-        signals = work.swap(progress)
-        work.write(is_whole=not signals)
+        try:
+            signals = work.swap(progress)
+            work.write(is_whole=not signals)
+        except OSError as error:
+            error.filename = error.filename or str(output)
+            raise
     if signals:
-        _raise(signals[0], work.note_of_stop)
+        try:
+            signal.raise_signal(signals[0])  # which now has its usual effect
+        except BaseException as error:
+            error.add_note(work.note_of_stop)
+            raise
     return work.report(time.monotonic() - started)
 
 
@@ -288,12 +295,3 @@ class _Work(Closing):
         if lost := self._others.lost:
             notes.append(f"packets of sound or subtitles that are damaged, and left out: {lost}")
         return tuple(notes)
-
-
-def _raise(number: int, note: str) -> None:
-    """Have a signal its usual effect, with a note on what it raises."""
-    try:
-        signal.raise_signal(number)
-    except BaseException as error:
-        error.add_note(note)
-        raise
