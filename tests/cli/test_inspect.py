@@ -1,5 +1,7 @@
 """`morphstream inspect` says what a file says of how it was made, and refuses what is neither picture nor video."""
 
+import errno
+import io
 import json
 import re
 from pathlib import Path
@@ -24,6 +26,18 @@ def test_the_marks_of_a_swapped_picture_are_read_back(tmp_path: Path, capfd: pyt
     found = json.loads(capfd.readouterr().out)
     assert (found["kind"], found["is_synthetic"]) == ("picture (JPEG)", True)
     assert found["marks"][0] == {"place": "XMP", "text": f"source type {SOURCE_TYPE}", "is_synthetic": True}
+
+
+def test_nothing_is_said_to_who_reads_no_further(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("sys.stdout", Closed())  # as without a buffer, behind ``| head -1``
+    assert main(["inspect", str(here / "group.jpg")]) == 1
+    assert capfd.readouterr().err == ""
 
 
 def test_a_photo_has_no_mark(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
             add_store(subparser)
         options = parser.parse_args(words)
         return int(options.run(options))
+    except BrokenPipeError:  # nobody reads on what is printed
+        return 1
     except (MorphstreamError, OSError) as error:
         print(message_of(f"{' '.join(['morphstream', *words[:1]])}: {text_of(error)}"), file=sys.stderr)
         if getattr(options, "json", "--json" in words):  # an option may be shortened
