@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Union
 
 from PIL import Image
 
-from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.cli.choice import Person, people_of, pictures_of, wanted_of, why_nobody
 from morphstream.cli.look import read_look
 from morphstream.cli.options import UsageError, text_of
@@ -180,9 +180,9 @@ def print_notes(reports: Sequence[Report]) -> None:
     """Print what was left out, changed or lost."""
     for report in reports:
         lost = 0 if isinstance(report, PictureReport) else report.lost
-        damage = [f"{lost} of its pictures are damaged or missing, and not in the output"] if lost else []
+        damage = [f"pictures of it that are damaged or missing: {lost}"] if lost else []
         for note in [*report.notes, *damage]:
-            print(f"{report.target}: {note}", file=sys.stderr)
+            print(message_of(f"{report.target}: {note}"), file=sys.stderr)
 
 
 def described(task: Task, reports: Sequence[Report]) -> Mapping[str, Sequence[Mapping[str, object]]]:
