@@ -117,8 +117,8 @@ class Pictures:
     def _kept_back(self, last: int | None) -> Iterator[av.VideoFrame]:
         """Yield the pictures after the last one, decoded anew in one thread; all if there was none.
 
-        Where several threads decode, each has a picture in hand when the stream ends. After one that is damaged FFmpeg
-        returns none of them.
+        Where several threads decode, each has a picture in hand when the stream ends. After one that is damaged PyAV
+        returns none of them: findings/pyav_end_after_damage.sh.
         """
         with suppress(av.error.FFmpegError, VideoError), ExitStack() as stack:
             container, stream = self._open_anew()
