@@ -1,6 +1,5 @@
 """A video that was stopped or killed goes on from its finished parts, and has the frames of one that wasn't."""
 
-import json
 import os
 import signal
 import subprocess
@@ -140,9 +139,8 @@ def parts_of(folder: Path, *, resume: bool = True, **job: str) -> Parts:
 
 
 def add(parts: Parts, frames: int) -> None:
-    with parts.begin() as file:
-        pass
-    parts.finish(file.path, Tally(frames=frames, tracks=frozenset([3, 1])), 10 * frames, b"\0state")
+    parts.begin().close()
+    parts.finish(Tally(frames=frames, tracks=frozenset([3, 1])), 10 * frames, b"\0state")
 
 
 def test_parts_come_back_up_to_the_first_that_is_not_whole(tmp_path: Path) -> None:
@@ -155,10 +153,37 @@ def test_parts_come_back_up_to_the_first_that_is_not_whole(tmp_path: Path) -> No
     (parts.folder / "1.packets").write_bytes(b"more")
     with parts_of(tmp_path) as parts:
         assert parts.finished == written[:1]
-    (parts.folder / "0.json").write_text(json.dumps({"frames": "many"}))
+    (parts.folder / "0.packets").unlink()
     with parts_of(tmp_path) as parts:
         assert parts.finished == []
     assert not parts.folder.exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda text: text.replace("10", "11", 1), id="another number"),
+        pytest.param(lambda text: text[:-9], id="cut short"),
+        pytest.param(lambda _: "[]", id="a list"),
+        pytest.param(lambda _: '{"part": 1, "sha256": 2}', id="numbers"),
+    ],
+)
+def test_a_part_is_made_anew_whose_record_is_damaged(damage: Callable[[str], str], tmp_path: Path) -> None:
+    with parts_of(tmp_path) as parts:
+        add(parts, 1)
+    record = parts.folder / "0.json"
+    assert damage(record.read_text()) != record.read_text()
+    record.write_text(damage(record.read_text()))
+    with parts_of(tmp_path) as parts:
+        assert parts.finished == []
+
+
+def test_a_job_that_is_damaged_is_another(tmp_path: Path) -> None:
+    with parts_of(tmp_path) as parts:
+        add(parts, 1)
+    (parts.folder / "job.json").write_text("[1]")
+    with pytest.raises(VideoError, match="expected to resume with a None, seen 1"):
+        parts_of(tmp_path)
 
 
 def test_two_runs_do_not_make_one_video_and_what_is_not_ours_stays(tmp_path: Path) -> None:

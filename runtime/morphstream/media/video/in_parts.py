@@ -157,10 +157,10 @@ class PartSink(Closing):
 
     def finish_part(self, saved: bytes = b"") -> None:
         """Finish the part at hand, if there is one, with what the tracker knows behind it; errors as of `write`."""
-        if part := self._part:
+        if self._part:
             self.end_part()
             self.tally = replace(self.tally, lost=self._lost_before + self._video.lost)
-            self._parts.finish(part[1].path, self.tally, self._last_pts, saved)
+            self._parts.finish(self.tally, self._last_pts, saved)
 
     def end_part(self) -> None:
         """Write out the part at hand, which isn't finished by that; errors as of `write`."""

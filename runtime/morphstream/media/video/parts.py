@@ -13,8 +13,10 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
+from morphstream.artifact.digest import digest_of, digest_of_file
 from morphstream.artifact.errors import VideoError
 from morphstream.artifact.staged import staged_file
 from morphstream.closing import Closing
@@ -50,36 +52,26 @@ class Finished:
         tally: From the video's first frame to the part's last one.
         last_pts: Time of that frame.
         state: Of the tracker, as it saves itself.
-        packet_bytes: Of the part's packets, as a check.
     """
 
     tally: Tally
     last_pts: int
     state: bytes
-    packet_bytes: int
 
     def to_json(self) -> str:
-        """Return the content of a part's file."""
+        """Return what `from_json` reads."""
         tally = self.tally
         counts = {name: getattr(tally, name) for name in ("frames", "faces", "swapped", "lost")}
-        own = {"last_pts": self.last_pts, "packet_bytes": self.packet_bytes, "state": b64encode(self.state).decode()}
+        own = {"last_pts": self.last_pts, "state": b64encode(self.state).decode()}
         return json.dumps({**counts, "tracks": sorted(tally.tracks), **own})
 
     @classmethod
     def from_json(cls, text: str) -> "Finished":
-        """Read what `to_json` wrote.
-
-        Raises:
-            ValueError: It is something else.
-        """
-        try:
-            data = json.loads(text)
-            counts = {name: int(data[name]) for name in ("frames", "faces", "swapped", "lost")}
-            tally = Tally(**counts, tracks=frozenset(map(int, data["tracks"])))
-            state = b64decode(data["state"], validate=True)
-            return cls(tally=tally, last_pts=data["last_pts"], state=state, packet_bytes=data["packet_bytes"])
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"expected what is known of a part, seen {error}") from None
+        """Read what `to_json` wrote."""
+        data = json.loads(text)
+        last_pts, state = data.pop("last_pts"), b64decode(data.pop("state"))
+        tally = Tally(**{**data, "tracks": frozenset(data["tracks"])})
+        return cls(tally=tally, last_pts=last_pts, state=state)
 
 
 class Parts(Closing):
@@ -129,11 +121,12 @@ class Parts(Closing):
         """Return the file of the part after the finished ones; an unfinished one there is replaced."""
         return PacketFile(self._packets_of(len(self.finished)))
 
-    def finish(self, packets: Path, tally: Tally, last_pts: int, state: bytes) -> None:
-        """Note that the part whose packets are in a file, which is closed, is finished."""
-        part = Finished(tally=tally, last_pts=last_pts, state=state, packet_bytes=packets.stat().st_size)
-        with staged_file(self._record_of(len(self.finished))) as record:
-            record.write(part.to_json().encode())
+    def finish(self, tally: Tally, last_pts: int, state: bytes) -> None:
+        """Note that the part that was begun last, and whose file is closed, is finished."""
+        part = Finished(tally=tally, last_pts=last_pts, state=state)
+        text, number = part.to_json(), len(self.finished)
+        with staged_file(self._record_of(number)) as record:
+            record.write(json.dumps({"part": text, "sha256": self._seal(number, text)}).encode())
         self.finished.append(part)
 
     def packet_files(self) -> list[Path]:
@@ -146,6 +139,10 @@ class Parts(Closing):
 
     def _record_of(self, number: int) -> Path:
         return self.folder / f"{number}.json"
+
+    def _seal(self, number: int, text: str) -> str:
+        """Return a digest of what is known of a part and of its packets."""
+        return digest_of(f"{text} {digest_of_file(self._packets_of(number))}".encode()).sha256
 
     def _locked(self, output: Path) -> int:
         """Make the folder if it isn't there, and return a descriptor of it that holds its lock."""
@@ -184,19 +181,18 @@ class Parts(Closing):
         try:
             before = json.loads(text)
         except ValueError:
-            before = {}
+            before = None
+        before = before if isinstance(before, dict) else {}
         for name in [*job, *before]:
             if (was := before.get(name)) != (now := job.get(name)):
                 seen = f"expected to resume with {name} {was}, seen {now}"
                 raise VideoError(f"{output}: {seen}; say what was said before, or begin anew without --resume")
 
     def _read(self) -> Iterator[Finished]:
-        """Yield the finished parts up to the first that is missing or not whole."""
-        number = 0
-        with suppress(FileNotFoundError, ValueError):
-            while True:
-                part = Finished.from_json(self._record_of(number).read_text("utf-8"))
-                if self._packets_of(number).stat().st_size != part.packet_bytes:
+        """Yield the finished parts up to the first that is missing, or not as it was written."""
+        with suppress(FileNotFoundError, ValueError, TypeError, KeyError):
+            for number in count():
+                record = json.loads(self._record_of(number).read_text("utf-8"))
+                if record["sha256"] != self._seal(number, record["part"]):
                     return
-                yield part
-                number += 1
+                yield Finished.from_json(record["part"])
