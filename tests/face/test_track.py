@@ -8,7 +8,18 @@ import pytest
 
 from morphstream.face.flow import Motion, affine_of
 from morphstream.face.geometry import transform, turned
-from morphstream.face.track import Track, Tracking, begun, carried, coasting, match, moved_on, recognised, settled
+from morphstream.face.track import (
+    Track,
+    Tracking,
+    begun,
+    carried,
+    checked,
+    coasting,
+    match,
+    moved_on,
+    recognised,
+    settled,
+)
 from morphstream.face.types import Face
 from tests.face import ASTRONAUT, identity_of
 
@@ -85,6 +96,12 @@ def test_what_differs_much_and_for_long_is_followed_at_once() -> None:
         gains.append(moved[0, 0] / (seen.points5 - ASTRONAUT.points5)[0, 0])
     assert gains[0] < 0.35
     assert gains[1] > 0.8
+
+
+def test_flow_is_not_believed_where_the_detector_sees_the_face_elsewhere() -> None:
+    assert checked(track(), shifted(ASTRONAUT, 0.3 * EYES)).share == 1
+    assert checked(track(), shifted(ASTRONAUT, 0.4 * EYES)).share == 0
+    assert checked(track(looks=0), shifted(ASTRONAUT, 0.4 * EYES)).share == 1  # a first, coarse look
 
 
 def test_noise_of_the_detector_is_smoothed() -> None:

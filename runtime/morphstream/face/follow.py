@@ -25,6 +25,7 @@ from morphstream.face.track import (
     Tracking,
     begun,
     carried,
+    checked,
     coasting,
     match,
     moved_on,
@@ -147,14 +148,16 @@ class FaceTracker:
         new = [face for place, face in enumerate(faces) if place not in matched.values()]
         if len(faces) > _MANY and not within:
             for place, face in matched.items():
-                state.tracks[place] = self._confirmed(frame, state.tracks[place], faces[face], time_s)
+                track = checked(state.tracks[place], faces[face])
+                state.tracks[place] = self._confirmed(frame, track, faces[face], time_s)
         others = [track.face for track in state.tracks] + new
         state.tracks += filter(None, [self._begin(frame, face, others, time_s) for face in new])
 
     def _begin(self, frame: Frame, face: Face, others: Sequence[Face], time_s: float) -> Track | None:
         """Return a new track, or one that ended in this scene and whose face this is.
 
-        None where somebody is missing, and a face is of nobody known and so near to another that it may be covered.
+        None where it matters who somebody is, one is missing, and a face is of nobody known and so near to another that
+        it may be covered.
         """
         state, affine = self._state, affine_of(face.points5)
         track = begun(state.number, face, cut_patch(frame, affine), time_s)
@@ -170,7 +173,7 @@ class FaceTracker:
             track = recognised(track, self._embed(frame, [face])[0])
             track = self._reunited(track, ONE if can_see else _COVERED_ONE)
         if track.number == state.number:
-            if missing and not can_see:
+            if self._is_embedded and missing and not can_see:
                 return None
             state.number += 1
             self._begun.add(track.number)
@@ -195,10 +198,11 @@ class FaceTracker:
         faces = self._analyser.find_near(frame, [track.face for track in due], self._near)
         self._looks += len(due)
         now = dict[int, Track]()
-        for track, face in zip(due, faces, strict=True):
+        for old, face in zip(due, faces, strict=True):
+            track = checked(old, face) if face else old
             if face and _is_usable(face) and self._is_of(frame, track, face):
                 now[track.number] = self._confirmed(frame, track, face, time_s)
-            elif track.share >= _SURE and time_s - track.seen_s < _GAP_S:
+            elif track.share >= self._least_share(track) and time_s - track.seen_s < _GAP_S:
                 now[track.number] = replace(track, doubt=_SOON)
         gone = [track for track in due if track.number not in now]
         state.asleep += gone
@@ -207,12 +211,19 @@ class FaceTracker:
 
     def _is_of(self, frame: Frame, track: Track, face: Face) -> bool:
         """Return whether a face is a track's: flow or the embedder says so, or nobody else is as near."""
-        others = [other.face for other in self._state.tracks if other.share and other is not track]
         if track.share:
             return True
         if track.identity:
             return self._embed(frame, [face])[0].similarity(track.identity) >= ONE
-        return not match(others, [face])
+        return not match(self._others(track), [face])
+
+    def _least_share(self, track: Track) -> float:
+        """Return the share that a face needs to go on unseen; near another, flow may have gone over to that one."""
+        return _SURE if is_clear(track.face, self._others(track)) else CLEAR
+
+    def _others(self, track: Track) -> list[Face]:
+        """Return the faces of the other tracks that flow hasn't lost."""
+        return [other.face for other in self._state.tracks if other.share and other.number != track.number]
 
     def _confirmed(self, frame: Frame, track: Track, face: Face, time_s: float) -> Track:
         """Return a track whose face the detector saw, with a new patch and embedding where it isn't covered."""

@@ -21,6 +21,7 @@ _COVERED = 0.25  # doubt of a face that flow doesn't follow at all, a frame
 _CUTOFF, _RISE, _CUTOFF_OF_SPEED = 0.13, 4.0, 1.0  # Hz, Hz for an eye distance a second, Hz
 _NEAR, _LARGER = 0.5, 2.0  # of a face's side, between the middles of what is one face; times its side
 CLEAR = 0.7  # share of the places that flow follows of a face that isn't covered
+_ASTRAY = 0.35  # RMS of points, from where flow expects them; a detector errs less, also of a covered face
 ONE = 0.4  # cosine of two embeddings of one person. Source: FaceFusion
 _FEW, _LIKENESSES = 3, 8  # embeddings that hardly make an identity, and that it is the mean of, about
 
@@ -176,6 +177,15 @@ def moved_on(track: Track, motion: Motion | None, every: int | None) -> Track:
 def coasting(track: Track) -> Track:
     """Return a track that nobody sees in the next frame, if its face goes on as it moved."""
     return replace(track, face=carried(track.face, track.affine, track.expected), affine=track.expected)
+
+
+def checked(track: Track, seen: Face) -> Track:
+    """Return a track as flow has it; without its flow if the detector sees the face far from there.
+
+    Flow then went over to what covers the face, or to what is behind it, and has lost the face.
+    """
+    apart = float(np.sqrt(((seen.points5 - track.face.points5) ** 2).sum(1).mean()))
+    return replace(track, share=0.0) if track.looks and apart > _ASTRAY * eyes_of(track.affine) else track
 
 
 def settled(track: Track, seen: Face, time_s: float, smooth: float) -> Track:
