@@ -50,6 +50,8 @@ def test_who_is_seen_most_comes_first_with_the_times() -> None:
 
 def test_tracks_of_one_person_are_one_person_with_the_best_portrait() -> None:
     small, large = seen((1, ANN, 10, 0.9)), seen((7, 45, 200, 0.9), side=60)
+    twins = people(*[seen((1, ANN, 10, 0.9), (2, ANN, 100, 0.8))] * 3)
+    assert [(person.tracks, person.frames) for person in twins] == [(2, 3)]
     empty = seen()
     person, ben = people(small, seen((2, BEN, 100, 0.9)), *[empty] * 70, large, large)
     assert (person.tracks, person.frames, person.portrait.size_wh) == (2, 3, (60, 60))

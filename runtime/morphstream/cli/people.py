@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from morphstream.artifact.errors import NoFaceError
+from morphstream.artifact.errors import ImageError, NoFaceError
 from morphstream.cli.look import finding_of
 from morphstream.cli.videos import clock_of, most_pixels, range_of, shown
 from morphstream.face.analyser import DETECTOR, EMBEDDER, FaceAnalyser
@@ -35,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
     path, folder = options.picture, options.portraits
     sheet = options.output or Path(f"{path.stem}.faces.png")
     check_output(sheet, overwrite=options.overwrite, inputs=[path])
+    if folder:
+        _make_folder(folder, overwrite=options.overwrite)
     start, end = range_of(options)
     with VideoSource(path, start=start, end=end, max_pixels=most_pixels(options)) as source:
         frames, people = _find(source, options)
@@ -44,24 +46,29 @@ def run(options: argparse.Namespace) -> int:
     labels = [f"{number}  {clock_of(float(person.first), digits=1)}" for number, person in enumerate(people, 1)]
     write_image(sheet, draw_grid(cells, labels), overwrite=options.overwrite, is_synthetic=False)
     if folder:
-        folder.mkdir(exist_ok=True)
         for number, person in enumerate(people, 1):
-            write_image(
-                folder / f"{number}.png", person.portrait.frame, overwrite=options.overwrite, is_synthetic=False
-            )
+            write_image(folder / f"{number}.png", person.portrait.frame, overwrite=True, is_synthetic=False)
     if options.json:
         listed = [_object(number, person) for number, person in enumerate(people, 1)]
         seen = {"video": str(path), "sheet": str(sheet), "frames": frames, "lost": source.lost, "people": listed}
         print(json.dumps(seen))
     else:
-        print(f"{sheet}: {len(people)} people found in {frames} frames")
+        print(f"{sheet}: {len(people)} {'person' if len(people) == 1 else 'people'} found in {frames} frames")
         print("\n".join(_table(people)))
     return 0
 
 
+def _make_folder(folder: Path, *, overwrite: bool) -> None:
+    """Make the folder of portraits, before a long search; one that has any is refused."""
+    folder.mkdir(exist_ok=True)
+    if not overwrite and (old := sorted(folder.glob("[0-9]*.png"))):
+        expected = f"{folder}: expected a folder without numbered portraits, seen {old[0].name}"
+        raise ImageError(f"{expected}; name another, or replace them with --overwrite")
+
+
 def _find(source: VideoSource, options: argparse.Namespace) -> tuple[int, list[Person]]:
     """Return how many frames a video has, and who is seen in them."""
-    look, frames = finding_of(options), 0
+    look, frames, total = finding_of(options), 0, source.info.frames_between(*range_of(options))
     threshold = ONE_PERSON if options.threshold is None else options.threshold
     threads = options.threads or usable_cores()
     with Engines(Store(options.store), probe_machine(), threads=threads, cuda_graph=False) as engines:
@@ -80,7 +87,8 @@ def _find(source: VideoSource, options: argparse.Namespace) -> tuple[int, list[P
                 finder.see(tracker.follow(timed.value.frame, timed.time), timed.time)
                 frames += 1
                 fps = frames / max(time.monotonic() - started, 1e-3)
-                show(Progress(frames=frames, total=source.info.frames, fps=fps, left_s=None))
+                left_s = None if total is None else max(0, total - frames) / fps
+                show(Progress(frames=frames, total=total, fps=fps, left_s=left_s))
         return frames, finder.people()
 
 

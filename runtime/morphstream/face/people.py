@@ -50,7 +50,7 @@ class Person:
     Attributes:
         first: Time of the first frame they are seen in, seconds.
         last: Of the last one.
-        frames: In how many they are seen.
+        indices: Of the frames they are seen in.
         tracks: How many tracks they have.
         portrait: The best one.
         identity: The mean of the portraits of all tracks.
@@ -59,16 +59,22 @@ class Person:
 
     first: Fraction
     last: Fraction
-    frames: int
+    indices: set[int]
     tracks: int
     portrait: Portrait
     identity: Identity
     portraits: int
 
+    @property
+    def frames(self) -> int:
+        """In how many frames they are seen."""
+        return len(self.indices)
+
     def join(self, other: "Person") -> None:
         """Add what was seen of the same person elsewhere."""
         self.first, self.last = min(self.first, other.first), max(self.last, other.last)
-        self.frames, self.tracks = self.frames + other.frames, self.tracks + other.tracks
+        self.indices |= other.indices
+        self.tracks += other.tracks
         self.portrait = max(self.portrait, other.portrait, key=lambda portrait: portrait.quality)
         total = self.identity.embedding * self.portraits + other.identity.embedding * other.portraits
         self.portraits += other.portraits
@@ -79,8 +85,8 @@ class Person:
 class _Track:
     first: Fraction
     last: Fraction
-    frames: int = 0
     last_index: int = 0
+    indices: set[int] = field(default_factory=set)
     portraits: list[Portrait] = field(default_factory=list)
 
 
@@ -104,11 +110,12 @@ class PeopleFinder:
         self._index += 1
         for number, face in zip(found.tracks, found.faces, strict=True):
             track = self._tracks.setdefault(number, _Track(first=time, last=time))
-            if track.frames % _SAMPLE_EVERY == 0:
+            if len(track.indices) % _SAMPLE_EVERY == 0:
                 track.portraits.append(_portrait_of(found.frame, face))
                 track.portraits.sort(key=lambda portrait: -portrait.quality)
                 del track.portraits[_SAMPLES:]
-            track.frames, track.last, track.last_index = track.frames + 1, time, self._index
+            track.indices.add(self._index)
+            track.last, track.last_index = time, self._index
         for number in [n for n, track in self._tracks.items() if self._index - track.last_index > _ENDED_AFTER]:
             self._end(self._tracks.pop(number))
 
@@ -127,7 +134,7 @@ class PeopleFinder:
         person = Person(
             first=track.first,
             last=track.last,
-            frames=track.frames,
+            indices=track.indices,
             tracks=1,
             portrait=track.portraits[0],
             identity=Identity.mean_of(identities),

@@ -81,6 +81,13 @@ class VideoInfo:
     has_audio: bool
     notes: tuple[str, ...] = ()
 
+    def frames_between(self, start: Fraction | None, end: Fraction | None) -> int | None:
+        """Return about how many frames are shown between two times, seconds from the beginning; None if unknown."""
+        if start is None and end is None:
+            return self.frames
+        ends = [time for time in (end, self.duration_s) if time is not None]
+        return max(1, round((min(ends) - (start or 0)) * self.frame_rate)) if ends else None
+
 
 def describe(
     path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame, *, is_cut: bool

@@ -208,7 +208,8 @@ class _Work(Closing):
     def swap(self, progress: Callable[[Progress], object]) -> list[int]:
         """Make the parts that aren't finished; return the signals that stopped it."""
         finished, options = self._parts.finished, self._options
-        first, total, began = self.tally.frames, self._total(), time.monotonic()
+        total = self._video.info.frames_between(options.start, options.end)
+        first, began = self.tally.frames, time.monotonic()
         length = options.part_frames if self.encoder.is_joinable else sys.maxsize
 
         def on_frame(tally: Tally) -> None:
@@ -228,20 +229,14 @@ class _Work(Closing):
             self.tally = sink.tally
         return signals
 
-    def _total(self) -> int | None:
-        """Return how many frames there are to be, None if that isn't known."""
-        info, options = self._video.info, self._options
-        if options.start is None and options.end is None:
-            return info.frames
-        ends = [end for end in (options.end, info.duration_s) if end is not None]
-        return max(1, round((min(ends) - (options.start or 0)) * info.frame_rate)) if ends else None
-
     def write(self, *, is_whole: bool) -> None:
         """Join the parts; all of them into the output, some into one that isn't there or was made of some before."""
         if is_whole and not self.tally.swapped:
             self._parts.remove()
-            seen = f"seen at most {self.tally.faces} faces a frame, none of them asked for; say whom by other rules"
-            raise NoFaceError(f"{self._source}: expected a face to swap in {self.tally.frames} frames, {seen}")
+            seen = f"at most {self.tally.faces} a frame, and none that is asked for; say whom by other rules"
+            if not self.tally.faces:
+                seen = "none; lower --min-score, or name another"
+            raise NoFaceError(f"{self._source}: expected a face to swap in {self.tally.frames} frames, seen {seen}")
         if not is_whole and self._place.exists() and not self._parts.partial.exists():
             self.note_of_stop = f"{self._output}: stays as it was; {_GO_ON}"
             return
