@@ -114,12 +114,27 @@ def test_what_is_done_is_not_guessed(jobs: Path, capfd: pytest.CaptureFixture[st
         ("jobs: []", "expected a job, seen none"),
         ("jobs: [a.png]", "expected an object with options in 'jobs[0]'"),
         ("job: []", "expected defaults and jobs alone, seen another key in 'job'"),
-        ("jobs: [{name: x, output: a.png, fast: true}]", "unrecognized arguments: --fast in 'x'"),
-        ("jobs: [{name: x, target: a.png}]", "the following arguments are required: -o/--output in 'x'"),
+        ("jobs: [{name: x, output: a.png, fast: true}]", "unrecognized arguments: --fast in 'jobs[0]'"),
+        ("jobs: [{name: x, target: a.png}]", "the following arguments are required: -o/--output in 'jobs[0]'"),
         ("jobs: [{output: a.png, feather: 2}]", "argument --feather: expected a number from 0 to 0.5, seen '2' in"),
+        ("jobs: [{output: a.png}]", "the following arguments are required: source, target in 'jobs[0]'"),
+        (
+            "jobs: [{target: a.png, source: b.png, output: c.png, map: {c: 1}}]",
+            "expected the name of one source, of b,",
+        ),
         ("jobs: [{output: a.png, quality: {a: 1}}]", "expected a whole number from 0 to 255, seen 'a=1'"),
     ],
-    ids=["none", "a name", "an unknown key", "an unknown option", "no output", "a value", "an object"],
+    ids=[
+        "none",
+        "a name",
+        "an unknown key",
+        "an unknown option",
+        "no output",
+        "a value",
+        "no target",
+        "no source",
+        "an object",
+    ],
 )
 def test_a_file_with_a_job_that_cannot_be_is_refused_before_the_first(tmp_path: Path, text: str, expected: str) -> None:
     (path := tmp_path / "jobs.yaml").write_text(text)

@@ -212,8 +212,9 @@ def test_sources_and_maps_are_read_from_a_file(tmp_path: Path) -> None:
         ("threshold: high", "people.yaml: argument --threshold: expected a number from -1 to 1, seen 'high'"),
         ("[ann]", "people.yaml: expected an object, seen an array"),
         ("source: {ann: a, ann: b}", "people.yaml: expected every key once"),
+        ("source: {a=b: a.jpg}", "people.yaml: expected a name without equals signs, slashes and commas, seen"),
     ],
-    ids=["another option", "an object", "no face", "no number", "an array", "a name twice"],
+    ids=["another option", "an object", "no face", "no number", "an array", "a name twice", "two names"],
 )
 def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "people.yaml").write_text(text)

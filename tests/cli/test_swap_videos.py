@@ -38,6 +38,9 @@ def test_a_folder_has_videos_and_pictures_whose_people_are_mapped(
     said = json.loads(capfd.readouterr().out)
     assert (said["frames"], [person["frames"] for person in said["people"]]) == (8, [8, 8, 8])
     assert read_image(Path(said["sheet"])).shape == (2 * (SIDE + 24), 2 * SIDE, 3)
+    again = ["faces", "album/cross.mp4", "--portraits", "people", "-o", "new.png", *store]
+    assert "people: expected a folder without numbered portraits, seen 1.png; name another" in refusal(capfd, *again)
+    assert not Path("new.png").exists()
     command = ["swap", "--source=ann=source.png", "--map=ann=people/2.png", "--threshold=0.5", "album", "-o", "out"]
     assert main([*command, *store]) == 1  # the portrait isn't of that person
     done = capfd.readouterr()
@@ -60,6 +63,10 @@ def test_a_preview_is_a_sheet_and_no_video(album: Path, booted: Store, capfd: py
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        (
+            ["album/cross.mp4", "nobody.png", "-o", "new.mp4"],
+            "album/cross.mp4: expected a picture of a face, seen a vid",
+        ),
         (["nobody.png", "-o", "new.mp4"], "new.mp4: expected a name that ends in one of .png, .jpg"),
         (["text.mp4", "-o", "new.mp4"], "text.mp4: expected a video, seen a file that is none"),
         (["missing.mp4", "-o", "new.mp4"], "missing.mp4: expected a video, seen No such file"),
@@ -67,7 +74,7 @@ def test_a_preview_is_a_sheet_and_no_video(album: Path, booted: Store, capfd: py
         (["album/cross.mp4", "-o", "old.mp4"], "old.mp4: expected no file, seen one; name another"),
         (["album/cross.mp4", "-o", "new.mp4", "--encoder=x264"], "encoder: expected one of libx264, "),
     ],
-    ids=["a picture", "a text", "no file", "a picture to write", "a file", "an encoder"],
+    ids=["a video first", "a picture", "a text", "no file", "a picture to write", "a file", "an encoder"],
 )
 def test_what_is_no_video_or_cannot_be_written_is_refused(
     album: Path, booted: Store, capfd: pytest.CaptureFixture[str], arguments: list[str], expected: str

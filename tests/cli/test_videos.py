@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from morphstream.cli.options import UsageError
-from morphstream.cli.videos import add_videos, check_videos, clock_of, read_time, shown, tracking_of, words_of
+from morphstream.cli.videos import add_videos, check_videos, clock_of, range_of, read_time, shown, tracking_of, words_of
 from morphstream.face.track import DEFAULT_TRACKING, Tracking
 from morphstream.media.video.swap_video import Progress
 
@@ -57,18 +57,25 @@ def test_how_faces_are_followed_is_chosen() -> None:
     assert tracking_of(chosen("--no-tracking")) == Tracking(is_on=False)
 
 
+def test_times_and_tracking_that_make_no_sense_are_wrong_usage() -> None:
+    with pytest.raises(UsageError, match=r"^--end: expected a time after 0 s"):
+        range_of(chosen("--end=0"))
+    with pytest.raises(UsageError, match=r"^--end: expected a time after 5 s, seen 5 s"):
+        range_of(chosen("--start=5", "--end=5"))
+    with pytest.raises(UsageError, match=r"^--no-tracking: expected it alone"):
+        tracking_of(chosen("--no-tracking", "--smooth=0.2"))
+
+
 @pytest.mark.parametrize(
     ("words", "others", "has_videos", "expected"),
     [
-        (["--no-tracking", "--smooth=0"], {}, True, "--no-tracking: expected it alone"),
-        (["--start=5", "--end=5"], {}, True, "--end: expected a time after 5 s, seen 5 s"),
-        (["--end=0"], {}, True, "--end: expected a time after 0 s"),
+        (["--fps=25"], {}, True, "--fps: expected a folder of numbered pictures, or their pattern, seen neither"),
         (["--encoder=libx264"], {}, False, "--encoder: expected a video among the targets, seen none"),
         (["--no-tracking"], {}, False, "--no-tracking: expected a video among the targets"),
         ([], {"dry_run": True}, True, "--dry-run: expected pictures alone, seen a video; --preview N"),
         ([], {"compare": True}, True, "--compare: expected pictures alone, seen a video; it goes with --preview N"),
     ],
-    ids=["no tracking", "no time", "an end at 0", "no video", "no video to track", "a dry run", "a comparison"],
+    ids=["no numbers", "no video", "no video to track", "a dry run", "a comparison"],
 )
 def test_options_that_make_no_sense_together_are_wrong_usage(
     words: list[str], others: dict[str, object], has_videos: bool, expected: str

@@ -65,13 +65,13 @@ def path_of(*keys: str | int) -> str:
 
 
 @contextmanager
-def inside(key: str) -> Iterator[None]:
-    """Put a key in front of the path of every refusal in the block."""
+def inside(*keys: str | int) -> Iterator[None]:
+    """Put keys and indices in front of the path of every refusal in the block."""
     try:
         yield
     except ManifestError as error:
         dot = "" if error.where[:1] in ("", "[") else "."
-        raise ManifestError(f"{path_of(key)}{dot}{error.where}", error.message) from error
+        raise ManifestError(f"{path_of(*keys)}{dot}{error.where}", error.message) from error
 
 
 @contextmanager

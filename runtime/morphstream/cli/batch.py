@@ -66,7 +66,8 @@ def run(options: argparse.Namespace) -> int:
             report = JobReport(name=entry.name, state="skipped") if is_done else _do(entry, engines, done)
             reports.append(report)
             said = report.error or (f"{report.files} files in {report.seconds:.1f} s" if report.files else "")
-            print(f"[{number}/{len(entries)}] {entry.name}: {report.state} {said}".rstrip(), file=sys.stderr)
+            state = f"{report.state}: {said}" if said else report.state
+            print(f"[{number}/{len(entries)}] {entry.name}: {state}", file=sys.stderr)
     print(json.dumps(_summary(reports), indent=2) if options.json else "\n".join(_table(reports)))
     return int(any(report.error for report in reports))
 

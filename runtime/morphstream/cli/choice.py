@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Place = int | str | Path  # which faces: a number from the left, a word, or a picture of who it is
 _WORDS = ("left", "right", "largest")
-_NAMED = re.compile("([^=/,]+)=(.*)", re.DOTALL)
+NAME = "[^=/,]+"
+_NAMED = re.compile(f"({NAME})=(.*)", re.DOTALL)
 _REMEDY = "--source-face N takes another, and morphstream faces numbers them"
 
 

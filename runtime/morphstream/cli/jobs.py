@@ -17,12 +17,13 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Self
 
-from morphstream.artifact.errors import ManifestError
+from morphstream.artifact.errors import ManifestError, message_of
 from morphstream.artifact.fields import MOST_BYTES, Object, dump, inside, of_file, parse_object, required
 from morphstream.artifact.regular_file import open_regular, read_regular
 from morphstream.artifact.staged import staged_file
+from morphstream.cli.options import UsageError
 from morphstream.cli.swap import add_task
-from morphstream.cli.task import Task
+from morphstream.cli.task import Task, choices_of
 from morphstream.cli.written import options_of, read_options
 
 _KEYS = ("defaults", "jobs")
@@ -34,7 +35,7 @@ class Entry:
     """A job of the file.
 
     Attributes:
-        name: For people.
+        name: For people, one line.
         path: The file.
         data: Its options with the defaults, as they are written.
     """
@@ -50,15 +51,14 @@ class Entry:
 
     def options(self) -> argparse.Namespace:
         """Return the job's options, as ``morphstream swap`` has them; errors as of `written.options_of`."""
-        with of_file(self.path), inside(self.name):
-            return options_of(self.data, self.path.parent, add_task)
+        return options_of(self.data, self.path.parent, add_task)
 
 
 def read_jobs(path: Path) -> list[Entry]:
     """Return the jobs of a file, in their order.
 
     Raises:
-        ManifestError: It is no such file, or a job has an option that there isn't.
+        ManifestError: It is no such file, or a job has options that can't be.
         OSError: It can't be read.
     """
     data = read_options(path)
@@ -71,12 +71,16 @@ def read_jobs(path: Path) -> list[Entry]:
             if not isinstance(own, dict):
                 raise ManifestError(f"jobs[{place}]", "expected an object with options")
             options = {key: value for key, value in {**defaults, **own}.items() if key != "name"}
-            name = str(own.get("name") or own.get("output") or f"job {place + 1}")
+            name = message_of(own.get("name") or own.get("output") or f"job {place + 1}")
             entries.append(Entry(name=name, path=path, data=options))
     if not entries:
         raise ManifestError("jobs", f"{path}: expected a job, seen none")
-    for entry in entries:
-        entry.options()  # a job that can't be is said before the first one begins
+    for place, entry in enumerate(entries):  # a job that can't be is said before the first one begins
+        with of_file(path), inside("jobs", place):
+            try:
+                choices_of(entry.options())
+            except UsageError as error:
+                raise ManifestError("", str(error)) from None
     return entries
 
 

@@ -73,6 +73,8 @@ def _times(job: Job, options: argparse.Namespace) -> list[Fraction]:
         raise VideoError(f"{job.target}: expected a length to choose frames by, seen none; say --end")
     start = start or Fraction(0)
     last = min(Fraction(each) for each in (end, length) if each is not None)
+    if last <= start:
+        raise VideoError(f"{job.target}: expected pictures from {float(start):g} s on, seen none; start earlier")
     return [start + (last - start) * (2 * place + 1) / (2 * options.preview) for place in range(options.preview)]
 
 

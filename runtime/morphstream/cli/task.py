@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Union
 
 from PIL import Image
 
-from morphstream.artifact.errors import MorphstreamError, message_of
+from morphstream.artifact.errors import ImageError, MorphstreamError, message_of
 from morphstream.cli.choice import Person, people_of, pictures_of, wanted_of, why_nobody
 from morphstream.cli.look import read_look
 from morphstream.cli.options import UsageError, text_of
 from morphstream.cli.pictures import PictureReport, PictureSwapper, Writing
-from morphstream.cli.targets import Job, jobs_of, split_paths
-from morphstream.cli.videos import check_videos, sheet_of, shown, tracking_of, video_options_of
+from morphstream.cli.targets import Job, is_clip, jobs_of, split_paths
+from morphstream.cli.videos import check_videos, range_of, sheet_of, shown, tracking_of, video_options_of
 from morphstream.cli.written import add_people_of
 from morphstream.face.look import Look
 from morphstream.media.image import check_output
@@ -78,18 +78,35 @@ def task_of(options: argparse.Namespace) -> Task:
         MorphstreamError: A file of options can't be read, or an output can't be written.
         OSError: A folder can't be read.
     """
-    look = read_look(options)
-    add_people_of(options)
-    sources, targets = split_paths(options.paths, options.output, has_sources=bool(options.source))
-    people = people_of(sources, options)
+    look, people, targets = choices_of(options)
     pictures = pictures_of(people)
+    if videos := [path for path in pictures if is_clip(path)]:
+        expected = f"{videos[0]}: expected a picture of a face, seen a video"
+        raise ImageError(f"{expected}; name sources first and the target last, or --source and any targets")
     jobs, is_folder = jobs_of(pictures, targets, options.output, has_numbered=options.fps is not None)
     task = Task(options=options, look=look, people=people, jobs=jobs, inputs=[*pictures, *targets], is_folder=is_folder)
-    check_videos(options, has_videos=any(job.is_clip for job in jobs))
+    has_numbered = any(job.is_numbered for job in jobs)
+    check_videos(options, has_videos=any(job.is_clip for job in jobs), has_numbered=has_numbered)
     if not is_folder:
         task.check(jobs[0])
     Image.MAX_IMAGE_PIXELS = None  # of Pillow's own limit for a process; `read_picture` has one, which is an option
     return task
+
+
+def choices_of(options: argparse.Namespace) -> tuple[Look, list[Person], list[Path]]:
+    """Return the look, the people and the targets that options name, without a look at any but a file of people.
+
+    Raises:
+        UsageError: Options make no sense together.
+        MorphstreamError: A file of people can't be read.
+        OSError: The same.
+    """
+    look = read_look(options)
+    add_people_of(options)
+    sources, targets = split_paths(options.paths, options.output, has_sources=bool(options.source))
+    tracking_of(options)
+    range_of(options)
+    return look, people_of(sources, options), targets
 
 
 def swap(task: Task, pipeline: "SwapPipeline") -> tuple[list[Report], list[str]]:

@@ -57,17 +57,17 @@ def add_tracking(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument("--no-tracking", action="store_true", help=text)
 
 
-def check_videos(options: argparse.Namespace, *, has_videos: bool) -> None:
+def check_videos(options: argparse.Namespace, *, has_videos: bool, has_numbered: bool = False) -> None:
     """Check that options make sense with what is swapped.
 
     Raises:
         UsageError: One of videos is there without a video, one of pictures with one, or two contradict each other.
     """
-    range_of(options)
-    tracking_of(options)
     chosen = [name for name in _OPTIONS if getattr(options, name.replace("-", "_")) not in (None, False)]
     if chosen and not has_videos:
         raise UsageError(f"--{chosen[0]}: expected a video among the targets, seen none; leave it out")
+    if options.fps and not has_numbered:
+        raise UsageError("--fps: expected a folder of numbered pictures, or their pattern, seen neither; leave it out")
     if has_videos and options.dry_run:
         raise UsageError("--dry-run: expected pictures alone, seen a video; --preview N swaps a few of its frames")
     if has_videos and options.compare and not options.preview:

@@ -1,13 +1,14 @@
 """Options that are written in a YAML file: a key is the name of an option, and paths begin at the file's folder."""
 
 import argparse
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn
 
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.fields import Object, of_file, shown
-from morphstream.cli.choice import add_people, place_of
+from morphstream.cli.choice import NAME, add_people, place_of
 from morphstream.cli.options import Parser, read_names
 
 _REPEATED = ("source", "add-source", "source-face", "target-face", "map", "target")
@@ -74,6 +75,10 @@ def _words_of(key: str, value: object, folder: Path) -> Iterable[str]:
         return
     if isinstance(value, dict):
         for name, item in value.items():
+            if not re.fullmatch(NAME, name):
+                raise ManifestError(
+                    key, f"expected a name without equals signs, slashes and commas, seen {shown(name)}"
+                )
             yield f"--{key}={name}={','.join(_texts_of(key, item, folder))}"
     elif value is True:
         yield f"--{key}"
