@@ -172,6 +172,18 @@ def test_all_faces_of_people_who_cross_are_found_where_they_are_if_all_become_on
         assert all(min(_off(face, truth) for truth in truths) < 0.8 for face in found.faces)
 
 
+def test_a_track_is_of_one_person_if_asked_for() -> None:
+    finder = Knowing(clip("cross", SIZE, 106), is_eager=True)
+    tracker, people = FaceTracker(finder, {}, by_identity=True), set[tuple[int, int]]()
+    for frame, time in finder.frames(start=46):
+        found, truths = tracker.follow(frame, time), finder.made.truth(finder.index)
+        for number, face in zip(found.tracks, found.faces, strict=True):
+            near = min(truths, key=lambda truth: _off(face, truth))
+            if _off(face, near) < 0.2:
+                people.add((number, near.person))
+    assert sorted(number for number, _ in people) == [1, 2, 3]
+
+
 def test_a_cut_ends_every_track_and_what_rules_by_place_decided() -> None:
     finder = Knowing(clip("scenes", SIZE))
     found = followed(finder, {ALICE: at("left"), BOB: largest})

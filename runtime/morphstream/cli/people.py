@@ -80,7 +80,8 @@ def _find(source: VideoSource, options: argparse.Namespace) -> tuple[int, list[P
             return engines(names.get(name, name))
 
         analyser = FaceAnalyser(open_model)
-        tracker, finder = FaceTracker(analyser, {}, look=look), PeopleFinder(analyser.embed, threshold=threshold)
+        tracker = FaceTracker(analyser, {}, look=look, by_identity=True)
+        finder = PeopleFinder(analyser.embed, threshold=threshold)
         started = time.monotonic()
         with shown(str(options.picture)) as show:
             while timed := source.read():

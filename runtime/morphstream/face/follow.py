@@ -77,6 +77,7 @@ class FaceTracker:
         *,
         look: Look = DEFAULT_LOOK,
         tracking: Tracking = DEFAULT_TRACKING,
+        by_identity: bool = False,
     ) -> None:
         """Begin before the first frame.
 
@@ -85,6 +86,7 @@ class FaceTracker:
             wanted: Who becomes whom, as in `assign`; rules by place and size are decided when a track begins.
             look: How faces are looked for, but for its angles: a frame is looked at once, as the next one comes.
             tracking: How often, and how smooth.
+            by_identity: Whether tracks are of one person each, also where no rule asks who that is.
 
         Raises:
             TypeError: `wanted` has something other than rules and identities.
@@ -94,7 +96,7 @@ class FaceTracker:
         self._look = replace(look, angles=())
         self._around = replace(self._look, landmarker=None)
         self._near = replace(self._look, min_score=max(0.05, _LESS * look.min_score))
-        self._is_embedded = any(rule is not everyone for rule in rules_of(wanted))
+        self._is_embedded = by_identity or any(rule is not everyone for rule in rules_of(wanted))
         self._state, self._begun, self._looks = State(), set[int](), 0
 
     def follow(self, frame: Frame, time: Fraction) -> FoundFaces:
