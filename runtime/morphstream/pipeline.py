@@ -1,11 +1,13 @@
 """Open the engines of a store, and build the `FaceAnalyser` and the `FaceSwapper` that run them."""
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from fractions import Fraction
 from functools import cache, partial
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.vocabulary import SWAP_MODEL
@@ -24,11 +26,14 @@ from morphstream.machine.probe import Machine, probe_machine
 from morphstream.session.load import Engines, load_emap, usable_cores
 from morphstream.session.session import Session
 from morphstream.store.store import Store
-from morphstream.stream.run import Late, flow
+from morphstream.stream.run import IterableSource, Late, flow
 from morphstream.turns import Turns
 
 if TYPE_CHECKING:
     from morphstream.media.video.swap_video import Progress, VideoOptions, VideoReport
+
+Time = TypeVar("Time", bound=float | Fraction)
+_Stream = Generator[Timed[tuple[Frame, Time]], None, None]
 
 
 class SwapPipeline(Closing):
@@ -177,34 +182,44 @@ class SwapPipeline(Closing):
 
     def stream(
         self,
-        frames: Iterable[Timed[Frame]],
+        frames: Iterable[tuple[Frame, Time]],
         wanted: Wanted,
         *,
         look: Look | None = None,
         tracking: Tracking = DEFAULT_TRACKING,
         late: Late = "wait",
-    ) -> Generator[Timed[Frame], None, None]:
-        """Yield the frames of a stream with faces swapped, in order, each with its index and time.
+    ) -> Generator[tuple[Frame, Time], None, None]:
+        """Return frames with their faces swapped, each with its time, in order; faces are followed from frame to frame.
+
+        Frames are read, their faces are found, and they are swapped in a thread each, which run from the first frame
+        that is asked for until the iterator ends or is closed.
 
         Args:
-            frames: Of one stream, each ``(H, W, 3)`` uint8 BGR; read in a thread of its own.
+            frames: Each with the time when it is shown, in seconds, later than the one before; times come back as they
+                are. A frame is ``(H, W, 3)`` uint8 BGR, isn't modified, and stays as it is until it comes back.
             wanted: Who becomes whom, as in a call; rules by position and size are decided when a track begins.
             look: How they are drawn; None for the look of the pipeline.
             tracking: How faces are followed from frame to frame.
             late: Whether frames wait that come faster than they are swapped, or the oldest is dropped, as for a camera.
 
         Raises:
+            TypeError: `wanted` has something other than rules and identities; or, when its turn comes, what `frames`
+                yields is no pair.
             FrameError: A frame was refused.
             Exception: What `frames` raises.
         """
         look, masks = look or self.look, SteadyMasks()
         tracker = FaceTracker(self.analyser, wanted, look=look, tracking=tracking)
 
-        def follow(frame: Timed[Frame]) -> FoundFaces:
-            return tracker.follow(frame.value, frame.time)
+        def follow(given: tuple[Frame, Time]) -> tuple[FoundFaces, Time]:
+            frame, time = given
+            return tracker.follow(frame, time), time
 
-        steps = (follow, partial(self.swapper.swap, look=look, steady=masks))
-        return cast("Generator[Timed[Frame], None, None]", flow(_Whole(frames), steps, late=late))
+        def draw(followed: tuple[FoundFaces, Time]) -> tuple[Frame, Time]:
+            found, time = followed
+            return self.swapper.swap(found, look, masks), time
+
+        return _values(cast("_Stream[Time]", flow(IterableSource(_timed(frames)), (follow, draw), late=late)))
 
     def video(
         self,
@@ -254,16 +269,20 @@ class SwapPipeline(Closing):
         }
 
 
-class _Whole:
-    """Frames as a source, of which a step gets each with its time."""
+def _timed(frames: Iterable[tuple[Frame, Time]]) -> Iterator[Timed[tuple[Frame, Time]]]:
+    """Yield a caller's pairs of a frame and its time as a stream has them."""
+    for index, given in enumerate(frames):
+        if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], float | int | Fraction)):
+            raise TypeError(f"frame {index}: expected a pair (frame, seconds), seen {type(given).__name__}")
+        seconds: float | Fraction = given[1]
+        if not isfinite(seconds):
+            raise ValueError(f"frame {index}: expected a time in seconds, seen {seconds}")
+        yield Timed(value=given, index=index, time=Fraction(seconds))
 
-    def __init__(self, frames: Iterable[Timed[Frame]]) -> None:
-        self._frames = iter(frames)
 
-    def read(self) -> Timed[Timed[Frame]] | None:
-        """Return the next frame, None at the end."""
-        frame = next(self._frames, None)
-        return None if frame is None else Timed(value=frame, index=frame.index, time=frame.time)
+def _values(stream: _Stream[Time]) -> Generator[tuple[Frame, Time], None, None]:
+    with closing(stream):
+        yield from (frame.value for frame in stream)
 
 
 open = SwapPipeline  # noqa: A001, as morphstream.open

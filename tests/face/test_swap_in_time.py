@@ -2,16 +2,17 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from morphstream.artifact.errors import FrameError, VideoError
+from morphstream.artifact.errors import VideoError
 from morphstream.face.look import Look
 from morphstream.face.track import Tracking
 from morphstream.face.types import Identity
-from morphstream.frame import Frame, Timed
+from morphstream.frame import Frame
 from morphstream.media.video.swap_video import VideoOptions
 from morphstream.pipeline import SwapPipeline
 from tests.media.video.films import content_of, write_film
@@ -28,27 +29,41 @@ def moving(astronaut: Frame) -> list[Frame]:
 def test_without_tracking_a_stream_gives_what_calls_give_each_at_its_time(
     swap: SwapPipeline, astronaut: Frame, source: Identity
 ) -> None:
+    times: list[float | Fraction] = [0, 0.04, Fraction(1001, 12000), 7.5]
     frames = moving(astronaut)
-    given = [Timed(value=frame, index=3 + index, time=Fraction(index, 30)) for index, frame in enumerate(frames)]
-    swapped = list(swap.stream(iter(given), source, look=LOOK, tracking=Tracking(is_on=False)))
-    assert [(frame.index, frame.time) for frame in swapped] == [(frame.index, frame.time) for frame in given]
-    for frame, new in zip(frames, swapped, strict=True):
-        np.testing.assert_array_equal(new.value, swap(frame, source, look=LOOK))
-        assert (new.value != frame).any()
+    given = zip(frames, times, strict=True)
+    swapped = list(swap.stream(given, source, look=LOOK, tracking=Tracking(is_on=False)))
+    assert [time for _, time in swapped] == times
+    for frame, (new, _) in zip(frames, swapped, strict=True):
+        np.testing.assert_array_equal(new, swap(frame, source, look=LOOK))
+        assert (new != frame).any()
 
 
-def test_a_stream_that_is_no_longer_read_ends_and_one_that_fails_says_where(
-    swap: SwapPipeline, astronaut: Frame, source: Identity
-) -> None:
-    frames = moving(astronaut)
-    given = (Timed(value=frame, index=index, time=Fraction(index)) for index, frame in enumerate(frames * 100))
+def test_a_stream_that_is_no_longer_read_ends(swap: SwapPipeline, astronaut: Frame, source: Identity) -> None:
+    given = ((frame, index) for index, frame in enumerate(moving(astronaut) * 100))
     stream = swap.stream(given, source, look=LOOK)
-    assert next(stream).index == 0
+    assert next(stream)[1] == 0
     stream.close()
-    assert next(given).index < 20
-    wrong = [Timed(value=frames[0], index=0, time=Fraction(0)), Timed(value=frames[0][0], index=1, time=Fraction(1))]
-    with pytest.raises((FrameError, ValueError)) as caught:
-        list(swap.stream(wrong, source, look=LOOK))
+    assert next(given)[1] < 20
+
+
+@pytest.mark.parametrize(
+    ("wrong", "seen"),
+    [
+        pytest.param((np.zeros((8, 3), np.uint8), 1), "expected a BGR frame", id="no frame"),
+        pytest.param(np.zeros((8, 8, 3), np.uint8), "expected a pair .frame, seconds., seen ndarray", id="no time"),
+        pytest.param((1, np.zeros((8, 8, 3), np.uint8)), "expected a pair", id="the other way round"),
+        pytest.param((np.zeros((8, 8, 3), np.uint8), float("nan")), "expected a time .* seen nan", id="NaN"),
+    ],
+)
+def test_a_stream_says_which_frame_is_wrong(
+    swap: SwapPipeline, astronaut: Frame, source: Identity, wrong: object, seen: str
+) -> None:
+    given: list[Any] = [(moving(astronaut)[0], 0), wrong]
+    stream = swap.stream(given, source, look=LOOK)
+    assert next(stream)[1] == 0
+    with pytest.raises((ValueError, TypeError), match=seen) as caught:
+        next(stream)
     assert "frame 1" in f"{caught.value} {getattr(caught.value, '__notes__', '')}"
 
 

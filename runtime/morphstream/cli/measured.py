@@ -3,6 +3,7 @@
 import re
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from fractions import Fraction
@@ -19,7 +20,7 @@ from morphstream.frame import Frame, Timed
 from morphstream.machine.gpus import Gpu, read_gpus
 from morphstream.pipeline import SwapPipeline
 from morphstream.source.progress import show_line
-from morphstream.stream.run import run
+from morphstream.stream.run import IterableSource, flow
 
 if TYPE_CHECKING:
     from morphstream.media.video.swap_video import Progress
@@ -176,8 +177,9 @@ class Bench:
         steps = self._steps(faces)
         found = self._one_by_one(steps, frame, count)
         engines = take_engines(self._spent)
+        again = (Timed(value=frame, index=index, time=Fraction(index, 25)) for index in range(count))
         start = time.perf_counter()
-        run(_Again(frame, count), steps, _Nowhere())
+        deque(flow(IterableSource(again), steps), maxlen=0)
         return Measured(
             size_wh=(frame.shape[1], frame.shape[0]),
             faces=len(faces),
@@ -264,21 +266,3 @@ def _gpu_bytes(before: Sequence[Gpu], after: Sequence[Gpu]) -> int | None:
     used = [(one.used_bytes, two.used_bytes) for one, two in zip(before, after, strict=False)]
     known = [two - one for one, two in used if one is not None and two is not None]
     return sum(known) if known else None
-
-
-class _Again:
-    """A source of the same frame."""
-
-    def __init__(self, frame: Frame, count: int) -> None:
-        self._frames = (Timed(value=frame, index=index, time=Fraction(index, 25)) for index in range(count))
-
-    def read(self) -> Timed[Frame] | None:
-        """Return it once more."""
-        return next(self._frames, None)
-
-
-class _Nowhere:
-    """A sink that keeps nothing."""
-
-    def write(self, frame: Timed[Frame]) -> None:
-        """Forget a frame."""

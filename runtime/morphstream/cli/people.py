@@ -84,9 +84,8 @@ def _find(source: VideoSource, options: argparse.Namespace) -> tuple[int, list[P
         finder = PeopleFinder(analyser.embed, threshold=threshold)
         started = time.monotonic()
         with shown(str(options.picture)) as show:
-            while timed := source.read():
+            for frames, timed in enumerate(iter(source.read, None), 1):
                 finder.see(tracker.follow(timed.value.frame, timed.time), timed.time)
-                frames += 1
                 fps = frames / max(time.monotonic() - started, 1e-3)
                 left_s = None if total is None else max(0, total - frames) / fps
                 show(Progress(frames=frames, total=total, fps=fps, left_s=left_s))

@@ -99,7 +99,7 @@ class FaceTracker:
         self._is_embedded = by_identity or any(rule is not everyone for rule in rules_of(wanted))
         self._state, self._begun, self._looks = State(), set[int](), 0
 
-    def follow(self, frame: Frame, time: Fraction) -> FoundFaces:
+    def follow(self, frame: Frame, time: float | Fraction) -> FoundFaces:
         """Return the next frame with its faces, their tracks and who they become; errors as in `FaceAnalyser.analyse`.
 
         Args:

@@ -14,6 +14,7 @@ from morphstream.media.encode import FORMATS, encode
 from morphstream.media.output import check_place, keep_owner_and_mode
 from morphstream.media.picture import Picture, frame_of
 from morphstream.media.read import MAX_PIXELS, read_picture
+from morphstream.stream.run import IterableSource
 
 
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Frame:
@@ -73,19 +74,15 @@ def check_output(path: Path, *, overwrite: bool = False, inputs: Sequence[Path] 
     check_place(path, what="a picture", formats=FORMATS, refusal=ImageError, overwrite=overwrite, inputs=inputs)
 
 
-class PictureSource:
+class PictureSource(IterableSource[Frame]):
     """A picture as a stream of frames, each at its time."""
 
     def __init__(self, picture: Picture) -> None:
         times = np.cumsum([0, *picture.durations_ms])
-        self._frames = iter(
+        super().__init__(
             Timed(value=frame_of(pixels), index=index, time=Fraction(float(times[index])) / 1000)
             for index, pixels in enumerate(picture.pixels)
         )
-
-    def read(self) -> Timed[Frame] | None:
-        """Return the next frame, None at the end."""
-        return next(self._frames, None)
 
 
 class FrameList:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar, cast, get_args
+from typing import Generic, Literal, Protocol, TypeVar, cast, get_args
 
 from morphstream.artifact.errors import FrameError, MorphstreamError
 from morphstream.frame import Timed
@@ -30,6 +30,17 @@ class FrameSource(Protocol[T_co]):
     def read(self) -> Timed[T_co] | None:
         """Return the next frame, None at the end; a run that stops early waits for it to return."""
         ...
+
+
+class IterableSource(Generic[T]):
+    """The frames of any iterable as a source."""
+
+    def __init__(self, frames: Iterable[Timed[T]]) -> None:
+        self._frames = iter(frames)
+
+    def read(self) -> Timed[T] | None:
+        """Return the next frame, None at the end; errors as of the iterable."""
+        return next(self._frames, None)
 
 
 class FrameSink(Protocol[T_contra]):

@@ -4,7 +4,7 @@ Convention: at the first frame of a part the tracker, the masks and the encoder 
 that was killed and resumed has the frames of one that wasn't.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol
@@ -78,22 +78,19 @@ class Swapped:
     frame: Frame
 
 
-class FramesAfter:
-    """The frames of a video behind the finished parts, with their numbers in the whole video."""
+def frames_after(video: VideoSource, finished: Sequence[Finished]) -> Iterator[Timed[VideoFrame]]:
+    """Yield the frames of a video behind its finished parts, with their numbers in the whole video.
 
-    def __init__(self, video: VideoSource, finished: Sequence[Finished]) -> None:
-        """Begin; the video begins at the last frame of the finished parts, or before."""
-        self._video, self._index = video, finished[-1].tally.frames if finished else 0
-        self._after = finished[-1].last_pts if finished else None
-
-    def read(self) -> Timed[VideoFrame] | None:
-        """Return the next frame, None at the end; errors as of `VideoSource.read`."""
-        while frame := self._video.read():
-            pts = frame.value.picture.pts or 0
-            if self._after is None or pts > self._after:
-                index, self._index = self._index, self._index + 1
-                return Timed(value=replace(frame.value, index=index), index=index, time=frame.time)
-        return None
+    Args:
+        video: Which begins at the last frame of the finished parts, or before; errors as of it.
+        finished: The parts.
+    """
+    first, last_pts = (finished[-1].tally.frames, finished[-1].last_pts) if finished else (0, None)
+    behind = (
+        frame for frame in iter(video.read, None) if last_pts is None or (frame.value.picture.pts or 0) > last_pts
+    )
+    for index, frame in enumerate(behind, first):
+        yield Timed(value=replace(frame.value, index=index), index=index, time=frame.time)
 
 
 def steps_in_parts(

@@ -3,11 +3,12 @@
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import NoReturn
 
 import av
 
 from morphstream.artifact.errors import VideoError
+from morphstream.closing import Closing
 from morphstream.frame import Timed
 from morphstream.media.video.colour import converted, matrix_of, range_of
 from morphstream.media.video.decode import Pictures
@@ -16,7 +17,7 @@ from morphstream.media.video.open import MAX_PIXELS, is_cut, open_video
 from morphstream.media.video.picture import VideoFrame, video_frame
 
 
-class VideoSource:
+class VideoSource(Closing):
     """A video read from its file, as a `morphstream.stream.run.FrameSource` of `VideoFrame`; a context manager.
 
     All pictures have the size, the pixel format and the colours of the first: where a stream changes them in between,
@@ -66,12 +67,6 @@ class VideoSource:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""

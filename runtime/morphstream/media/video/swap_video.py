@@ -17,7 +17,7 @@ from morphstream.closing import Closing
 from morphstream.media.output import check_place, keep_owner_and_mode
 from morphstream.media.provenance import MARK
 from morphstream.media.video.encoders import CONTAINERS, USUAL, Encoding, choose_encoder, fit_of
-from morphstream.media.video.in_parts import FramesAfter, PartSink, VideoSteps, steps_in_parts
+from morphstream.media.video.in_parts import PartSink, VideoSteps, frames_after, steps_in_parts
 from morphstream.media.video.join import Film, join
 from morphstream.media.video.marks import mark_file, mark_of, marked
 from morphstream.media.video.open import MAX_PIXELS
@@ -26,7 +26,7 @@ from morphstream.media.video.parts import Parts, Tally
 from morphstream.media.video.read import VideoSource
 from morphstream.media.video.streams import OtherStreams
 from morphstream.program import deferred_signals
-from morphstream.stream.run import run
+from morphstream.stream.run import IterableSource, run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +211,7 @@ class _Work(Closing):
         total = self._video.info.frames_between(options.start, options.end)
         first, began = self.tally.frames, time.monotonic()
         length = options.part_frames if self.encoder.is_joinable else sys.maxsize
+        source = IterableSource(frames_after(self._video, finished))
 
         def on_frame(tally: Tally) -> None:
             self.tally = tally
@@ -222,7 +223,7 @@ class _Work(Closing):
 
         with deferred_signals() as signals, PartSink(self._parts, self.encoder, self._video, on_frame) as sink:
             try:
-                run(FramesAfter(self._video, finished), steps_in_parts(self._steps, first, length), sink)
+                run(source, steps_in_parts(self._steps, first, length), sink)
                 sink.finish_part()
             except _StoppedError:
                 sink.end_part()
