@@ -1,8 +1,10 @@
 """Open the engines of a store, and build the `FaceAnalyser` and the `FaceSwapper` that run them."""
 
+import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import asdict
 from fractions import Fraction
 from functools import cache, partial
 from math import isfinite
@@ -257,14 +259,11 @@ class SwapPipeline(Closing):
 
     def _recipe(self, wanted: Wanted, look: Look, tracking: Tracking) -> Mapping[str, str]:
         """Return what decides the frames of a video, in words."""
-        drawn = {name: getattr(look, name) for name in look.__dataclass_fields__}
         return {
             "people": digest_of(repr(wanted).encode()).sha256[:12],
             "engines": self._own.installed.publication.sha256[:12],
             "swap model": self.swap_model,
-            "look": str(
-                {name: sorted(value) if isinstance(value, frozenset) else value for name, value in drawn.items()}
-            ),
+            "look": json.dumps(asdict(look), default=sorted),  # of regions, whose order is another in each process
             "tracking": str(tracking),
         }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from morphstream.artifact.errors import ManifestError, NoFaceError
-from morphstream.cli.choice import Person, add_choice, people_of, wanted_of, why_nobody
+from morphstream.cli.choice import SourcePerson, add_choice, people_of, wanted_of, why_nobody
 from morphstream.cli.options import UsageError
 from morphstream.cli.written import add_people_of
 from morphstream.face.assign import assign, from_left
@@ -52,7 +52,7 @@ def chosen(*arguments: str) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def people(*arguments: str) -> list[Person]:
+def people(*arguments: str) -> list[SourcePerson]:
     options = chosen(*arguments)
     return people_of(options.paths, options)
 
@@ -197,9 +197,11 @@ def test_sources_and_maps_are_read_from_a_file(tmp_path: Path) -> None:
     add_people_of(options)
     assert options.threshold == 0.5
     assert people_of([], options) == [
-        Person(name="cem", pictures=[Path("c.jpg")], places=["all"]),
-        Person(name="ann", pictures=[tmp_path / "1.jpg", tmp_path / "2.jpg"], places=[tmp_path / "ref.jpg", "left", 2]),
-        Person(name="ben", pictures=[Path("/b.jpg")], places=["largest"]),
+        SourcePerson(name="cem", pictures=[Path("c.jpg")], places=["all"]),
+        SourcePerson(
+            name="ann", pictures=[tmp_path / "1.jpg", tmp_path / "2.jpg"], places=[tmp_path / "ref.jpg", "left", 2]
+        ),
+        SourcePerson(name="ben", pictures=[Path("/b.jpg")], places=["largest"]),
     ]
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from morphstream.face.people import PeopleFinder, Person
+from morphstream.face.people import PeopleFinder, VideoPerson
 from morphstream.face.types import Face, FoundFaces, Identity
 from morphstream.frame import Frame
 from tests.face import identity_of
@@ -33,7 +33,7 @@ def seen(*faces: tuple[int, int, int, float], side: int = 30) -> FoundFaces:
     return replace(FoundFaces(frame=frame, faces=found, assignment={}), tracks=[face[0] for face in faces])
 
 
-def people(*frames: FoundFaces, threshold: float = 0.4) -> list[Person]:
+def people(*frames: FoundFaces, threshold: float = 0.4) -> list[VideoPerson]:
     finder = PeopleFinder(embed, threshold=threshold)
     for index, found in enumerate(frames):
         finder.see(found, Fraction(index, 10))

@@ -78,6 +78,6 @@ def test_a_video_is_swapped_and_resumed_with_the_same_people_alone(
     recipe = swap._recipe(source, LOOK, Tracking())
     other = swap._recipe(Identity(embedding=-source.embedding), Look(regions=frozenset({"nose", "mouth"})), Tracking())
     assert {name for name in recipe if recipe[name] != other[name]} == {"people", "look"}
-    assert "['mouth', 'nose']" in other["look"]  # the order of a set is another in each process
+    assert '["mouth", "nose"]' in other["look"]  # the order of a set is another in each process
     with pytest.raises(VideoError, match="expected a name that ends in one of"):
         swap.video(film, tmp_path / "out.avi", source, options=VideoOptions())

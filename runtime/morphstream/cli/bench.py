@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING
 from morphstream import __version__
 from morphstream.artifact.errors import MorphstreamError, NoFaceError, VideoError, message_of
 from morphstream.artifact.vocabulary import SWAP_MODEL
-from morphstream.cli.look import add_look, read_look
-from morphstream.cli.options import Commands, UsageError, add_max_pixels, add_source, add_threads, checked, whole_number
+from morphstream.cli.look import add_look, check_boost, read_look
+from morphstream.cli.options import Commands, add_max_pixels, add_source, add_threads, checked, whole_number
 from morphstream.machine.limits import check_limits
 from morphstream.media.kinds import is_video
 from morphstream.store.store import Store
 
 if TYPE_CHECKING:
     from morphstream.cli.agreement import Agreement
-    from morphstream.face.look import Look
     from morphstream.face.types import Face
     from morphstream.frame import Frame
     from morphstream.machine.probe import Machine
@@ -69,9 +68,7 @@ def run(options: argparse.Namespace) -> int:
     opening = partial(SwapPipeline, store, swap_model=options.swap_model, look=look, threads=threads, machine=machine)
     with opening(cuda_graph=options.cuda_graph, engines=engines) as pipeline:
         bench = Bench(pipeline, spent, opened_s=time.perf_counter() - start, gpus=gpus)
-        if look.pixel_boost and look.pixel_boost % pipeline.swapper.side:
-            expected = f"a multiple of {pipeline.swapper.side} pixels, the side of {options.swap_model}"
-            raise UsageError(f"--pixel-boost: expected {expected}, seen {look.pixel_boost}")
+        check_boost(look, pipeline)
         faces = _faces_of(options, frame, pipeline)
         measured = bench.measure(frame, faces, options.frames)
         clip = bench.swap_clip(options.clip) if options.clip and is_video(options.clip) else None
@@ -79,9 +76,9 @@ def run(options: argparse.Namespace) -> int:
     diagnosis = diagnose(store, machine, gpus)
     system = {"cpu": _cpu(), "cores": usable_cores(), "threads": threads, "os": platform.platform(), **_versions()}
     if options.json:
-        found = {"system": system, "swap_model": options.swap_model, "look": _described(look), **asdict(measured)}
+        found = {"system": system, "swap_model": options.swap_model, "look": asdict(look), **asdict(measured)}
         found |= {"clip": clip and asdict(clip), "not_compared": reason, "diagnosis": diagnosis.facts}
-        print(json.dumps(found | {"agreements": [asdict(one) for one in agreements]}, indent=2))
+        print(json.dumps(found | {"agreements": [asdict(one) for one in agreements]}, indent=2, default=sorted))
     else:
         print(*diagnosis.lines, f"system     {', '.join(f'{name} {fact}' for name, fact in system.items())}", sep="\n")
         print(*measured.lines(), *(clip.lines() if clip else ()), *_lines(agreements, reason), sep="\n")
@@ -146,12 +143,6 @@ def _versions() -> dict[str, str]:
 
     own = {"morphstream": __version__, "python": platform.python_version()}
     return own | {"numpy": np.__version__, "opencv": cv2.__version__}
-
-
-def _described(look: "Look") -> dict[str, object]:
-    """Return a look as JSON has it."""
-    drawn = {name: getattr(look, name) for name in look.__dataclass_fields__}
-    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in drawn.items()}
 
 
 def _cpu() -> str:

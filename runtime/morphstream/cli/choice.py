@@ -26,7 +26,7 @@ _REMEDY = "--source-face N takes another, and morphstream faces numbers them"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class SourcePerson:
     """Someone whose face is put in.
 
     Attributes:
@@ -78,7 +78,7 @@ def add_people(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threshold", type=checked(number(-1, 1)), metavar="COSINE", help=text)
 
 
-def people_of(paths: Sequence[Path], options: argparse.Namespace) -> list[Person]:
+def people_of(paths: Sequence[Path], options: argparse.Namespace) -> list[SourcePerson]:
     """Return the sources in their order: those without an option, of ``--add-source``, of ``--source``.
 
     Args:
@@ -89,7 +89,7 @@ def people_of(paths: Sequence[Path], options: argparse.Namespace) -> list[Person
         UsageError: A choice of faces has no source, or a source none.
     """
     named = [*((path.stem, (path,)) for path in [*paths, *options.add_source]), *options.source]
-    people = [Person(name=name, pictures=pictures) for name, pictures in named]
+    people = [SourcePerson(name=name, pictures=pictures) for name, pictures in named]
     if len(options.source_face) > len(people):
         seen = len(options.source_face)
         raise UsageError(f"--source-face: expected one for each of {len(people)} sources at most, seen {seen}")
@@ -108,7 +108,7 @@ def people_of(paths: Sequence[Path], options: argparse.Namespace) -> list[Person
     ] or people
 
 
-def _mapped(people: Sequence[Person], maps: Iterable[tuple[str, Sequence[Place]]]) -> list[Person]:
+def _mapped(people: Sequence[SourcePerson], maps: Iterable[tuple[str, Sequence[Place]]]) -> list[SourcePerson]:
     """Return people with the faces that ``--map`` gives them."""
     names, places = Counter(person.name for person in people), dict[str, list[Place]]()
     for name, own in maps:
@@ -121,14 +121,14 @@ def _mapped(people: Sequence[Person], maps: Iterable[tuple[str, Sequence[Place]]
     return [replace(person, places=places[person.name]) for person in people]
 
 
-def pictures_of(people: Iterable[Person]) -> list[Path]:
+def pictures_of(people: Iterable[SourcePerson]) -> list[Path]:
     """Return every picture that people are known by: their own, and those of whom they replace."""
     places = [place for person in people for place in person.places if isinstance(place, Path)]
     return [*chain.from_iterable(person.pictures for person in people), *places]
 
 
 def wanted_of(
-    analyser: "FaceAnalyser", people: Sequence[Person], look: "Look", *, threshold: float | None, max_pixels: int
+    analyser: "FaceAnalyser", people: Sequence[SourcePerson], look: "Look", *, threshold: float | None, max_pixels: int
 ) -> tuple["Wanted", list[str]]:
     """Identify the faces of sources; return who becomes whom, and what was chosen where there was a choice.
 
@@ -166,7 +166,7 @@ def wanted_of(
     return wanted, notes
 
 
-def why_nobody(found: "FoundFaces", people: Sequence[Person]) -> str:
+def why_nobody(found: "FoundFaces", people: Sequence[SourcePerson]) -> str:
     """Return why no face of a frame is swapped, and what to do."""
     if not found.faces:
         return f"expected a face to swap, {found.reason}"
@@ -178,7 +178,7 @@ def why_nobody(found: "FoundFaces", people: Sequence[Person]) -> str:
     return f"expected a face to swap, seen {len(found.faces)} and none that {chosen} picks; {remedy}"
 
 
-def _strangers(person: Person, identities: Sequence["Identity"]) -> Iterable[str]:
+def _strangers(person: SourcePerson, identities: Sequence["Identity"]) -> Iterable[str]:
     """Yield a note for each picture that isn't like any other of its person."""
     from morphstream.face.assign import ONE_PERSON
 

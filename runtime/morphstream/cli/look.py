@@ -8,6 +8,7 @@ from morphstream.cli.options import UsageError, checked, number, read_names, who
 
 if TYPE_CHECKING:
     from morphstream.face.look import Look
+    from morphstream.pipeline import SwapPipeline
 
 _MASKS = ("box", "occlusion", "regions", "own")
 
@@ -95,6 +96,17 @@ def read_look(options: argparse.Namespace) -> "Look":
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def check_boost(look: "Look", pipeline: "SwapPipeline") -> None:
+    """Check that a pixel boost fits the swap model of a pipeline.
+
+    Raises:
+        UsageError: It is no multiple of the model's side.
+    """
+    if look.pixel_boost and look.pixel_boost % pipeline.swapper.side:
+        expected = f"a multiple of {pipeline.swapper.side} pixels, the side of {pipeline.swap_model}"
+        raise UsageError(f"--pixel-boost: expected {expected}, seen {look.pixel_boost}")
 
 
 def _read_angles(text: str) -> tuple[float, ...]:

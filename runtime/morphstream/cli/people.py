@@ -13,7 +13,7 @@ from morphstream.cli.videos import clock_of, most_pixels, range_of, shown
 from morphstream.face.analyser import DETECTOR, EMBEDDER, FaceAnalyser
 from morphstream.face.assign import ONE_PERSON
 from morphstream.face.follow import FaceTracker
-from morphstream.face.people import PeopleFinder, Person
+from morphstream.face.people import PeopleFinder, VideoPerson
 from morphstream.machine.probe import probe_machine
 from morphstream.media.image import check_output, write_image
 from morphstream.media.sheet import draw_grid, upright
@@ -66,7 +66,7 @@ def _make_folder(folder: Path, *, overwrite: bool) -> None:
         raise ImageError(f"{expected}; name another, or replace them with --overwrite")
 
 
-def _find(source: VideoSource, options: argparse.Namespace) -> tuple[int, list[Person]]:
+def _find(source: VideoSource, options: argparse.Namespace) -> tuple[int, list[VideoPerson]]:
     """Return how many frames a video has, and who is seen in them."""
     look, frames, total = finding_of(options), 0, source.info.frames_between(*range_of(options))
     threshold = ONE_PERSON if options.threshold is None else options.threshold
@@ -92,7 +92,7 @@ def _find(source: VideoSource, options: argparse.Namespace) -> tuple[int, list[P
         return frames, finder.people()
 
 
-def _object(number: int, person: Person) -> dict[str, object]:
+def _object(number: int, person: VideoPerson) -> dict[str, object]:
     return {
         "number": number,
         "frames": person.frames,
@@ -103,7 +103,7 @@ def _object(number: int, person: Person) -> dict[str, object]:
     }
 
 
-def _table(people: Sequence[Person]) -> list[str]:
+def _table(people: Sequence[VideoPerson]) -> list[str]:
     """Return a line for each person: in how many frames, from when to when, and how large at best."""
     lines = ["person  frames  from      to        size"]
     for number, person in enumerate(people, 1):

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Union
 from PIL import Image
 
 from morphstream.artifact.errors import ImageError, MorphstreamError, message_of
-from morphstream.cli.choice import Person, people_of, pictures_of, wanted_of, why_nobody
-from morphstream.cli.look import read_look
-from morphstream.cli.options import UsageError, text_of
+from morphstream.cli.choice import SourcePerson, people_of, pictures_of, wanted_of, why_nobody
+from morphstream.cli.look import check_boost, read_look
+from morphstream.cli.options import text_of
 from morphstream.cli.pictures import PictureReport, PictureSwapper, Writing
 from morphstream.cli.targets import Job, is_clip, jobs_of, split_paths
 from morphstream.cli.videos import check_videos, range_of, sheet_of, shown, tracking_of, video_options_of
@@ -44,7 +44,7 @@ class Task:
 
     options: argparse.Namespace
     look: Look
-    people: Sequence[Person]
+    people: Sequence[SourcePerson]
     jobs: Sequence[Job]
     inputs: Sequence[Path]
     is_folder: bool
@@ -93,7 +93,7 @@ def task_of(options: argparse.Namespace) -> Task:
     return task
 
 
-def choices_of(options: argparse.Namespace) -> tuple[Look, list[Person], list[Path]]:
+def choices_of(options: argparse.Namespace) -> tuple[Look, list[SourcePerson], list[Path]]:
     """Return the look, the people and the targets that options name, without a look at any but a file of people.
 
     Raises:
@@ -118,9 +118,7 @@ def swap(task: Task, pipeline: "SwapPipeline") -> tuple[list[Report], list[str]]
         OSError: The one target can't be written.
     """
     look, options = task.look, task.options
-    if look.pixel_boost and look.pixel_boost % pipeline.swapper.side:
-        expected = f"a multiple of {pipeline.swapper.side} pixels, the side of {pipeline.swap_model}"
-        raise UsageError(f"--pixel-boost: expected {expected}, seen {look.pixel_boost}")
+    check_boost(look, pipeline)
     threshold, max_pixels = options.threshold, options.max_pixels
     wanted, notes = wanted_of(pipeline.analyser, task.people, look, threshold=threshold, max_pixels=max_pixels)
     for note in notes:

@@ -1,6 +1,5 @@
 """Faces that others went before: where they come out, and who may be partly covered; pure."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,7 +18,7 @@ Box = npt.NDArray[np.float64]
 def apart(face: Face, other: Face) -> float:
     """Return the distance of two faces, in sides of the larger one's box."""
     distance = float(np.hypot(*(face.points5.mean(0) - other.points5.mean(0))))
-    return distance / max(math.sqrt(max(face.area, other.area)), 1e-9)
+    return distance / max(face.side, other.side, 1e-9)
 
 
 def missing_near(face: Face, asleep: Sequence[Track], time_s: float) -> list[Face]:
@@ -56,8 +55,8 @@ def most_like(identity: Identity, asleep: Sequence[Track], least: float) -> Trac
 
 
 def _around(face: Face) -> Box:
-    middle, half = (face.box_xyxy[:2] + face.box_xyxy[2:]) / 2, _AROUND * face.area**0.5
-    return np.concatenate([middle - half, middle + half])
+    half = _AROUND * face.side
+    return np.concatenate([face.middle - half, face.middle + half])
 
 
 def _meet(one: Box, other: Box) -> bool:

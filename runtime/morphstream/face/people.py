@@ -1,6 +1,5 @@
 """The people of a video: tracks that show one person, put together by their identities."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -40,11 +39,11 @@ class Portrait:
     @property
     def quality(self) -> float:
         """More for larger and surer faces."""
-        return self.face.score * math.sqrt(self.face.area)
+        return self.face.score * self.face.side
 
 
 @dataclass(slots=True, kw_only=True)
-class Person:
+class VideoPerson:
     """Someone who is seen in a video.
 
     Attributes:
@@ -70,15 +69,14 @@ class Person:
         """In how many frames they are seen."""
         return len(self.indices)
 
-    def join(self, other: "Person") -> None:
+    def join(self, other: "VideoPerson") -> None:
         """Add what was seen of the same person elsewhere."""
         self.first, self.last = min(self.first, other.first), max(self.last, other.last)
         self.indices |= other.indices
         self.tracks += other.tracks
         self.portrait = max(self.portrait, other.portrait, key=lambda portrait: portrait.quality)
-        total = self.identity.embedding * self.portraits + other.identity.embedding * other.portraits
+        self.identity = Identity.mean_of([self.identity, other.identity], [self.portraits, other.portraits])
         self.portraits += other.portraits
-        self.identity = Identity(embedding=total / np.linalg.norm(total))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,7 +100,7 @@ class PeopleFinder:
         """
         self._embed, self._threshold = embed, threshold
         self._tracks: dict[int, _Track] = {}
-        self._people: list[Person] = []
+        self._people: list[VideoPerson] = []
         self._index = 0
 
     def see(self, found: FoundFaces, time: Fraction) -> None:
@@ -119,7 +117,7 @@ class PeopleFinder:
         for number in [n for n, track in self._tracks.items() if self._index - track.last_index > _ENDED_AFTER]:
             self._end(self._tracks.pop(number))
 
-    def people(self) -> list[Person]:
+    def people(self) -> list[VideoPerson]:
         """End every track, and return the people, those first who are seen most."""
         while self._tracks:
             self._end(self._tracks.popitem()[1])
@@ -131,7 +129,7 @@ class PeopleFinder:
     def _end(self, track: _Track) -> None:
         """Add a track to the person that it is most like, or to nobody who was there before."""
         identities = [self._embed(portrait.frame, [portrait.face])[0] for portrait in track.portraits]
-        person = Person(
+        person = VideoPerson(
             first=track.first,
             last=track.last,
             indices=track.indices,

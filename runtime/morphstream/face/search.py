@@ -14,7 +14,7 @@ import numpy.typing as npt
 from morphstream.face.detect import DirectSCRFD
 from morphstream.face.geometry import Rectangle, tilt_of, transform
 from morphstream.face.look import Look
-from morphstream.face.seen import LOW, Seen, are_one, common_turn, distinct, is_head, judged, mapped_back, middle_of
+from morphstream.face.seen import LOW, Seen, are_one, common_turn, distinct, is_head, judged, mapped_back
 from morphstream.face.types import Face, Person
 from morphstream.face.views import FACE, NEAR_FACE, Cell, Size, View, again, closer, heads, part, upright, whole
 from morphstream.frame import Frame, check_frame
@@ -130,11 +130,11 @@ class _Search:
         return found
 
     def _low(self, face: Face) -> float:
-        return float(np.interp(face.area**0.5 * self._scale, _SIDES, _LOWS))
+        return float(np.interp(face.side * self._scale, _SIDES, _LOWS))
 
     def heads(self, first: list[Seen], persons: Sequence[Person]) -> list[Seen]:
         """Look closer at people whose face the first look misses or shows small; return all faces known then."""
-        clear = [seen for seen in first if seen.face.area**0.5 * self._scale >= _CLEAR]
+        clear = [seen for seen in first if seen.face.side * self._scale >= _CLEAR]
         boxes = [person.box_xyxy for person in persons if not any(is_head(seen.face, person) for seen in clear)]
         found = self._see(heads(boxes, self._size, self._canvas))
         nearer = [seen for seen in found if not any(are_one(seen, other) for other in clear)]
@@ -148,7 +148,7 @@ class _Search:
         others: list[Seen] = []
         if (turn := common_turn(known)) is not None:
             others += self._others(known, [whole(self._size, self._canvas, turn)])
-        if known and max(seen.face.area for seen in known) ** 0.5 * self._scale < _TINY:
+        if known and max(seen.face.side for seen in known) * self._scale < _TINY:
             others += self._others([*known, *others], closer(self._size, self._canvas))
         groups = again(self._size, self._canvas, angles)
         while not known and not others and (views := next(groups, None)) is not None:
@@ -170,15 +170,13 @@ class _Search:
     def upright(self, faces: Mapping[int, Seen], turns: Sequence[float], side: float = FACE) -> dict[int, Seen]:
         """Look at faces in cells of their own, turned back, and by `turns` more; return the best there of each."""
         places = [
-            (middle_of(seen.face), max(1.0, seen.face.area**0.5), seen.turn + turn)
-            for seen in faces.values()
-            for turn in turns
+            (seen.face.middle, max(1.0, seen.face.side), seen.turn + turn) for seen in faces.values() for turn in turns
         ]
         best: dict[int, Seen] = {}
         views = upright(places, self._size, self._canvas, side)
         for seen in [seen for view in views for seen in self._look(view)]:
             for place, old in faces.items():
-                is_there = np.hypot(*(middle_of(seen.face) - middle_of(old.face))) < old.face.area**0.5 / 2
+                is_there = np.hypot(*(seen.face.middle - old.face.middle)) < old.face.side / 2
                 if is_there and (place not in best or seen.face.score > best[place].face.score):
                     best[place] = seen
         return best
@@ -198,7 +196,7 @@ class _Search:
         for face in self._likely(
             self._detector.look(self._frame, view, min(_FAINT, self._min_score), size=self._canvas)
         ):
-            x, y = (face.box_xyxy[:2] + face.box_xyxy[2:]) / 2
+            x, y = face.middle
             for cell in view:
                 left, top, right, bottom = cell.rectangle
                 is_here = left <= x < right and top <= y < bottom

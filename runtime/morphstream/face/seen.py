@@ -59,16 +59,11 @@ def common_turn(found: Sequence[Seen]) -> float | None:
     return math.degrees(cmath.phase(sum(turned))) if 2 * len(turned) > len(found) else None
 
 
-def middle_of(face: Face) -> npt.NDArray[np.float64]:
-    """Return the middle of a face's box."""
-    return (face.box_xyxy[:2] + face.box_xyxy[2:]) / 2
-
-
 def mapped_back(face: Face, affine: Affine) -> Face:
     """Map a face of a view to the frame; its box is that around the ellipse in the turned box."""
     inverse = np.asarray(cv2.invertAffineTransform(affine), np.float64)
     half = np.hypot(*(inverse[:, :2] * (face.box_xyxy[2:] - face.box_xyxy[:2]) / 2).T)
-    middle = transform(middle_of(face), inverse)
+    middle = transform(face.middle, inverse)
     box = np.concatenate([middle - half, middle + half])
     return replace(face, box_xyxy=box, points5=transform(face.points5, inverse))
 
@@ -84,7 +79,7 @@ def distinct(found: Sequence[Seen]) -> list[Seen]:
 
 def are_one(one: Seen, other: Seen) -> bool:
     """Return whether two faces are one: the middle of one is in the box of the other."""
-    pairs = [(middle_of(one.face), other.face.box_xyxy), (middle_of(other.face), one.face.box_xyxy)]
+    pairs = [(one.face.middle, other.face.box_xyxy), (other.face.middle, one.face.box_xyxy)]
     return any(_is_inside(middle, box) for middle, box in pairs)
 
 
@@ -92,7 +87,7 @@ def is_head(face: Face, person: Person) -> bool:
     """Return whether a face is where a person's head is, and not beside it, where others of a crowd are."""
     left, top, right, bottom = head_square(person.box_xyxy)
     quarter = (right - left) / 4
-    return _is_inside(middle_of(face), np.array([left + quarter, top, right - quarter, bottom]))
+    return _is_inside(face.middle, np.array([left + quarter, top, right - quarter, bottom]))
 
 
 def _is_inside(point: npt.NDArray[np.float64], box_xyxy: npt.NDArray[np.float64]) -> bool:

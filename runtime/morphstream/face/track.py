@@ -215,8 +215,7 @@ def recognised(track: Track, identity: Identity) -> Track:
     count = min(track.likenesses, _LIKENESSES - 1)
     if track.identity is None or (count < _FEW and track.identity.similarity(identity) < ONE):
         return replace(track, identity=identity, likenesses=1)
-    total = identity.embedding + count * track.identity.embedding
-    mean = Identity(embedding=total / np.linalg.norm(total))
+    mean = Identity.mean_of([identity, track.identity], [1, count])
     return replace(track, identity=mean, likenesses=track.likenesses + 1)
 
 

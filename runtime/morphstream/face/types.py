@@ -1,5 +1,6 @@
 """The values that face code passes around."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,16 @@ class Face:
         """Area of the box, in pixels."""
         left, top, right, bottom = self.box_xyxy
         return float((right - left) * (bottom - top))
+
+    @property
+    def side(self) -> float:
+        """Side of a square as large as the box, in pixels."""
+        return math.sqrt(self.area)
+
+    @property
+    def middle(self) -> npt.NDArray[np.float64]:
+        """The middle of the box, ``(2,)``, pixels."""
+        return (self.box_xyxy[:2] + self.box_xyxy[2:]) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,15 +97,20 @@ class Identity:
         return float(self.embedding @ other.embedding)
 
     @staticmethod
-    def mean_of(identities: "Sequence[Identity]") -> "Identity":
+    def mean_of(identities: "Sequence[Identity]", weights: Sequence[float] | None = None) -> "Identity":
         """Return the mean of the identities of one person's pictures, of length 1; of one picture that itself.
+
+        Args:
+            identities: One or more.
+            weights: How much each counts; None for all the same.
 
         Raises:
             ValueError: There are none, or they cancel out.
         """
         if len(identities) == 1:
             return identities[0]
-        total = np.array([identity.embedding for identity in identities]).sum(axis=0)
+        weights = [1] * len(identities) if weights is None else weights
+        total = np.sum([weight * one.embedding for weight, one in zip(weights, identities, strict=True)], axis=0)
         if not (length := np.linalg.norm(total)):
             raise ValueError(f"identity: expected identities of one person, seen {len(identities)} without a mean")
         return Identity(embedding=total / np.float32(length))

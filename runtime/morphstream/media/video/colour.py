@@ -20,7 +20,7 @@ from morphstream.frame import Frame
 
 Plane = npt.NDArray[np.integer]
 
-BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 5, 9
+BT709, BT601, BT2020 = 1, 5, 9
 _LIMITED, _FULL = 1, 2
 LINES_OF_HD = 720  # from here on players take an untagged picture for BT.709
 _MATRICES = {0: BT709, 1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: BT2020, 10: BT2020}  # as swscale numbers them

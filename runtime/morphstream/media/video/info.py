@@ -56,7 +56,6 @@ class VideoInfo:
         start: When its first frame is shown, in seconds.
         duration_s: How long it says it is; None if it doesn't.
         frames: How many frames it says it has, or how many its duration makes; None if neither is known.
-        has_audio: Whether it has sound.
         notes: What of it isn't read as one may expect, in words.
     """
 
@@ -78,7 +77,6 @@ class VideoInfo:
     start: Fraction
     duration_s: float | None
     frames: int | None
-    has_audio: bool
     notes: tuple[str, ...] = ()
 
     def frames_between(self, start: Fraction | None, end: Fraction | None) -> int | None:
@@ -119,7 +117,6 @@ def describe(
         start=(first.pts or 0) * time_base,
         duration_s=duration_s or None,
         frames=stream.frames or round(duration_s * rate) or None,
-        has_audio=bool(container.streams.audio),
         notes=tuple(_notes(stream, first, is_cut=is_cut, is_askew=turn is None)),
     )
 

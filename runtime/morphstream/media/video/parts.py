@@ -12,7 +12,7 @@ import shutil
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
@@ -60,18 +60,14 @@ class Finished:
 
     def to_json(self) -> str:
         """Return what `from_json` reads."""
-        tally = self.tally
-        counts = {name: getattr(tally, name) for name in ("frames", "faces", "swapped", "lost")}
-        own = {"last_pts": self.last_pts, "state": b64encode(self.state).decode()}
-        return json.dumps({**counts, "tracks": sorted(tally.tracks), **own})
+        return json.dumps({**asdict(self), "state": b64encode(self.state).decode()}, default=sorted)
 
     @classmethod
     def from_json(cls, text: str) -> "Finished":
         """Read what `to_json` wrote."""
         data = json.loads(text)
-        last_pts, state = data.pop("last_pts"), b64decode(data.pop("state"))
-        tally = Tally(**{**data, "tracks": frozenset(data["tracks"])})
-        return cls(tally=tally, last_pts=last_pts, state=state)
+        tally, state = data.pop("tally"), b64decode(data.pop("state"))
+        return cls(tally=Tally(**{**tally, "tracks": frozenset(tally["tracks"])}), state=state, **data)
 
 
 class Parts(Closing):

@@ -154,10 +154,8 @@ class OtherStreams(Closing):
         for packet in self._read(copied, begin):
             base = time_base_of(packet.stream)
             index, ticks = packet.stream_index, round(origin / base)
-            dts = (
-                packet.dts if packet.dts is not None else packet.pts if packet.pts is not None else ahead.get(index, 0)
-            )
-            pts = packet.pts if packet.pts is not None else dts
+            dts = next(time for time in (packet.dts, packet.pts, ahead.get(index, 0)) if time is not None)
+            pts = dts if packet.pts is None else packet.pts
             ahead[index] = dts + (packet.duration or 0)
             if (begin is not None and pts * base < begin) or (end is not None and pts * base >= end):
                 continue
