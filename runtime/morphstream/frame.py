@@ -1,5 +1,7 @@
 """A frame: what it is, the check of one that comes from outside, and a frame with its time."""
 
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Generic, TypeVar
@@ -9,6 +11,7 @@ import numpy.typing as npt
 
 Frame = npt.NDArray[np.uint8]
 T_co = TypeVar("T_co", covariant=True)
+Time = TypeVar("Time", bound=float | Fraction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,6 +36,22 @@ class Timed(Generic[T_co]):
 
     def __str__(self) -> str:
         return f"frame {self.index} ({float(self.time):.3f} s)"
+
+
+def numbered(frames: Iterable[tuple[Frame, Time]]) -> Iterator[Timed[tuple[Frame, Time]]]:
+    """Yield pairs of a frame and its time in seconds, each at that time, with numbers from 0.
+
+    Raises:
+        TypeError: One is no such pair.
+        ValueError: A time is no finite number.
+    """
+    for index, given in enumerate(frames):
+        if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], float | int | Fraction)):
+            raise TypeError(f"frame {index}: expected a pair (frame, seconds), seen {type(given).__name__}")
+        seconds: float | Fraction = given[1]
+        if not math.isfinite(seconds):
+            raise ValueError(f"frame {index}: expected a time in seconds, seen {seconds}")
+        yield Timed(value=given, index=index, time=Fraction(seconds))
 
 
 def check_frame(frame: Frame) -> None:

@@ -1,15 +1,13 @@
 """Open the engines of a store, and build the `FaceAnalyser` and the `FaceSwapper` that run them."""
 
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict
-from fractions import Fraction
 from functools import cache, partial
-from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from morphstream.artifact.digest import digest_of
 from morphstream.artifact.vocabulary import SWAP_MODEL
@@ -23,7 +21,7 @@ from morphstream.face.swap import Swapper
 from morphstream.face.swapper import FaceSwapper
 from morphstream.face.track import DEFAULT_TRACKING, Tracking
 from morphstream.face.types import Face, FoundFaces, Identity
-from morphstream.frame import Frame, Timed
+from morphstream.frame import Frame, Time, Timed, numbered
 from morphstream.machine.probe import Machine, probe_machine
 from morphstream.session.load import Engines, load_emap, usable_cores
 from morphstream.session.session import Session
@@ -32,9 +30,9 @@ from morphstream.stream.run import IterableSource, Late, flow
 from morphstream.turns import Turns
 
 if TYPE_CHECKING:
-    from morphstream.media.video.swap_video import Progress, VideoOptions, VideoReport
+    from morphstream.media.video.report import Progress, VideoReport
+    from morphstream.media.video.swap_video import VideoOptions
 
-Time = TypeVar("Time", bound=float | Fraction)
 _Stream = Generator[Timed[tuple[Frame, Time]], None, None]
 
 
@@ -221,7 +219,7 @@ class SwapPipeline(Closing):
             found, time = followed
             return self.swapper.swap(found, look, masks), time
 
-        return _values(cast("_Stream[Time]", flow(IterableSource(_timed(frames)), (follow, draw), late=late)))
+        return _values(cast("_Stream[Time]", flow(IterableSource(numbered(frames)), (follow, draw), late=late)))
 
     def video(
         self,
@@ -266,17 +264,6 @@ class SwapPipeline(Closing):
             "look": json.dumps(asdict(look), default=sorted),  # of regions, whose order is another in each process
             "tracking": str(tracking),
         }
-
-
-def _timed(frames: Iterable[tuple[Frame, Time]]) -> Iterator[Timed[tuple[Frame, Time]]]:
-    """Yield a caller's pairs of a frame and its time as a stream has them."""
-    for index, given in enumerate(frames):
-        if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], float | int | Fraction)):
-            raise TypeError(f"frame {index}: expected a pair (frame, seconds), seen {type(given).__name__}")
-        seconds: float | Fraction = given[1]
-        if not isfinite(seconds):
-            raise ValueError(f"frame {index}: expected a time in seconds, seen {seconds}")
-        yield Timed(value=given, index=index, time=Fraction(seconds))
 
 
 def _values(stream: _Stream[Time]) -> Generator[tuple[Frame, Time], None, None]:

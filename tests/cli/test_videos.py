@@ -8,7 +8,7 @@ import pytest
 from morphstream.cli.options import UsageError
 from morphstream.cli.videos import add_videos, check_videos, clock_of, range_of, read_time, shown, tracking_of, words_of
 from morphstream.face.track import DEFAULT_TRACKING, Tracking
-from morphstream.media.video.swap_video import Progress
+from morphstream.media.video.report import Progress
 
 
 def chosen(*words: str, **others: object) -> argparse.Namespace:

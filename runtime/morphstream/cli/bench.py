@@ -17,6 +17,7 @@ from morphstream.artifact.errors import MorphstreamError, NoFaceError, VideoErro
 from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.cli.look import add_look, check_boost, read_look
 from morphstream.cli.options import Commands, add_max_pixels, add_source, add_threads, checked, whole_number
+from morphstream.cli.videos import most_pixels
 from morphstream.machine.limits import check_limits
 from morphstream.media.kinds import is_video
 from morphstream.store.store import Store
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         check_boost(look, pipeline)
         faces = _faces_of(options, frame, pipeline)
         measured = bench.measure(frame, faces, options.frames)
-        clip = bench.swap_clip(options.clip) if options.clip and is_video(options.clip) else None
+        clip = bench.swap_clip(options.clip, most_pixels(options)) if options.clip and is_video(options.clip) else None
     agreements, reason = _agreements(store, machine, options, frame, faces[0])
     diagnosis = diagnose(store, machine, gpus)
     system = {"cpu": _cpu(), "cores": usable_cores(), "threads": threads, "os": platform.platform(), **_versions()}
@@ -94,7 +95,7 @@ def _frame_of(options: argparse.Namespace) -> "Frame":
     if is_video(options.clip):
         from morphstream.media.video.read import VideoSource  # PyAV is an extra
 
-        with VideoSource(options.clip) as source:
+        with VideoSource(options.clip, max_pixels=most_pixels(options)) as source:
             first = source.read()
         if first is None:
             raise VideoError(f"{options.clip}: expected a frame, seen none; name another")

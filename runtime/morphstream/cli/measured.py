@@ -23,7 +23,7 @@ from morphstream.source.progress import show_line
 from morphstream.stream.run import IterableSource, flow
 
 if TYPE_CHECKING:
-    from morphstream.media.video.swap_video import Progress
+    from morphstream.media.video.report import Progress
 
 _BEFORE = 3  # frames that aren't counted
 _STATUS = Path("/proc/self/status")
@@ -193,8 +193,10 @@ class Bench:
             gpu_bytes=_gpu_bytes(self._gpus, read_gpus()),
         )
 
-    def swap_clip(self, path: Path) -> Clip:
+    def swap_clip(self, path: Path, max_pixels: int) -> Clip:
         """Swap every face of a video, and write it into a folder that is removed; errors as of `SwapPipeline.video`."""
+        from morphstream.media.video.swap_video import VideoOptions  # PyAV is an extra
+
         times = list[float]()
 
         def note(progress: "Progress") -> None:
@@ -204,7 +206,8 @@ class Bench:
         take_engines(self._spent)
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
-            report = self._pipeline.video(path, Path(folder) / _ANY_SOUND, _nobody(), progress=note)
+            output, options = Path(folder) / _ANY_SOUND, VideoOptions(max_pixels=max_pixels)
+            report = self._pipeline.video(path, output, _nobody(), options=options, progress=note)
             seconds = time.perf_counter() - start
         show_line("")
         return Clip(

@@ -18,7 +18,7 @@ from morphstream.machine.probe import probe_machine
 from morphstream.media.image import check_output, write_image
 from morphstream.media.sheet import draw_grid, upright
 from morphstream.media.video.read import VideoSource
-from morphstream.media.video.swap_video import Progress
+from morphstream.media.video.report import Progress
 from morphstream.session.load import Engines, usable_cores
 from morphstream.session.session import Session
 from morphstream.store.store import Store

@@ -23,7 +23,7 @@ from morphstream.media.image import check_output
 
 if TYPE_CHECKING:
     from morphstream.face.assign import Wanted
-    from morphstream.media.video.swap_video import VideoReport
+    from morphstream.media.video.report import VideoReport
     from morphstream.pipeline import SwapPipeline
 
 Report = Union[PictureReport, "VideoReport"]

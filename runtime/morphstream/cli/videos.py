@@ -15,7 +15,8 @@ from morphstream.source.progress import show_line
 if TYPE_CHECKING:
     from morphstream.cli.targets import Job
     from morphstream.face.track import Tracking
-    from morphstream.media.video.swap_video import Progress, VideoOptions
+    from morphstream.media.video.report import Progress
+    from morphstream.media.video.swap_video import VideoOptions
 
 _OPTIONS = ("start", "end", "fps", "preview", "encoder", "quality", "detect-every", "smooth", "no-tracking")
 _EACH_S = 0.1  # between two lines of progress

@@ -102,7 +102,7 @@ def mark_with(xmp: bytes) -> bytes:
     All else is left out: XMP may hold thumbnails, names of faces, and a history of edits.
 
     Raises:
-        ValueError: It is no XMP, or too long.
+        ValueError: It is no XMP, or too long or too deep.
     """
     import xml.etree.ElementTree as ET
 
@@ -113,7 +113,10 @@ def mark_with(xmp: bytes) -> bytes:
         ours.extend(part for part in description if _may_stay(part.tag))
     for uri, (prefix, _) in _PREFIXES.items():
         ET.register_namespace(prefix, uri)
-    packet = f"{_BEGIN}{ET.tostring(mark, 'unicode')}{_END}".encode()
+    try:
+        packet = f"{_BEGIN}{ET.tostring(mark, 'unicode')}{_END}".encode()
+    except RecursionError:
+        raise ValueError("XMP: expected elements of a few levels, seen hundreds") from None
     if len(packet) > _MOST_BYTES:
         raise ValueError(f"XMP: expected at most {_MOST_BYTES} bytes, seen {len(packet)}")
     return packet

@@ -12,7 +12,8 @@ import pytest
 from morphstream.artifact.errors import FrameError, SessionError, VideoError
 from morphstream.media.video.encoders import Encoding
 from morphstream.media.video.parts import Parts, Tally
-from morphstream.media.video.swap_video import VideoOptions, VideoReport, swap_video
+from morphstream.media.video.report import VideoReport
+from morphstream.media.video.swap_video import VideoOptions, swap_video
 from tests.media.video.films import COUNT, content_of, painting, write_film
 
 PART = 7

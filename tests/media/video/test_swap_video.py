@@ -14,7 +14,8 @@ import pytest
 
 from morphstream.artifact.errors import NoFaceError, VideoError
 from morphstream.media.video.encoders import Encoding
-from morphstream.media.video.swap_video import Progress, VideoOptions, VideoReport, swap_video
+from morphstream.media.video.report import Progress, VideoReport
+from morphstream.media.video.swap_video import VideoOptions, swap_video
 from tests.media.video.films import COUNT, SIZE, Nobody, box_of, content_of, fraction_of, frame_of, painting, write_film
 
 if TYPE_CHECKING:
