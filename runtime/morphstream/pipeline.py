@@ -1,9 +1,9 @@
 """Open the engines of a store, and build the `FaceAnalyser` and the `FaceSwapper` that run them."""
 
 import json
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from morphstream.frame import Frame, Time, Timed, numbered
 from morphstream.machine.probe import Machine, probe_machine
 from morphstream.session.load import Engines, load_emap, usable_cores
 from morphstream.session.session import Session
-from morphstream.store.store import Store
+from morphstream.store.store import Installed, Store
 from morphstream.stream.run import IterableSource, Late, flow
 from morphstream.turns import Turns
 
@@ -94,9 +94,8 @@ class SwapPipeline(Closing):
         begin: Callable[[Engines, str], Callable[[], Session]]
         begin = partial if is_one_by_one else lambda *call: pool.submit(*call).result
         swap = begin(self._own, self.swap_model)
-        model_of = self._own.installed.model_of
-        names = {DETECTOR: model_of("detector", DETECTOR), EMBEDDER: model_of("embedder", EMBEDDER)}
-        begun = {name: begin(others, names.get(name, name)) for name in (*names, *self.look.models)}
+        names = (DETECTOR, EMBEDDER, *self.look.models)
+        begun = {name: begin(others, _name_in(others.installed, name)) for name in names}
 
         @cache
         def open_model(name: str) -> Session:
@@ -105,7 +104,7 @@ class SwapPipeline(Closing):
         self.analyser = FaceAnalyser(open_model)
         swapper = Swapper(swap(), load_emap(self._own.installed, self.swap_model))
         self.swapper = FaceSwapper(open_model, swapper, pool=pool)
-        for name in self.look.models:
+        for name in names:
             open_model(name)
 
     def close(self) -> None:
@@ -264,6 +263,24 @@ class SwapPipeline(Closing):
             "look": json.dumps(asdict(look), default=sorted),  # of regions, whose order is another in each process
             "tracking": str(tracking),
         }
+
+
+@contextmanager
+def open_analyser(store: Path, *, threads: int = 0) -> Iterator[FaceAnalyser]:
+    """Open what finds and identifies faces alone, with the engines of a booted store that it needs; as `SwapPipeline`.
+
+    Args:
+        store: Its folder.
+        threads: Threads to run on; 0 for every core that this process may use.
+    """
+    with Engines(Store(store), probe_machine(), threads=threads or usable_cores(), cuda_graph=False) as engines:
+        yield FaceAnalyser(cache(lambda name: engines(_name_in(engines.installed, name))))
+
+
+def _name_in(installed: Installed, model: str) -> str:
+    """Return by which name a store has a model: detectors and embedders have others, too."""
+    role = {DETECTOR: "detector", EMBEDDER: "embedder"}.get(model)
+    return installed.model_of(role, model) if role else model
 
 
 def _values(stream: _Stream[Time]) -> Generator[tuple[Frame, Time], None, None]:

@@ -80,7 +80,7 @@ def test_a_landmarker_gives_detected_faces_68_points(
 
     look = Look(landmarker=landmarker)
     (face,) = FaceAnalyser(opened).detect(astronaut, look)
-    assert asked == ["det_10g", "w600k_r50", *look.finding_models]
+    assert asked == ["det_10g", *look.finding_models]
     assert face.points68 is not None
     assert (np.abs(face.points5 - ASTRONAUT.points5).max() > 1) == (landmarker == "2dfan4")
     analyser = FaceAnalyser(open_kit)

@@ -14,10 +14,7 @@ from morphstream.machine.limits import check_limits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from morphstream.face.look import Look
-    from morphstream.face.search import Finding
     from morphstream.face.types import Face
-    from morphstream.frame import Frame
 
 
 def add(commands: Commands) -> None:
@@ -64,45 +61,29 @@ def _run_picture(options: argparse.Namespace) -> int:
     from morphstream.face.assign import from_left
     from morphstream.media.image import check_output, read_image, write_image
     from morphstream.media.sheet import draw_sheet
+    from morphstream.pipeline import open_analyser
 
     output = options.output or Path(f"{options.picture.stem}.faces.png")
     check_output(output, overwrite=options.overwrite, inputs=[options.picture])
     Image.MAX_IMAGE_PIXELS = None  # as in a swap
     with hushed():
         frame = read_image(options.picture, max_pixels=options.max_pixels)
-    finding = _find(frame, look, options)
-    if not finding.faces:
-        raise NoFaceError(f"{options.picture}: expected a face, {finding.reason(frame, look)}")
-    faces = [finding.faces[index] for index in from_left(finding.faces)]
+    with open_analyser(options.store, threads=options.threads) as analyser:
+        found = analyser.find(frame, look)
+    if not found.faces:
+        raise NoFaceError(f"{options.picture}: expected a face, {found.reason}")
+    faces = [found.faces[index] for index in from_left(found.faces)]
     write_image(output, draw_sheet(frame, faces), overwrite=options.overwrite, is_synthetic=False)
     if options.json:
         listed = [_object(place, face) for place, face in enumerate(faces, 1)]
         print(
-            json.dumps({"picture": str(options.picture), "sheet": str(output), "looks": finding.looks, "faces": listed})
+            json.dumps({"picture": str(options.picture), "sheet": str(output), "looks": found.looks, "faces": listed})
         )
     else:
-        looks = "1 look" if finding.looks == 1 else f"{finding.looks} looks"
+        looks = "1 look" if found.looks == 1 else f"{found.looks} looks"
         print(f"{output}: {len(faces)} faces found in {looks}")
         print("\n".join(_table(faces)))
     return 0
-
-
-def _find(frame: "Frame", look: "Look", options: argparse.Namespace) -> "Finding":
-    """Find faces with the engines that this needs, and no others."""
-    from morphstream.face.analyser import DETECTOR
-    from morphstream.face.detect import DirectSCRFD
-    from morphstream.face.look import PERSON_DETECTOR
-    from morphstream.face.person import PersonDetector
-    from morphstream.face.search import find_faces
-    from morphstream.machine.probe import probe_machine
-    from morphstream.session.load import Engines, usable_cores
-    from morphstream.store.store import Store
-
-    threads = options.threads or usable_cores()
-    with Engines(Store(options.store), probe_machine(), threads=threads, cuda_graph=False) as engines:
-        detector = DirectSCRFD(engines(engines.installed.model_of("detector", DETECTOR)))
-        persons = PersonDetector(engines(PERSON_DETECTOR)).detect if look.search else None
-        return find_faces(detector, frame, look, persons=persons)
 
 
 def _object(place: int, face: "Face") -> dict[str, object]:

@@ -4,24 +4,19 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 from morphstream.artifact.errors import ImageError, NoFaceError
 from morphstream.cli.look import finding_of
 from morphstream.cli.videos import clock_of, most_pixels, range_of, shown
-from morphstream.face.analyser import DETECTOR, EMBEDDER, FaceAnalyser
 from morphstream.face.assign import ONE_PERSON
 from morphstream.face.follow import FaceTracker
 from morphstream.face.people import PeopleFinder, VideoPerson
-from morphstream.machine.probe import probe_machine
 from morphstream.media.image import check_output, write_image
 from morphstream.media.sheet import draw_grid, upright
 from morphstream.media.video.read import VideoSource
 from morphstream.media.video.report import Progress
-from morphstream.session.load import Engines, usable_cores
-from morphstream.session.session import Session
-from morphstream.store.store import Store
+from morphstream.pipeline import open_analyser
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,16 +65,7 @@ def _find(source: VideoSource, options: argparse.Namespace) -> tuple[int, list[V
     """Return how many frames a video has, and who is seen in them."""
     look, frames, total = finding_of(options), 0, source.info.frames_between(*range_of(options))
     threshold = ONE_PERSON if options.threshold is None else options.threshold
-    threads = options.threads or usable_cores()
-    with Engines(Store(options.store), probe_machine(), threads=threads, cuda_graph=False) as engines:
-        model_of = engines.installed.model_of
-        names = {DETECTOR: model_of("detector", DETECTOR), EMBEDDER: model_of("embedder", EMBEDDER)}
-
-        @cache
-        def open_model(name: str) -> Session:
-            return engines(names.get(name, name))
-
-        analyser = FaceAnalyser(open_model)
+    with open_analyser(options.store, threads=options.threads) as analyser:
         tracker = FaceTracker(analyser, {}, look=look, by_identity=True)
         finder = PeopleFinder(analyser.embed, threshold=threshold)
         started = time.monotonic()

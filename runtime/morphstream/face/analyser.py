@@ -25,7 +25,7 @@ class FaceAnalyser:
     """Detector, landmarkers and embedder; any thread may call it, and one runs at a time."""
 
     def __init__(self, open_model: Callable[[str], Session]) -> None:
-        """Open the detector and the embedder.
+        """Open the detector; the embedder is opened when it is first needed, as are the models of a look.
 
         Args:
             open_model: Returns a model by name, opened once; the caller closes them.
@@ -36,7 +36,6 @@ class FaceAnalyser:
         """
         self._open, self._turns = open_model, Turns("analyser")
         self._detector = DirectSCRFD(open_model(DETECTOR))
-        self._embedder = DirectArcFace(open_model(EMBEDDER))
 
     def close(self) -> None:
         """Refuse further calls, once the present one has ended."""
@@ -96,7 +95,7 @@ class FaceAnalyser:
     def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:
         """Return the identities of faces, in their order; arguments and errors as in `DirectArcFace.embed`."""
         with self._turns:
-            return self._embedder.embed(frame, faces)
+            return DirectArcFace(self._open(EMBEDDER)).embed(frame, faces)
 
     def identify(self, frame: Frame, face: Face | None = None, look: Look = DEFAULT_LOOK) -> Identity:
         """Return the identity of a face; errors also as in `find` and `embed`.
