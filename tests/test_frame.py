@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from morphstream.frame import Timed, check_frame
+from morphstream.frame import Timed, check_frame, numbered
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,11 @@ def test_a_timed_frame_says_which_it_is() -> None:
 def test_an_index_or_a_time_that_cannot_be_is_refused(index: int, time: Fraction, error: type[Exception]) -> None:
     with pytest.raises(error, match="expected"):
         Timed(value=None, index=index, time=time)
+
+
+@pytest.mark.parametrize("time", [1, 0.04, Fraction(1001, 30000), np.float32(0.3), np.int64(2)], ids=lambda t: str(t))
+def test_a_pair_is_at_its_very_time(time: float) -> None:
+    first, second = numbered([(np.zeros((1, 1, 3), np.uint8), 0), (np.zeros((1, 1, 3), np.uint8), time)])
+    assert (first.index, first.time, second.index) == (0, Fraction(0), 1)
+    assert second.time == Fraction(float(time)) if isinstance(time, np.floating) else second.time == time
+    assert second.value[1] is time

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Rational, Real
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -46,12 +47,13 @@ def numbered(frames: Iterable[tuple[Frame, Time]]) -> Iterator[Timed[tuple[Frame
         ValueError: A time is no finite number.
     """
     for index, given in enumerate(frames):
-        if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], float | int | Fraction)):
-            raise TypeError(f"frame {index}: expected a pair (frame, seconds), seen {type(given).__name__}")
-        seconds: float | Fraction = given[1]
-        if not math.isfinite(seconds):
-            raise ValueError(f"frame {index}: expected a time in seconds, seen {seconds}")
-        yield Timed(value=given, index=index, time=Fraction(seconds))
+        if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Real)):
+            seen = [type(one).__name__ for one in given] if isinstance(given, tuple) else type(given).__name__
+            raise TypeError(f"frame {index}: expected a pair (frame, seconds), seen {seen}")
+        if not math.isfinite(given[1]):
+            raise ValueError(f"frame {index}: expected a time in seconds, seen {given[1]}")
+        exact = given[1] if isinstance(given[1], Rational) else float(given[1])
+        yield Timed(value=given, index=index, time=Fraction(exact))
 
 
 def check_frame(frame: Frame) -> None:
