@@ -284,11 +284,12 @@ def test_a_model_can_be_changed_while_another_thread_swaps(booted: Store, astron
         expected = {swap(astronaut, source).tobytes()}
         swap.use(models[1])
         expected.add(swap(astronaut, source).tobytes())
-        frames = other.submit(lambda: {swap(astronaut, source).tobytes() for _ in range(16)})
-        changes = 0
-        while not frames.done():
-            swap.use(models[changes % 2])
-            changes += 1
-        assert changes > 1
+        is_over = threading.Event()
+        frames = other.submit(lambda: {swap(astronaut, source).tobytes() for _ in iter(is_over.is_set, True)})
+        try:
+            for change in range(6):
+                swap.use(models[change % 2])
+        finally:
+            is_over.set()
         assert frames.result() <= expected
         assert len(expected) == 2

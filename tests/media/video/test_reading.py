@@ -120,7 +120,9 @@ def test_a_part_begins_and_ends_at_the_exact_frame(tmp_path: Path, name: str) ->
 
 def test_a_part_after_the_end_is_refused(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4")
-    with pytest.raises(VideoError, match=r"expected pictures from 9.000 s on, seen none, of 0.400 s; choose other times"):
+    with pytest.raises(
+        VideoError, match=r"expected pictures from 9.000 s on, seen none, of 0.400 s; choose other times"
+    ):
         VideoSource(path, start=Fraction(9))
 
 
