@@ -11,6 +11,7 @@ _SIZE = (32, 18)
 _EVERY = 8  # pixels of each that a glimpse is made of, at most
 _CUT, _OTHER = 0.5, 10.0  # correlation of two glimpses, levels between them on average
 _NEW = 16  # levels
+_AROUND = np.ones((3, 3), np.uint8)  # pixels of a glimpse that something may move by
 
 
 def glimpse_of(frame: Frame) -> Glimpse:
@@ -30,5 +31,7 @@ def is_cut(old: Glimpse, new: Glimpse) -> bool:
 
 
 def changed(old: Glimpse, new: Glimpse) -> float:
-    """Return the part of a frame that is other than at an earlier look, 0..1."""
-    return float((cv2.absdiff(old, new).max(2) > _NEW).mean())
+    """Return the part of a frame that shows what an earlier look had nowhere near, 0..1: what only moved isn't new."""
+    above = cv2.subtract(new, np.asarray(cv2.dilate(old, _AROUND), np.uint8))
+    below = cv2.subtract(np.asarray(cv2.erode(old, _AROUND), np.uint8), new)
+    return float((cv2.max(above, below).max(2) > _NEW).mean())

@@ -16,7 +16,7 @@ from morphstream.face.geometry import transform
 from morphstream.face.scene import Glimpse
 from morphstream.face.types import Affine, Face, Identity, Points
 
-_STILL, _BUSY = 16, 0.4  # frames between looks at a face that doesn't move, and how much sooner for what does
+_STILL, _BUSY = 16, 0.3  # frames between looks at a face that doesn't move, and how much sooner for what does
 _COVERED = 0.25  # doubt of a face that flow doesn't follow at all, a frame
 _CUTOFF, _RISE, _CUTOFF_OF_SPEED = 0.13, 4.0, 1.0  # Hz, Hz for an eye distance a second, Hz
 _NEAR, _LARGER = 0.5, 2.0  # of a face's side, between the middles of what is one face; times its side
