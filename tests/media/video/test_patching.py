@@ -114,6 +114,17 @@ def test_light_beyond_white_does_not_shine_through_what_replaces_it() -> None:
     assert planes[0][2, 2] == 254
 
 
+@pytest.mark.parametrize("width", [61, 62, 64])
+def test_a_single_pixel_is_replaced_wherever_it_is(width: int) -> None:
+    for column in range(width):
+        picture, frame = av.VideoFrame(width, 8, "gray"), np.full((8, width, 3), 100, np.uint8)
+        planes_of(picture)[0].fill(100)
+        changed = frame.copy()
+        changed[5, column] = 200
+        patched = VideoFrame(index=0, time=Fraction(0), frame=frame, picture=picture).with_frame(changed)
+        assert np.argwhere(planes_of(patched)[0] != 100).tolist() == [[5, column]]
+
+
 def test_a_frame_of_another_shape_is_refused(tmp_path: Path) -> None:
     read = read_one(write_video(tmp_path / "a.mp4", count=1))
     with pytest.raises(ValueError, match=r"expected a frame \(120, 160, 3\), seen \(60, 160, 3\)"):
