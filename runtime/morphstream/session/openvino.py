@@ -59,6 +59,7 @@ class OpenVINOSession:
         kind = self._kind.get_type_name()
         self._config = _CONFIG | {"INFERENCE_PRECISION_HINT": kind, "INFERENCE_NUM_THREADS": threads}
         self._usual = self._open(None)
+        self._usual.request.infer()  # so that the first frame takes no longer than the next one
         self._graphs = dict[Size, _Graph]()  # of further sizes
         self._shapes = {  # -1 is the greatest length of a dynamic axis
             name: (-1, *(dim.get_max_length() for dim in port.partial_shape[1:]))
@@ -120,7 +121,7 @@ class OpenVINOSession:
         return self._graphs[size]
 
     def _open(self, size: Size | None) -> _Graph:
-        """Compile the engine for a further size, None for its own, and run it once on zeros."""
+        """Compile the engine for a further size, None for its own."""
         with _refusing(self._path):
             compiled, save = _open(self._path, self._config, self._saved, size)
             request = compiled.create_infer_request()
@@ -130,7 +131,6 @@ class OpenVINOSession:
             raise SessionError(f"{self._path.name}: expected {self._precision}, seen {seen}")
         inputs = {name: port for port in compiled.inputs for name in port.names}
         outputs = {port: (port.shape[1:], port.element_type.to_dtype()) for port in compiled.outputs}
-        request.infer()  # so that the first frame takes no longer than the next one
         return _Graph(request, inputs, outputs, save)
 
 
