@@ -2,11 +2,11 @@
 
 Promised beside version 860affd: at most 1.03 of the time. A boot is into an empty folder and then again, of the engines
 that are there; a swap is of one portrait; a publish is of everything, to an empty repository of a hub on loopback.
-Times are of the clock and of the processors; what is judged is the least of the clock's.
+Both have bytecode, as installed programs do. Times are of the clock and of the processors; what is judged is the least
+of the clock's.
 """
 
 import argparse
-import os
 import resource
 import shutil
 import subprocess
@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from bench import with_bytecode
 from tests.loopback.server import Hub
 
 MOST = 1.03
@@ -54,23 +55,25 @@ def shares(seconds: list[float]) -> str:
 def round_of(checkout: Path, folder: Path) -> dict[str, tuple[float, float]]:
     """Run each command once; return its seconds of the clock and of processors."""
     folder.mkdir()
-    store, output, photo = folder / "store", folder / "out.png", checkout / "build/demo/source.png"
-    boot = ["boot", "--store", store, "--source", checkout / "build", "--target", "cpu"]
+    store, photo = folder / "store", checkout / "build/demo/source.png"
+    boot = ["morphstream", "boot", "--store", store, "--source", checkout / "build", "--target", "cpu"]
+    swap = ["morphstream", "swap", photo, photo, "--store", store, "-o"]
+    own = with_bytecode(folder.parent / "bytecode")
     with Hub(folder / "hub") as hub:
         return {
-            "boot into an empty folder": timed(checkout, ["morphstream", *boot]),
-            "boot of what is there": timed(checkout, ["morphstream", *boot]),
-            "swap, the first": timed(checkout, ["morphstream", "swap", photo, photo, "-o", output, "--store", store]),
-            "swap": timed(checkout, ["morphstream", "swap", photo, photo, "-o", folder / "b.png", "--store", store]),
-            "publish": timed(checkout, ["stages.publish", "all"], hub.environment(folder / "home")),
+            "boot into an empty folder": timed(checkout, boot, own),
+            "boot of what is there": timed(checkout, boot, own),
+            "swap, the first": timed(checkout, [*swap, folder / "a.png"], own),
+            "swap": timed(checkout, [*swap, folder / "b.png"], own),
+            "publish": timed(checkout, ["stages.publish", "all"], own | hub.environment(folder / "home")),
         }
 
 
-def timed(checkout: Path, command: list[object], environment: Mapping[str, str] | None = None) -> tuple[float, float]:
+def timed(checkout: Path, command: list[object], environment: Mapping[str, str]) -> tuple[float, float]:
     """Run a module of a checkout; return its seconds of the clock and of processors."""
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     program = [str(checkout / ".venv/bin/python"), "-m", *map(str, command)]
-    subprocess.run(program, cwd=checkout, env={**os.environ, **(environment or {})}, check=True, capture_output=True)
+    subprocess.run(program, cwd=checkout, env=environment, check=True, capture_output=True)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

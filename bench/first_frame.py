@@ -6,7 +6,6 @@ after a boot, which saves what it compiles, is timed once and not promised.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
+
+from bench import with_bytecode
 
 HERE = Path(__file__).resolve().parents[1]
 FIRST_S, WARM_MS, RATIO = 2.0, 50.0, 0.75
@@ -79,27 +80,22 @@ def _against(earlier: Path, runs: int) -> int:
     """Time processes of two checkouts in turn, each with a booted store of its own, from their start to the frame."""
     times: dict[Path, list[float]] = {earlier: [], HERE: []}
     with tempfile.TemporaryDirectory() as folder:
+        environment = with_bytecode(Path(folder, "bytecode"))
         for name in ("warm", "store"):  # the first for bytecode and the disk's cache
             stores = {checkout: Path(folder, name, str(place)) for place, checkout in enumerate(times)}
             for checkout, store in stores.items():
                 choices = ["--target", "cpu", "--store", str(store), "--source", str(checkout / "build")]
                 command = [str(_python(checkout)), "-m", "morphstream", "boot", *choices]
-                subprocess.run(command, cwd=checkout, env=_environment(folder), check=True, capture_output=True)
+                subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True)
             for _ in range(runs + 1 if name == "store" else 1):
                 for checkout, store in stores.items():
-                    seconds = _first_frame_s(checkout, [store, _photo(checkout)], _environment(folder))
+                    seconds = _first_frame_s(checkout, [store, _photo(checkout)], environment)
                     times[checkout].append(1000 * seconds)
     before, now = (median(found[2:]) for found in times.values())
     for checkout, (_, first, *found) in times.items():
         print(f"{checkout}: median {median(found):.0f} ms, least {min(found):.0f}, first after a boot {first:.0f}")
     print(f"ratio {now / before:.2f}, promised {RATIO}")
     return 0 if now / before <= RATIO else 1
-
-
-def _environment(folder: str) -> dict[str, str]:
-    """Return an environment in which both checkouts have bytecode, whether they were set up with it or not."""
-    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return own | {"PYTHONPYCACHEPREFIX": str(Path(folder, "bytecode"))}
 
 
 def _first_frame_s(checkout: Path, arguments: Sequence[str | Path], environment: Mapping[str, str]) -> float:

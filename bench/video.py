@@ -3,8 +3,8 @@
 The clip has 150 frames of 720p with sound and one face that moves, zooms and turns; the models are SCRFD and the kit.
 Promised on two cores: at most 1.5 times as long as to decode and encode it with the same settings; and with
 ``--against``, a built checkout of an earlier version, a third of what a plain loop of that takes. InsightFace in a
-plain loop is beside it. Each way runs in processes of its own, in turns; the least time of each counts, with the
-compiled Python files that an installed program has.
+plain loop is beside it. Each way runs in processes of its own, in turns, with bytecode as installed programs have it;
+the least time of each counts.
 `bench/facefusion.py` times a checkout of FaceFusion with the same clip.
 """
 
@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import av
 
+from bench import with_bytecode
 from bench.clips import clip, write_clip
 from morphstream.media.video.encoders import ENCODERS, Encoder
 
@@ -121,11 +122,10 @@ def measured(ways: Mapping[str, Way], output: Path, frames: int, runs: int) -> d
 
 
 def _cost(way: Way, bytecode: Path) -> Cost:
-    """Run a program, whose compiled files are in a folder; return what it took."""
+    """Run a program, whose bytecode is kept in a folder; return what it took."""
     start = perf_counter()
     with tempfile.TemporaryFile() as printed:
-        own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        environment = {**own, "PYTHONPYCACHEPREFIX": str(bytecode), **way.environment}
+        environment = {**with_bytecode(bytecode), **way.environment}
         process = subprocess.Popen(
             way.command, cwd=way.folder, env=environment, stdout=printed, stderr=subprocess.STDOUT
         )
