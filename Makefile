@@ -13,7 +13,7 @@ demo: $(VENV)/pipeline
 	python -m stages.demo
 
 test: setup
-	python -m pytest -n 2 --maxschedchunk 1 --max-worker-restart 0 # a worker that dies ends the run, and names its test
+	python -m pytest -n 3 --maxschedchunk 1 --max-worker-restart 0 # a worker that dies ends the run, and names its test
 
 check: setup
 	ruff check .

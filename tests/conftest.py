@@ -31,7 +31,7 @@ from tests.loopback.server import WRITE_TOKEN, Hub
 from tests.stages import PARAMS, original
 
 settings.register_profile(  # how long a test takes is bench/'s to say
-    "no clock", deadline=None, max_examples=int(os.environ.get("MORPHSTREAM_EXAMPLES") or 40)
+    "no clock", deadline=None, max_examples=int(os.environ.get("MORPHSTREAM_EXAMPLES") or 25)
 )
 settings.load_profile("no clock")
 
