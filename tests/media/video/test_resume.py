@@ -5,16 +5,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from morphstream.artifact.errors import FrameError, SessionError, VideoError
+from morphstream.media.image import write_image
 from morphstream.media.video.encoders import Encoding
 from morphstream.media.video.parts import Parts, Tally
 from morphstream.media.video.report import VideoReport
 from morphstream.media.video.swap_video import VideoOptions, swap_video
-from tests.media.video.films import COUNT, content_of, painting, write_film
+from tests.media.video.films import COUNT, content_of, frame_of, painting, write_film
 
 PART = 7
 
@@ -119,6 +122,24 @@ def test_a_signal_leaves_a_file_that_was_there(whole: tuple[Path, Path]) -> None
     stopped = stop(folder, PART + 4, signal.SIGINT, overwrite=True)
     assert (stopped.returncode, stopped.stdout) == (3, f"{folder / 'out.mp4'}: stays as it was; go on with --resume\n")
     assert (folder / "out.mp4").read_bytes() == b"mine"
+
+
+def test_numbered_pictures_are_resumed_into_their_own_folder_but_not_where_one_changed(tmp_path: Path) -> None:
+    for number in range(PART + 3):
+        write_image(tmp_path / f"{number:02}.png", frame_of(number))
+    job = VideoOptions(part_frames=PART, fps=Fraction(25))
+    with pytest.raises(FrameError):
+        swap_video(painting(at(PART + 1, fail)), tmp_path, tmp_path / "out.mp4", job)
+    assert (tmp_path / ".out.mp4.parts").is_dir()
+    resumed = replace(job, resume=True)
+    state = (tmp_path / "00.png").stat()
+    os.utime(tmp_path / "00.png", ns=(0, 0))
+    with pytest.raises(VideoError, match="expected to resume with source"):
+        swap_video(painting(), tmp_path, tmp_path / "out.mp4", resumed)
+    os.utime(tmp_path / "00.png", ns=(state.st_atime_ns, state.st_mtime_ns))
+    steps = list[int]()
+    swap_video(painting(steps.append), tmp_path, tmp_path / "out.mp4", resumed)
+    assert steps == list(range(PART, PART + 3))
 
 
 def test_another_job_is_not_resumed_and_begins_anew_without(whole: tuple[Path, Path]) -> None:

@@ -1,6 +1,7 @@
 """Find the pictures of a clip whose pictures are files with numbers."""
 
 import re
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,11 +16,7 @@ def pattern_of(path: Path) -> tuple[str, int]:
     Raises:
         VideoError: There are none, they are of several kinds, or one is empty or missing between two.
     """
-    folder, wanted = (path, _NUMBERED) if path.is_dir() else (path.parent, _regex_of(path.name))
-    try:
-        found = [match for file in sorted(folder.iterdir()) if (match := re.fullmatch(wanted, file.name))]
-    except OSError as error:
-        raise VideoError(f"{path}: expected numbered pictures, seen {error.strerror}; name their folder") from None
+    folder, found = _found(path)
     kinds = {(match["begin"], match["end"]) for match in found}
     if len(kinds) != 1:
         seen = "none" if not found else f"{found[0].string} and {found[-1].string}"
@@ -34,6 +31,28 @@ def pattern_of(path: Path) -> tuple[str, int]:
     begin, end = (text.replace("%", "%%") for text in kinds.pop())
     digits = len(found[0]["number"]) if any(match["number"].startswith("0") for match in found) else 1
     return f"{str(folder.absolute()).replace('%', '%%')}/{begin}%0{digits}d{end}", numbers[0]
+
+
+def state_of(path: Path) -> str:
+    """Return in words which numbered pictures there are; other ones, also of the same names, have other words.
+
+    Raises:
+        VideoError: Their folder can't be read.
+    """
+    folder, found = _found(path)
+    states = [(match.string, (folder / match.string).stat()) for match in found]
+    lines = [f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states]
+    return f"{len(lines)} pictures of {sha256(chr(10).join(lines).encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
+def _found(path: Path) -> tuple[Path, list[re.Match[str]]]:
+    """Return the folder of numbered pictures, and their names, in order."""
+    folder, wanted = (path, _NUMBERED) if path.is_dir() else (path.parent, _regex_of(path.name))
+    try:
+        names = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))  # parts are there, too
+    except OSError as error:
+        raise VideoError(f"{path}: expected numbered pictures, seen {error.strerror}; name their folder") from None
+    return folder, [match for name in names if (match := re.fullmatch(wanted, name))]
 
 
 def _regex_of(pattern: str) -> str:

@@ -20,6 +20,7 @@ from morphstream.media.video.encoders import CONTAINERS, USUAL, Encoding, choose
 from morphstream.media.video.in_parts import PartSink, VideoSteps, frames_after, steps_in_parts
 from morphstream.media.video.join import Film, join
 from morphstream.media.video.marks import mark_file, mark_of, marked
+from morphstream.media.video.numbered import state_of
 from morphstream.media.video.open import MAX_PIXELS
 from morphstream.media.video.packets import first_time
 from morphstream.media.video.parts import Parts, Tally
@@ -147,10 +148,14 @@ class _Work(Closing):
 
     def _job(self) -> dict[str, str]:
         """Return what decides the frames, in words."""
-        now = (self._source if self._source.exists() else self._source.parent).stat()  # of a pattern, its folder
         options = self._options
+        if options.fps is None:
+            now = self._source.stat()
+            state = f"{now.st_size} bytes and {now.st_mtime_ns} ns"
+        else:  # not the folder's state, which the parts of an output in it change
+            state = state_of(self._source)
         return {
-            "source": f"{self._source.name} of {now.st_size} bytes and {now.st_mtime_ns} ns",
+            "source": f"{self._source.name} of {state}",
             "start": str(options.start),
             "end": str(options.end),
             "fps": str(options.fps),
