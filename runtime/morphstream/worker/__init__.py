@@ -1,0 +1,1 @@
+"""Several streams of frames on the engines of one pipeline."""

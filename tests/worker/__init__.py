@@ -1,0 +1,1 @@
+"""Tests of several streams on one pipeline."""
