@@ -175,8 +175,7 @@ def write_clip(made: Clip, path: Path, *, encoder: str = "libx264", pixel_format
 
 def _tone(index: int) -> av.AudioFrame:
     """Return the sound of one frame."""
-    count = int(SOUND_RATE / RATE)
-    start = index * count
+    start = index * (count := int(SOUND_RATE / RATE))
     wave = 0.2 * np.sin(2 * math.pi * 440 * np.arange(start, start + count) / SOUND_RATE)
     frame = av.AudioFrame.from_ndarray(wave.astype(np.float32)[None], format="fltp", layout="mono")
     frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, start, Fraction(1, SOUND_RATE)
@@ -280,6 +279,7 @@ CLIPS = {
     ),
     "cross": Clip(count=300, poses=_crossing),
     "scenes": Clip(count=60, poses=_scenes, scenes=(15, 30, 45)),
+    "comes": Clip(count=148, poses=lambda t: [Pose(0, -0.3), Pose(2, 0.4, 0.1, 0.04)][: 1 + (t % 37 >= 16)]),
     "group": Clip(count=100, poses=lambda t: [Pose(2, 0.6 - t / 200, -0.05, 0.035 + t / 5000, is_photo=True)]),
     "mixed": Clip(count=150, poses=_mixed),
 }

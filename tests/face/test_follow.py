@@ -1,8 +1,6 @@
 """Faces keep their tracks, and who they become, from frame to frame and with few looks; a cut ends them."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -10,98 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.clips import CLIPS, Clip, Truth, clip
+from bench.clips import CLIPS, clip
 from morphstream.face.assign import Wanted, at, largest, like
 from morphstream.face.follow import FaceTracker
-from morphstream.face.geometry import Rectangle
-from morphstream.face.hidden import apart
-from morphstream.face.look import Look
 from morphstream.face.track import Tracking
-from morphstream.face.types import Face, FoundFaces, Identity
-from morphstream.frame import Frame
-from tests.face import identity_of, noise
-
-ALICE, BOB, CAROL = (identity_of([0] * (5 + place) + [1]) for place in range(3))
-PEOPLE = [identity_of([0] * place + [1]) for place in range(3)]
-SIZE = (320, 180)
-
-
-@dataclass
-class Knowing:
-    """Finds the faces of a clip by its truth, with the noise of a detector, and counts what it is asked."""
-
-    made: Clip
-    noise: float = 0.01
-    is_eager: bool = False  # sees faces that others half cover, too, less exactly
-    asked: Counter[str] = field(default_factory=Counter)
-    index: int = 0
-
-    def frames(self, count: int | None = None, start: int = 0) -> Iterator[tuple[Frame, Fraction]]:
-        """Yield frames with their times; what is asked is about the last of them."""
-        for index in range(start, count or self.made.count):
-            self.index = index
-            yield self.made.frame(index), Fraction(index, 25)
-
-    def _visible(self) -> list[tuple[Truth, Face]]:
-        random = np.random.default_rng(self.index)
-        return [
-            (truth, face_at(truth.points5 + random.normal(0, truth.eyes * off, (5, 2))))
-            for truth in self.made.truth(self.index)
-            if (off := self._error(truth)) is not None
-        ]
-
-    def _error(self, truth: Truth) -> float | None:
-        """Return how far off the detector is, in distances of the eyes; None where it doesn't see a face."""
-        if not truth.is_hidden:
-            return self.noise
-        others = (other for other in self.made.truth(self.index) if other is not truth)
-        near = min(_off(face_at(other.points5), truth) for other in others)
-        return 5 * self.noise if self.is_eager and near > 1.6 else None
-
-    def find(self, frame: Frame, look: Look, *, within: Rectangle | None = None) -> FoundFaces:
-        """Return the visible faces."""
-        self.asked["around"] += 1
-        assert look.angles == ()
-        faces = [face for _, face in self._visible() if within is None or _is_in(face, within)]
-        return FoundFaces(frame=frame, faces=faces, assignment={}, looks=1)
-
-    def find_near(self, frame: Frame, faces: Sequence[Face], look: Look) -> list[Face | None]:
-        """Return the visible face at each place."""
-        self.asked["near"] += len(faces)
-        assert frame.shape[1::-1] == self.made.size_wh
-        assert look.min_score < Look().min_score
-        visible = [face for _, face in self._visible()]
-        near = [sorted((apart(face, old), index) for index, face in enumerate(visible)) for old in faces]
-        return [visible[best[0][1]] if best and best[0][0] < 0.5 else None for best in near]
-
-    def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:
-        """Return who is nearest to each place."""
-        self.asked["embed"] += len(faces)
-        assert frame.shape[1::-1] == self.made.size_wh
-        truths = self.made.truth(self.index)
-        return [PEOPLE[min(truths, key=lambda truth: _off(face, truth)).person] for face in faces]
-
-
-def face_at(points5: np.ndarray[Any, np.dtype[np.float64]]) -> Face:
-    """Return a face with a box as a detector gives it."""
-    middle, eyes = points5.mean(0), np.hypot(*(points5[1] - points5[0]))
-    half = np.array([1.05, 1.4]) * eyes
-    return Face(box_xyxy=np.concatenate([middle - half, middle + half]), points5=points5, score=0.8)
-
-
-def _is_in(face: Face, rectangle: Rectangle) -> bool:
-    (x, y), (left, top, right, bottom) = face.points5.mean(0), rectangle
-    return bool(left <= x < right and top <= y < bottom)
-
-
-def _off(face: Face, truth: Truth) -> float:
-    return float(np.linalg.norm(face.points5 - truth.points5, axis=1).mean() / truth.eyes)
-
-
-def becomes(found: FoundFaces, truth: Truth) -> Identity | None:
-    """Return who a face of the truth becomes; None if it isn't found, or stays."""
-    near = {index: off for index, face in enumerate(found.faces) if (off := _off(face, truth)) < 0.3}
-    return found.assignment.get(min(near, key=near.__getitem__)) if near else None
+from morphstream.face.types import FoundFaces
+from tests.face import noise
+from tests.face.knowing import ALICE, BOB, CAROL, PEOPLE, SIZE, Knowing, becomes, off
 
 
 def followed(finder: Knowing, wanted: Wanted, count: int | None = None, **others: Any) -> list[FoundFaces]:
@@ -117,7 +30,7 @@ def test_a_face_is_followed_with_few_looks_and_little_error(name: str) -> None:
     assert all(frame.assignment == {0: ALICE} for frame in found)
     assert sum(finder.asked.values()) == sum(frame.looks for frame in found) < 16
     assert finder.asked["embed"] == 0
-    errors = [_off(frame.faces[0], finder.made.truth(index)[0]) for index, frame in enumerate(found)]
+    errors = [off(frame.faces[0], finder.made.truth(index)[0]) for index, frame in enumerate(found)]
     assert np.median(errors) < 0.015
     assert max(errors) < 0.04
 
@@ -169,7 +82,7 @@ def test_all_faces_of_people_who_cross_are_found_where_they_are_if_all_become_on
     for frame, time in finder.frames(start=46):
         found, truths = tracker.follow(frame, time), finder.made.truth(finder.index)
         assert all(becomes(found, truth) == ALICE for truth in truths if not truth.is_hidden)
-        assert all(min(_off(face, truth) for truth in truths) < 0.8 for face in found.faces)
+        assert all(min(off(face, truth) for truth in truths) < 0.8 for face in found.faces)
 
 
 def test_a_track_is_of_one_person_if_asked_for() -> None:
@@ -178,8 +91,8 @@ def test_a_track_is_of_one_person_if_asked_for() -> None:
     for frame, time in finder.frames(start=46):
         found, truths = tracker.follow(frame, time), finder.made.truth(finder.index)
         for number, face in zip(found.tracks, found.faces, strict=True):
-            near = min(truths, key=lambda truth: _off(face, truth))
-            if _off(face, near) < 0.2:
+            near = min(truths, key=lambda truth: off(face, truth))
+            if off(face, near) < 0.2:
                 people.add((number, near.person))
     assert sorted(number for number, _ in people) == [1, 2, 3]
 

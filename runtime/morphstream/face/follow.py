@@ -5,11 +5,11 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from itertools import combinations
-from typing import Protocol
 
 import numpy as np
 
 from morphstream.face.assign import Wanted, assign, everyone, hold, rules_of
+from morphstream.face.finder import Finder
 from morphstream.face.flow import affine_of, cut_patch, follow_patch
 from morphstream.face.geometry import Rectangle
 from morphstream.face.hidden import exits, is_clear, missing_near, most_like
@@ -32,7 +32,7 @@ from morphstream.face.track import (
     recognised,
     settled,
 )
-from morphstream.face.types import Face, FoundFaces, Identity
+from morphstream.face.types import Face, FoundFaces
 from morphstream.frame import Frame, check_frame
 
 _FINE = 3  # looks around the whole frame, of which one is on the detector's largest canvas
@@ -44,22 +44,6 @@ _SURE = 0.5  # share of the places that flow follows, of a face that the detecto
 _COVERED_ONE = 0.6  # cosine of two embeddings of one person, of a face that may be partly covered
 _YOUNG, _AGAIN = 3, 8  # looks at a face until it is known; and from one time that it is embedded to the next
 _DUE, _SOON = 1 - 1e-9, 0.7  # doubt
-
-
-class Finder(Protocol):
-    """Finds and embeds faces, as `FaceAnalyser` does."""
-
-    def find(self, frame: Frame, look: Look, *, within: Rectangle | None = None) -> FoundFaces:
-        """Return the faces of a frame, or of a rectangle of it."""
-        ...
-
-    def find_near(self, frame: Frame, faces: Sequence[Face], look: Look) -> list[Face | None]:
-        """Return faces again that are about where they were, or None."""
-        ...
-
-    def embed(self, frame: Frame, faces: Sequence[Face]) -> list[Identity]:
-        """Return who faces are."""
-        ...
 
 
 class FaceTracker:
@@ -91,29 +75,48 @@ class FaceTracker:
         Raises:
             TypeError: `wanted` has something other than rules and identities.
         """
-        assign([], wanted, list)  # which refuses what is no rule
-        self._analyser, self._embed, self._wanted, self._tracking = analyser, analyser.embed, wanted, tracking
-        self._look = replace(look, angles=())
-        self._around = replace(self._look, landmarker=None)
-        self._near = replace(self._look, min_score=max(0.05, _LESS * look.min_score))
-        self._is_embedded = by_identity or any(rule is not everyone for rule in rules_of(wanted))
-        self._state, self._begun, self._looks = State(), set[int](), 0
+        self._analyser, self._embed, self._tracking, self._by_identity = analyser, analyser.embed, tracking, by_identity
+        self._state, self._undecided, self._looks, self._is_idle = State(), set[int](), 0, False
+        assign([], wanted, list)  # which refuses what is no rule, None too
+        self.change(wanted=wanted, look=look)
 
-    def follow(self, frame: Frame, time: float | Fraction) -> FoundFaces:
+    def change(self, *, wanted: Wanted | None = None, look: Look | None = None) -> None:
+        """Change who becomes whom, or how faces are looked for, from the next frame on; tracks stay.
+
+        Args:
+            wanted: As of a new tracker; a rule by place or size that was there keeps its track. None for who it was.
+            look: As of a new tracker; None for what it was.
+
+        Raises:
+            TypeError: `wanted` has something other than rules and identities; nothing is changed.
+        """
+        if wanted is not None:
+            assign([], wanted, list)
+            rules = rules_of(wanted)
+            self._wanted, self._undecided = wanted, {track.number for track in self._state.tracks}
+            self._state.held = {rule: number for rule, number in self._state.held.items() if rule in rules}
+            self._is_embedded = self._by_identity or any(rule is not everyone for rule in rules)
+        if look is not None:
+            self._look, least = replace(look, angles=()), max(0.05, _LESS * look.min_score)
+            self._around, self._near = replace(self._look, landmarker=None), replace(self._look, min_score=least)
+            self._state.doubt = 1.0
+            self._state.tracks = [replace(track, doubt=1.0) for track in self._state.tracks]
+
+    def follow(self, frame: Frame, time: float | Fraction, *, is_idle: bool = False) -> FoundFaces:
         """Return the next frame with its faces, their tracks and who they become; errors as in `FaceAnalyser.analyse`.
 
         Args:
             frame: ``(H, W, 3)`` uint8 BGR; kept, not copied.
             time: When it is shown, seconds; later than the frame before.
+            is_idle: Whether there is time to spare: a look around the whole frame is then on the largest canvas.
         """
         if not self._tracking.is_on:
             found = self._analyser.find(frame, self._look)
-            return replace(
-                found, assignment=assign(found.faces, self._wanted, partial(self._embed, frame, found.faces))
-            )
+            assignment = assign(found.faces, self._wanted, partial(self._embed, frame, found.faces))
+            return replace(found, assignment=assignment)
         check_frame(frame)
-        time_s, self._begun, self._looks = float(time), set(), 0
-        self._glance(frame)
+        time_s, self._looks, self._is_idle = float(time), 0, is_idle
+        self._glance(frame, time_s)
         state, every = self._state, self._tracking.detect_every
         moved = [moved_on(track, follow_patch(track.patch, frame, track.expected), every) for track in state.tracks]
         state.tracks, state.asleep = moved, [coasting(track) for track in state.asleep]
@@ -127,7 +130,7 @@ class FaceTracker:
         self._part()
         return self._assigned(frame, time_s)
 
-    def _glance(self, frame: Frame) -> None:
+    def _glance(self, frame: Frame, time_s: float) -> None:
         """End the scene if this frame begins another; and count what nobody has looked at."""
         state, every, now, size = self._state, self._tracking.detect_every, glimpse_of(frame), [*frame.shape[:2]]
         if state.last is not None and (is_cut(state.last, now) or size != state.size):
@@ -135,14 +138,16 @@ class FaceTracker:
         state.last, state.size = now, size
         new = changed(now if state.looked is None else state.looked, now)
         state.doubt += 1 / every if every else min(_BUSY, _STILL + _NEW * new)
+        if self._tracking.is_due(time_s - state.looked_s):
+            state.doubt = 1.0
 
     def _look_around(self, frame: Frame, time_s: float, within: Rectangle | None = None) -> None:
         """Look at the whole frame, or a part, for faces without a track; where there are many, for all of them."""
         state = self._state
         if not within:
-            is_fine = not state.looks % _FINE or len(state.tracks) > _MANY
+            is_fine = self._is_idle or not state.looks % _FINE or len(state.tracks) > _MANY
             within = None if is_fine else (0, 0, frame.shape[1], frame.shape[0])
-            state.doubt, state.looked, state.looks = 0.0, state.last, state.looks + 1
+            state.doubt, state.looked, state.looked_s, state.looks = 0.0, state.last, time_s, state.looks + 1
         looked = self._analyser.find(frame, self._around, within=within)
         self._looks += looked.looks
         faces = [face for face in looked.faces if _is_usable(face)]
@@ -178,7 +183,7 @@ class FaceTracker:
             if self._is_embedded and missing and not can_see:
                 return None
             state.number += 1
-            self._begun.add(track.number)
+            self._undecided.add(track.number)
         return track
 
     def _reunited(self, track: Track, least: float) -> Track:
@@ -187,7 +192,7 @@ class FaceTracker:
         if not old:
             return track
         self._state.asleep.remove(old)
-        self._begun.discard(track.number)
+        self._undecided.discard(track.number)
         return replace(track, number=old.number, identity=old.identity, likenesses=old.likenesses)
 
     def _look_nearer(self, frame: Frame, time_s: float) -> bool:
@@ -263,14 +268,12 @@ class FaceTracker:
         faces, numbers = [track.face for track in state.tracks], [track.number for track in state.tracks]
         alive = {*numbers, *(track.number for track in state.asleep)}
         state.held = {rule: number for rule, number in state.held.items() if number in alive}
-        if self._begun:
-            state.held = hold(faces, numbers, self._begun, self._wanted, state.held)
+        if self._undecided:
+            state.held = hold(faces, numbers, self._undecided, self._wanted, state.held)
+            self._undecided = set()
         held = {rule: numbers.index(number) for rule, number in state.held.items() if number in numbers}
-
-        def identities_of() -> Sequence[Identity]:
-            return [track.identity for track in state.tracks if track.identity]
-
-        assignment = assign(faces, self._wanted, identities_of, held=held)
+        known = [track.identity for track in state.tracks if track.identity]
+        assignment = assign(faces, self._wanted, lambda: known, held=held)
         return FoundFaces(frame=frame, faces=faces, assignment=assignment, looks=self._looks, tracks=numbers)
 
     def save(self) -> bytes:

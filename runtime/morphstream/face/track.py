@@ -34,6 +34,8 @@ class Tracking:
         detect_every: The detector looks at every n-th frame, 1 or more, and wherever a track is in doubt; None for as
             often as motion, size and confidence ask for.
         smooth: How much points are smoothed, 0..1; 0 for not at all.
+        look_every_s: Most seconds from one look around the whole frame to the next, for faces that come; None for as
+            often as what is new asks for.
         is_on: Whether faces are tracked at all; else each frame is found and assigned alone, as a picture is.
 
     Raises:
@@ -42,6 +44,7 @@ class Tracking:
 
     detect_every: int | None = None
     smooth: float = 0.5
+    look_every_s: float | None = None
     is_on: bool = True
 
     def __post_init__(self) -> None:
@@ -49,9 +52,16 @@ class Tracking:
             raise ValueError(f"tracking: expected to detect at every frame or fewer, seen {self.detect_every}")
         if not 0 <= self.smooth <= 1:
             raise ValueError(f"tracking: expected to smooth by 0..1, seen {self.smooth}")
+        if self.look_every_s is not None and not self.look_every_s > 0:
+            raise ValueError(f"tracking: expected more than 0 seconds from look to look, seen {self.look_every_s}")
+
+    def is_due(self, seconds: float) -> bool:
+        """Return whether a look around the whole frame is due, so long after the last; at once if time went back."""
+        return self.look_every_s is not None and not 0 <= seconds < self.look_every_s
 
 
 DEFAULT_TRACKING = Tracking()
+LIVE_TRACKING = Tracking(look_every_s=0.15)  # a face is found within 0.2 s of being visible, at 20 frames a second, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,6 +116,7 @@ class State:
         size: Height and width of the frame before.
         last: That frame in a few pixels.
         looked: The frame that was looked at as a whole.
+        looked_s: Its time.
         doubt: 1 or more where such a look is due.
         looks: How many there were in this scene.
     """
@@ -117,6 +128,7 @@ class State:
     size: list[int] = field(default_factory=list)
     last: Glimpse | None = None
     looked: Glimpse | None = None
+    looked_s: float = 0.0
     doubt: float = 1.0
     looks: int = 0
 
