@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from morphstream.session.load import load_emap as load_emap, open_session as open_session
     from morphstream.session.session import Session as Session
     from morphstream.store.store import Store as Store
+    from morphstream.worker.worker import SwapWorker as SwapWorker
 else:
     del globals()["boot"]
 
@@ -63,6 +64,7 @@ _LOADED_LATE = {
     "session.load": ("load_emap", "open_session"),
     "session.session": ("Session",),
     "store.store": ("Store",),
+    "worker.worker": ("SwapWorker",),
 }
 _MODULES = {name: f"morphstream.{module}" for module, names in _LOADED_LATE.items() for name in names}
 __all__ = ["MorphstreamError", *_MODULES]

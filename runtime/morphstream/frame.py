@@ -39,14 +39,14 @@ class Timed(Generic[T_co]):
         return f"frame {self.index} ({float(self.time):.3f} s)"
 
 
-def numbered(frames: Iterable[tuple[Frame, Time]]) -> Iterator[Timed[tuple[Frame, Time]]]:
-    """Yield pairs of a frame and its time in seconds, each at that time, with numbers from 0.
+def numbered(frames: Iterable[tuple[Frame, Time]], first: int = 0) -> Iterator[Timed[tuple[Frame, Time]]]:
+    """Yield pairs of a frame and its time in seconds, each at that time, with numbers from `first` on.
 
     Raises:
         TypeError: One is no such pair.
         ValueError: A time is no finite number.
     """
-    for index, given in enumerate(frames):
+    for index, given in enumerate(frames, first):
         if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Real)):
             seen = [type(one).__name__ for one in given] if isinstance(given, tuple) else type(given).__name__
             raise TypeError(f"frame {index}: expected a pair (frame, seconds), seen {seen}")

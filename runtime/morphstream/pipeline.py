@@ -101,6 +101,7 @@ class SwapPipeline(Closing):
         def open_model(name: str) -> Session:
             return begun[name]() if name in begun else others(name)
 
+        self._open_model = open_model
         self.analyser = FaceAnalyser(open_model)
         swapper = Swapper(swap(), load_emap(self._own.installed, self.swap_model))
         self.swapper = FaceSwapper(open_model, swapper, pool=pool)
@@ -129,13 +130,25 @@ class SwapPipeline(Closing):
             SessionError: Its engine can't be opened, or doesn't swap.
             UseError: The pipeline is closed, or was opened by the process that this one was forked from.
         """
-        with self._turns, ExitStack() as on_error:
-            own = on_error.enter_context(self._engines())
-            self.swapper.use(Swapper(own(swap_model), load_emap(own.installed, swap_model)))
-            on_error.pop_all()
+        with self._turns:
+            swapper, own = self.open_swapper(swap_model)
+            self.swapper.use(swapper)
             before, self._own, self.swap_model = self._own, own, swap_model
             before.close()
-            own.store.usage.touch(swap_model)
+
+    def open_swapper(self, swap_model: str) -> tuple[Swapper, Engines]:
+        """Open another swap model for `FaceSwapper.swap`, until its engines are closed; errors as of `use`."""
+        with ExitStack() as on_error:
+            own = on_error.enter_context(self._engines())
+            swapper = Swapper(own(swap_model), load_emap(own.installed, swap_model))
+            on_error.pop_all()
+        own.store.usage.touch(swap_model)
+        return swapper, own
+
+    def open_models(self, look: Look) -> None:
+        """Open the models of a look that aren't open yet, so that no frame waits for them; errors as of a call."""
+        for name in look.models:
+            self._open_model(name)
 
     def detect(self, frame: Frame, look: Look | None = None) -> list[Face]:
         """Return the faces of a frame, by falling score; arguments and errors as in `FaceAnalyser.find`."""

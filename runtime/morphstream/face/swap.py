@@ -1,6 +1,7 @@
 """Swap the identity of face crops."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from morphstream.face.types import Crop, Identity
 from morphstream.session.session import Session
 
 TEMPLATE = ARCFACE_128
+_LATENTS = 64  # kept, 2 KiB each
 
 
 class Swapper:
@@ -19,6 +21,7 @@ class Swapper:
 
     Attributes:
         side: Side of the model's crops, aligned to `TEMPLATE`.
+        cached_latent: As `latent`, which is called once for an identity; read-only.
     """
 
     def __init__(self, session: Session, emap: npt.NDArray[np.float32] | None) -> None:
@@ -37,6 +40,7 @@ class Swapper:
             raise SessionError(f"expected a swap model with inputs crop and source, seen {seen}")
         self._session, self._emap = session, emap
         self.side = session.input_shapes["crop"][1]
+        self.cached_latent = lru_cache(_LATENTS)(lambda identity: self.latent(identity))
 
     def latent(self, identity: Identity) -> npt.NDArray[np.float32]:
         """Return the model's input for an identity, ``(512,)`` float32 of length 1; the same for every frame.

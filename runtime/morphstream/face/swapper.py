@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from functools import lru_cache, reduce
+from functools import reduce
 from typing import TypeVar
 
 import numpy as np
@@ -20,7 +20,6 @@ from morphstream.session.session import Session
 from morphstream.turns import Turns
 
 T = TypeVar("T")
-_LATENTS = 64  # kept of one swap model, 2 KiB each
 _RESTORED = 0.8  # of a restored face, the rest as it was. Source: FaceFusion
 
 
@@ -46,19 +45,27 @@ class FaceSwapper:
     def use(self, swapper: Swapper) -> None:
         """Swap with another model from the next call on; returns when no call runs with the one before."""
         with self._turns:
-            self._swapper, self._latent = swapper, lru_cache(_LATENTS)(swapper.latent)
+            self._swapper = swapper
 
     def close(self) -> None:
         """Refuse further calls, once the present one has ended."""
         self._turns.close()
 
-    def swap(self, found: FoundFaces, look: Look = DEFAULT_LOOK, steady: SteadyMasks | None = None) -> Frame:
+    def swap(
+        self,
+        found: FoundFaces,
+        look: Look = DEFAULT_LOOK,
+        steady: SteadyMasks | None = None,
+        *,
+        swapper: Swapper | None = None,
+    ) -> Frame:
         """Return a new frame with faces swapped: each model runs once for all, and faces are pasted in their order.
 
         Args:
             found: The frame, its faces and who they become; not modified.
             look: How they are drawn; its models are opened if they aren't yet.
             steady: The masks of the frames before, of a stream whose faces have tracks; None to smooth no mask.
+            swapper: Another swap model for this frame; None for the usual one.
 
         Raises:
             ValueError: A face's points are all one point, or the pixel boost is no multiple of the model's side.
@@ -67,6 +74,7 @@ class FaceSwapper:
         """
         chosen = sorted(found.assignment)
         with self._turns:
+            swapper = swapper or self._swapper
             copied = self._start(lambda: np.array(found.frame, order="C"))
             if not chosen:
                 if steady:
@@ -74,9 +82,9 @@ class FaceSwapper:
                 return copied()
             points5 = [found.faces[index].points5 for index in chosen]
             opened = {name: self._open(name) for name in look.drawing_models}
-            side = look.pixel_boost or self._swapper.side
+            side = look.pixel_boost or swapper.side
             crops, affines = cut_crops(found.frame, points5, TEMPLATE, side, each=self._each)
-            new = self._swapper.swap(crops, [self._latent(found.assignment[index]) for index in chosen])
+            new = swapper.swap(crops, [swapper.cached_latent(found.assignment[index]) for index in chosen])
             mask_of = self._masks_of(crops, new, look, opened)
             if steady and found.tracks:
                 mask_of = steady.smoothed(mask_of, [found.tracks[index] for index in chosen])

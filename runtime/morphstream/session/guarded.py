@@ -1,12 +1,21 @@
 """A session that is used as it may be: by one thread at a time, in the process that opened it, until it is closed."""
 
 import os
+import time
 from collections.abc import Mapping, Sequence
+from threading import local
 from typing import ClassVar
 from weakref import WeakSet
 
 from morphstream.session.session import Array, Session
 from morphstream.turns import Turns
+
+_spent = local()
+
+
+def engine_seconds() -> float:
+    """Return for how many seconds engines have run in this thread."""
+    return getattr(_spent, "seconds", 0.0)
 
 
 class GuardedSession:
@@ -35,7 +44,10 @@ class GuardedSession:
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return every output by name, as any session; raises UseError, too."""
         with self._turns:
-            return self._session.run(inputs)
+            begun = time.perf_counter()
+            outputs = self._session.run(inputs)
+            _spent.seconds = engine_seconds() + time.perf_counter() - begun
+        return outputs
 
     def close(self) -> None:
         """Release the engine, once; a forked process leaves it to its parent."""

@@ -84,7 +84,7 @@ def run(
     written = 0
     with closing(iter(last)) as frames:
         for frame in cast("Iterable[Timed[T]]", frames):
-            with _naming(frame):
+            with naming(frame):
                 sink.write(frame)
             written += 1
     return StreamReport(read=first.made, written=written, dropped=first.made - written)
@@ -172,21 +172,21 @@ def _read(source: FrameSource[object]) -> _Frames:
     frame = source.read()
     while frame is not None:
         yield frame
-        with _naming(frame, "after "):
+        with naming(frame, "after "):
             frame = source.read()
 
 
 def _apply(step: Step, made: _Ahead) -> _Frames:
     with closing(iter(made)) as frames:
         for frame in frames:
-            with _naming(frame):
+            with naming(frame):
                 value = step(frame.value)
             yield Timed(value=value, index=frame.index, time=frame.time)
 
 
 @contextmanager
-def _naming(frame: Timed[object], where: str = "") -> Iterator[None]:
-    """Name a frame in errors."""
+def naming(frame: Timed[object], where: str = "") -> Iterator[None]:
+    """Name a frame in errors: `FrameError` for a refusal, a note for anything else."""
     try:
         yield
     except MorphstreamError as error:

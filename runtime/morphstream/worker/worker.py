@@ -1,0 +1,233 @@
+"""Swap the frames of several streams with the engines of one pipeline."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from morphstream.artifact.errors import UseError
+from morphstream.boot.service import ModelDownloadService
+from morphstream.closing import Closing
+from morphstream.face.assign import Wanted
+from morphstream.face.look import Look
+from morphstream.face.track import LIVE_TRACKING, Tracking
+from morphstream.pipeline import SwapPipeline
+from morphstream.stream.run import Late, naming
+from morphstream.worker.models import SwapModels
+from morphstream.worker.queues import StreamQueues
+from morphstream.worker.stats import StreamStats
+from morphstream.worker.steps import StreamSteps
+from morphstream.worker.stream import SwapStream
+
+CountFrame = Callable[[float, int, str], object]
+_EARLY = 1.5  # times the mean of finding faces, before the drawer is expected to be free
+
+
+class SwapWorker(Closing):
+    """Swaps the frames of several streams with the engines of one pipeline, each stream in its turn.
+
+    One thread finds the faces of a frame while another swaps those of the frame before, of whichever stream is next.
+    Both sleep while there is nothing to do. Swap models are opened once for all streams that use them.
+    """
+
+    def __init__(
+        self,
+        pipeline: SwapPipeline,
+        *,
+        downloads: ModelDownloadService | None = None,
+        most_streams: int = 8,
+        count_frame: CountFrame = lambda *_: None,
+    ) -> None:
+        """Begin with no stream.
+
+        Args:
+            pipeline: Stays open, and without `use`, until the worker is closed; others may call it, too.
+            downloads: Fetches swap models that the pipeline's store lacks; None to refuse them. Closed by the caller.
+            most_streams: That may be open at once, 1 or more.
+            count_frame: Called for each frame with the seconds that its steps took, without the time between them, the
+                number of its faces that were swapped, and the name of its stream; such as `Metrics.count_frame`.
+
+        Raises:
+            ValueError: `most_streams` is below 1.
+        """
+        if most_streams < 1:
+            raise ValueError(f"worker: expected 1 stream or more, seen {most_streams}")
+        self._pipeline, self._most, self._count_frame = pipeline, most_streams, count_frame
+        self._models = SwapModels(pipeline, downloads)
+        self._lock, self._is_open = threading.Lock(), True
+        self._work = threading.Condition(self._lock)
+        self._streams = list[SwapStream]()
+        self._drawn_at_s = 0.0  # when the drawer is expected to be free
+        steps = {"find": self._find_one, "draw": self._draw_one}
+        self._threads = [
+            threading.Thread(target=_repeat, args=[step], name=f"morphstream-{name}", daemon=True)
+            for name, step in steps.items()
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def streams(self) -> Sequence[SwapStream]:
+        """The streams that are open."""
+        with self._lock:
+            return sorted(self._streams, key=lambda stream: stream.name)
+
+    def stats(self) -> list[StreamStats]:
+        """Return what each stream has done, for `Metrics.watch`."""
+        return [stream.stats for stream in self.streams]
+
+    def open(
+        self,
+        name: str,
+        wanted: Wanted,
+        *,
+        look: Look | None = None,
+        tracking: Tracking = LIVE_TRACKING,
+        swap_model: str | None = None,
+        late: Late = "drop",
+        queue_size: int = 1,
+    ) -> SwapStream:
+        """Open a stream.
+
+        Args:
+            name: Of the stream, which no other open one has; a few that come again, as metrics have it as a label.
+            wanted: Who becomes whom, as of `SwapPipeline.stream`.
+            look: How they are drawn, its models opened now; None for the look of the pipeline.
+            tracking: How faces are followed from frame to frame.
+            swap_model: One that is in the store; None for the pipeline's.
+            late: Whether frames that come faster than they are swapped are dropped, the oldest first, or wait.
+            queue_size: Most frames that wait for an engine, and that wait to be pulled, 1 or more.
+
+        Raises:
+            UseError: The worker is closed, has as many streams as it may, or one of that name.
+            TypeError: `wanted` has something other than rules and identities.
+            ValueError: The queue size is below 1, `late` is unknown, or the pixel boost doesn't fit the swap model.
+            NoEngineError: The store lacks a model.
+            SessionError: A model can't be opened.
+        """
+        look, queues = look or self._pipeline.look, StreamQueues(late, queue_size)
+        self._check(name)
+        self._models.prepare(look)
+        model = self._models.use(swap_model or self._pipeline.swap_model)
+        try:
+            steps = StreamSteps(
+                self._pipeline.analyser, self._pipeline.swapper, model, wanted, look=look, tracking=tracking
+            )
+            stream = SwapStream(
+                name,
+                pipeline=self._pipeline,
+                models=self._models,
+                queues=queues,
+                steps=steps,
+                lock=self._lock,
+                wake=self._work.notify_all,
+                forget=self._forget,
+            )
+            with self._lock:
+                self._check(name)
+                self._streams.append(stream)
+        except BaseException:
+            self._models.release(model)
+            raise
+        return stream
+
+    def close(self) -> None:
+        """Close every stream, and end the threads once the frames that they are at are done."""
+        with self._lock:
+            self._is_open = False
+            streams = list(self._streams)
+            self._work.notify_all()
+        for stream in streams:
+            stream.close()
+        for thread in self._threads:
+            thread.join()
+        self._models.close()
+
+    def _check(self, name: str) -> None:
+        """Refuse a stream that can't be opened."""
+        names = [stream.name for stream in self._streams]
+        if not self._is_open:
+            raise UseError("worker: expected it open, seen it closed; open another")
+        if name in names:
+            raise UseError(f"stream {name!r}: expected a name of its own, seen one of that name; close it first")
+        if len(names) >= self._most:
+            raise UseError(f"stream {name!r}: expected {self._most} streams at most, seen as many; close one first")
+
+    def _forget(self, stream: SwapStream) -> None:
+        with self._lock:
+            if stream in self._streams:
+                self._streams.remove(stream)
+
+    def _find_one(self) -> bool:
+        """Find the faces of the frame that is next; False when the worker is closed."""
+        with self._lock:
+            while self._is_open:
+                stream, wait_s = self._next_to_find()
+                if stream:
+                    break
+                self._work.wait(wait_s)
+            else:
+                return False
+            pushed = stream.queues.begin_find()
+        found = error = None
+        try:
+            with naming(pushed.given):
+                found = stream.steps.find(pushed)
+        except BaseException as raised:  # noqa: BLE001  # raised where the frame is pulled
+            error = raised
+        with self._lock:
+            if error:
+                stream.queues.fail(error, is_drawn=False)
+            stream.queues.end_find(found)
+            stream.notify()
+        return True
+
+    def _next_to_find(self) -> tuple[SwapStream | None, float | None]:
+        """Return the stream whose faces weren't looked for the longest; or None, and how long that is so.
+
+        None has to wait for the drawer longer than it takes to be found: meanwhile a newer frame may come.
+        """
+        ahead = sum(stream.queues.ahead_now for stream in self._streams)
+        ready = [stream for stream in self._streams if stream.queues.can_find and ahead < stream.queues.ahead]
+        if not ready:
+            return None, None
+        stream = min(ready, key=lambda stream: stream.queues.began_s)
+        wait_s = self._drawn_at_s - _EARLY * stream.queues.meter.found_s - time.monotonic()
+        return (None, wait_s) if stream.queues.drops and wait_s > 0 else (stream, None)
+
+    def _draw_one(self) -> bool:
+        """Swap the faces of the frame whose faces were found first; False when the worker is closed."""
+        with self._lock:
+            while self._is_open:
+                ready = [stream for stream in self._streams if stream.queues.can_draw]
+                if ready:
+                    break
+                self._work.wait()
+            else:
+                return False
+            stream = min(ready, key=lambda stream: stream.queues.found_at_s)
+            found, model = stream.queues.begin_draw(), stream.steps.model
+            self._models.hold(model)
+            self._drawn_at_s = time.monotonic() + stream.queues.meter.drawn_s
+            self._work.notify_all()  # the finder may go on
+        swapped = error = None
+        try:
+            with naming(found.pushed.given):
+                swapped = stream.steps.draw(found, model)
+        except BaseException as raised:  # noqa: BLE001  # raised where the frame is pulled
+            error = raised
+        self._models.release(model)
+        if swapped:
+            seconds = swapped.found_s + swapped.drawn_s
+            self._count_frame(seconds, len(swapped.found.assignment), stream.name)
+        with self._lock:
+            self._drawn_at_s = 0.0
+            if error:
+                stream.queues.fail(error, is_drawn=True)
+            stream.queues.end_draw(swapped)
+            stream.notify()
+        return True
+
+
+def _repeat(step: Callable[[], bool]) -> None:
+    while step():
+        pass
