@@ -61,6 +61,15 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     return _opened(path, max_pixels, _read)
 
 
+def picture_from(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Return a picture or an animation from the bytes of its file, upright; `name` is its name in errors.
+
+    Raises:
+        ImageError: They are no picture, are a larger one, or can't be read.
+    """
+    return _read_from(data, name, max_pixels, _read)
+
+
 def read_xmp(path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[str, bytes | None]:
     """Return the format of a picture, and the XMP packet that it holds; arguments and errors as of `read_picture`."""
 
@@ -86,7 +95,11 @@ def _opened(path: Path, max_pixels: int, read: Callable[[ImageFile.ImageFile, by
         if is_address(str(path)) and not path.exists():
             raise ImageError(f"{path}: expected a picture's file, seen an address; download it first") from None
         raise ImageError(f"{path}: expected a picture, seen {error.strerror}; name a {READABLE}") from None
-    open_image = _opener_of(path, data)
+    return _read_from(data, str(path), max_pixels, read)
+
+
+def _read_from(data: bytes, name: str, max_pixels: int, read: Callable[[ImageFile.ImageFile, bytes, int], T]) -> T:
+    open_image = _opener_of(name, data)
     try:
         with warnings.catch_warnings():  # Pillow's, of what can be read nevertheless
             warnings.simplefilter("ignore")
@@ -94,30 +107,30 @@ def _opened(path: Path, max_pixels: int, read: Callable[[ImageFile.ImageFile, by
                 return read(image, data, max_pixels)
     except _DAMAGED as error:
         seen = " ".join(str(error).split())[:200] or type(error).__name__
-        expected = f"{path}: expected a picture, seen {len(data)} bytes that are no whole one"
+        expected = f"{name}: expected a picture, seen {len(data)} bytes that are no whole one"
         raise ImageError(f"{expected} ({seen}); name a {READABLE}") from None
     except _UnfitError as error:
-        raise ImageError(f"{path}: expected {error}") from None
+        raise ImageError(f"{name}: expected {error}") from None
 
 
 class _UnfitError(Exception):
     """A picture that isn't read; its message says what was expected, what was seen and what to do."""
 
 
-def _opener_of(path: Path, data: bytes) -> Callable[[BytesIO], ImageFile.ImageFile]:
+def _opener_of(name: str, data: bytes) -> Callable[[BytesIO], ImageFile.ImageFile]:
     """Return what opens a file, by its first bytes and not its name."""
-    for begin, module, name in _OPENERS:
+    for begin, module, opener_name in _OPENERS:
         if re.match(begin, data[:64], re.DOTALL):
             try:
                 found = import_module(module)
             except ModuleNotFoundError:
                 seen = "seen HEIC without its reader; run: pip install 'morphstream[heic]', or convert it to JPEG"
-                raise ImageError(f"{path}: expected a picture that can be read, {seen}") from None
-            opener: Callable[[BytesIO], ImageFile.ImageFile] = getattr(found, name)
+                raise ImageError(f"{name}: expected a picture that can be read, {seen}") from None
+            opener: Callable[[BytesIO], ImageFile.ImageFile] = getattr(found, opener_name)
             return opener
     kind = kind_of(data)
     advice = _VIDEO_ADVICE if kind == "a video" else f"name a {READABLE}"
-    raise ImageError(f"{path}: expected a picture, seen {kind or f'{len(data)} bytes that are none'}; {advice}")
+    raise ImageError(f"{name}: expected a picture, seen {kind or f'{len(data)} bytes that are none'}; {advice}")
 
 
 def _read(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> Picture:
