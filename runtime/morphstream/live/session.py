@@ -18,9 +18,11 @@ from morphstream.live.latest import Latest
 from morphstream.live.options import PageOptions, ice_server_of
 from morphstream.live.shared_input import SharedInput
 from morphstream.live.status import status_of
-from morphstream.live.stream import PageStream, PageSwapped, PageSwitch
+from morphstream.live.stream import PageStream
 from morphstream.live.tracks import frame_of, picture_of
 from morphstream.media.visible_mark import draw_visible_mark
+from morphstream.worker.models import ModelSwitch
+from morphstream.worker.queues import Swapped
 
 _PULL_S = 1.0
 _QUIET_S = 2.0  # without a new frame, after which a stream isn't live
@@ -57,8 +59,8 @@ class LiveSession:
         self._loop, self._connecting, self.changes = asyncio.get_running_loop(), asyncio.Lock(), asyncio.Lock()
         self._waiting, self._leave = Latest[Callable[[], Frame]](), _nothing
         self._connection: Connection | None = None
-        self._last: PageSwapped | None = None
-        self._switch: PageSwitch | None = None
+        self._last: Swapped | None = None
+        self._switch: ModelSwitch | None = None
         self._shown_s, self._error = 0.0, ""
         self.touch()
         self._threads = [threading.Thread(target=work, name=stream.stats.name) for work in (self._feed, self._draw)]
@@ -167,7 +169,7 @@ class LiveSession:
         except MorphstreamError as error:
             self._fail(error)
 
-    def _show(self, picture: VideoFrame, swapped: PageSwapped) -> None:
+    def _show(self, picture: VideoFrame, swapped: Swapped) -> None:
         self._last, self._shown_s = swapped, time.monotonic()
         if self._connection:
             self._connection.track.show(picture)

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 
 from morphstream.live.choices import Choices
-from morphstream.live.stream import PageStats, PageSwapped, PageSwitch
+from morphstream.worker.models import ModelSwitch
+from morphstream.worker.queues import Swapped
+from morphstream.worker.stats import StreamStats
 
 
 def status_of(
-    stats: PageStats,
-    last: PageSwapped | None,
+    stats: StreamStats,
+    last: Swapped | None,
     choices: Choices,
-    switch: PageSwitch | None,
+    switch: ModelSwitch | None,
     *,
     state: str,
     error: str,
@@ -43,7 +45,7 @@ def status_of(
     }
 
 
-def _faces(last: PageSwapped, choices: Choices) -> list[Mapping[str, object]]:
+def _faces(last: Swapped, choices: Choices) -> list[Mapping[str, object]]:
     """Return where each face is, as parts of the frame's sides, and who it became."""
     found, (height, width) = last.found, last.frame.shape[:2]
     faces = list[Mapping[str, object]]()
@@ -55,7 +57,7 @@ def _faces(last: PageSwapped, choices: Choices) -> list[Mapping[str, object]]:
     return faces
 
 
-def _switch(switch: PageSwitch) -> Mapping[str, object]:
+def _switch(switch: ModelSwitch) -> Mapping[str, object]:
     return {
         "model": switch.model,
         "state": switch.state,

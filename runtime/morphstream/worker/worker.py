@@ -27,6 +27,9 @@ class SwapWorker(Closing):
 
     One thread finds the faces of a frame while another swaps those of the frame before, of whichever stream is next.
     Both sleep while there is nothing to do. Swap models are opened once for all streams that use them.
+
+    Attributes:
+        pipeline: Whose engines they are.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class SwapWorker(Closing):
         """
         if most_streams < 1:
             raise ValueError(f"worker: expected 1 stream or more, seen {most_streams}")
-        self._pipeline, self._most, self._count_frame = pipeline, most_streams, count_frame
+        self.pipeline, self._most, self._count_frame = pipeline, most_streams, count_frame
         self._models = SwapModels(pipeline, downloads)
         self._lock, self._is_open = threading.Lock(), True
         self._work = threading.Condition(self._lock)
@@ -104,17 +107,17 @@ class SwapWorker(Closing):
             NoEngineError: The store lacks a model.
             SessionError: A model can't be opened.
         """
-        look, queues = look or self._pipeline.look, StreamQueues(late, queue_size)
+        look, queues = look or self.pipeline.look, StreamQueues(late, queue_size)
         self._check(name)
         self._models.prepare(look)
-        model = self._models.use(swap_model or self._pipeline.swap_model)
+        model = self._models.use(swap_model or self.pipeline.swap_model)
         try:
             steps = StreamSteps(
-                self._pipeline.analyser, self._pipeline.swapper, model, wanted, look=look, tracking=tracking
+                self.pipeline.analyser, self.pipeline.swapper, model, wanted, look=look, tracking=tracking
             )
             stream = SwapStream(
                 name,
-                pipeline=self._pipeline,
+                pipeline=self.pipeline,
                 models=self._models,
                 queues=queues,
                 steps=steps,
