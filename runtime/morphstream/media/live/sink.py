@@ -1,9 +1,23 @@
 """Open what a user names as a live output: a window, a file, an address, a virtual camera."""
 
+import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
-from morphstream.media.live.output import LiveOutput
+from morphstream.artifact.errors import VideoError
+from morphstream.media.live.address import check_address, is_address, shown
+from morphstream.media.live.muxed import MuxedSink, Target
+from morphstream.media.live.output import LiveOutput, Sink
+from morphstream.media.live.recording import FORMATS, Recording, check_unfinished
+from morphstream.media.live.virtual_camera import VirtualCamera, check_virtual_camera
+from morphstream.media.output import check_place
+from morphstream.media.video.marks import WORDS
+
+_RTMP, _WHIP = ("rtmp", "rtmps"), ("whip+http", "whip+https", "http", "https")
+_X264 = {"preset": "veryfast", "tune": "zerolatency"}
+_TEE = "[f=flv:rw_timeout=5000000:max_interleave_delta=200000:flvflags=no_duration_filesize]"
 
 
 def open_output(text: str, *, overwrite: bool = False, inputs: Sequence[Path] = ()) -> LiveOutput:
@@ -18,4 +32,52 @@ def open_output(text: str, *, overwrite: bool = False, inputs: Sequence[Path] = 
     Raises:
         VideoError: It can't be written to, or what that needs isn't installed.
     """
-    raise NotImplementedError(text, overwrite, inputs)
+    if text == "window":
+        from morphstream.media.live.window import Window, check_window  # Pillow's part for it takes a while to load
+
+        check_window()
+        return LiveOutput(text, lambda _: Window(), retries=False)
+    if text == "virtual-camera":
+        check_virtual_camera()
+        return LiveOutput(text, lambda _: VirtualCamera(), retries=False)
+    if is_address(text):
+        check_address(text, (*_RTMP, *_WHIP))
+        target = _rtmp(text) if urlsplit(text).scheme in _RTMP else _whip(text)
+        return LiveOutput(target.name, partial(_sending, target), retries=True)
+    path = Path(text)
+    check_place(path, what="a video", formats=FORMATS, refusal=VideoError, overwrite=overwrite, inputs=inputs)
+    check_unfinished(path)
+    return LiveOutput(text, lambda has_sound: Recording(path, has_sound=has_sound), retries=False)
+
+
+def _sending(target: Target, has_sound: bool) -> Sink:  # noqa: FBT001  # as `LiveOutput` calls it
+    return MuxedSink(target, has_sound=has_sound)
+
+
+def _rtmp(address: str) -> Target:
+    """Return how frames are sent by RTMP: through FFmpeg's tee, as PyAV gives the protocol itself no time-out."""
+    return Target(
+        name=shown(address, has_key=True),
+        url=_TEE + re.sub(r"([\\'|])", r"\\\1", address),
+        container="tee",
+        options={"max_interleave_delta": "200000"},
+        encoder_options=_X264,
+        is_sent=True,
+        tags={"comment": WORDS},
+    )
+
+
+def _whip(address: str) -> Target:
+    """Return how frames are sent by WHIP; a user in the address is the token that the server asks for."""
+    parts = urlsplit(address.removeprefix("whip+"))
+    user, _, host = parts.netloc.rpartition("@")
+    return Target(
+        name=shown(address, has_key=True),
+        url=urlunsplit(parts._replace(netloc=host)),
+        container="whip",
+        options={"authorization": user} if user else {},
+        encoder_options=_X264 | {"profile": "baseline"},
+        is_sent=True,
+        sound_encoder="libopus",
+        tags={"comment": WORDS},
+    )

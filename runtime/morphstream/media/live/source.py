@@ -1,8 +1,17 @@
 """Open what a user names as a live input: a camera, a file, an address."""
 
+import re
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
 
+from morphstream.media.live.address import check_address, is_address, shown
+from morphstream.media.live.camera import CameraFeed, check_camera
+from morphstream.media.live.feeds import open_address, open_file
 from morphstream.media.live.input import LiveInput
+
+_CAMERA = re.compile(r"camera(?::([0-9]{1,3}))?")
+_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https")
 
 
 def open_input(
@@ -21,4 +30,14 @@ def open_input(
         VideoError: There is no such camera or file, or it can't be read here. An address that doesn't answer is none:
             `LiveInput.state` says so, and it is tried again.
     """
-    raise NotImplementedError(text, size_wh, Fraction(fps or 0), loop)
+    rate = Fraction(fps).limit_denominator(1001) if fps else None
+    if is_address(text):
+        check_address(text, _SCHEMES)
+        return LiveInput(shown(text), partial(open_address, text, size_wh=size_wh, fps=rate), loop=loop)
+    if (camera := _CAMERA.fullmatch(text)) or text.startswith("/dev/"):
+        device = Path(f"/dev/video{camera[1] or 0}" if camera else text)
+        check_camera(device)
+        return LiveInput(str(device), partial(CameraFeed, device, size_wh=size_wh, fps=rate))
+    connect = partial(open_file, Path(text), size_wh=size_wh, fps=rate)
+    connect().close()  # what can't be read is refused now
+    return LiveInput(text, connect, loop=loop, retries=False)

@@ -30,7 +30,7 @@ class Timeline:
         self._shifts.clear()
 
     def time_of(self, kind: str, raw: Fraction) -> Fraction:
-        """Return the time on the timeline; that after a jump is later by as much as has passed meanwhile.
+        """Return the time on the timeline; that after a jump is later by what has passed meanwhile, 10 s at most.
 
         Args:
             kind: Of what has that time, such as ``sound``.
@@ -50,5 +50,5 @@ class Timeline:
         for other, shift in self._shifts.items():
             if other != kind and shift != own and abs(raw - self._last[other]) <= _MOST_AHEAD_S:
                 return shift
-        passed = 0 if self._is_new else Fraction(self._now() - self._edge_at).limit_denominator(1000)
-        return self._edge + passed - raw
+        passed = 0.0 if self._is_new else min(self._now() - self._edge_at, _MOST_AHEAD_S)
+        return self._edge + Fraction(round(passed * 1000), 1000) - raw

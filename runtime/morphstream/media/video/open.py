@@ -16,7 +16,7 @@ from morphstream.media.video.numbered import pattern_of
 
 MAX_PIXELS = 8192 * 4320  # of one picture; the frames that are in memory at a time take 1 GB
 READABLE = "an MP4, MOV, MKV, WebM, AVI or another file of moving pictures"
-_DEMUXERS = (  # what may read a file: none that reads others because that file says so, as playlists do
+DEMUXERS = (  # what may read a file: none that reads others because that file says so, as playlists do
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,obu,ivf,yuv4mpegpipe,flv,ogg,asf,mxf,nut,rm,dv,wtv,"
     "gif,apng"
 )
@@ -39,7 +39,7 @@ def open_video(
     """
     container = open_container(path) if fps is None else _open_numbered(path, fps)
     try:
-        return container, _moving_stream(path, container, max_pixels)
+        return container, moving_stream(path, container, max_pixels)
     except VideoError:
         container.close()
         raise
@@ -57,7 +57,7 @@ def open_container(path: Path) -> InputContainer:
             kind = kind_of(begin := os.pread(file.fileno(), 512, 0))
             if not begin:
                 raise VideoError(f"{path}: expected a video, seen an empty file; fetch it again")
-            options = {"fd": str(file.fileno()), "protocol_whitelist": "fd", "format_whitelist": _DEMUXERS}
+            options = {"fd": str(file.fileno()), "protocol_whitelist": "fd", "format_whitelist": DEMUXERS}
             try:
                 return av.open("fd:", options=dict(options))  # it has the file for itself
             except UnicodeDecodeError:  # of PyAV 18, by tags that aren't UTF-8
@@ -82,7 +82,8 @@ def _open_numbered(path: Path, fps: Fraction) -> InputContainer:
         raise VideoError(f"{path}: expected pictures, seen some that can't be read ({error.strerror})") from None
 
 
-def _moving_stream(path: Path, container: InputContainer, max_pixels: int) -> VideoStream:
+def moving_stream(path: Path, container: InputContainer, max_pixels: int) -> VideoStream:
+    """Return the stream of a container's moving pictures; arguments and errors as of `open_video`."""
     moving = [stream for stream in container.streams.video if not stream.disposition & _STILL]
     best = container.streams.best("video")
     stream = next((stream for stream in moving if best and stream.index == best.index), moving[0] if moving else None)
