@@ -101,12 +101,10 @@ class SwapPipeline(Closing):
         def open_model(name: str) -> Session:
             return begun[name]() if name in begun else others(name)
 
-        self._open_model = open_model
-        self.analyser = FaceAnalyser(open_model)
+        self._open_model, self.analyser = open_model, FaceAnalyser(open_model)
         swapper = Swapper(swap(), load_emap(self._own.installed, self.swap_model))
         self.swapper = FaceSwapper(open_model, swapper, pool=pool)
-        for name in names:
-            open_model(name)
+        list(map(open_model, names))
 
     def close(self) -> None:
         """Close every engine, once the calls of other threads have ended; a forked process closes none."""
@@ -224,12 +222,10 @@ class SwapPipeline(Closing):
         tracker = FaceTracker(self.analyser, wanted, look=look, tracking=tracking)
 
         def follow(given: tuple[Frame, Time]) -> tuple[FoundFaces, Time]:
-            frame, time = given
-            return tracker.follow(frame, time), time
+            return tracker.follow(*given), given[1]
 
         def draw(followed: tuple[FoundFaces, Time]) -> tuple[Frame, Time]:
-            found, time = followed
-            return self.swapper.swap(found, look, masks), time
+            return self.swapper.swap(followed[0], look, masks), followed[1]
 
         return _values(cast("_Stream[Time]", flow(IterableSource(numbered(frames)), (follow, draw), late=late)))
 

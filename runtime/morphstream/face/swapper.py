@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from functools import reduce
+from functools import partial, reduce
+from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
@@ -72,27 +73,58 @@ class FaceSwapper:
             NoEngineError: The store lacks a model of the look.
             SessionError: An engine failed.
         """
-        chosen = sorted(found.assignment)
+        return self.swap_all([found], look, [steady], swapper=swapper)[0]
+
+    def swap_all(
+        self,
+        founds: Sequence[FoundFaces],
+        look: Look,
+        steadies: Sequence[SteadyMasks | None],
+        *,
+        swapper: Swapper | None = None,
+    ) -> list[Frame]:
+        """Return new frames with faces swapped, as `swap` does one: each model runs once for all of them."""
+        busy = [place for place, found in enumerate(founds) if found.assignment]
+        for place, steady in enumerate(steadies):
+            if steady and place not in busy:
+                steady.clear()
         with self._turns:
-            swapper = swapper or self._swapper
-            copied = self._start(lambda: np.array(found.frame, order="C"))
-            if not chosen:
-                if steady:
-                    steady.clear()
-                return copied()
-            points5 = [found.faces[index].points5 for index in chosen]
-            opened = {name: self._open(name) for name in look.drawing_models}
-            side = look.pixel_boost or swapper.side
-            crops, affines = cut_crops(found.frame, points5, TEMPLATE, side, each=self._each)
-            new = swapper.swap(crops, [swapper.cached_latent(found.assignment[index]) for index in chosen])
-            mask_of = self._masks_of(crops, new, look, opened)
-            if steady and found.tracks:
-                mask_of = steady.smoothed(mask_of, [found.tracks[index] for index in chosen])
-            swapped = copied()
-            paste_back(swapped, new, mask_of, affines, each=self._each)
+            copies = [self._start(partial(np.array, found.frame, order="C")) for found in founds]
+            draws = self._run([founds[place] for place in busy], look, swapper or self._swapper) if busy else []
+            frames = [copied() for copied in copies]
+            for place, draw in zip(busy, draws, strict=True):
+                draw(frames[place], steadies[place])
+        return frames
+
+    def _run(
+        self, founds: Sequence[FoundFaces], look: Look, swapper: Swapper
+    ) -> list[Callable[[Frame, SteadyMasks | None], None]]:
+        """Run the models for the faces of one frame or more; return what draws those of each into it."""
+        opened = {name: self._open(name) for name in look.drawing_models}
+        side, chosen = look.pixel_boost or swapper.side, [sorted(found.assignment) for found in founds]
+        starts = [0, *accumulate(map(len, chosen))]
+        points5 = [[found.faces[index].points5 for index in faces] for found, faces in zip(founds, chosen, strict=True)]
+        cuts = [
+            cut_crops(found.frame, points, TEMPLATE, side, each=self._each)
+            for found, points in zip(founds, points5, strict=True)
+        ]
+        crops = np.concatenate([crops for crops, _ in cuts]) if len(cuts) > 1 else cuts[0][0]
+        identities = [found.assignment[index] for found, faces in zip(founds, chosen, strict=True) for index in faces]
+        new = swapper.swap(crops, [swapper.cached_latent(identity) for identity in identities])
+        mask_of = self._masks_of(crops, new, look, opened)
+
+        def draw(place: int, frame: Frame, steady: SteadyMasks | None) -> None:
+            start, affines, tracks = starts[place], cuts[place][1], founds[place].tracks
+
+            def own(index: int) -> Mask:
+                return mask_of(start + index)
+
+            mask = steady.smoothed(own, [tracks[index] for index in chosen[place]]) if steady and tracks else own
+            paste_back(frame, new[start : starts[place + 1]], mask, affines, each=self._each)
             if look.restorer:
-                self._restore(Restorer(opened[look.restorer]), swapped, points5, mask_of, affines)
-        return swapped
+                self._restore(Restorer(opened[look.restorer]), frame, points5[place], mask, affines)
+
+        return [partial(draw, place) for place in range(len(founds))]
 
     def _masks_of(self, crops: Crop, new: Crop, look: Look, opened: Mapping[str, Session]) -> Callable[[int], Mask]:
         """Run each mask's model once for all crops; return what makes the mask of one, the product of all."""

@@ -117,9 +117,9 @@ class StreamQueues:
         return len(self._found) if self._has_room else 0
 
     @property
-    def found_at_s(self) -> float:
-        """When the search began of the frame that is next to be drawn."""
-        return self._found[0].began_s
+    def next(self) -> Found:
+        """The frame that is next to be drawn, where there is one."""
+        return self._found[0]
 
     @property
     def _has_room(self) -> bool:

@@ -13,7 +13,6 @@ from morphstream.face.assign import Wanted, assign
 from morphstream.face.look import Look
 from morphstream.face.types import Identity
 from morphstream.frame import Frame, check_frame, numbered
-from morphstream.pipeline import SwapPipeline
 from morphstream.worker.models import ModelSwitch, OpenModel, SwapModels
 from morphstream.worker.queues import Pushed, StreamQueues, Swapped
 from morphstream.worker.stats import StreamStats
@@ -37,18 +36,17 @@ class SwapStream(Closing):
     def __init__(
         self,
         name: str,
-        *,
-        pipeline: SwapPipeline,
-        models: SwapModels,
         queues: StreamQueues,
         steps: StreamSteps,
+        *,
+        models: SwapModels,
         lock: threading.Lock,
         wake: Callable[[], object],
         forget: "Callable[[SwapStream], object]",
     ) -> None:
         """Begin with no frame; `wake` tells the worker, under the lock, that there is work, `forget` that it ended."""
         self.name, self.queues, self.steps, self._changed = name, queues, steps, threading.Condition(lock)
-        self._pipeline, self._models, self._wake, self._forget = pipeline, models, wake, forget
+        self._models, self._wake, self._forget = models, wake, forget
         self._waiters, self._count, self._is_open = list[asyncio.Future[None]](), 0, True
         self._switch: ModelSwitch | None = None
 
@@ -150,7 +148,7 @@ class SwapStream(Closing):
         if wanted is not None:
             assign([], wanted, list)  # which refuses what is no rule
         if look is not None:
-            self._check(self.steps.model, look)
+            self.steps.check(self.steps.model, look)
             self._models.prepare(look)
         self.steps.change(wanted, look)
 
@@ -180,8 +178,7 @@ class SwapStream(Closing):
             NoFaceError: The last frame has no such track.
             SessionError: The embedder failed.
         """
-        found, place = self.steps.last_face(track)
-        return self._pipeline.embed(found.frame, [found.faces[place]])[0]
+        return self.steps.identify(track)
 
     def close(self) -> None:
         """End the stream, and forget its frames; who waits for one gets none."""
@@ -256,19 +253,13 @@ class SwapStream(Closing):
 
     def _use(self, switch: ModelSwitch, model: OpenModel) -> bool:
         """Use another swap model, unless a later switch or the end of the stream has come."""
-        self._check(model, self.steps.look)
+        self.steps.check(model, self.steps.look)
         with self._changed:
             if self._switch is not switch or not self._is_open:
                 return False
             before, self.steps.model = self.steps.model, model
         self._models.release(before)
         return True
-
-    def _check(self, model: OpenModel, look: Look) -> None:
-        side = model.swapper.side if model.swapper else self._pipeline.swapper.side
-        if look.pixel_boost and look.pixel_boost % side:
-            seen = f"{look.pixel_boost} with {model.name}, whose side is {side}"
-            raise ValueError(f"look: expected a pixel boost of a multiple of it, seen {seen}; use another or none")
 
 
 def _finish(waiter: "asyncio.Future[None]") -> None:

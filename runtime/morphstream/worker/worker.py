@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from morphstream.artifact.errors import UseError
 from morphstream.boot.service import ModelDownloadService
@@ -12,13 +13,14 @@ from morphstream.face.look import Look
 from morphstream.face.track import LIVE_TRACKING, Tracking
 from morphstream.pipeline import SwapPipeline
 from morphstream.stream.run import Late, naming
-from morphstream.worker.models import SwapModels
-from morphstream.worker.queues import StreamQueues
+from morphstream.worker.models import OpenModel, SwapModels
+from morphstream.worker.queues import Found, StreamQueues, Swapped
 from morphstream.worker.stats import StreamStats
-from morphstream.worker.steps import StreamSteps
+from morphstream.worker.steps import StreamSteps, draw_all
 from morphstream.worker.stream import SwapStream
 
 CountFrame = Callable[[float, int, str], object]
+_Work = Sequence[tuple[SwapStream, Found]]
 _EARLY = 1.5  # times the mean of finding faces, before the drawer is expected to be free
 
 
@@ -55,12 +57,12 @@ class SwapWorker(Closing):
         if most_streams < 1:
             raise ValueError(f"worker: expected 1 stream or more, seen {most_streams}")
         self.pipeline, self._most, self._count_frame = pipeline, most_streams, count_frame
-        self._models = SwapModels(pipeline, downloads)
+        self._models = SwapModels(pipeline, downloads, has_several=most_streams > 1)
         self._lock, self._is_open = threading.Lock(), True
         self._work = threading.Condition(self._lock)
         self._streams = list[SwapStream]()
         self._drawn_at_s = 0.0  # when the drawer is expected to be free
-        steps = {"find": self._find_one, "draw": self._draw_one}
+        steps = {"find": self._find_next, "draw": self._draw_next}
         self._threads = [
             threading.Thread(target=_repeat, args=[step], name=f"morphstream-{name}", daemon=True)
             for name, step in steps.items()
@@ -110,27 +112,20 @@ class SwapWorker(Closing):
         look, queues = look or self.pipeline.look, StreamQueues(late, queue_size)
         self._check(name)
         self._models.prepare(look)
-        model = self._models.use(swap_model or self.pipeline.swap_model)
-        try:
-            steps = StreamSteps(
-                self.pipeline.analyser, self.pipeline.swapper, model, wanted, look=look, tracking=tracking
-            )
-            stream = SwapStream(
-                name,
-                pipeline=self.pipeline,
-                models=self._models,
-                queues=queues,
-                steps=steps,
-                lock=self._lock,
-                wake=self._work.notify_all,
-                forget=self._forget,
-            )
-            with self._lock:
-                self._check(name)
-                self._streams.append(stream)
-        except BaseException:
-            self._models.release(model)
-            raise
+        with ExitStack() as on_error:
+            model = self._models.use(swap_model or self.pipeline.swap_model)
+            on_error.callback(self._models.release, model)
+            steps = StreamSteps(self.pipeline, model, wanted, look=look, tracking=tracking)
+            stream = self._add(name, queues, steps)
+            on_error.pop_all()
+        return stream
+
+    def _add(self, name: str, queues: StreamQueues, steps: StreamSteps) -> SwapStream:
+        wake, forget = self._work.notify_all, self._forget
+        stream = SwapStream(name, queues, steps, models=self._models, lock=self._lock, wake=wake, forget=forget)
+        with self._lock:
+            self._check(name)
+            self._streams.append(stream)
         return stream
 
     def close(self) -> None:
@@ -160,7 +155,7 @@ class SwapWorker(Closing):
             if stream in self._streams:
                 self._streams.remove(stream)
 
-    def _find_one(self) -> bool:
+    def _find_next(self) -> bool:
         """Find the faces of the frame that is next; False when the worker is closed."""
         with self._lock:
             while self._is_open:
@@ -187,48 +182,64 @@ class SwapWorker(Closing):
     def _next_to_find(self) -> tuple[SwapStream | None, float | None]:
         """Return the stream whose faces weren't looked for the longest; or None, and how long that is so.
 
-        None has to wait for the drawer longer than it takes to be found: meanwhile a newer frame may come.
+        None is looked for long before the drawer is free: meanwhile a newer frame may come. Where batches are cheaper,
+        as many frames as there are streams wait for it.
         """
         ahead = sum(stream.queues.ahead_now for stream in self._streams)
-        ready = [stream for stream in self._streams if stream.queues.can_find and ahead < stream.queues.ahead]
+        is_batched = any(stream.steps.model.is_batched for stream in self._streams)
+        most = len(self._streams) if is_batched else 1
+        ready = [one for one in self._streams if one.queues.can_find and ahead < max(most, one.queues.ahead)]
         if not ready:
             return None, None
         stream = min(ready, key=lambda stream: stream.queues.began_s)
         wait_s = self._drawn_at_s - _EARLY * stream.queues.meter.found_s - time.monotonic()
         return (None, wait_s) if stream.queues.drops and wait_s > 0 else (stream, None)
 
-    def _draw_one(self) -> bool:
-        """Swap the faces of the frame whose faces were found first; False when the worker is closed."""
+    def _draw_next(self) -> bool:
+        """Swap the faces of the frame that was found first; False when the worker is closed.
+
+        Where a batch is cheaper, those of other streams that wait, and have its swap model and look, come with it.
+        """
         with self._lock:
-            while self._is_open:
-                ready = [stream for stream in self._streams if stream.queues.can_draw]
-                if ready:
-                    break
+            while self._is_open and not (ready := [one for one in self._streams if one.queues.can_draw]):
                 self._work.wait()
-            else:
+            if not self._is_open:
                 return False
-            stream = min(ready, key=lambda stream: stream.queues.found_at_s)
-            found, model = stream.queues.begin_draw(), stream.steps.model
+            ready.sort(key=lambda stream: stream.queues.next.began_s)
+            first, model = ready[0], ready[0].steps.model
+            same = [one for one in ready if one.steps.model is model and one.queues.next.look == first.queues.next.look]
+            work = [(stream, stream.queues.begin_draw()) for stream in (same if model.is_batched else [first])]
             self._models.hold(model)
-            self._drawn_at_s = time.monotonic() + stream.queues.meter.drawn_s
+            self._drawn_at_s = time.monotonic() + sum(stream.queues.meter.drawn_s for stream, _ in work)
             self._work.notify_all()  # the finder may go on
-        swapped = error = None
-        try:
-            with naming(found.pushed.given):
-                swapped = stream.steps.draw(found, model)
-        except BaseException as raised:  # noqa: BLE001  # raised where the frame is pulled
-            error = raised
+        results = self._draw(work, model)
         self._models.release(model)
-        if swapped:
-            seconds = swapped.found_s + swapped.drawn_s
-            self._count_frame(seconds, len(swapped.found.assignment), stream.name)
         with self._lock:
             self._drawn_at_s = 0.0
-            if error:
-                stream.queues.fail(error, is_drawn=True)
-            stream.queues.end_draw(swapped)
-            stream.notify()
+            for stream, result in results:
+                if isinstance(result, Swapped):
+                    stream.queues.end_draw(result)
+                else:
+                    stream.queues.fail(result, is_drawn=True)
+                    stream.queues.end_draw(None)
+                stream.notify()
+        for stream, result in results:
+            if isinstance(result, Swapped):
+                seconds = result.found_s + result.drawn_s
+                self._count_frame(seconds, len(result.found.assignment), stream.name)
         return True
+
+    def _draw(self, work: _Work, model: OpenModel) -> Sequence[tuple[SwapStream, Swapped | BaseException]]:
+        """Swap frames together, and one by one where that fails, so that an error is of one frame alone."""
+        streams = [stream for stream, _ in work]
+        try:
+            with naming(work[0][1].pushed.given):
+                drawn = draw_all(self.pipeline, [(stream.steps, found) for stream, found in work], model)
+        except BaseException as error:  # noqa: BLE001  # raised where the frame is pulled
+            if len(work) == 1:
+                return [(streams[0], error)]
+            return [result for one in work for result in self._draw([one], model)]
+        return [*zip(streams, drawn, strict=True)]
 
 
 def _repeat(step: Callable[[], bool]) -> None:
