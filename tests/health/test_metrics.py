@@ -14,6 +14,7 @@ from morphstream.artifact.target import CacheKey
 from morphstream.boot.report import BootReport, BootStep
 from morphstream.health.metrics import BUCKETS, MOST_VALUES, OTHER, Metrics
 from morphstream.machine.gpus import Gpu
+from morphstream.worker.stats import StreamStats
 from tests.health import number, read_text
 from tests.machine.test_gpus import L4
 
@@ -22,6 +23,26 @@ def report(*steps: tuple[str, float], was_good: bool, fallbacks: tuple[str, ...]
     key = CacheKey.parse("sm89/rtx1.7_ort1.31")
     done = tuple(BootStep(name=name, seconds=seconds, reason="so it was") for name, seconds in steps)
     return BootReport(cache_key=key, archive="rtx.tar.zst", was_good=was_good, steps=done, fallbacks=fallbacks)
+
+
+def stats(name: str, *, dropped: int = 0, waiting: int = 0) -> StreamStats:
+    return StreamStats(
+        name=name,
+        pushed=9,
+        swapped=6,
+        dropped=dropped,
+        waiting=waiting,
+        fps=25,
+        p50_s=0.1,
+        p95_s=0.2,
+        p99_s=0.3,
+        find_s=0.01,
+        draw_s=0.03,
+        inference_s=0.03,
+        host_s=0.01,
+        swap_model="inswapper_128",
+        faces=1,
+    )
 
 
 def test_a_new_process_has_done_nothing_and_is_not_ready() -> None:
@@ -144,6 +165,32 @@ def test_steps_without_end_take_no_more_room() -> None:
     text = metrics.text()
     assert len(read_text(text)["morphstream_boot_seconds"].samples) == MOST_VALUES
     assert number(text, "boot_seconds", "step", OTHER) == 9 * MOST_VALUES + 1
+
+
+def test_frames_of_a_stream_are_counted_under_its_name_and_those_of_too_many_together() -> None:
+    metrics = Metrics(CollectorRegistry())
+    metrics.count_frame(0.25, 1)
+    for number_of in range(2 * MOST_VALUES):
+        metrics.count_frame(0.5, 1, f"page-{number_of}")
+    text = metrics.text()
+    assert number(text, "frame_seconds_count") == 1
+    assert number(text, "frame_seconds_sum", "stream", "page-3") == 0.5
+    assert number(text, "frame_seconds_count", "stream", OTHER) == MOST_VALUES + 2
+    assert number(text, "frames_total") == 2 * MOST_VALUES + 1
+
+
+def test_what_streams_have_done_is_read_each_time() -> None:
+    readings = [[stats("a", dropped=3, waiting=1), stats("b")], []]
+    metrics = Metrics(CollectorRegistry())
+    metrics.watch(lambda: readings.pop(0))
+    text = metrics.text()
+    assert number(text, "stream_dropped_total", "stream", "a") == 3
+    assert number(text, "stream_dropped_total", "stream", "b") == 0
+    assert number(text, "stream_waiting", "stream", "a") == 1
+    assert number(text, "stream_fps", "stream", "b") == 25
+    assert number(text, "stream_latency_seconds", "quantile,stream", "0.95,a") == 0.2
+    assert number(text, "stream_part_seconds", "part,stream", "host,a") == 0.01
+    assert "morphstream_stream_" not in metrics.text()  # both are closed
 
 
 def test_the_workers_own_metrics_are_served_too() -> None:

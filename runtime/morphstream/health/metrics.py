@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.boot.report import BootReport
 from morphstream.machine.gpus import Gpu, read_gpus
+from morphstream.worker.stats import StreamStats
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -30,6 +31,8 @@ BUCKETS = (
 MOST_VALUES = 32  # of a label; what comes later is counted as OTHER
 OTHER = "other"
 _MOST_LETTERS = 200  # of a value or a reason
+_NO_STREAM = ""  # which Prometheus reads as no label
+_UNNAMED = re.compile(r'\{stream=""\}|,stream=""')
 _CREATED = re.compile(r"^(# (HELP|TYPE) )?morphstream_\w+_created\b.*\n", re.MULTILINE)  # when a series began: noise
 
 
@@ -60,7 +63,11 @@ class Metrics:
         self._fallbacks = Counter("morphstream_fallbacks_total", "Uses of the second best.", ["reason"], registry=own)
         ready = Gauge("morphstream_ready", "1 while the engines are open and warm, else 0.", registry=own)
         ready.set_function(lambda: self.unready is None)
-        self._seconds = Histogram("morphstream_frame_seconds", "Seconds of a swap.", buckets=BUCKETS, registry=own)
+        self._seconds = Histogram(
+            "morphstream_frame_seconds", "Seconds of a swap.", ["stream"], buckets=BUCKETS, registry=own
+        )
+        self._streams = {_NO_STREAM: self._seconds.labels(_NO_STREAM)}
+        self._read_streams: Callable[[], Sequence[StreamStats]] = tuple
 
     def record_boot(self, report: BootReport) -> None:
         """Record a boot and count its fallbacks; steps of one name add up, and those of an earlier boot are removed.
@@ -86,8 +93,12 @@ class Metrics:
         with self._lock:
             self._boot.labels(_bounded(name, self._boot)).set(seconds)
 
-    def count_frame(self, seconds: float, faces: int) -> None:
-        """Count a frame that was swapped, the seconds that it took and the faces in it.
+    def watch(self, read_streams: Callable[[], Sequence[StreamStats]]) -> None:
+        """Append what streams have done to `text`, such as `SwapWorker.stats`, which is called each time."""
+        self._read_streams = read_streams
+
+    def count_frame(self, seconds: float, faces: int, stream: str = _NO_STREAM) -> None:
+        """Count a frame that was swapped, the seconds that it took, the faces in it, and its stream, if it has a name.
 
         Raises:
             ValueError: A number is below 0, or none.
@@ -95,9 +106,17 @@ class Metrics:
         if not (_is_time(seconds) and faces >= 0):
             raise ValueError(f"expected seconds and faces of 0 or more, seen {seconds} and {faces}")
         with self._lock:
-            self._seconds.observe(seconds)
+            self._of_stream(stream).observe(seconds)
             self._frames.inc()
             self._faces.inc(faces)
+
+    def _of_stream(self, name: str) -> Histogram:
+        """Return a stream's own seconds, or those of all other streams where there are too many."""
+        if name not in self._streams and len(self._streams) >= MOST_VALUES - 1:
+            name = OTHER
+        if name not in self._streams:
+            self._streams[name] = self._seconds.labels(_line(name))
+        return self._streams[name]
 
     def count_fallback(self, reason: str) -> None:
         """Count that the second best was used, for a reason of a few words that anyone may read: ``rtx portable``."""
@@ -115,7 +134,8 @@ class Metrics:
     def text(self) -> str:
         """Return every number in Prometheus' text format."""
         with self._lock:
-            own = generate_latest(self._own).decode()
+            own = _UNNAMED.sub("", generate_latest(self._own).decode())
+        own += generate_latest(_registry_of_streams(self._read_streams())).decode()
         gpus = generate_latest(_registry_of(self._read_gpus())).decode()  # a driver may take its time: without the lock
         return _CREATED.sub("", own) + gpus + generate_latest(self._worker).decode()
 
@@ -133,6 +153,31 @@ def _registry_of(gpus: Sequence[Gpu]) -> CollectorRegistry:
         for gpu, value in zip(gpus, values, strict=True):
             if value is not None:
                 gauge.labels(gpu.index, gpu.name).set(value)
+    return registry
+
+
+def _registry_of_streams(streams: Sequence[StreamStats]) -> CollectorRegistry:
+    """Return what streams have done as metrics; without streams there are none."""
+    registry = CollectorRegistry()
+    if not streams:
+        return registry
+    label = ["stream"]
+    dropped = Counter("morphstream_stream_dropped", "Frames that made room for newer ones.", label, registry=registry)
+    waiting = Gauge("morphstream_stream_waiting", "Frames that wait for an engine.", label, registry=registry)
+    fps = Gauge("morphstream_stream_fps", "Frames a second, of late.", label, registry=registry)
+    what = "Seconds from a frame's arrival until it is ready, of late."
+    latency = Gauge("morphstream_stream_latency_seconds", what, ["stream", "quantile"], registry=registry)
+    what = "Mean seconds of a frame in engines and in the host's own work, of late."
+    parts = Gauge("morphstream_stream_part_seconds", what, ["stream", "part"], registry=registry)
+    for stream in streams[:MOST_VALUES]:
+        name = _line(stream.name)
+        dropped.labels(name).inc(stream.dropped)
+        waiting.labels(name).set(stream.waiting)
+        fps.labels(name).set(stream.fps)
+        for quantile, seconds in (("0.5", stream.p50_s), ("0.95", stream.p95_s), ("0.99", stream.p99_s)):
+            latency.labels(name, quantile).set(seconds)
+        for part, seconds in (("engines", stream.inference_s), ("host", stream.host_s)):
+            parts.labels(name, part).set(seconds)
     return registry
 
 
