@@ -19,6 +19,8 @@
 #   DEPLOY_REQUIRED          1: exit if there is no release         unset: continue without deployed code
 #   MORPHSTREAM_APP          folder of releases                     /var/lib/morphstream/app
 #   HF_TOKEN_FILE            file with HF_TOKEN, such as a secret   unset
+#   MORPHSTREAM_TOKEN_FILE   file with MORPHSTREAM_TOKEN, which     unset: a token is made and printed
+#                            opens the page
 #
 # Every step logs its duration and its result on stderr. The output of boot and deploy goes to stderr too, so that
 # stdout has only the command's output. A signal stops the running step, and this script exits with 128 + its number.
@@ -42,14 +44,17 @@ log() { # STEP MESSAGE
   printf 'entrypoint: %s: %s\n' "$1" "$2" >&2
 }
 
-if [[ -z ${HF_TOKEN:-} && -n ${HF_TOKEN_FILE:-} ]]; then
-  if [[ ! -r $HF_TOKEN_FILE || -p $HF_TOKEN_FILE ]]; then # which would be waited for
-    log token "$HF_TOKEN_FILE: expected a readable file, seen none; correct or unset HF_TOKEN_FILE"
-    exit 1
+for name in HF_TOKEN MORPHSTREAM_TOKEN; do
+  variable=${name}_FILE
+  file=${!variable:-}
+  if [[ -z ${!name:-} && -n $file ]]; then
+    if [[ ! -r $file || -p $file ]]; then # which would be waited for
+      log token "$file: expected a readable file, seen none; correct or unset $variable"
+      exit 1
+    fi
+    export "$name=$(<"$file")"
   fi
-  HF_TOKEN=$(<"$HF_TOKEN_FILE")
-  export HF_TOKEN
-fi
+done
 
 stop() { # SIGNAL NUMBER
   stopped=$2

@@ -68,12 +68,14 @@ def test_without_a_tag_no_code_is_deployed(container: Container) -> None:
     assert not container.app.exists()
 
 
-def test_a_token_comes_from_a_file_and_is_not_said(container: Container) -> None:
-    (container.folder / "secret").write_text("hf_from_a_file\n")
-    done = container.with_(HF_TOKEN_FILE=str(container.folder / "secret")).run("sh", "-c", 'echo "$HF_TOKEN"')
-    assert done.stdout == "hf_from_a_file\n"
-    assert "hf_from_a_file" not in done.stderr
-    done = container.with_(HF_TOKEN_FILE=str(container.folder / "none")).run("true")
+@pytest.mark.parametrize("name", ["HF_TOKEN", "MORPHSTREAM_TOKEN"])
+def test_a_token_comes_from_a_file_and_is_not_said(container: Container, name: str) -> None:
+    (container.folder / "secret").write_text("secret_of_a_file\n")
+    file = {f"{name}_FILE": str(container.folder / "secret")}
+    done = container.with_(**file).run("sh", "-c", f'echo "${name}"')
+    assert done.stdout == "secret_of_a_file\n"
+    assert "secret_of_a_file" not in done.stderr
+    done = container.with_(**{f"{name}_FILE": str(container.folder / "none")}).run("true")
     assert done.returncode == 1
     assert done.stderr.startswith(f"entrypoint: token: {container.folder}/none: expected a readable file")
 

@@ -1,16 +1,20 @@
 """The container's files pass their linters, agree with the project's, and let nothing secret near an image."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 
 import pathspec
 import pytest
 import yaml
 
+from morphstream.cli.live_options import add_live, check_live, page_options_of
+from morphstream.cli.options import Parser
 from morphstream.machine.libraries import TENSORRT_LIBRARIES
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +35,7 @@ def defaults_of(dockerfile: Path) -> dict[str, str]:
 
 
 def test_shellcheck_finds_nothing_in_any_script(tmp_path: Path) -> None:
-    assert lint("shellcheck", CONTAINER / "entrypoint.sh", *(ROOT / "scripts").glob("*.sh")) == ""
+    assert lint("shellcheck", CONTAINER / "entrypoint.sh", ROOT / ".ci/run", *(ROOT / "scripts").glob("*.sh")) == ""
     (tmp_path / "odd.sh").write_text("#!/bin/sh\nrm $1\n")
     assert "SC2086" in lint("shellcheck", tmp_path / "odd.sh")
 
@@ -86,6 +90,23 @@ def test_the_extra_for_tensorrt_has_the_versions_of_the_gpu_image() -> None:
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=["gpu", "cpu"])
+def test_an_image_serves_the_page_and_its_health_where_the_check_asks(dockerfile: Path) -> None:
+    text = dockerfile.read_text()
+    (command,) = re.findall(r"^CMD (.*)$", text, re.MULTILINE)
+    (program, verb, *words), parser = json.loads(command), Parser()
+    add_live(parser)
+    options = parser.parse_args(words)
+    check_live(options)
+    page = page_options_of(options, "")
+    assert (program, verb, options.page) == ("morphstream", "live", True)
+    assert [ip_address(host).is_unspecified for host in (page.host, options.health[0])] == [True, True]
+    assert re.findall(r"^EXPOSE (.*)$", text, re.MULTILINE) == [f"{page.port} {options.health[1]}"]
+    ports = yaml.safe_load((CONTAINER / "compose.yaml").read_text())["x-worker"]["ports"]
+    assert ports == [f"127.0.0.1:${{MORPHSTREAM_PORT:-{page.port}}}:{page.port}"]
+    assert "[$EXTRA,live]" in text or "[cpu,live]" in text
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=["gpu", "cpu"])
 def test_the_pipeline_is_in_an_image_on_request_alone(dockerfile: Path) -> None:
     text = dockerfile.read_text()
     assert defaults_of(dockerfile)["PIPELINE"] == "without"
@@ -133,6 +154,6 @@ def test_a_composed_worker_may_write_to_its_volume_alone() -> None:
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert [volume.partition(":")[2] for volume in service["volumes"]] == ["/var/lib/morphstream"]
-        assert service["secrets"] == ["hf_token"]
-        assert "HF_TOKEN" not in service["environment"]
+        assert service["secrets"] == ["hf_token", "page_token"]
+        assert not {"HF_TOKEN", "MORPHSTREAM_TOKEN"} & service["environment"].keys()
         assert (CONTAINER / service["build"]["context"] / service["build"]["dockerfile"]).exists()

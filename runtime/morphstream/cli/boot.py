@@ -1,17 +1,15 @@
 """``morphstream boot``: put the engines for this machine into a store."""
 
 import argparse
-import logging
 import re
 from pathlib import Path
 
-from morphstream.artifact.errors import message_of
 from morphstream.artifact.vocabulary import GROUP
 from morphstream.boot.boot import boot
 from morphstream.boot.build import Builder
 from morphstream.boot.report import BootLog
 from morphstream.boot.warm import warm
-from morphstream.cli.options import Commands, UsageError, add_source, checked, read_names
+from morphstream.cli.options import Commands, UsageError, add_source, checked, log_lines, read_names
 from morphstream.machine.select import check_target
 
 
@@ -55,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     """Boot, and print the report."""
     if options.contribute and not options.build:
         raise UsageError("--contribute: expected --build, whose engines are published, seen none")
-    logging.basicConfig(handlers=[_log_handler()], level=logging.INFO)
+    log_lines()
     options.so_far = (log := BootLog()).so_far
     report = boot(
         options.store,
@@ -72,19 +70,6 @@ def run(options: argparse.Namespace) -> int:
         report = warm(options.store, report)
     print(report.to_json() if options.json else report)
     return 0
-
-
-class _Line(logging.Formatter):
-    """Writes each record as a message is written: one line of bounded length."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return message_of(super().format(record))
-
-
-def _log_handler() -> logging.Handler:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Line("%(name)s: %(message)s"))
-    return handler
 
 
 def _read_groups(text: str) -> list[str] | None:

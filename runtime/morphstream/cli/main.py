@@ -6,10 +6,10 @@ import sys
 
 from morphstream import __version__
 from morphstream.artifact.errors import MorphstreamError, message_of
-from morphstream.cli import batch, bench, boot, deploy, doctor, download, faces, inspect, serve_health, swap
+from morphstream.cli import batch, bench, boot, deploy, doctor, download, faces, inspect, live, serve_health, swap
 from morphstream.cli.options import Parser, UsageError, add_store, print_any_text, text_of
 
-_COMMANDS = (boot, download, swap, faces, batch, inspect, doctor, bench, serve_health, deploy)
+_COMMANDS = (boot, download, swap, live, faces, batch, inspect, doctor, bench, serve_health, deploy)
 
 
 def main(arguments: list[str] | None = None) -> int:

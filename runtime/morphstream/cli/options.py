@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import logging
 import os
 import re
 import sys
@@ -23,6 +24,21 @@ def print_any_text() -> None:
     """Have stdout escape what its encoding lacks, as stderr does; a file's name may be any."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+class _Line(logging.Formatter):
+    """Writes each record as a message is written: one line of bounded length."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return message_of(super().format(record))
+
+
+def log_lines() -> None:
+    """Log to stderr what this package says of its steps, and what other libraries warn of, each as one line."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Line("%(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.getLogger("morphstream").setLevel(logging.INFO)
 
 
 def text_of(error: Exception) -> str:
@@ -89,14 +105,14 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", type=Path, default=default, help=text)
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
-    """Add ``--source``, which becomes a list of `Source`."""
+def add_source(parser: "argparse._ActionsContainer", name: str = "--source") -> None:
+    """Add ``--source``, or an option of another name, which becomes a list of `Source`."""
     default = os.environ.get("MORPHSTREAM_SOURCE") or "build"
     text = (
         "where artifacts come from: a folder of the published layout, or hub:ORG/REPO[@REV]; several with commas "
         "between, in their order (MORPHSTREAM_SOURCE, else build)"
     )
-    parser.add_argument("--source", type=checked(read_sources), default=default, help=text)
+    parser.add_argument(name, type=checked(read_sources), default=default, metavar="SOURCE", help=text)
 
 
 def add_max_pixels(parser: argparse.ArgumentParser) -> None:

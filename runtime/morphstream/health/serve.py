@@ -78,7 +78,7 @@ def serve(
     """
     metrics = Metrics()
     if boot_report:
-        _record_boot(metrics, boot_report)
+        record_boot_file(metrics, boot_report)
     with _stop_event() as stop, HealthServer(metrics, host=host, port=port) as server:
         metrics.set_unready("the engines are being opened")
         print(f"{server.url}: alive; opening {store}", flush=True)
@@ -92,7 +92,8 @@ def serve(
             metrics.set_unready("the process is ending")
 
 
-def _record_boot(metrics: Metrics, boot_report: Path) -> None:
+def record_boot_file(metrics: Metrics, boot_report: Path) -> None:
+    """Record what `morphstream boot --json` printed to a file; where that can't be read, a warning says so."""
     try:
         metrics.record_boot(BootReport.from_json(read_regular(boot_report, SMALL_BYTES_MAX)))
     except OSError as error:
