@@ -28,6 +28,7 @@ def parsed(*words: str) -> Namespace:
         pytest.param(["--page", "--smooth", "0"], "--smooth: expected it without", id="tracks with a page"),
         pytest.param(["a.png", "--port", "80"], "--port: expected it with --page", id="a port without a page"),
         pytest.param(["a.png", "--loop"], "--loop: expected --from", id="a camera that begins again"),
+        pytest.param(["a.png", "--to", "o.mkv", "--to", "o.mkv"], "once, seen o.mkv twice", id="one output twice"),
         pytest.param(["a.png", "--size", "640"], "such as 1280x720, seen '640'", id="a size"),
         pytest.param(["a.png", "--rate", "0"], "from 1 to 1000, seen '0'", id="a rate"),
         pytest.param(["--page", "--key", "key.pem"], "expected a certificate", id="a key alone"),

@@ -186,9 +186,9 @@ def _lines_of(report: "LiveReport", name: str) -> Iterator[str]:
     """Yield what came of a run, and what of each output."""
     counts = f"{report.frames} frames in {report.seconds:.1f} s, {report.swapped} swapped, {report.dropped} dropped"
     times = ", ".join(f"{1000 * seconds:.0f}" for seconds in (report.p50_s, report.p95_s, report.p99_s))
-    lost = f"; connected anew {report.reconnects} times" if report.reconnects else ""
+    lost = f"; connections lost or refused: {report.reconnects}" if report.reconnects else ""
     yield f"{name}: {counts}; latency {times} ms at 50, 95 and 99 %{lost}"
     for output in report.outputs:
         late = f", {output.dropped} late" if output.dropped else ""
-        lost = f", connected anew {output.reconnects} times" if output.reconnects else ""
+        lost = f", connections lost or refused: {output.reconnects}" if output.reconnects else ""
         yield f"{output.name}: {output.written} frames written{late}{lost}{f'; {output.error}' if output.error else ''}"

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,6 +100,8 @@ def check_live(options: argparse.Namespace) -> None:
             raise UsageError(f"{what}: expected it with{'out' if has_page else ''} --page, {seen}")
     if not has_page and not (options.paths or options.add_source or options.source or options.people):
         raise UsageError("the following arguments are required: source, or --page, where it is chosen")
+    if twice := [text for text, count in Counter(options.to or ()).items() if count > 1]:
+        raise UsageError(f"--to: expected each output once, seen {twice[0]} twice")
     if options.loop and not options.input:
         raise UsageError("--loop: expected --from with a file, seen no input")
 
