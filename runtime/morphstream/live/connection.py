@@ -25,7 +25,7 @@ from morphstream.live.tracks import SwappedTrack
 
 STATUS_S = 0.25  # between two messages about the stream
 GATHER_S = 8.0  # for ICE servers to answer; aioice itself stops after 5 s
-_CLOSE_S = 5.0
+_CLOSE_S = 1.5
 _MOST_WAITING = 1 << 16  # bytes of messages for a browser that doesn't read
 _BITRATES = {"x-google-start-bitrate": 3000, "x-google-min-bitrate": 1500, "x-google-max-bitrate": 8000}  # kbit/s
 _UNFIT = (ValueError, LookupError, AttributeError, AssertionError, TypeError)  # what aiortc raises of a broken offer

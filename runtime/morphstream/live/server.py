@@ -26,10 +26,11 @@ from morphstream.live.choices import Choices
 from morphstream.live.sessions import LiveSessions
 from morphstream.live.shared_input import PageInput, SharedInput
 from morphstream.live.stream import PageWorker
-from morphstream.live.tracks import raise_bitrates
+from morphstream.live.tuning import tune_aiortc
 
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  # hosts that no browser can open
 _MOST_CONNECTIONS = 64  # of HTTP; a page has a few
-_ENDING_S = 2  # for requests that are being answered
+_ENDING_S = 1  # for requests that are being answered
 
 
 class PageServer(Closing):
@@ -38,7 +39,7 @@ class PageServer(Closing):
     Attributes:
         port: The port that it listens on.
         url: Where it answers, such as ``http://127.0.0.1:8765``.
-        link: What to open in a browser: the URL with the token.
+        link: What to open in a browser of this machine: the URL with the token.
     """
 
     def __init__(
@@ -67,7 +68,8 @@ class PageServer(Closing):
         self.port: int = self._socket.getsockname()[1]
         scheme = "https" if self._options.certificate else "http"
         self.url = url_of(self._options.host, self.port).replace("http", scheme, 1)
-        self.link = f"{self.url}/?token={self._options.token}"
+        place = self.url if self._options.host not in _EVERYWHERE else f"{scheme}://localhost:{self.port}"
+        self.link = f"{place}/?token={self._options.token}"
         self._started = Future[uvicorn.Server]()
         self._thread = threading.Thread(target=self._run, name="morphstream-page", daemon=True)
         self._thread.start()
@@ -93,7 +95,7 @@ class PageServer(Closing):
 
     async def _serve(self) -> None:
         """Serve until it is closed."""
-        raise_bitrates()
+        tune_aiortc()
         pipeline, options = self._worker.pipeline, self._options
         choices, shared = Choices(look=pipeline.look), SharedInput(self._given) if self._given else None
 

@@ -162,10 +162,9 @@ class LiveSession:
             while not self.stream.has_ended:
                 swapped = self.stream.pull(timeout_s=_PULL_S, newest=True)
                 if swapped is not None:
-                    frame = swapped.frame.copy()  # one without a face may be the one that was pushed
                     if self._options.visible_mark:
-                        draw_visible_mark(frame)
-                    self._loop.call_soon_threadsafe(self._show, picture_of(frame), swapped)
+                        draw_visible_mark(swapped.frame)
+                    self._loop.call_soon_threadsafe(self._show, picture_of(swapped.frame), swapped)
         except MorphstreamError as error:
             self._fail(error)
 

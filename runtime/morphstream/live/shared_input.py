@@ -1,11 +1,17 @@
 """Frames of one input for every page that shows it."""
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.closing import Closing
 from morphstream.frame import Frame
+
+_READ_S = 0.5  # after which it is looked whether anybody still wants frames
+Taker = Callable[[Callable[[], Frame]], object]
+_log = logging.getLogger("morphstream.live")
 
 
 class InputFrame(Protocol):
@@ -18,51 +24,76 @@ class InputFrame(Protocol):
 
 
 class PageInput(Protocol):
-    """An input that a program has opened for its page, such as a camera."""
-
-    def read(self) -> InputFrame | None:
-        """Return the next frame, None at the end."""
-        ...
+    """An input that a program has opened for its page, such as `LiveInput`."""
 
     @property
     def state(self) -> str:
-        """What it does, in words: ``live`` or why not."""
+        """What it does, in words: ``live``, or why not."""
+        ...
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no more frames come."""
+        ...
+
+    def read(self, timeout_s: float | None = None, /) -> InputFrame | None:
+        """Return the newest frame once there is one that wasn't read; None at the end, or after a time."""
         ...
 
 
 class SharedInput(Closing):
-    """Reads an input in a thread of its own, and gives each frame to whoever asked for them."""
+    """Reads an input in a thread of its own, while anybody wants its frames, and gives each one to all of them."""
 
     def __init__(self, given: PageInput) -> None:
-        """Begin to read an input; the caller closes it, and by that ends the thread."""
-        self._input, self._lock, self._takers = given, threading.Lock(), list[Callable[[Callable[[], Frame]], object]]()
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._read, name="morphstream-page-input", daemon=True)
+        """Begin without anybody; the caller closes the input, later."""
+        self._input, self._takers, self._is_closed, self._error = given, list[Taker](), False, ""
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="morphstream-page-input", daemon=True)
         self._thread.start()
 
     @property
     def state(self) -> str:
-        """What the input does, in words."""
-        return "the input has ended" if not self._thread.is_alive() else self._input.state
+        """What the input does, in words: ``live``, or why not."""
+        return self._error or self._input.state
 
     def close(self) -> None:
-        """End the thread, once the frame that it waits for has come or the input is closed."""
-        self._is_closed = True
+        """End the thread."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        self._thread.join()
 
-    def give_to(self, take: Callable[[Callable[[], Frame]], object]) -> Callable[[], None]:
-        """Give each frame to a function, in the thread of this input; return what ends that."""
-        with self._lock:
+    def give_to(self, take: Taker) -> Callable[[], None]:
+        """Give what returns a frame to a function, for each frame, in the thread of this input.
+
+        Returns:
+            What ends that, once called.
+        """
+
+        def leave() -> None:
+            with self._changed:
+                self._takers = [other for other in self._takers if other is not take]
+
+        with self._changed:
             self._takers.append(take)
-        return lambda: self._leave(take)
+            self._changed.notify()
+        return leave
 
-    def _leave(self, take: Callable[[Callable[[], Frame]], object]) -> None:
-        with self._lock:
-            if take in self._takers:
-                self._takers.remove(take)
+    def _run(self) -> None:
+        try:
+            self._read()
+        except MorphstreamError as error:
+            self._error = message_of(error)
+            _log.warning("%s", self._error)
 
     def _read(self) -> None:
-        while not self._is_closed and (given := self._input.read()) is not None:
-            frame = given.frame
-            with self._lock:
-                for take in self._takers:
-                    take(lambda frame=frame: frame)  # type: ignore[misc]
+        while not self._input.has_ended:
+            with self._changed:
+                self._changed.wait_for(lambda: self._takers or self._is_closed)
+                if self._is_closed:
+                    return
+            if given := self._input.read(_READ_S):
+                with self._changed:
+                    takers = self._takers
+                for take in takers:
+                    take(lambda frame=given.frame: frame)  # type: ignore[misc]

@@ -5,38 +5,33 @@ import time
 from contextlib import suppress
 from fractions import Fraction
 
+import cv2
 import numpy as np
 from aiortc import MediaStreamTrack
-from aiortc.codecs import h264, vpx
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 from av.video.frame import PictureType
 
 from morphstream.frame import Frame
 
-REPEAT_S = 1.0  # without a new frame: receivers of aiortc's kind hold each frame back until the next one comes
+REPEAT_S = 1.0  # without a new frame: a receiver may hold each frame back until the next one comes
 _CLOCK = 90_000  # of video in RTP
-_BITRATES = {"MIN_BITRATE": 1_500_000, "DEFAULT_BITRATE": 5_000_000, "MAX_BITRATE": 8_000_000}  # bit/s of a stream
-
-
-def raise_bitrates() -> None:
-    """Have aiortc's encoders begin with a bitrate at which a face is sharp.
-
-    They are constants of its modules, 0.5 Mbit/s and 1.5 at most: a face then comes back with 29 dB.
-    """
-    for codec in (vpx, h264):
-        for name, bitrate in _BITRATES.items():
-            setattr(codec, name, bitrate)
 
 
 def picture_of(frame: Frame) -> VideoFrame:
     """Return a frame as encoders take it."""
-    return VideoFrame.from_ndarray(frame, format="bgr24").reformat(format="yuv420p")
+    if frame.shape[0] % 2 or frame.shape[1] % 2:
+        return VideoFrame.from_ndarray(frame, format="bgr24").reformat(format="yuv420p")
+    # there and back it is exact, and a third of the price; FFmpeg's darkens by a level each time
+    planes = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420), np.uint8)
+    return VideoFrame.from_ndarray(planes, format="yuv420p")
 
 
 def frame_of(picture: VideoFrame) -> Frame:
     """Return a picture of a decoder as a frame of its own."""
-    return np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
+    if picture.format.name != "yuv420p" or picture.width % 2 or picture.height % 2:
+        return np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
+    return np.asarray(cv2.cvtColor(picture.to_ndarray(), cv2.COLOR_YUV2BGR_I420), np.uint8)
 
 
 class SwappedTrack(MediaStreamTrack):
