@@ -1,6 +1,6 @@
 // The WebRTC connection: a picture to the server and one back, and the server's `status` beside them.
 //
-// A connection is lost when nothing came on `status` for 5 s, whatever the browser says of it; it is then made again.
+// A connection is lost when `status` is closed, or silent for 5 s, whatever the browser says of it; it is then made again.
 
 import { Refusal } from "./dom.js";
 
@@ -12,7 +12,7 @@ export class Connection {
   buffer = 0; // ms from a frame's arrival until it is decoded
   #settings;
   #track = null;
-  #isWanted = false;
+  #isPaused = false;
   #peer = null;
   #channel = null;
   #sender = null;
@@ -31,13 +31,12 @@ export class Connection {
 
   /** Connects, again and again; a track of null asks for the server's own input. */
   open(track, { isPaused }) {
-    this.#isWanted = true;
     this.#track = track;
-    return this.#connect(isPaused);
+    this.#isPaused = isPaused;
+    return this.#connect();
   }
 
   close() {
-    this.#isWanted = false;
     this.#tries = 0;
     clearTimeout(this.#retry);
     this.#retry = 0;
@@ -46,10 +45,11 @@ export class Connection {
 
   /** Stops sending, or sends again. */
   pause(isPaused) {
+    this.#isPaused = isPaused;
     return this.#track && this.#sender?.replaceTrack(isPaused ? null : this.#track);
   }
 
-  async #connect(isPaused) {
+  async #connect() {
     this.#hangUp();
     const { iceServers, offer, onPicture, onState, onError } = this.#settings;
     const peer = (this.#peer = new RTCPeerConnection({ iceServers }));
@@ -62,6 +62,7 @@ export class Connection {
       }).sender;
       this.#channel = peer.createDataChannel("status");
       this.#channel.onmessage = ({ data }) => peer === this.#peer && this.#hear(JSON.parse(data));
+      this.#channel.onclose = () => peer === this.#peer && this.#again();
       peer.ontrack = ({ track, receiver }) => {
         receiver.jitterBufferTarget = 0; // the newest picture, not the smoothest
         onPicture(new MediaStream([track]));
@@ -72,21 +73,21 @@ export class Connection {
       const answer = await offer({ sdp, type, input: this.#track ? "browser" : "server" });
       if (peer !== this.#peer) return;
       await peer.setRemoteDescription(answer);
-      if (isPaused) await this.pause(true);
+      if (this.#isPaused) await this.pause(true);
     } catch (error) {
       if (peer !== this.#peer) return;
-      if (error instanceof Refusal && (error.code === 0 || error.code >= 500)) this.#again(isPaused);
+      if (error instanceof Refusal && (error.code === 0 || error.code >= 500)) this.#again();
       else this.close();
       onError(error);
     }
   }
 
   /** Connects again after 1, 2, 4 .. 15 s. */
-  #again(isPaused) {
+  #again() {
     this.#hangUp();
     const wait_s = Math.min(2 ** this.#tries++, LONGEST_WAIT_S);
     this.#settings.onState(`connection lost; again in ${wait_s} s`);
-    this.#retry = setTimeout(() => this.#connect(isPaused), wait_s * 1000);
+    this.#retry = setTimeout(() => this.#connect(), wait_s * 1000);
   }
 
   #hangUp() {
@@ -101,7 +102,7 @@ export class Connection {
   async #tick() {
     const now = Math.round(performance.now());
     if (this.#peer && now > (this.#heard ? this.#heard + SILENT_MS : this.#begun + FIRST_MS)) {
-      return this.#again(this.#track !== null && this.#sender?.track === null);
+      return this.#again();
     }
     if (this.#channel?.readyState !== "open") return;
     this.#pings.set(now, performance.now());
