@@ -130,8 +130,11 @@ def test_a_second_page_has_a_stream_of_its_own_until_it_is_closed(
     assert shown(page, 0.5).ages
     assert len(worker.streams) == 2
     page.close(run_before_unload=True)
-    while len(worker.streams) == 2:
+    for _ in range(400):
+        if len(worker.streams) == 1:
+            break
         live.wait_for_timeout(50)
+    assert len(worker.streams) == 1
     assert shown(live, 0.5).gaps
 
 

@@ -5,7 +5,7 @@ import { change, choice } from "./session.js";
 
 const WORDS = {
   occluder: "Hands and hair", regions: "Parts of the face", parser: "Parts found by", restorer: "Sharpen",
-  landmarker: "Align by", pixel_boost: "Resolution", own: "Model's own mask", search: "Far faces",
+  landmarker: "Align by", pixel_boost: "Resolution", own: "Own mask", search: "Far faces",
 };
 
 export function showLook({ looks, look }) {

@@ -86,8 +86,9 @@ function showStatus(status, { isAgain }) {
   if (isAgain) say("");
   $("state").textContent = status.state;
   const { p50, p95 } = status.latency_ms;
-  // On its way back a frame is held until the next one comes.
-  const delay = p50 == null || !status.fps ? null : p50 + 1000 / status.fps + connection.network + connection.buffer;
+  // The server has a frame only when the next one of the camera comes.
+  const interval = camera ? 1000 / (camera.getVideoTracks()[0].getSettings().frameRate || 30) : 0;
+  const delay = p50 == null ? null : p50 + interval + connection.network + connection.buffer;
   const texts = {
     delay: `${number(delay)} ms`, fps: number(status.fps, 1), dropped: number(status.dropped),
     latency: `${number(p50)} / ${number(p95)} ms`, engines: `${number(status.engine_ms, 1)} ms`,
