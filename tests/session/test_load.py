@@ -62,17 +62,18 @@ def with_context(installed: Installed, cache_key: str = "sm89/rtx1.7_ort1.31") -
     )
 
 
-def test_the_cpus_threads_are_all_that_this_process_may_use(
+def test_the_cpus_threads_are_all_that_this_process_may_use_but_for_a_small_engine(
     booted: Store, booted_for_gpu: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[int] = []
     monkeypatch.setattr(openvino, "OpenVINOSession", lambda *_, threads, **__: given.append(threads))
     monkeypatch.setattr(onnxruntime, "OnnxRuntimeSession", lambda *_, threads, **__: given.append(threads))
     for threads in (0, 3):
-        open_session(booted.current(), "xseg_1", threads=threads)
+        open_session(booted.current(), "det_10g", threads=threads)
+        open_session(booted.current(), "xseg_1", threads=threads)  # which is small
         open_session(with_context(booted_for_gpu.current()), "det_10g", threads=threads)
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert given == [usable, usable, 3, 3]
+    assert given == [usable, 1, usable, 3, 1, 3]
 
 
 @pytest.mark.parametrize(

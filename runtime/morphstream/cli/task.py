@@ -16,7 +16,7 @@ from morphstream.cli.look import check_boost, read_look
 from morphstream.cli.options import text_of
 from morphstream.cli.pictures import PictureReport, PictureSwapper, Writing
 from morphstream.cli.targets import Job, is_clip, jobs_of, split_paths
-from morphstream.cli.videos import check_videos, range_of, sheet_of, shown, tracking_of, video_options_of
+from morphstream.cli.videos import check_videos, range_of, share_cores, sheet_of, shown, tracking_of, video_options_of
 from morphstream.cli.written import add_people_of
 from morphstream.face.look import Look
 from morphstream.media.image import check_output
@@ -153,6 +153,7 @@ class _Swapper:
     def _swap_video(self, job: Job) -> "VideoReport":
         task, wanted = self._task, self._wanted
         tracking, options = tracking_of(task.options), video_options_of(task.options, is_numbered=job.is_numbered)
+        share_cores()
         swap_video = partial(self._pipeline.video, job.target, job.output, wanted, look=task.look, tracking=tracking)
         try:
             with shown(str(job.target)) as show:

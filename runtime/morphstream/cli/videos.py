@@ -22,6 +22,7 @@ _OPTIONS = ("start", "end", "fps", "preview", "encoder", "quality", "detect-ever
 _EACH_S = 0.1  # between two lines of progress
 _MOST_RATE = 1000
 _CLOCK = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,4}):)?([0-9]{1,6}(?:\.[0-9]{1,9})?)")
+_AT_ONCE = 4  # threads that are at a frame each
 
 
 def add_videos(parser: argparse.ArgumentParser) -> None:
@@ -147,6 +148,18 @@ def video_options_of(options: argparse.Namespace, *, is_numbered: bool) -> "Vide
         max_pixels=most_pixels(options),
         fps=options.fps if is_numbered else None,
     )
+
+
+def share_cores() -> None:
+    """Have OpenCV run in a quarter of the cores at most, as frames are read, searched, drawn and written at once.
+
+    Its threads that have nothing to do spin, and take time from those that are at other frames.
+    """
+    import cv2
+
+    from morphstream.session.load import usable_cores
+
+    cv2.setNumThreads(min(cv2.getNumThreads(), max(1, usable_cores() // _AT_ONCE)))
 
 
 def sheet_of(job: "Job") -> Path:

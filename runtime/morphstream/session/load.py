@@ -17,6 +17,8 @@ from morphstream.session.runtime_cache import RuntimeCaches, toolkit_of
 from morphstream.session.session import Session
 from morphstream.store.store import Installed, Store
 
+_SMALL = 2 << 20  # bytes of an engine's weights: a run is over before a second thread is awake, and that one spins
+
 
 class Engines:
     """Opens models of a booted store, whose files stay until this is closed; a context manager.
@@ -79,7 +81,7 @@ def open_session(
     Args:
         installed: A generation of a store.
         model: Its name, such as ``det_10g``.
-        threads: Threads of a run on the CPU; 0 for every core that this process may use.
+        threads: Threads of a run on the CPU; 0 for every core that this process may use. A small engine runs in one.
         cuda_graph: Whether a GPU replays runs as a CUDA graph; a CPU has none.
         graphs: Folder where OpenVINO's compiled graphs are saved for the next process; None to save none.
         caches: Where kernels that TensorRT for RTX compiles are kept for the next process; None to keep none.
@@ -94,6 +96,8 @@ def open_session(
         from morphstream.session.graphs import SavedGraphs  # here, as OpenVINO takes long to load
         from morphstream.session.openvino import OpenVINOSession
 
+        if installed.manifest.digests[files["ir"].with_suffix(".bin").name].bytes <= _SMALL:
+            threads = 1
         saved = SavedGraphs(folder=graphs, digests=installed.manifest.digests) if graphs else None
         precision = key.precision or "fp32"
         return GuardedSession(model, OpenVINOSession(files["ir"], threads=threads, precision=precision, graphs=saved))
