@@ -133,7 +133,7 @@ def rules_of(wanted: Wanted) -> list[object]:
 
 def is_by_place(rule: object) -> bool:
     """Return whether a rule picks one face by where it is or how large, so that it is decided once for a track."""
-    return rule is largest or isinstance(rule, At | SupportsIndex)
+    return rule is not everyone and (rule is largest or isinstance(rule, At | SupportsIndex))
 
 
 def hold(
@@ -169,10 +169,13 @@ def pick(
     """Return the faces that a rule picks, each with its cosine: NaN, which is never greater, if it isn't a `like`."""
     order = from_left(faces)
     match rule:
+        case Named.EVERYONE:  # before SupportsIndex, as to ask for that takes long
+            picked = order
+        case Like(reference=reference, threshold=threshold):
+            cosines = [identity.similarity(reference) for identity in identities()] if faces else []
+            return {face: cosine for face, cosine in enumerate(cosines) if cosine >= threshold}
         case Named.LARGEST | At() | SupportsIndex() if held is not None:
             picked = [face for face in order if face == held.get(rule)]
-        case Named.EVERYONE:
-            picked = order
         case Named.LARGEST:
             picked = sorted(range(len(faces)), key=lambda face: -faces[face].area)[:1]
         case At(position="left" | "right"):
@@ -181,9 +184,6 @@ def pick(
             picked = order[number - 1 : number]
         case SupportsIndex():
             picked = [face for face in order if face == rule]
-        case Like(reference=reference, threshold=threshold):
-            cosines = [identity.similarity(reference) for identity in identities()] if faces else []
-            return {face: cosine for face, cosine in enumerate(cosines) if cosine >= threshold}
         case [*rules] if rules:
             return {face: cosine for one in rules for face, cosine in pick(one, faces, identities, held).items()}
         case _:
