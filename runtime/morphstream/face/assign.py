@@ -169,11 +169,13 @@ def pick(
     """Return the faces that a rule picks, each with its cosine: NaN, which is never greater, if it isn't a `like`."""
     order = from_left(faces)
     match rule:
-        case Named.EVERYONE:  # before SupportsIndex, as to ask for that takes long
+        case Named.EVERYONE:  # this and others before SupportsIndex, as to ask for that takes long
             picked = order
         case Like(reference=reference, threshold=threshold):
             cosines = [identity.similarity(reference) for identity in identities()] if faces else []
             return {face: cosine for face, cosine in enumerate(cosines) if cosine >= threshold}
+        case [*rules] if rules:
+            return {face: cosine for one in rules for face, cosine in pick(one, faces, identities, held).items()}
         case Named.LARGEST | At() | SupportsIndex() if held is not None:
             picked = [face for face in order if face == held.get(rule)]
         case Named.LARGEST:
@@ -184,8 +186,6 @@ def pick(
             picked = order[number - 1 : number]
         case SupportsIndex():
             picked = [face for face in order if face == rule]
-        case [*rules] if rules:
-            return {face: cosine for one in rules for face, cosine in pick(one, faces, identities, held).items()}
         case _:
             raise TypeError(f"assign: expected a rule such as largest, at(2) or like(identity), seen {rule!r}")
     return dict.fromkeys(picked, nan)
