@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 import yaml
 
+from morphstream.artifact.archive import describe
 from morphstream.artifact.digest import verify_file
 from morphstream.artifact.manifest import EngineManifest
 from stages.farm.plan import plan as make_plan
+from stages.pack import archived_files
 from stages.params import load_params
-from tests.stages import files_in, needs_rtx
-from tests.test_pipeline import Clone, copy_project
+from tests.stages import files_in, needs_rtx, reduced
+from tests.test_pipeline import Clone, built_once, copy_project
 
 pytestmark = needs_rtx
 
@@ -34,14 +36,19 @@ FARM = ("python", "-m", "stages.farm")
 
 @pytest.fixture(scope="module")
 def farmed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """Build every engine with the farm."""
-    clone = Clone(tmp_path_factory.mktemp("farm") / "farmed")
+    """Build every engine with the farm, in one of the processes that run tests; each has a copy."""
+    folder = tmp_path_factory.mktemp("farm") / "farmed"
+    shutil.copytree(built_once(tmp_path_factory, "farm", farm_all).folder, folder, symlinks=True)
+    return Clone(folder)
+
+
+def farm_all(clone: Clone) -> None:
+    """Build every engine with the farm, and commit."""
     copy_project(clone, MODELS, TARGETS)
     printed = clone.run(*FARM, "rebuild", "--all", "--jobs", "2").splitlines()
     assert printed[-1] == "9 stages: 9 run"
     assert sorted(line.rpartition("(")[2] for line in printed[:-1]) == sorted(f"{i} of 9)" for i in range(1, 10))
     clone.commit()
-    return clone
 
 
 @pytest.fixture
@@ -115,6 +122,18 @@ def test_a_rebuild_of_what_is_up_to_date_runs_nothing_and_a_forced_one_changes_n
     assert rebuilt(copy, "--group", "masks", "--target", "rtx-sm89") == {}
     assert rebuilt(copy, "--group", "masks", "--target", "rtx-sm89", "--force") == {"engines@xseg_1": "run"}
     assert built(copy) == before
+
+
+def test_a_target_that_comes_builds_its_own_engines_alone(copy: Clone) -> None:
+    new, archive = "rtx-sm86", "rtx-cache-sm86.tar.zst"
+    change(copy, "build_targets", new, value=reduced([], [new])["build_targets"][new])
+    copy.run("python", "-m", "stages.prune")
+    printed = copy.run("dvc", "repro", *PACKS, f"pipeline/pack/dvc.yaml:pack@{new}").splitlines()
+    assert {line for line in printed if line.startswith("compile")} == {f"compile {new} {model}" for model in MODELS}
+    assert not [line for line in printed if line.startswith("Running") and "pack@" in line and new not in line]
+    check_caches(copy)
+    here = copy.workspace
+    assert set(describe(here.archives / archive).files) == set(archived_files(here, load_params(here.params))[archive])
 
 
 def test_a_fresh_clone_builds_what_is_chosen_and_merges_it_into_the_cache_that_is_there(
@@ -194,6 +213,12 @@ def test_a_rebuild_that_is_killed_anywhere_leaves_whole_caches_and_the_next_has_
     copy: Clone,
 ) -> None:
     before = built(copy)
+    farm = copy.start(*FARM, "rebuild", "--all", "--force", "--jobs", "2")
+    assert farm.stdout is not None
+    farm.stdout.readline()
+    os.kill(farm.pid, signal.SIGKILL)  # the farm alone, which takes its programs with it
+    farm.communicate()  # ends when all that hold its output have ended
+    check_caches(copy)
     moments = random.Random(0)
     for _ in range(2):
         farm = copy.start(*FARM, "rebuild", "--all", "--force", "--jobs", "2")
@@ -205,17 +230,6 @@ def test_a_rebuild_that_is_killed_anywhere_leaves_whole_caches_and_the_next_has_
     rebuilt(copy, "--all", "--force")
     assert built(copy) == before
     assert copy.repro(*PACKS) == set()
-
-
-def test_a_farm_that_is_killed_takes_its_programs_with_it(copy: Clone) -> None:
-    before = built(copy)
-    farm = copy.start(*FARM, "rebuild", "--all", "--force", "--jobs", "2")
-    assert farm.stdout is not None
-    farm.stdout.readline()
-    os.kill(farm.pid, signal.SIGKILL)
-    farm.communicate()  # ends when all that hold its output have ended
-    rebuilt(copy, "--all", "--force")
-    assert built(copy) == before
 
 
 def test_while_a_dvc_runs_a_stage_the_farm_refuses(copy: Clone) -> None:

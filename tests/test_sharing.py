@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_pipeline import Clone, copy_project
+from tests.test_pipeline import Clone, built_once, copy_project
 
 MODEL = "xseg_1"
 PACK = "pipeline/pack/dvc.yaml:pack@cpu"
@@ -15,14 +15,19 @@ PACK = "pipeline/pack/dvc.yaml:pack@cpu"
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """Build one model's engines, in one of the processes that run tests; each has a copy of all but the remote."""
+    folder = tmp_path_factory.mktemp("sharing") / "shared"
+    shutil.copytree(built_once(tmp_path_factory, "sharing", build_and_push).folder, folder, symlinks=True)
+    return Clone(folder)
+
+
+def build_and_push(clone: Clone) -> None:
     """Build one model's engines, and push them with the run cache to a folder."""
-    clone = Clone(tmp_path_factory.mktemp("sharing") / "shared")
     copy_project(clone, [MODEL], ["cpu"])
     clone.run("dvc", "remote", "add", "--default", "folder", str(clone.folder.parent / "remote"))
     assert clone.repro(PACK) == {"declare", f"fetch@{MODEL}", f"engines@{MODEL}", "pack@cpu"}
     clone.commit()
     clone.run("dvc", "push", "--quiet", "--run-cache")
-    return clone
 
 
 def test_a_fresh_clone_runs_nothing_and_needs_no_data_for_it(shared: Clone, tmp_path: Path) -> None:

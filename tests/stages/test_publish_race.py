@@ -10,7 +10,7 @@ from tests.loopback.server import Hub
 from tests.stages import ROOT
 from tests.stages.publications import KEY, NAME, Project, check_complete, engines_of, texts
 
-ROUNDS = int(os.environ.get("MORPHSTREAM_EXAMPLES") or 6)
+ROUNDS = int(os.environ.get("MORPHSTREAM_EXAMPLES") or 5)
 
 # A process that publishes another build/ of its own models in every round, when the other one does.
 _PUBLISHER = """
