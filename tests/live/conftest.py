@@ -31,7 +31,7 @@ def page(worker: MirroringWorker, server_input: PlayedInput) -> Iterator[PageSer
         yield page
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def reset(worker: MirroringWorker, server_input: PlayedInput) -> None:
     """Have what is played as it was."""
     worker.most, worker.pipeline.played.faces, server_input.state = 100, 1, "live"

@@ -1,6 +1,8 @@
 """Only who has the token gets in, by the page's own name; only the page itself changes anything."""
 
+import socket
 import ssl
+from contextlib import ExitStack, suppress
 from http.client import HTTPSConnection
 from pathlib import Path
 
@@ -87,6 +89,17 @@ def test_a_page_with_a_certificate_is_served_over_tls(worker: MirroringWorker, t
         with connection.getresponse() as answer:
             assert "Secure" in str(answer.headers["set-cookie"])
         connection.close()
+
+
+def test_connections_that_say_nothing_make_room(page: PageServer) -> None:
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", page.port))) for _ in range(70)]
+        silent[0].settimeout(20)
+        silent[-1].sendall(b"GET / HTTP/1.1\r\nHost: local")
+        answer = ask(page.port, "GET", "/api/state")
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        with suppress(ConnectionResetError):
+            assert silent[0].recv(1) == b""
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "no certificate"])

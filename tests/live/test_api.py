@@ -14,6 +14,7 @@ from morphstream.live.server import PageServer
 from tests.live import MirroringWorker, halves
 from tests.live.browsing import Answer, ask
 
+pytestmark = pytest.mark.usefixtures("reset")
 PICTURE = cv2.imencode(".png", halves(80, 80))[1].tobytes()
 
 

@@ -18,6 +18,7 @@ from morphstream.live.server import PageServer
 from tests.live import SEEN, TOKEN, TRACK, MirroringWorker, PlayedInput, halves
 from tests.live.browsing import Camera, Peer, until
 
+pytestmark = pytest.mark.usefixtures("reset")
 GREY = halves(50, 200)
 NEAR = 12  # levels that an encoder may change
 GREYS = [GREY] * 15  # of which the first may come before the other side listens

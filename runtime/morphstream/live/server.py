@@ -17,6 +17,7 @@ try:
 
     from morphstream.live.access import Access
     from morphstream.live.api import PageApi, state_of
+    from morphstream.live.http import BriefConnection
 except ModuleNotFoundError as error:
     raise MorphstreamError(
         f"page: expected aiortc, Starlette and uvicorn, seen none ({error}); run: pip install 'morphstream[live]'"
@@ -29,7 +30,7 @@ from morphstream.live.stream import PageWorker
 from morphstream.live.tuning import tune_aiortc
 
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  # hosts that no browser can open
-_MOST_CONNECTIONS = 64  # of HTTP; a page has a few
+_MOST_WAITING = 64  # connections that the system accepts ahead
 _ENDING_S = 1  # for requests that are being answered
 
 
@@ -120,7 +121,7 @@ def _listen(options: PageOptions) -> socket.socket:
     """Return a socket that listens."""
     try:
         family = socket.getaddrinfo(options.host, options.port, flags=socket.AI_PASSIVE)[0][0]
-        return socket.create_server((options.host, options.port), family=family, backlog=_MOST_CONNECTIONS)
+        return socket.create_server((options.host, options.port), family=family, backlog=_MOST_WAITING)
     except OSError as error:
         seen = f"expected a port to listen on, seen {error.strerror}"
         raise OSError(f"{url_of(options.host, options.port)}: {seen}; use another") from None
@@ -138,7 +139,7 @@ def _configured(app: Access, options: PageOptions) -> uvicorn.Config:
         server_header=False,
         lifespan="off",
         ws="none",
-        limit_concurrency=_MOST_CONNECTIONS,
+        http=BriefConnection,
         timeout_graceful_shutdown=_ENDING_S,
     )
     try:

@@ -24,9 +24,24 @@ class LiveSessions:
     """The sessions of all pages, for one event loop."""
 
     def __init__(
-        self, worker: PageWorker, choices: Choices, options: PageOptions, server_input: SharedInput | None
+        self,
+        worker: PageWorker,
+        choices: Choices,
+        options: PageOptions,
+        server_input: SharedInput | None,
+        *,
+        silent_s: float = SILENT_S,
     ) -> None:
-        """Begin without a session; arguments as of `LiveSession`, with the worker that opens streams."""
+        """Begin without a session.
+
+        Args:
+            worker: Opens streams.
+            choices: That each session begins with.
+            options: Of the page.
+            server_input: The input of the program; None where it has none.
+            silent_s: After which a session is closed whose page gives no sign of life.
+        """
+        self._silent_s = silent_s
         self._worker, self._choices, self._options, self._input = worker, choices, options, server_input
         self._sessions, self._names = dict[str, LiveSession](), set[str]()
         self._watch = asyncio.create_task(self._close_silent())
@@ -76,8 +91,8 @@ class LiveSessions:
 
     async def _close_silent(self) -> None:
         while True:
-            await asyncio.sleep(_CHECK_S)
-            late_s = time.monotonic() - SILENT_S
+            await asyncio.sleep(min(_CHECK_S, self._silent_s))
+            late_s = time.monotonic() - self._silent_s
             for session in [one for one in self._sessions.values() if one.touched_s < late_s]:
-                _log.info("%s: closed, as its page was silent for %g s", session.stream.stats.name, SILENT_S)
+                _log.info("%s: closed, as its page was silent for %g s", session.stream.stats.name, self._silent_s)
                 await self.end(session)
