@@ -106,7 +106,8 @@ class MediaFeed(Closing):
             elif isinstance(frame, av.VideoFrame) and not frame.is_corrupt:
                 placed = _now() if not self._has_times else (frame.pts or 0) * time_base_of(self._pictures)
                 if self._is_wanted(placed):
-                    yield Picture(placed, partial(self._frame_of, frame))
+                    aspect = fraction_of(self._pictures.sample_aspect_ratio) or Fraction(1)
+                    yield Picture(placed, partial(self._frame_of, frame, aspect))  # which may be called after `close`
 
     def _is_wanted(self, placed: Fraction) -> bool:
         """Return whether a picture isn't one too many a second."""
@@ -119,10 +120,9 @@ class MediaFeed(Closing):
         self._next = (self._next if abs(late) < step else placed) + step
         return True
 
-    def _frame_of(self, picture: av.VideoFrame) -> Frame:
+    def _frame_of(self, picture: av.VideoFrame, aspect: Fraction) -> Frame:
         if self._turn is None:
             self._turn = turn_of(display_matrix_of(picture)) or UPRIGHT
-        aspect = fraction_of(self._pictures.sample_aspect_ratio) or Fraction(1)
         width, height = round(picture.width * aspect), picture.height
         if self._size_wh:
             most = self._size_wh[:: -1 if self._turn.is_transposed else 1]
