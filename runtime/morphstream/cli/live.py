@@ -150,9 +150,10 @@ def _worker(options: argparse.Namespace, look: "Look", metrics: "Metrics") -> It
     with (
         SwapPipeline(options.store, swap_model=options.swap_model, look=look, threads=options.threads) as pipeline,
         ModelDownloadService(options.store, options.model_source) as downloads,
-        SwapWorker(pipeline, downloads=downloads, most_streams=most) as worker,
+        SwapWorker(pipeline, downloads=downloads, most_streams=most, count_frame=metrics.count_frame) as worker,
     ):
         check_boost(look, pipeline)
+        metrics.watch(worker.stats)
         warm_up(pipeline.steps({}))
         metrics.set_boot_step("open", time.perf_counter() - started)
         yield worker
