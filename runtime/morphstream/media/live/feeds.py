@@ -1,5 +1,6 @@
 """Read a video's file, or a stream at an address, as a feed."""
 
+import ssl
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -162,6 +163,7 @@ def open_address(address: str, *, size_wh: tuple[int, int] | None = None, fps: F
     name, parts = shown(address), urlsplit(address)
     is_playlist = parts.path.endswith((".m3u8", ".m3u"))
     options = {"protocol_whitelist": _PROTOCOLS, "format_whitelist": _LIVE_DEMUXERS, **_LOW_LATENCY}
+    options |= {"tls_verify": "1", "ca_file": ssl.get_default_verify_paths().cafile or ""}  # FFmpeg trusts anybody
     try:
         container = av.open(address, options=options, timeout=(_ANSWER_S, _PLAYLIST_S if is_playlist else _READ_S))
     except (av.error.FFmpegError, UnicodeError) as error:
@@ -179,7 +181,10 @@ def open_address(address: str, *, size_wh: tuple[int, int] | None = None, fps: F
 def _refusal(name: str, expected: str, error: Exception) -> VideoError:
     is_late = isinstance(error, av.error.ExitError)
     seen = "no answer" if is_late else getattr(error, "strerror", None) or str(error)
-    return VideoError(f"{name}: expected {expected}, seen {seen}; see to it that it is sent")
+    remedy = "see to it that it is sent"
+    if name.startswith(("https:", "rtsps:", "rtmps:")):
+        remedy = f"{remedy}, and that its certificate is right, or trusted by the file that SSL_CERT_FILE names"
+    return VideoError(f"{name}: expected {expected}, seen {seen}; {remedy}")
 
 
 def _now() -> Fraction:

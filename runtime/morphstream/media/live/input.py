@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from fractions import Fraction
 from typing import Protocol
@@ -68,6 +68,7 @@ class LiveInput(Closing):
         loop: bool = False,
         retries: bool = True,
         now: Callable[[], float] = time.monotonic,
+        waits: Callable[[], Iterator[float]] = waits_s,
     ) -> None:
         """Begin to read.
 
@@ -77,10 +78,11 @@ class LiveInput(Closing):
             loop: Whether it begins anew at its end.
             retries: Whether it is connected anew after an error; else `read` raises that.
             now: The clock, in seconds.
+            waits: Returns the seconds to wait after each failure in turn.
         """
         self.name, self.has_sound = name, False
         self.frames = self.dropped = self.reconnects = 0
-        self._connect, self._loop, self._retries, self._now = connect, loop, retries, now
+        self._connect, self._loop, self._retries, self._now, self._waits = connect, loop, retries, now, waits
         self._timeline, self._last = Timeline(now), Fraction(-1)
         self._origin: float | None = None  # when time 0 of a file is shown
         self._changed = threading.Condition()
@@ -136,7 +138,7 @@ class LiveInput(Closing):
             self._thread.join(_JOIN_S)
 
     def _run(self) -> None:
-        waits, error = waits_s(), None
+        waits, error = self._waits(), None
         try:
             while not self._closed.is_set():
                 began, seen = self._now(), "its end"
@@ -149,7 +151,7 @@ class LiveInput(Closing):
                     if not self._retries:
                         raise
                     seen = message_of(failure)
-                waits = waits_s() if self._now() - began > STEADY_S else waits
+                waits = self._waits() if self._now() - began > STEADY_S else waits
                 self._wait(next(waits), seen)
         except Exception as failure:  # noqa: BLE001  # raised where frames are read
             error = failure
@@ -189,10 +191,10 @@ class LiveInput(Closing):
             self._origin = now - float(placed)
         self._closed.wait(max(0.0, self._origin + float(placed) - now))
 
-    def _wait(self, wait_s: int, seen: str) -> None:
+    def _wait(self, wait_s: float, seen: str) -> None:
         with self._changed:
             self.reconnects += 1
-            self._state = f"reconnecting in {wait_s} s: {seen}"
+            self._state = f"reconnecting in {wait_s:g} s: {seen}"
         self._closed.wait(wait_s)
 
     def _end(self, error: Exception | None) -> None:

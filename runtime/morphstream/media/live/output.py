@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from fractions import Fraction
 from typing import Protocol
@@ -48,17 +48,25 @@ class LiveOutput(Closing):
         error: What ended it; None for nothing.
     """
 
-    def __init__(self, name: str, connect: Callable[[bool], Sink], *, retries: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[bool], Sink],
+        *,
+        retries: bool,
+        waits: Callable[[], Iterator[float]] = waits_s,
+    ) -> None:
         """Prepare; nothing is opened before `start`.
 
         Args:
             name: In messages.
             connect: Opens it; called in the output's thread, with whether there is sound. Raises VideoError or OSError.
             retries: Whether it is connected anew after an error; else that ends it.
+            waits: Returns the seconds to wait after each failure in turn.
         """
         self.name, self.written, self.dropped, self.reconnects = name, 0, 0, 0
         self.error: Exception | None = None
-        self._connect, self._retries, self._has_sound = connect, retries, False
+        self._connect, self._retries, self._waits, self._has_sound = connect, retries, waits, False
         self._changed, self._closed = threading.Condition(), threading.Event()
         self._queue = deque[LiveFrame | Sound]()
         self._state, self._has_ended = "waiting for frames", False
@@ -111,17 +119,17 @@ class LiveOutput(Closing):
             self._changed.notify()
 
     def _run(self) -> None:
-        waits = waits_s()
+        waits = self._waits()
         while not self._has_ended:
             began, error = time.monotonic(), self._write_all()
             if error is None or not self._retries or self._closed.is_set():
                 self._end(error)
                 return
-            waits = waits_s() if time.monotonic() - began > STEADY_S else waits
+            waits = self._waits() if time.monotonic() - began > STEADY_S else waits
             wait_s = next(waits)
             with self._changed:
                 self.reconnects += 1
-                self._state = f"reconnecting in {wait_s} s: {line_of_error(error)}"
+                self._state = f"reconnecting in {wait_s:g} s: {line_of_error(error)}"
             self._closed.wait(wait_s)
 
     def _write_all(self) -> Exception | None:
@@ -129,10 +137,16 @@ class LiveOutput(Closing):
         try:
             with closing(self._connect(self._has_sound)) as sink:
                 while not self._is_over() and sink.put(item := self._take()):
-                    self.written += isinstance(item, LiveFrame)
+                    if isinstance(item, LiveFrame):
+                        self._count()
         except Exception as error:  # noqa: BLE001  # raised by the run, unless it is tried again
             return error
         return None
+
+    def _count(self) -> None:
+        with self._changed:
+            self.written += 1
+            self._state = "live"
 
     def _is_over(self) -> bool:
         with self._changed:

@@ -1,6 +1,5 @@
 """Open what a user names as a live output: a window, a file, an address, a virtual camera."""
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -8,16 +7,18 @@ from urllib.parse import urlsplit, urlunsplit
 
 from morphstream.artifact.errors import VideoError
 from morphstream.media.live.address import check_address, is_address, shown
-from morphstream.media.live.muxed import MuxedSink, Target
+from morphstream.media.live.certificate import check_certificates
+from morphstream.media.live.muxed import Target
 from morphstream.media.live.output import LiveOutput, Sink
 from morphstream.media.live.recording import FORMATS, Recording, check_unfinished
+from morphstream.media.live.sender import Sender
 from morphstream.media.live.virtual_camera import VirtualCamera, check_virtual_camera
 from morphstream.media.output import check_place
 from morphstream.media.video.marks import WORDS
 
 _RTMP, _WHIP = ("rtmp", "rtmps"), ("whip+http", "whip+https", "http", "https")
 _X264 = {"preset": "veryfast", "tune": "zerolatency"}
-_TEE = "[f=flv:rw_timeout=5000000:max_interleave_delta=200000:flvflags=no_duration_filesize]"
+_FLV = {"max_interleave_delta": "200000", "flvflags": "no_duration_filesize"}  # sound that pauses holds nothing back
 
 
 def open_output(text: str, *, overwrite: bool = False, inputs: Sequence[Path] = ()) -> LiveOutput:
@@ -26,7 +27,7 @@ def open_output(text: str, *, overwrite: bool = False, inputs: Sequence[Path] = 
     Args:
         text: ``window``; ``virtual-camera``; a file that ends in .mp4, .mov, .mkv or .webm; an address that begins with
             ``rtmp:``; or for WHIP one that begins with ``whip+https:``, or ends in ``/whip``.
-        overwrite: Whether a file that is there is replaced, even if it isn't ours.
+        overwrite: Whether a file that is there is replaced at the end.
         inputs: Files that aren't replaced.
 
     Raises:
@@ -42,25 +43,28 @@ def open_output(text: str, *, overwrite: bool = False, inputs: Sequence[Path] = 
         return LiveOutput(text, lambda _: VirtualCamera(), retries=False)
     if is_address(text):
         check_address(text, (*_RTMP, *_WHIP))
+        if urlsplit(text).scheme in _WHIP:
+            check_certificates()
         target = _rtmp(text) if urlsplit(text).scheme in _RTMP else _whip(text)
         return LiveOutput(target.name, partial(_sending, target), retries=True)
     path = Path(text)
     check_place(path, what="a video", formats=FORMATS, refusal=VideoError, overwrite=overwrite, inputs=inputs)
+    if path.exists() and not overwrite:  # ours, which in other runs can be had again
+        raise VideoError(f"{path}: expected no file, seen one; name another, or replace it with --overwrite")
     check_unfinished(path)
     return LiveOutput(text, lambda has_sound: Recording(path, has_sound=has_sound), retries=False)
 
 
 def _sending(target: Target, has_sound: bool) -> Sink:  # noqa: FBT001  # as `LiveOutput` calls it
-    return MuxedSink(target, has_sound=has_sound)
+    return Sender(target, has_sound=has_sound)
 
 
 def _rtmp(address: str) -> Target:
-    """Return how frames are sent by RTMP: through FFmpeg's tee, as PyAV gives the protocol itself no time-out."""
     return Target(
         name=shown(address, has_key=True),
-        url=_TEE + re.sub(r"([\\'|])", r"\\\1", address),
-        container="tee",
-        options={"max_interleave_delta": "200000"},
+        url=address,
+        container="flv",
+        options=_FLV,
         encoder_options=_X264,
         is_sent=True,
         tags={"comment": WORDS},

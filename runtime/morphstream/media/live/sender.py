@@ -1,0 +1,148 @@
+"""Send frames and sound to a server in a process of its own, as a sink: ``python -m morphstream.media.live.sender``.
+
+PyAV holds Python's lock while it connects and sends its header, and gives no time-out: a server that doesn't answer
+would stop every thread. A process is ended. It reads from stdin the target as a line of JSON, then for each item a
+header and its bytes; what it refuses is a line on stdout.
+"""
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, replace
+from fractions import Fraction
+from pathlib import Path
+from struct import Struct
+from typing import BinaryIO
+
+import numpy as np
+
+import morphstream
+from morphstream.artifact.errors import VideoError
+from morphstream.closing import Closing
+from morphstream.media.live.certificate import certificate_options
+from morphstream.media.live.items import LiveFrame, Sound
+from morphstream.media.live.muxed import MuxedSink, Target
+
+_HEADER = Struct("<?qII")  # whether it is a frame, its time, height and width of a frame, or samples and channels
+_TICKS = 1_000_000  # a second
+_MOST_WAIT_S = 10.0  # to connect, or until the network takes something
+_END_S = 3.0
+
+
+class Sender(Closing):
+    """A process that sends to a server; ended where it doesn't take what it is given."""
+
+    def __init__(self, target: Target, *, has_sound: bool, most_wait_s: float = _MOST_WAIT_S) -> None:
+        """Begin; the server is connected at the first frame.
+
+        Args:
+            target: Where it is sent, and how.
+            has_sound: Whether it gets a track for sound.
+            most_wait_s: How long the server may take nothing.
+        """
+        self._name, self._most_wait_ms, self._refusal = target.name, most_wait_s * 1000, ""
+        folders = [str(Path(morphstream.__file__).parents[1]), os.environ.get("PYTHONPATH")]
+        read, self._pipe = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "morphstream.media.live.sender"],
+                stdin=read,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))},
+                start_new_session=True,  # Ctrl-C ends the stream by its end
+            )
+        except BaseException:
+            os.close(self._pipe)
+            raise
+        finally:
+            os.close(read)
+        os.set_blocking(self._pipe, False)
+        self._poll = select.poll()
+        self._poll.register(self._pipe, select.POLLOUT)
+        self._begin = json.dumps({"target": asdict(target), "has_sound": has_sound}).encode() + b"\n"
+
+    def put(self, item: LiveFrame | Sound | None) -> bool:
+        """Send a frame or sound.
+
+        Raises:
+            VideoError: The server can't be reached, or takes nothing any more.
+        """
+        begin, self._begin = self._begin, b""
+        self._write(begin)
+        if item:
+            data = item.frame if isinstance(item, LiveFrame) else item.samples
+            shape = data.shape[0], data.shape[1]
+            self._write(_HEADER.pack(isinstance(item, LiveFrame), round(item.time * _TICKS), *shape))
+            self._write(data.tobytes())
+        return True
+
+    def close(self) -> None:
+        """Send the end, and wait for the process; errors as of `put`."""
+        os.close(self._pipe)
+        try:
+            answer, _ = self._process.communicate(timeout=_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            answer, _ = self._process.communicate()
+        if answer and not self._refusal:
+            raise VideoError(answer.decode())
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            if not self._poll.poll(self._most_wait_ms):
+                self._process.kill()
+                seen = f"seen it take nothing for {self._most_wait_ms / 1000:g} s"
+                self._refusal = f"{self._name}: expected it to take what is sent, {seen}; look at its network"
+                raise VideoError(self._refusal)
+            try:
+                left = left[os.write(self._pipe, left) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                answer, _ = self._process.communicate()
+                seen = f"seen its process end with {self._process.returncode}"
+                self._refusal = answer.decode() or f"{self._name}: expected it to be sent, {seen}; look at the server"
+                raise VideoError(self._refusal) from None
+
+
+def main() -> int:
+    """Send what stdin gives; return 1 where the server refuses it, whose line is on stdout."""
+    given = json.loads(sys.stdin.buffer.readline() or "{}")
+    with ExitStack() as stack:
+        target = Target(**given["target"])
+        if target.container == "whip":
+            options = stack.enter_context(certificate_options())
+            target = replace(target, options={**target.options, **options})
+        try:
+            with MuxedSink(target, has_sound=given["has_sound"]) as sink:
+                for item in _items(sys.stdin.buffer):
+                    sink.put(item)
+        except VideoError as error:
+            with suppress(BrokenPipeError):
+                print(error, end="")
+            return 1
+    return 0
+
+
+def _items(stream: BinaryIO) -> Iterator[LiveFrame | Sound]:
+    while len(header := stream.read(_HEADER.size)) == _HEADER.size:
+        is_frame, ticks, first, second = _HEADER.unpack(header)
+        count = first * second * (3 if is_frame else 2)  # bytes
+        if len(data := stream.read(count)) < count:  # who began this process is gone
+            return
+        placed = Fraction(ticks, _TICKS)
+        if is_frame:
+            frame = np.frombuffer(data, np.uint8).reshape(first, second, 3)
+            yield LiveFrame(frame=frame, time=placed, arrived=0)
+        else:
+            yield Sound(samples=np.frombuffer(data, np.int16).reshape(first, second), time=placed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
