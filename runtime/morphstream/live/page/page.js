@@ -75,7 +75,7 @@ async function listCameras() {
   if (!options.length) options.push(make("option", { value: "", textContent: "This browser's camera" }));
   if (server.has_input) options.unshift(make("option", { value: "server", textContent: "The server's input" }));
   $("input").replaceChildren(...options);
-  if (options.some(({ value }) => value === used)) $("input").value = used;
+  if (used && options.some(({ value }) => value === used)) $("input").value = used;
 }
 
 // ---- what the server says of the stream, four times a second
