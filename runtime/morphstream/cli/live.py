@@ -142,10 +142,12 @@ def _health(options: argparse.Namespace) -> Iterator["Metrics"]:
 def _worker(options: argparse.Namespace, look: "Look", metrics: "Metrics") -> Iterator["SwapWorker"]:
     """Open the engines, warm, and a worker that swaps with them."""
     from morphstream.boot.service import ModelDownloadService
+    from morphstream.cli.videos import share_cores
     from morphstream.health.serve import warm_up
     from morphstream.pipeline import SwapPipeline
     from morphstream.worker.worker import SwapWorker
 
+    share_cores()
     most, started = options.most_sessions or 8, time.perf_counter()
     with (
         SwapPipeline(options.store, swap_model=options.swap_model, look=look, threads=options.threads) as pipeline,
