@@ -3,12 +3,24 @@
 import argparse
 from fractions import Fraction
 
+import cv2
 import pytest
 
 from morphstream.cli.options import UsageError
-from morphstream.cli.videos import add_videos, check_videos, clock_of, range_of, read_time, shown, tracking_of, words_of
+from morphstream.cli.videos import (
+    add_videos,
+    check_videos,
+    clock_of,
+    range_of,
+    read_time,
+    share_cores,
+    shown,
+    tracking_of,
+    words_of,
+)
 from morphstream.face.track import DEFAULT_TRACKING, Tracking
 from morphstream.media.video.report import Progress
+from morphstream.session.load import usable_cores
 
 
 def chosen(*words: str, **others: object) -> argparse.Namespace:
@@ -89,3 +101,15 @@ def test_a_rate_of_numbered_pictures_is_checked(rate: str, capfd: pytest.Capture
     with pytest.raises(SystemExit):
         chosen(f"--fps={rate}")
     assert "argument --fps: expected pictures a second, such as 25, 29.97 or 30000/1001" in capfd.readouterr().err
+
+
+def test_opencv_leaves_cores_to_the_threads_that_are_at_other_frames_and_takes_no_more_than_it_had() -> None:
+    before = cv2.getNumThreads()
+    try:
+        for given in (64, 1):
+            cv2.setNumThreads(given)
+            share_cores()
+            share_cores()
+            assert cv2.getNumThreads() == min(given, max(1, usable_cores() // 4))
+    finally:
+        cv2.setNumThreads(before)
