@@ -189,13 +189,13 @@ class SwapStream(Closing):
             self.queues.clear()
             if self._switch:
                 self._switch.become("replaced")
+            self._wake()
             self.notify()
         self._models.release(self.steps.model)
         self._forget(self)
 
     def notify(self) -> None:
-        """Wake the worker and all who wait; under the lock."""
-        self._wake()
+        """Wake all who wait for a frame, or for room; under the lock."""
         self._changed.notify_all()
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
@@ -212,7 +212,7 @@ class SwapStream(Closing):
             if self.queues.push(Pushed(given=given, at_s=time.monotonic())):
                 self._count += 1
                 taken.append(True)
-                self.notify()
+                self._wake()
             return bool(taken) or self.queues.is_ended
 
         return attempt, taken
@@ -224,7 +224,9 @@ class SwapStream(Closing):
         def attempt() -> bool:
             pulled.extend(self.queues.pull(newest=newest))
             if pulled:
-                self.notify()  # there is room
+                self._wake()  # there is room
+            if pulled and self.queues.has_ended:
+                self.notify()
             return bool(pulled) or self.queues.has_ended
 
         return attempt, pulled

@@ -166,6 +166,7 @@ class SwapWorker(Closing):
             else:
                 return False
             pushed = stream.queues.begin_find()
+            stream.notify()  # there is room
         found = error = None
         try:
             with naming(pushed.given):
@@ -176,7 +177,9 @@ class SwapWorker(Closing):
             if error:
                 stream.queues.fail(error, is_drawn=False)
             stream.queues.end_find(found)
-            stream.notify()
+            self._work.notify_all()
+            if stream.queues.has_ended:
+                stream.notify()
         return True
 
     def _next_to_find(self) -> tuple[SwapStream | None, float | None]:
@@ -223,6 +226,7 @@ class SwapWorker(Closing):
                     stream.queues.fail(result, is_drawn=True)
                     stream.queues.end_draw(None)
                 stream.notify()
+            self._work.notify_all()
         for stream, result in results:
             if isinstance(result, Swapped):
                 seconds = result.found_s + result.drawn_s
