@@ -140,7 +140,8 @@ class PageApi:
                     raise HTTPException(422, message_of(error)) from None
             if model is not None:
                 session.switch(model)
-            session.is_paused = is_paused
+            if is_paused != session.is_paused:
+                session.pause(is_paused=is_paused)
         return JSONResponse({})
 
     def _session_of(self, request: Request) -> LiveSession:

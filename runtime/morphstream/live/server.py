@@ -134,7 +134,7 @@ def _configured(app: Access, options: PageOptions) -> uvicorn.Config:
         ssl_certfile=options.certificate,
         ssl_keyfile=options.key,
         log_config=None,
-        log_level="warning",
+        log_level="error",
         access_log=False,
         server_header=False,
         lifespan="off",

@@ -57,9 +57,10 @@ class LiveSession:
         self.id, self.choices, self.is_paused = secrets.token_urlsafe(16), choices, False
         self.stream, self._options, self._input = stream, options, server_input
         self._loop, self._connecting, self.changes = asyncio.get_running_loop(), asyncio.Lock(), asyncio.Lock()
-        self._waiting, self._leave = Latest[Callable[[], Frame]](), _nothing
+        self._waiting, self._leave, self._is_own_input = Latest[Callable[[], Frame]](), _nothing, False
         self._connection: Connection | None = None
         self._last: Swapped | None = None
+        self._picture: VideoFrame | None = None
         self._switch: ModelSwitch | None = None
         self._shown_s, self._error = 0.0, ""
         self.touch()
@@ -88,9 +89,16 @@ class LiveSession:
             except BaseException:
                 await self._disconnect()
                 raise
-            if is_own_input and self._input:
-                self._leave = self._input.give_to(self._waiting.put)
+            if self._picture:
+                self._connection.track.show(self._picture)
+            self._is_own_input = is_own_input
+            self._listen()
             return answer
+
+    def pause(self, *, is_paused: bool) -> None:
+        """Have the last frame stay, or others come again."""
+        self.is_paused = is_paused
+        self._listen()
 
     async def change(self, choices: Choices) -> None:
         """Use other choices from the next frame on; errors as of `SwapStream.change`, and then nothing changes."""
@@ -130,17 +138,24 @@ class LiveSession:
             thread.join()
 
     async def _disconnect(self) -> None:
-        self._leave()
-        connection, self._connection, self._leave = self._connection, None, _nothing
+        connection, self._connection, self._is_own_input = self._connection, None, False
+        self._listen()
         if connection:
             await connection.close()
+
+    def _listen(self) -> None:
+        """Get the frames of the program's input if they are wanted now, or no more."""
+        self._leave()
+        self._leave = _nothing
+        if self._is_own_input and self._input and not self.is_paused:
+            self._leave = self._input.give_to(self._waiting.put)
 
     def _state(self) -> str:
         if self._error:
             return "failed"
         if self.is_paused:
             return "paused"
-        if self._leave is not _nothing and self._input and self._input.state != "live":
+        if self._is_own_input and self._input and self._input.state != "live":
             return self._input.state
         return "live" if time.monotonic() - self._shown_s < _QUIET_S else "waiting for frames"
 
@@ -169,7 +184,7 @@ class LiveSession:
             self._fail(error)
 
     def _show(self, picture: VideoFrame, swapped: Swapped) -> None:
-        self._last, self._shown_s = swapped, time.monotonic()
+        self._last, self._picture, self._shown_s = swapped, picture, time.monotonic()
         if self._connection:
             self._connection.track.show(picture)
 
