@@ -235,10 +235,9 @@ class _Run(Closing):
 
     def _push(self) -> None:
         try:
-            while not self._source.has_ended:
-                if frame := self._source.read(_LOOK_S):
-                    self._arrived.append((frame.time, frame.arrived))
-                    self._stream.push(frame.frame, frame.time)
+            while frame := self._source.read():
+                self._arrived.append((frame.time, frame.arrived))
+                self._stream.push(frame.frame, frame.time)
         except Exception as error:  # noqa: BLE001  # raised at the end of the run
             self._error = error
         self._stream.end()

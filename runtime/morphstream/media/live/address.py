@@ -13,8 +13,8 @@ def is_address(text: str) -> bool:
     return bool(_ADDRESS.match(text))
 
 
-def check_address(address: str, schemes: tuple[str, ...]) -> None:
-    """Check that an address begins with one of some schemes, and names a host.
+def check_address(address: str, schemes: tuple[str, ...], *, has_key: bool = False) -> None:
+    """Check that an address begins with one of some schemes, and names a host; `has_key` as of `shown`.
 
     Raises:
         VideoError: It doesn't.
@@ -24,11 +24,12 @@ def check_address(address: str, schemes: tuple[str, ...]) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise VideoError(f"{address.split('://')[0]}://...: expected an address, seen {error}; write it anew") from None
+    name = shown(address, has_key=has_key)
     if parts.scheme not in schemes:
         expected = f"expected an address that begins with {', '.join(schemes)}"
-        raise VideoError(f"{shown(address)}: {expected}, seen {parts.scheme}, which isn't supported; send it as one")
+        raise VideoError(f"{name}: {expected}, seen {parts.scheme}, which isn't supported; send it as one")
     if not host:
-        raise VideoError(f"{shown(address)}: expected the name of a host, seen none; write {parts.scheme}://HOST/PATH")
+        raise VideoError(f"{name}: expected the name of a host, seen none; write {parts.scheme}://HOST/PATH")
 
 
 def shown(address: str, *, has_key: bool = False) -> str:

@@ -15,6 +15,7 @@ from morphstream.frame import Frame
 from morphstream.media.live.items import Picture, Sound
 
 _TICKS = 1_000_000  # a second
+_V4L2 = 81  # the major number of its devices; Linux, Documentation/admin-guide/devices.txt
 _FOLDER = Path("/dev")
 
 
@@ -43,7 +44,7 @@ def check_camera(device: Path) -> None:
     if not device.exists():
         found = ", ".join(sorted(map(str, _FOLDER.glob("video[0-9]*"))))
         raise VideoError(f"{device}: expected a camera, seen none; {f'name {found}' if found else 'plug one in'}")
-    if not device.is_char_device():
+    if not device.is_char_device() or os.major(device.stat().st_rdev) != _V4L2:
         raise VideoError(f"{device}: expected a camera, seen something else; name one such as /dev/video0")
     if not os.access(device, os.R_OK | os.W_OK):
         raise VideoError(f"{device}: expected a camera, seen one closed to this user; add the user to its group")

@@ -33,6 +33,7 @@ _ANSWER_S, _READ_S, _PLAYLIST_S = 10.0, 5.0, 30.0  # a playlist's next part come
 _PROTOCOLS = "http,https,httpproxy,rtmp,rtmps,rtmpt,rtsp,rtp,srtp,udp,tcp,tls,crypto"  # none that reads files here
 _LIVE_DEMUXERS = f"{DEMUXERS},hls,rtsp,sdp,rtp,mpjpeg,mjpeg"
 _LOW_LATENCY = {"fflags": "nobuffer", "analyzeduration": "1000000", "probesize": "500000", "rtsp_transport": "tcp"}
+_SLACK = Fraction(1, 200)  # by which times may be inexact, as FLV's are
 _TICKS = 1_000_000  # a second, of this machine's clock
 
 
@@ -116,7 +117,7 @@ class MediaFeed(Closing):
         if step is None:
             return True
         late = placed - self._next
-        if -1 < late < -step / 4:
+        if -1 < late < -_SLACK:
             return False
         self._next = (self._next if abs(late) < step else placed) + step
         return True
@@ -162,7 +163,9 @@ def open_address(address: str, *, size_wh: tuple[int, int] | None = None, fps: F
     """
     name, parts = shown(address), urlsplit(address)
     is_playlist = parts.path.endswith((".m3u8", ".m3u"))
-    options = {"protocol_whitelist": _PROTOCOLS, "format_whitelist": _LIVE_DEMUXERS, **_LOW_LATENCY}
+    options = {"protocol_whitelist": _PROTOCOLS, "format_whitelist": _LIVE_DEMUXERS}
+    is_live = parts.scheme.startswith(("rtsp", "rtmp"))
+    options |= _LOW_LATENCY if is_live else {}  # which loses the first pictures
     options |= {"tls_verify": "1", "ca_file": ssl.get_default_verify_paths().cafile or ""}  # FFmpeg trusts anybody
     try:
         container = av.open(address, options=options, timeout=(_ANSWER_S, _PLAYLIST_S if is_playlist else _READ_S))
@@ -171,7 +174,7 @@ def open_address(address: str, *, size_wh: tuple[int, int] | None = None, fps: F
     try:
         pictures = moving_stream(Path(name), container, MAX_PIXELS)
         pictures.thread_type = "SLICE"  # the other way holds pictures back
-        is_paced = not parts.scheme.startswith(("rtsp", "rtmp")) and container.format.name != "mpjpeg"
+        is_paced = not is_live and container.format.name != "mpjpeg"
         return MediaFeed(name, container, pictures, is_paced=is_paced, size_wh=size_wh, fps=fps)
     except BaseException:
         container.close()

@@ -42,6 +42,7 @@ class Target:
         options: Of the container.
         encoder: Of pictures, as FFmpeg names it.
         encoder_options: Its settings.
+        threads: Of the encoder; 0 for its usual number.
         is_sent: Whether it goes to a server, at a steady bit rate, and not into a file.
         sound_encoder: Of sound.
         tags: What the stream says of itself.
@@ -53,6 +54,7 @@ class Target:
     options: Mapping[str, str] = field(default_factory=dict)
     encoder: str = "libx264"
     encoder_options: Mapping[str, str]
+    threads: int = 0
     is_sent: bool = False
     sound_encoder: str = "aac"
     tags: Mapping[str, str]
@@ -141,7 +143,7 @@ class MuxedSink(Closing):
             context.time_base, context.gop_size = _TICK, 10 * _USUAL_RATE
             context.colorspace = BT709 if height >= LINES_OF_HD else BT601
             context.color_range, context.color_primaries, context.color_trc = _LIMITED, _BT709_PRIMARIES, _SRGB
-            context.options = dict(target.encoder_options)
+            context.options, context.thread_count = dict(target.encoder_options), target.threads
             if target.is_sent:
                 context.bit_rate = rate = max(_BITS * width * height, 500_000)
                 context.options |= {"maxrate": str(rate), "bufsize": str(rate // 2)}

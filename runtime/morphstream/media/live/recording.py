@@ -13,6 +13,7 @@ from morphstream.media.video.marks import mark_file, marked
 
 _X264 = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
 _VP8 = {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "4M"}
+_PLAYS_UNFINISHED = {"flush_packets": "1"}  # as MP4 does by fragments, until it is complete
 FORMATS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 
 
@@ -55,9 +56,10 @@ class Recording(Closing):
             name=str(path),
             url=f"file:{self._part}",
             container=CONTAINERS[suffix],
-            options={"movflags": "hybrid_fragmented"} if is_mp4 else {},  # which plays if the run is killed, too
+            options=_PLAYS_UNFINISHED | ({"movflags": "hybrid_fragmented+frag_keyframe"} if is_mp4 else {}),
             encoder="libvpx" if is_webm else "libx264",
             encoder_options=_VP8 if is_webm else _X264,
+            threads=int(is_webm),  # VP8's others spin, for 20 times the processor time
             sound_encoder="libopus" if is_webm else "aac",
             tags=marked({}),
         )

@@ -26,7 +26,7 @@ def open_output(text: str, *, overwrite: bool = False, inputs: Sequence[Path] = 
 
     Args:
         text: ``window``; ``virtual-camera``; a file that ends in .mp4, .mov, .mkv or .webm; an address that begins with
-            ``rtmp:``; or for WHIP one that begins with ``whip+https:``, or ends in ``/whip``.
+            ``rtmp:``, or with ``https:`` or ``whip+https:`` for WHIP.
         overwrite: Whether a file that is there is replaced at the end.
         inputs: Files that aren't replaced.
 
@@ -42,7 +42,7 @@ def open_output(text: str, *, overwrite: bool = False, inputs: Sequence[Path] = 
         check_virtual_camera()
         return LiveOutput(text, lambda _: VirtualCamera(), retries=False)
     if is_address(text):
-        check_address(text, (*_RTMP, *_WHIP))
+        check_address(text, (*_RTMP, *_WHIP), has_key=True)
         if urlsplit(text).scheme in _WHIP:
             check_certificates()
         target = _rtmp(text) if urlsplit(text).scheme in _RTMP else _whip(text)
