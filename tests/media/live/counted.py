@@ -1,6 +1,6 @@
 """A clip whose frames show their numbers and that beeps each second, and what of it a video has at which times."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,39 +32,41 @@ class Seen:
 
 
 def counted_frame(number: int, size_wh: tuple[int, int] = (160, 120)) -> Frame:
-    """Return a grey frame with the bits of its number as black and white bars."""
-    width, height = size_wh
-    frame = np.full((height, width, 3), 100, np.uint8)
+    """Return a grey frame that shows its number."""
+    return with_number(np.full((size_wh[1], size_wh[0], 3), 100, np.uint8), number)
+
+
+def with_number(frame: Frame, number: int) -> Frame:
+    """Draw the bits of a number into the lowest eighth of a frame, as black and white bars; return the frame."""
+    height, width = frame.shape[:2]
     for place, columns in _bars(width):
-        frame[height // 2 :, columns] = 255 * (number >> place & 1)
+        frame[height * 7 // 8 :, columns] = 255 * (number >> place & 1)
     return frame
 
 
 def number_of(frame: Frame) -> int:
     """Return the number that a frame shows."""
     height, width = frame.shape[:2]
-    middle = frame[height * 5 // 8 : height * 7 // 8]
+    middle = frame[height * 29 // 32 : height * 31 // 32]
     return sum(int(middle[:, columns].mean() > 128) << place for place, columns in _bars(width))
 
 
-def write_clip(path: Path, *, seconds: float, size_wh: tuple[int, int] = (160, 120), has_sound: bool = True) -> Path:
-    """Write the clip as an MKV, and return where."""
+def write_clip(path: Path, *, seconds: float, draw: Callable[[int], Frame] = counted_frame) -> Path:
+    """Write the clip as an MKV, of frames that show their numbers; return where."""
     with av.open(str(path), "w") as file:
         pictures = file.add_stream("libx264", rate=RATE)
-        pictures.codec_context.width, pictures.codec_context.height = size_wh
+        pictures.codec_context.height, pictures.codec_context.width = draw(0).shape[:2]
         pictures.codec_context.pix_fmt, pictures.codec_context.options = "yuv420p", {"preset": "ultrafast"}
-        sound = file.add_stream("pcm_s16le", rate=SOUND_RATE, layout="stereo") if has_sound else None
+        sound = file.add_stream("pcm_s16le", rate=SOUND_RATE, layout="stereo")
         for number in range(round(seconds * RATE)):
-            picture = av.VideoFrame.from_ndarray(counted_frame(number, size_wh), "bgr24")
+            picture = av.VideoFrame.from_ndarray(draw(number), "bgr24")
             picture.pts, picture.time_base = number, Fraction(1, RATE)
             file.mux(pictures.encode(picture))
-            if sound:
-                samples = av.AudioFrame.from_ndarray(beep(number).reshape(1, -1), "s16", "stereo")
-                samples.rate = SOUND_RATE
-                file.mux(sound.encode(samples))
+            samples = av.AudioFrame.from_ndarray(beep(number).reshape(1, -1), "s16", "stereo")
+            samples.rate = SOUND_RATE
+            file.mux(sound.encode(samples))
         file.mux(pictures.encode(None))
-        if sound:
-            file.mux(sound.encode(None))
+        file.mux(sound.encode(None))
     return path
 
 

@@ -20,7 +20,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-import morphstream
 from morphstream.artifact.errors import VideoError
 from morphstream.closing import Closing
 from morphstream.media.live.certificate import certificate_options
@@ -45,7 +44,7 @@ class Sender(Closing):
             most_wait_s: How long the server may take nothing.
         """
         self._name, self._most_wait_ms, self._refusal = target.name, most_wait_s * 1000, ""
-        folders = [str(Path(morphstream.__file__).parents[1]), os.environ.get("PYTHONPATH")]
+        folders = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH")]
         read, self._pipe = os.pipe()
         try:
             self._process = subprocess.Popen(
