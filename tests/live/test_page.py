@@ -25,6 +25,7 @@ from morphstream.live.server import PageServer
 from morphstream.pipeline import SwapPipeline
 from morphstream.store.store import Store
 from morphstream.worker.worker import SwapWorker
+from tests.live import PlayedInput
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium")
 COUNT, OTHER_MODEL = 30, "hyperswap_1a_256"
@@ -38,9 +39,10 @@ def pipeline(booted: Store) -> Iterator[SwapPipeline]:
 
 
 @pytest.fixture(scope="module")
-def worker(pipeline: SwapPipeline) -> Iterator[SwapWorker]:
-    with SwapWorker(pipeline) as worker:
-        yield worker
+def swapper(pipeline: SwapPipeline) -> Iterator[SwapWorker]:
+    """The worker of the page that is open all the time; `worker` is of the other files."""
+    with SwapWorker(pipeline) as swapper:
+        yield swapper
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +55,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def server(worker: SwapWorker) -> Iterator[PageServer]:
-    with served(worker, PageOptions(port=0)) as server:
+def server(swapper: SwapWorker) -> Iterator[PageServer]:
+    with served(swapper, PageOptions(port=0)) as server:
         yield server
 
 
@@ -79,10 +81,10 @@ def face(page: Page, name: str = "alice") -> Locator:
     return page.get_by_role("button", name=f": {name}.").first
 
 
-def test_the_faces_on_the_page_are_the_source_s(live: Page, worker: SwapWorker) -> None:
+def test_the_faces_on_the_page_are_the_source_s(live: Page, swapper: SwapWorker) -> None:
     [(number, frame)] = shown(live, 0.1, kept=1).kept
     assert frame.shape == (480, 640, 3)
-    identify = worker.pipeline.identify
+    identify = swapper.pipeline.identify
     source = cv2.imdecode(np.frombuffer(source_picture(), np.uint8), cv2.IMREAD_COLOR)
     alice, before = identify(np.asarray(source, np.uint8)), identify(clip("still", SIZE).frame(number))
     assert identify(frame).similarity(alice) > 0.5 > before.similarity(alice) + 0.3
@@ -123,18 +125,18 @@ def test_a_phone_shows_all_of_it_and_nothing_moves_with_a_message(live: Page) ->
 
 
 def test_a_second_page_has_a_stream_of_its_own_until_it_is_closed(
-    live: Page, browser: Browser, server: PageServer, worker: SwapWorker
+    live: Page, browser: Browser, server: PageServer, swapper: SwapWorker
 ) -> None:
     page = open_page(browser, server.link)
     start(page, COUNT)
     assert shown(page, 0.5).ages
-    assert len(worker.streams) == 2
+    assert len(swapper.streams) == 2
     page.close(run_before_unload=True)
     for _ in range(400):
-        if len(worker.streams) == 1:
+        if len(swapper.streams) == 1:
             break
         live.wait_for_timeout(50)
-    assert len(worker.streams) == 1
+    assert len(swapper.streams) == 1
     assert shown(live, 0.5).gaps
 
 
@@ -150,6 +152,18 @@ def test_a_page_goes_on_by_itself_when_its_server_comes_back(browser: Browser, p
         expect(page.locator("#state")).to_have_text("live")
         expect(face(page, "bob")).to_be_visible()
         assert shown(page, 0.5).gaps
+        page.close()
+
+
+def test_a_page_begins_with_the_server_s_own_input(browser: Browser, pipeline: SwapPipeline) -> None:
+    played = PlayedInput(clip("still", SIZE).frame(0))
+    with SwapWorker(pipeline) as worker, PageServer(worker, PageOptions(port=0), server_input=played) as server:
+        page = open_page(browser, server.link)
+        expect(page.get_by_role("combobox", name="Picture from")).to_have_value("server")
+        expect(page.get_by_text("The camera is off")).to_be_hidden()
+        page.click("#start")
+        expect(page.locator("#state")).to_have_text("live")
+        expect(face(page, "as it is")).to_be_visible()
         page.close()
 
 
