@@ -53,7 +53,7 @@ def hold(path: Path, is_held: Event, may_go: Event) -> None:
 
 def hold_often(path: Path, is_over: Event) -> None:
     """Hold whatever a store holds, again and again, and read all of it."""
-    while not is_over.is_set():
+    while not is_over.wait(0.002):
         with Store(path).hold() as installed:
             for name, digest in installed.manifest.digests.items():
                 verify_file(installed.folder / name, digest)
