@@ -2,7 +2,7 @@
 
 PyAV holds Python's lock while it connects and sends its header, and gives no time-out: a server that doesn't answer
 would stop every thread. A process is ended. It reads from stdin the target as a line of JSON, then for each item a
-header and its bytes; what it refuses is a line on stdout.
+header and its bytes. Once it is connected it says ``ready`` on stdout; what it refuses is a line there.
 """
 
 import json
@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from struct import Struct
-from typing import BinaryIO
+from typing import IO, BinaryIO, NoReturn, cast
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from morphstream.media.live.muxed import MuxedSink, Target
 _HEADER = Struct("<?qII")  # whether it is a frame, its time, height and width of a frame, or samples and channels
 _TICKS = 1_000_000  # a second
 _MOST_WAIT_S = 10.0  # to connect, or until the network takes something
-_END_S = 3.0
+_END_S, _READY = 3.0, b"ready\n"
 
 
 class Sender(Closing):
@@ -43,27 +43,20 @@ class Sender(Closing):
             has_sound: Whether it gets a track for sound.
             most_wait_s: How long the server may take nothing.
         """
-        self._name, self._most_wait_ms, self._refusal = target.name, most_wait_s * 1000, ""
+        self._name, self._most_wait_ms, self._is_refused = target.name, most_wait_s * 1000, False
         folders = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH")]
-        read, self._pipe = os.pipe()
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "morphstream.media.live.sender"],
-                stdin=read,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))},
-                start_new_session=True,  # Ctrl-C ends the stream by its end
-            )
-        except BaseException:
-            os.close(self._pipe)
-            raise
-        finally:
-            os.close(read)
-        os.set_blocking(self._pipe, False)
-        self._poll = select.poll()
-        self._poll.register(self._pipe, select.POLLOUT)
-        self._begin = json.dumps({"target": asdict(target), "has_sound": has_sound}).encode() + b"\n"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "morphstream.media.live.sender"],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))},
+            start_new_session=True,  # Ctrl-C ends the stream by its end
+        )
+        self._input, self._answers = (cast("IO[bytes]", pipe) for pipe in (self._process.stdin, self._process.stdout))
+        os.set_blocking(self._input.fileno(), False)
+        self._begin, self._is_connected = {"target": asdict(target), "has_sound": has_sound}, False
 
     def put(self, item: LiveFrame | Sound | None) -> bool:
         """Send a frame or sound.
@@ -71,48 +64,61 @@ class Sender(Closing):
         Raises:
             VideoError: The server can't be reached, or takes nothing any more.
         """
-        begin, self._begin = self._begin, b""
-        self._write(begin)
-        if item:
-            data = item.frame if isinstance(item, LiveFrame) else item.samples
-            shape = data.shape[0], data.shape[1]
-            self._write(_HEADER.pack(isinstance(item, LiveFrame), round(item.time * _TICKS), *shape))
-            self._write(data.tobytes())
+        if item is None or not (self._is_connected or isinstance(item, LiveFrame)):
+            return True
+        if not self._is_connected:
+            self._write(json.dumps(self._begin).encode() + b"\n")
+        data = item.frame if isinstance(item, LiveFrame) else item.samples
+        shape = data.shape[0], data.shape[1]
+        self._write(_HEADER.pack(isinstance(item, LiveFrame), round(item.time * _TICKS), *shape))
+        self._write(data.tobytes())
+        if not self._is_connected:
+            self._wait(self._answers, select.POLLIN)
+            if (answer := self._answers.readline()) != _READY:
+                self._refuse(answer)
+            self._is_connected = True
         return True
 
     def close(self) -> None:
         """Send the end, and wait for the process; errors as of `put`."""
-        os.close(self._pipe)
         try:
             answer, _ = self._process.communicate(timeout=_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             answer, _ = self._process.communicate()
-        if answer and not self._refusal:
-            raise VideoError(answer.decode())
+        if answer and not self._is_refused:
+            self._refuse(answer)
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)
         while left:
-            if not self._poll.poll(self._most_wait_ms):
-                self._process.kill()
-                seen = f"seen it take nothing for {self._most_wait_ms / 1000:g} s"
-                self._refusal = f"{self._name}: expected it to take what is sent, {seen}; look at its network"
-                raise VideoError(self._refusal)
+            self._wait(self._input, select.POLLOUT)
             try:
-                left = left[os.write(self._pipe, left) :]
+                left = left[os.write(self._input.fileno(), left) :]
             except BlockingIOError:
                 continue
             except BrokenPipeError:
-                answer, _ = self._process.communicate()
-                seen = f"seen its process end with {self._process.returncode}"
-                self._refusal = answer.decode() or f"{self._name}: expected it to be sent, {seen}; look at the server"
-                raise VideoError(self._refusal) from None
+                self._refuse(self._answers.readline())
+
+    def _wait(self, pipe: IO[bytes], event: int) -> None:
+        poll = select.poll()
+        poll.register(pipe, event)
+        if not poll.poll(self._most_wait_ms):
+            self._process.kill()
+            seen = f"seen it take nothing for {self._most_wait_ms / 1000:g} s"
+            self._refuse(f"{self._name}: expected it to take what is sent, {seen}; look at its network".encode())
+
+    def _refuse(self, answer: bytes) -> NoReturn:
+        self._is_refused = True
+        line = f"{self._name}: expected a process that sends, seen it end; look at its memory"
+        raise VideoError(answer.decode().strip() or line)
 
 
 def main() -> int:
     """Send what stdin gives; return 1 where the server refuses it, whose line is on stdout."""
-    given = json.loads(sys.stdin.buffer.readline() or "{}")
+    if not (line := sys.stdin.buffer.readline()):  # there was no frame
+        return 0
+    given = json.loads(line)
     with ExitStack() as stack:
         target = Target(**given["target"])
         if target.container == "whip":
@@ -120,8 +126,10 @@ def main() -> int:
             target = replace(target, options={**target.options, **options})
         try:
             with MuxedSink(target, has_sound=given["has_sound"]) as sink:
-                for item in _items(sys.stdin.buffer):
-                    sink.put(item)
+                for number, item in enumerate(_items(sys.stdin.buffer)):
+                    sink.put(item)  # the first one, a frame, connects
+                    if number == 0:
+                        print("ready", flush=True)
         except VideoError as error:
             with suppress(BrokenPipeError):
                 print(error, end="")
