@@ -44,6 +44,13 @@ def test_a_face_without_its_choice_becomes_whom_everyone_becomes() -> None:
     assert becoming(choices, INGRID) == [ALICE]
 
 
+def test_everyone_becomes_the_first_person_of_the_command_line() -> None:
+    own = Choices.of([Person("alice", ALICE), Person("bob", BOB)], Look())
+    assert becoming(own, HEDY, INGRID) == [ALICE, ALICE]
+    assert own.with_person(Person("carol", JEAN))[0] == 3
+    assert becoming(Choices.of([], Look()), HEDY) == [None]
+
+
 def test_a_person_who_is_removed_is_in_no_choice() -> None:
     choices = replace(chosen(), everyone=1).with_face(3, ChosenFace(2, INGRID)).without_person(2)
     assert becoming(choices, HEDY, INGRID) == [ALICE, ALICE]

@@ -247,6 +247,8 @@ def state_of(
         "swap_model": swap_model,
         "looks": LOOKS,
         "look": look_object(choices.look),
+        "people": [{"person": number, "name": person.name} for number, person in choices.people.items()],
+        "everyone": choices.everyone,
         "has_input": has_input,
         "ice_servers": [ice_server_of(server) for server in options.ice_servers],
         "visible_mark": options.visible_mark,

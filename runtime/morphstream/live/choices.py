@@ -1,6 +1,6 @@
 """What the user of a page has chosen: people, who becomes whom, the look; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
 
@@ -61,6 +61,11 @@ class Choices:
     people: Mapping[int, Person] = field(default_factory=lambda: MappingProxyType({}))
     everyone: int | None = None
     faces: Mapping[int, ChosenFace] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def of(cls, people: Sequence[Person], look: Look) -> "Choices":
+        """Return choices with people, the first of whom everyone becomes."""
+        return cls(look=look, people=dict(enumerate(people, 1)), everyone=1 if people else None)
 
     @property
     def wanted(self) -> Wanted:

@@ -24,7 +24,6 @@ from morphstream.media.visible_mark import draw_visible_mark
 from morphstream.worker.models import ModelSwitch
 from morphstream.worker.queues import Swapped
 
-_PULL_S = 1.0
 _QUIET_S = 2.0  # without a new frame, after which a stream isn't live
 _log = logging.getLogger("morphstream.live")
 
@@ -174,12 +173,10 @@ class LiveSession:
     def _draw(self) -> None:
         """Show the frames that come back."""
         try:
-            while not self.stream.has_ended:
-                swapped = self.stream.pull(timeout_s=_PULL_S, newest=True)
-                if swapped is not None:
-                    if self._options.visible_mark:
-                        draw_visible_mark(swapped.frame)
-                    self._loop.call_soon_threadsafe(self._show, picture_of(swapped.frame), swapped)
+            while (swapped := self.stream.pull(newest=True)) is not None:
+                if self._options.visible_mark:
+                    draw_visible_mark(swapped.frame)
+                self._loop.call_soon_threadsafe(self._show, picture_of(swapped.frame), swapped)
         except MorphstreamError as error:
             self._fail(error)
 
@@ -189,10 +186,9 @@ class LiveSession:
             self._connection.track.show(picture)
 
     def _fail(self, error: MorphstreamError) -> None:
-        """Say why the stream broke, unless it is being closed."""
-        if not self.stream.has_ended:
-            self._error = message_of(error)
-            _log.warning("%s: %s", self.stream.stats.name, self._error)
+        """Say why the stream broke."""
+        self._error = message_of(error)
+        _log.warning("%s: %s", self.stream.stats.name, self._error)
 
 
 def _nothing() -> None: ...
