@@ -25,11 +25,12 @@ WRONG: dict[str, list[object]] = {
     "look": [
         *([], "sharp", None, {"colour": 1}, {"occluder": "none"}, {"feather": "wide"}, {"min_score": None}),
         *({"angles": 5}, {"regions": []}, {"regions": [["skin"]]}, {"regions": "skin"}, {"pixel_boost": 384}),
+        *({"pixel_boost": boost} for boost in (128 << 20, float("inf"))),
     ],
     "everyone": [2, "1", True, 1.0, [1]],
-    "faces": [[], {"first": 1}, {"-1": 1}, {"7": 5}],
+    "faces": [[], {"first": 1}, {"-1": 1}, {"7": 5}, {"9" * 5000: None}],
     "is_paused": [1, None, "yes"],
-    "swap_model": [1, [], False],
+    "swap_model": [1, [], False, "a" * 81],
 }
 
 

@@ -11,8 +11,9 @@ from functools import partial
 from av import VideoFrame
 
 from morphstream.artifact.errors import MorphstreamError, message_of
+from morphstream.face.types import Identity
 from morphstream.frame import Frame
-from morphstream.live.choices import Choices, ChosenFace
+from morphstream.live.choices import Choices
 from morphstream.live.connection import Connection
 from morphstream.live.latest import Latest
 from morphstream.live.options import PageOptions, ice_server_of
@@ -105,9 +106,9 @@ class LiveSession:
         await asyncio.to_thread(self.stream.change, wanted=choices.wanted, look=look)
         self.choices = choices
 
-    async def face_of(self, track: int, person: int) -> ChosenFace:
-        """Return a face that is now seen, for a choice; errors as of `SwapStream.identify`."""
-        return ChosenFace(person, await asyncio.to_thread(self.stream.identify, track))
+    async def identify(self, track: int) -> Identity:
+        """Return whose face is seen; errors as of `SwapStream.identify`."""
+        return await asyncio.to_thread(self.stream.identify, track)
 
     def switch(self, swap_model: str) -> None:
         """Begin to switch to another swap model; errors as of `SwapStream.switch`."""
