@@ -21,6 +21,7 @@ from av.video.format import VideoFormat
 from morphstream.artifact.errors import VideoError
 from morphstream.media.video.colour import BT601, BT709, LINES_OF_HD
 from morphstream.media.video.info import Colours, VideoInfo
+from morphstream.media.video.scheduling import usual_scheduling
 
 CONTAINERS: Mapping[str, str] = {
     ".mp4": "mp4",
@@ -183,7 +184,8 @@ def open_encoder(encoder: Encoder, info: VideoInfo) -> VideoCodecContext:
     context.flags |= Flags.global_header
     configure(context, encoder, info)
     try:
-        context.open()
+        with usual_scheduling():
+            context.open()
     except (av.FFmpegError, ValueError) as error:
         width, height = info.coded_size_wh
         seen = (error.strerror if isinstance(error, av.FFmpegError) else None) or str(error)

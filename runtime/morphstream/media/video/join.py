@@ -18,6 +18,7 @@ from morphstream.artifact.errors import VideoError
 from morphstream.media.video.encoders import CONTAINERS, Encoder, configure, fit_of
 from morphstream.media.video.info import VideoInfo
 from morphstream.media.video.packets import read_packets
+from morphstream.media.video.scheduling import usual_scheduling
 from morphstream.media.video.streams import OtherStreams
 
 _MOST_TICKS = 2**31 - 1  # a second, in MP4
@@ -65,6 +66,8 @@ def join(path: Path, suffix: str, film: Film, others: OtherStreams, tags: Mappin
             pictures = _add_pictures(file, film)
             streams = others.describe(file, pictures, film.origin)
             file.metadata.update(tags)
+            with usual_scheduling():
+                file.start_encoding()
             copied = others.packets(streams, film.origin, film.begin, film.end)
             for packet in merge(_packets(film, pictures), copied, key=_seconds):
                 try:
