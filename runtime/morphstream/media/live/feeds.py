@@ -32,7 +32,8 @@ from morphstream.media.video.turn import UPRIGHT, Turn, display_matrix_of, turn_
 _ANSWER_S, _READ_S, _PLAYLIST_S = 10.0, 5.0, 30.0  # a playlist's next part comes seconds after the one before
 _PROTOCOLS = "http,https,httpproxy,rtmp,rtmps,rtmpt,rtsp,rtp,srtp,udp,tcp,tls,crypto"  # none that reads files here
 _LIVE_DEMUXERS = f"{DEMUXERS},hls,rtsp,sdp,rtp,mpjpeg,mjpeg"
-_LOW_LATENCY = {"fflags": "nobuffer", "analyzeduration": "1000000", "probesize": "500000", "rtsp_transport": "tcp"}
+# not "nobuffer": it drops what was read to learn what the stream is, and so every picture until the next key frame
+_LOW_LATENCY = {"analyzeduration": "1000000", "probesize": "500000", "rtsp_transport": "tcp"}
 _SLACK = Fraction(1, 200)  # by which times may be inexact, as FLV's are
 _TICKS = 1_000_000  # a second, of this machine's clock
 
