@@ -163,8 +163,10 @@ def state(states: Sequence[str], *words: str) -> str:
     return one_line(found)
 
 
-def goes_through(place: Place) -> str:
-    """No fault: a file, through all, into a file."""
+def warm_up(place: Place) -> None:
+    """Have no fault: a file through all into a file, and another model; opens what stays open, as pools of threads."""
     output = open_output(str(place.folder / "through.mkv"), overwrite=True)
     report, _, _ = run(place, open_input(str(place.clip(".mp4"))), [output])
-    return f"{lived(report).swapped} frames swapped"
+    lived(report)
+    with place.worker.open("warm", {}) as stream:
+        stream.switch("none").wait(MOST_S)

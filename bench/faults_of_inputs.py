@@ -79,11 +79,15 @@ def serving(answers: Callable[[http.server.BaseHTTPRequestHandler], object], por
         server.server_close()
 
 
-def _send(data: bytes, kind: str, request: http.server.BaseHTTPRequestHandler) -> None:
+def _send(data: bytes, kind: str, seconds: float, request: http.server.BaseHTTPRequestHandler) -> None:
+    """Send data evenly over a time, as a live stream comes."""
     request.send_response(200)
     request.send_header("Content-Type", kind)
     request.end_headers()
-    request.wfile.write(data)
+    count = max(1, round(seconds / STEP_S))
+    for part in range(count):
+        request.wfile.write(data[part * len(data) // count : (part + 1) * len(data) // count])
+        time.sleep(seconds / count)
 
 
 def _an_address_where_nobody_listens_at_first(place: Place) -> str:
@@ -91,15 +95,15 @@ def _an_address_where_nobody_listens_at_first(place: Place) -> str:
         port = free.getsockname()[1]
     source = open_input(f"http://127.0.0.1:{port}/clip.ts")
     time.sleep(0.5)
-    with serving(partial(_send, place.clip(".ts").read_bytes(), "video/mp2t"), port):
-        report, states, _ = run(place, source, seconds=8)
+    with serving(partial(_send, place.clip(".ts", 150).read_bytes(), "video/mp2t", 6.0), port):
+        report, states, _ = run(place, source, seconds=12)
     return f"{state(states, 'reconnecting')}; {lived(report).frames} frames"
 
 
 def _an_address_that_breaks_off_in_the_middle(place: Place) -> str:
-    data = place.clip(".ts").read_bytes()
-    with serving(partial(_send, data[: len(data) // 2], "video/mp2t")) as port:
-        report, states, _ = run(place, open_input(f"http://127.0.0.1:{port}/clip.ts"), seconds=8)
+    data = place.clip(".ts", 150).read_bytes()
+    with serving(partial(_send, data[: len(data) // 2], "video/mp2t", 3.0)) as port:
+        report, states, _ = run(place, open_input(f"http://127.0.0.1:{port}/clip.ts"), seconds=12)
     assert report.reconnects, report
     return f"{state(states, 'reconnecting')}; {lived(report, 30).frames} frames"
 
@@ -115,7 +119,7 @@ def _an_address_that_says_nothing(place: Place) -> str:
 
 
 def _an_address_with_a_web_page(place: Place) -> str:
-    with serving(partial(_send, b"<html>no video</html>" * 100, "text/html")) as port:
+    with serving(partial(_send, b"<html>no video</html>" * 100, "text/html", 0.0)) as port:
         _, states, _ = run(place, open_input(f"http://127.0.0.1:{port}/clip.ts"), seconds=1.5)
     return state(states, "reconnecting")
 
