@@ -58,11 +58,11 @@ def line_of(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
     raise AssertionError(f"expected {pattern}, seen {lines}")
 
 
-def ask(url: str, path: str) -> tuple[int, str, str]:
+def ask(url: str, path: str, **headers: str) -> tuple[int, str, str]:
     """Return the status, the place that it redirects to, and the body of an answer."""
     connection = HTTPConnection(url.removeprefix("http://"), timeout=20)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         return response.status, response.headers.get("Location", ""), response.read().decode()
     finally:
@@ -102,7 +102,7 @@ def test_ctrl_c_ends_it_with_a_whole_file_and_a_report(here: Path, cross: Path, 
 
 
 def test_a_page_is_served_once_the_engines_are_warm(here: Path, booted: Store) -> None:
-    arguments = ["--page", "--port", "0", "--health", "0"]
+    arguments = ["source.png", "--page", "--port", "0", "--health", "0"]
     with started(booted, *arguments, MORPHSTREAM_TOKEN=TOKEN) as process:
         health = line_of(process, HEALTH)[1]
         assert process.stdout
@@ -112,6 +112,8 @@ def test_a_page_is_served_once_the_engines_are_warm(here: Path, booted: Store) -
         assert "morphstream_ready 1.0" in ask(health, "/metrics")[2]
         assert ask(link[1], "/")[0] == 401
         assert ask(link[1], link[2])[:2] == (303, "/")
+        state = json.loads(ask(link[1], "/api/state", Authorization=f"Bearer {TOKEN}")[2])
+        assert [person["name"] for person in state["people"]] == ["source"]
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors.splitlines()[-1]) == (143, "morphstream live: terminated")

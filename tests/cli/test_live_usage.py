@@ -21,8 +21,7 @@ def parsed(*words: str) -> Namespace:
     ("arguments", "expected"),
     [
         pytest.param([], "required: source, or --page", id="nobody to put in"),
-        pytest.param(["a.png", "--page"], "a source picture: expected it without --page", id="a source with a page"),
-        pytest.param(["--source", "a=a.png", "--page"], "--source: expected it without --page", id="a named source"),
+        pytest.param(["a.png", "--map", "a=left", "--page"], "--map: expected it without --page", id="faces of a page"),
         pytest.param(["--page", "--to", "window"], "--to: expected it without --page", id="an output with a page"),
         pytest.param(["--page", "--json"], "--json: expected it without --page", id="a report of a page"),
         pytest.param(["--page", "--smooth", "0"], "--smooth: expected it without", id="tracks with a page"),

@@ -20,7 +20,7 @@ from morphstream.face.look import FACE_REGIONS, Look
         ({"parser": None}, "a parser of bisenet_resnet_34, bisenet_resnet_18, seen None"),
         ({"regions": frozenset()}, "seen none"),
         ({"regions": frozenset({"skin", "toe", "arm"})}, "seen arm, toe"),
-        ({"pixel_boost": 0}, "a pixel boost of 1 pixel or more, seen 0"),
+        ({"pixel_boost": 0}, "a pixel boost of 1..4096 pixels, seen 0"),
         ({"search": "faces"}, "a search of persons, seen 'faces'"),
         ({"landmarker": "3dfan4"}, "a landmarker of 2dfan4, fan_68_5, seen '3dfan4'"),
         ({"angles": (0.0, 400.0)}, r"angles of -360..360 degrees at most, seen \(0.0, 400.0\)"),

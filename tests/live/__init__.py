@@ -44,7 +44,7 @@ class MirroringStream:
     @property
     def has_ended(self) -> bool:
         """Whether it is closed, or broke."""
-        return self._is_closed
+        return self._is_closed or self.error is not None
 
     @property
     def stats(self) -> StreamStats:

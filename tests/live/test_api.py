@@ -10,8 +10,11 @@ import cv2
 import pytest
 
 from morphstream.face.assign import everyone, wishes_of
+from morphstream.live.choices import Person
+from morphstream.live.options import PageOptions
 from morphstream.live.server import PageServer
-from tests.live import MirroringWorker, halves
+from tests.face import identity_of
+from tests.live import TOKEN, MirroringWorker, halves
 from tests.live.browsing import Answer, ask
 
 pytestmark = pytest.mark.usefixtures("reset")
@@ -22,11 +25,12 @@ WRONG: dict[str, list[object]] = {
     "look": [
         *([], "sharp", None, {"colour": 1}, {"occluder": "none"}, {"feather": "wide"}, {"min_score": None}),
         *({"angles": 5}, {"regions": []}, {"regions": [["skin"]]}, {"regions": "skin"}, {"pixel_boost": 384}),
+        *({"pixel_boost": boost} for boost in (128 << 20, float("inf"))),
     ],
     "everyone": [2, "1", True, 1.0, [1]],
-    "faces": [[], {"first": 1}, {"-1": 1}, {"7": 5}],
+    "faces": [[], {"first": 1}, {"-1": 1}, {"7": 5}, {"9" * 5000: None}],
     "is_paused": [1, None, "yes"],
-    "swap_model": [1, [], False],
+    "swap_model": [1, [], False, "a" * 81],
 }
 
 
@@ -51,6 +55,21 @@ def test_the_state_says_what_there_is_to_choose(page: PageServer) -> None:
     assert state["looks"].keys() <= state["look"].keys()
     for name, choices in state["looks"].items():
         assert name == "regions" or state["look"][name] in choices
+
+
+def test_each_page_begins_with_the_people_of_the_command_line() -> None:
+    worker, people = MirroringWorker(), [Person("alice", identity_of([1])), Person("bob", identity_of([0, 1]))]
+    with PageServer(worker, PageOptions(port=0, token=TOKEN), people=people) as page:
+        state = ask(page.port, "GET", "/api/state").json
+        assert (state["people"], state["everyone"]) == (
+            [{"person": 1, "name": "alice"}, {"person": 2, "name": "bob"}],
+            1,
+        )
+        session = f"/api/sessions/{ask(page.port, 'POST', '/api/sessions').json['id']}"
+        assert worker.stream.wanted == {people[0].identity: [everyone]}
+        assert add(page, session).json["person"] == 3
+        assert ask(page.port, "DELETE", f"{session}/people/1").status == 200
+        assert worker.stream.wanted == {}
 
 
 def test_a_page_has_a_session_until_it_ends_it(page: PageServer, session: str, worker: MirroringWorker) -> None:

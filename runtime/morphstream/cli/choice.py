@@ -144,26 +144,40 @@ def wanted_of(
         NoFaceError: A picture has no face, or fewer than its number.
         SessionError: An engine failed.
     """
-    from morphstream.face.types import Identity
-
-    notes: list[str] = []
-
-    def identify(path: Path, choice: Place, remedy: str = _REMEDY) -> Identity:
-        identity, note = _identify(analyser, path, choice, look, max_pixels)
-        notes.extend([f"{note}; {remedy}"] if note else [])
-        return identity
+    identities, notes = identities_of(analyser, people, look, max_pixels=max_pixels)
 
     def like(path: Path) -> "Rule":
-        return _like(identify(path, "largest", "crop it to another for another"), threshold)
+        identity, note = _identify(analyser, path, "largest", look, max_pixels)
+        notes.extend([f"{note}; crop it to another for another"] if note else [])
+        return _like(identity, threshold)
 
     wanted: dict[Identity, list[Rule]] = {}
-    for own_place, person in enumerate(people, 1):
-        identities = [identify(path, person.face) for path in person.pictures]
-        notes += _strangers(person, identities)
+    for own_place, (person, identity) in enumerate(zip(people, identities, strict=True), 1):
         places = person.places or ["all" if len(people) == 1 else own_place]
         rules = [like(place) if isinstance(place, Path) else _rule_of(place) for place in places]
-        wanted.setdefault(Identity.mean_of(identities), []).extend(rules)  # two sources may be one identity
+        wanted.setdefault(identity, []).extend(rules)  # two sources may be one identity
     return wanted, notes
+
+
+def identities_of(
+    analyser: "FaceAnalyser", people: Sequence[SourcePerson], look: "Look", *, max_pixels: int
+) -> tuple[list["Identity"], list[str]]:
+    """Identify sources; return the identity of each, and what was chosen where there was a choice.
+
+    Args, Raises: as of `wanted_of`.
+    """
+    from morphstream.face.types import Identity
+
+    identities, notes = list[Identity](), list[str]()
+    for person in people:
+        own = list[Identity]()
+        for path in person.pictures:
+            identity, note = _identify(analyser, path, person.face, look, max_pixels)
+            own.append(identity)
+            notes += [f"{note}; {_REMEDY}"] if note else []
+        notes += _strangers(person, own)
+        identities.append(Identity.mean_of(own))
+    return identities, notes
 
 
 def why_nobody(found: "FoundFaces", people: Sequence[SourcePerson]) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from morphstream.artifact.errors import message_of
-from morphstream.cli.choice import SourcePerson, people_of, pictures_of, wanted_of
+from morphstream.cli.choice import SourcePerson, identities_of, people_of, pictures_of, wanted_of
 from morphstream.cli.live_options import add_live, check_live, page_options_of, tracking_of
 from morphstream.cli.look import check_boost, read_look
 from morphstream.cli.options import Commands, log_lines
@@ -47,9 +47,9 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Swap until the input ends or a signal comes, and say what came of it; a page is served until a signal comes."""
     check_limits()
+    add_people_of(options)
     check_live(options)
     look, tracking = read_look(options), tracking_of(options)
-    add_people_of(options)
     people = people_of(options.paths, options)
     page = page_options_of(options, os.environ.get("MORPHSTREAM_TOKEN", "")) if options.page else None
     log_lines()
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         _log.warning("--host %s: %s; name --certificate, or serve it behind a proxy that has one", page.host, expected)
     with _health(options) as metrics, ExitStack() as stack:
         if page:
-            return _serve(options, look, page, metrics, stack)
+            return _serve(options, look, page, people, metrics, stack)
         return _swap(options, look, tracking, people, metrics, stack)
 
 
@@ -84,8 +84,7 @@ def _swap(
     worker = stack.enter_context(_worker(options, look, metrics))
     analyser, threshold = worker.pipeline.analyser, options.threshold
     wanted, notes = wanted_of(analyser, people, look, threshold=threshold, max_pixels=options.max_pixels)
-    for note in notes:
-        print(note, file=sys.stderr)
+    _say_all(notes)
     stream = stack.enter_context(worker.open("live", wanted, tracking=tracking))
     source = stack.enter_context(_input_of(options))  # last, as a file is shown from then on
     mark = None if options.no_visible_mark else draw_visible_mark
@@ -100,16 +99,27 @@ def _swap(
     return int(any(output.error for output in report.outputs))
 
 
-def _serve(options: argparse.Namespace, look: "Look", page: "PageOptions", metrics: "Metrics", stack: ExitStack) -> int:
+def _serve(
+    options: argparse.Namespace,
+    look: "Look",
+    page: "PageOptions",
+    people: Sequence[SourcePerson],
+    metrics: "Metrics",
+    stack: ExitStack,
+) -> int:
     """Serve a page until a signal comes."""
     from morphstream.cli.swap_models import SwapModels
+    from morphstream.live.choices import Person
     from morphstream.live.server import PageServer
     from morphstream.store.store import Store
 
     source = stack.enter_context(_input_of(options)) if options.input else None
     worker = stack.enter_context(_worker(options, look, metrics))
+    identities, notes = identities_of(worker.pipeline.analyser, people, look, max_pixels=options.max_pixels)
+    _say_all(notes)
+    own = [Person(person.name, identity) for person, identity in zip(people, identities, strict=True)]
     models = SwapModels(Store(options.store), options.model_source)
-    server = stack.enter_context(PageServer(worker, page, server_input=source, swap_models=models))
+    server = stack.enter_context(PageServer(worker, page, people=own, server_input=source, swap_models=models))
     metrics.set_ready()
     print(f"{server.link}: ready with {options.swap_model}", flush=True)
     threading.Event().wait()
@@ -171,6 +181,11 @@ def _input_of(options: argparse.Namespace) -> "LiveInput":
     from morphstream.media.live.source import open_input
 
     return open_input(options.input or "camera", size_wh=options.size, fps=options.rate, loop=options.loop)
+
+
+def _say_all(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(note, file=sys.stderr)
 
 
 def _say(text: str) -> None:

@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from morphstream.face.track import Tracking
     from morphstream.live.options import PageOptions
 
-_OF_PEOPLE = ("paths", "add_source", "source", "people", "map", "source_face", "target_face", "threshold")
-_OF_WAYS = ("to", "overwrite", "json", "detect_every", "smooth", "no_tracking")  # not with a page, whose user decides
+_OF_FACES = ("map", "target_face", "threshold")  # not with a page, whose user clicks faces
+_OF_WAYS = ("to", "overwrite", "json", "detect_every", "smooth", "no_tracking")  # nor these
 _OF_PAGE = ("host", "port", "name", "certificate", "key", "ice_server", "most_sessions")
 _ADDRESS = re.compile(r"(?:(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):)?([0-9]{1,5})")
 
 
 def add_live(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``morphstream live``."""
-    text = "pictures of faces to put in, whose owners must have agreed; with --page they are chosen there"
+    text = "pictures of faces to put in, whose owners must have agreed; a page has them for everybody who opens it"
     parser.add_argument("paths", type=Path, nargs="*", metavar="source", help=text)
     _add_ways(parser)
     parser.add_argument("--swap-model", default=SWAP_MODEL, help="such as hyperswap_1a_256 (%(default)s)")
@@ -69,7 +69,7 @@ def _add_ways(parser: argparse.ArgumentParser) -> None:
 
 def _add_page(parser: argparse.ArgumentParser) -> None:
     page = parser.add_argument_group("page")
-    text = "serve a web page: its users choose sources there, and see their own camera or that of --from"
+    text = "serve a web page: its users may add sources, and see their own camera or that of --from"
     page.add_argument("--page", action="store_true", help=text)
     page.add_argument("--host", help="address to listen on (127.0.0.1)")
     page.add_argument("--port", type=checked(whole_number(0, 65535)), help="0 for any that is free (8765)")
@@ -91,15 +91,14 @@ def check_live(options: argparse.Namespace) -> None:
         UsageError: One doesn't, or there is no source.
     """
     has_page = bool(options.page)
-    for name in (*_OF_PEOPLE, *_OF_WAYS) if has_page else _OF_PAGE:
+    for name in (*_OF_FACES, *_OF_WAYS) if has_page else _OF_PAGE:
         value = getattr(options, name)
         if not (value is None or value is False or value == []):
-            what = "a source picture" if name == "paths" else f"--{name.replace('_', '-')}"
-            remedy = "it is chosen on the page" if name in _OF_PEOPLE else "leave one of them out"
+            remedy = "faces are chosen on the page" if name in _OF_FACES else "leave one of them out"
             seen = f"seen it with --page; {remedy}" if has_page else "seen it without --page"
-            raise UsageError(f"{what}: expected it with{'out' if has_page else ''} --page, {seen}")
+            raise UsageError(f"--{name.replace('_', '-')}: expected it with{'out' if has_page else ''} --page, {seen}")
     if not has_page and not (options.paths or options.add_source or options.source or options.people):
-        raise UsageError("the following arguments are required: source, or --page, where it is chosen")
+        raise UsageError("the following arguments are required: source, or --page, where it may be chosen")
     if twice := [text for text, count in Counter(options.to or ()).items() if count > 1]:
         raise UsageError(f"--to: expected each output once, seen {twice[0]} twice")
     if options.loop and not options.input:

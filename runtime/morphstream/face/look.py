@@ -39,7 +39,7 @@ class Look:
         regions: Parts of the face that are swapped, of `REGIONS`, such as `FACE_REGIONS`; None for no such mask.
         parser: Finds the regions, one of `PARSERS`.
         own: Whether a swap model's own mask is used, where it has one.
-        pixel_boost: Side that faces are swapped at, pixels, a multiple of the swap model's; None for the model's.
+        pixel_boost: Side that faces are swapped at, 1..4096 pixels, a multiple of the swap model's; None for that.
         landmarker: Finds 68 points of each detected face, one of `LANDMARKERS`; ``2dfan4`` also aligns the face by
             them. None for no 68 points.
         angles: How a frame is turned, in degrees, where the first look finds no face or one in doubt, which is then
@@ -79,8 +79,8 @@ class Look:
         if self.regions is not None and not frozenset() < self.regions <= REGIONS.keys():
             seen = ", ".join(sorted(self.regions - REGIONS.keys())) or "none"
             raise ValueError(f"look: expected regions of {', '.join(REGIONS)}, seen {seen}")
-        if self.pixel_boost is not None and self.pixel_boost < 1:
-            raise ValueError(f"look: expected a pixel boost of 1 pixel or more, seen {self.pixel_boost}")
+        if self.pixel_boost is not None and not 1 <= self.pixel_boost <= 4096:
+            raise ValueError(f"look: expected a pixel boost of 1..4096 pixels, seen {self.pixel_boost}")
         if not all(-360 <= angle <= 360 for angle in self.angles) or len(self.angles) > _MOST_ANGLES:
             raise ValueError(f"look: expected {_MOST_ANGLES} angles of -360..360 degrees at most, seen {self.angles}")
         if not 0.05 <= self.min_score <= 1:

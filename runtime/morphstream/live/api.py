@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import mimetypes
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -67,7 +68,7 @@ class PageApi:
             Route(f"{own}/alive", self._keep, methods=["POST"]),
             Route(f"{own}/offer", self._answer, methods=["POST"]),
             Route(f"{own}/people", self._add_person, methods=["POST"]),
-            Route(f"{own}/people/{{person:int}}", self._remove_person, methods=["DELETE"]),
+            Route(f"{own}/people/{{person}}", self._remove_person, methods=["DELETE"]),
         ]
         refusals = {HTTPException: _refused, MorphstreamError: _refused, ClientDisconnect: _gone}
         return Starlette(routes=[*files, *routes], exception_handlers=refusals)  # type: ignore[arg-type]
@@ -118,7 +119,7 @@ class PageApi:
         return JSONResponse({"person": number, "name": name, "note": found.note})
 
     async def _remove_person(self, request: Request) -> Response:
-        session, number = self._session_of(request), request.path_params["person"]
+        session, number = self._session_of(request), _number_of("person", request.path_params["person"])
         async with session.changes:
             _check_person(session.choices, number)
             await session.change(session.choices.without_person(number))
@@ -131,7 +132,7 @@ class PageApi:
         async with session.changes:
             choices = await _chosen(session, given)
             is_paused, model = given.get("is_paused", session.is_paused), given.get("swap_model")
-            if not isinstance(is_paused, bool) or not isinstance(model, str | None):
+            if not isinstance(is_paused, bool) or not (model is None or (isinstance(model, str) and len(model) <= 80)):
                 raise HTTPException(422, "expected true or false for is_paused, and a name for swap_model")
             if choices != session.choices:
                 try:
@@ -167,12 +168,15 @@ async def _chosen(session: LiveSession, given: Mapping[str, object]) -> Choices:
     if "everyone" in given:
         choices = replace(choices, everyone=_check_person(choices, given["everyone"], or_none=True))
     for track, value in faces.items():
-        if not track.isdecimal():
-            raise HTTPException(422, f"faces: expected the number of a track, seen {message_of(track, 40)!r}")
-        person = _check_person(choices, value, or_none=True)
-        face = None if person is None else await session.face_of(int(track), person)
-        choices = choices.with_face(int(track), face)
+        number, person = _number_of("faces", track), _check_person(choices, value, or_none=True)
+        choices = choices.with_face(await session.identify(number), person)
     return choices
+
+
+def _number_of(what: str, text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise HTTPException(422, f"{what}: expected a number, seen {message_of(text, 40)!r}")
+    return int(text)
 
 
 def _check_person(choices: Choices, person: object, *, or_none: bool = False) -> int | None:
@@ -247,6 +251,8 @@ def state_of(
         "swap_model": swap_model,
         "looks": LOOKS,
         "look": look_object(choices.look),
+        "people": [{"person": number, "name": person.name} for number, person in choices.people.items()],
+        "everyone": choices.everyone,
         "has_input": has_input,
         "ice_servers": [ice_server_of(server) for server in options.ice_servers],
         "visible_mark": options.visible_mark,

@@ -1,10 +1,10 @@
 """What the user of a page has chosen: people, who becomes whom, the look; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
 
-from morphstream.face.assign import Rule, Wanted, everyone, like
+from morphstream.face.assign import ONE_PERSON, Rule, Wanted, everyone, like
 from morphstream.face.look import LANDMARKERS, OCCLUDERS, PARSERS, REGIONS, RESTORERS, Look
 from morphstream.face.types import FoundFaces, Identity
 
@@ -39,7 +39,7 @@ class ChosenFace:
 
     Attributes:
         person: Number of that person.
-        seen: Whose face it is, so that it is known again when its track is lost.
+        seen: Whose face it is, by which it is known when it comes back.
     """
 
     person: int
@@ -54,19 +54,24 @@ class Choices:
         look: How swaps are drawn.
         people: By number.
         everyone: Number of the person that all faces become which aren't in `faces`; None for nobody.
-        faces: Faces that were chosen, by the number of their track at that time.
+        faces: Faces that were chosen, one for each who is seen.
     """
 
     look: Look
     people: Mapping[int, Person] = field(default_factory=lambda: MappingProxyType({}))
     everyone: int | None = None
-    faces: Mapping[int, ChosenFace] = field(default_factory=lambda: MappingProxyType({}))
+    faces: Sequence[ChosenFace] = ()
+
+    @classmethod
+    def of(cls, people: Sequence[Person], look: Look) -> "Choices":
+        """Return choices with people, the first of whom everyone becomes."""
+        return cls(look=look, people=dict(enumerate(people, 1)), everyone=1 if people else None)
 
     @property
     def wanted(self) -> Wanted:
         """Who becomes whom. Whom everyone becomes comes last, so that it has no face that was chosen for another."""
         rules = dict[Identity, list[Rule]]()
-        for face in self.faces.values():
+        for face in self.faces:
             rules.setdefault(self.people[face.person].identity, []).append(like(face.seen))
         if self.everyone is not None:
             identity = self.people[self.everyone].identity
@@ -84,13 +89,13 @@ class Choices:
             self,
             people={key: person for key, person in self.people.items() if key != number},
             everyone=None if self.everyone == number else self.everyone,
-            faces={track: face for track, face in self.faces.items() if face.person != number},
+            faces=[face for face in self.faces if face.person != number],
         )
 
-    def with_face(self, track: int, face: ChosenFace | None) -> "Choices":
-        """Return the choices with a face, or without one that was chosen."""
-        others = {key: other for key, other in self.faces.items() if key != track}
-        return replace(self, faces=others if face is None else {**others, track: face})
+    def with_face(self, seen: Identity, person: int | None) -> "Choices":
+        """Return the choices with a person for who is seen, in place of one before; None for what everyone becomes."""
+        others = [face for face in self.faces if face.seen.similarity(seen) < ONE_PERSON]
+        return replace(self, faces=others if person is None else [*others, ChosenFace(person, seen)])
 
     def person_of(self, found: FoundFaces, index: int) -> int | None:
         """Return the number of the person that a face of a frame became; None for none."""

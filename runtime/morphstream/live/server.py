@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 
 from morphstream.artifact.errors import MorphstreamError, message_of
@@ -23,7 +23,7 @@ except ModuleNotFoundError as error:
         f"page: expected aiortc, Starlette and uvicorn, seen none ({error}); run: pip install 'morphstream[live]'"
     ) from error
 
-from morphstream.live.choices import Choices
+from morphstream.live.choices import Choices, Person
 from morphstream.live.sessions import LiveSessions
 from morphstream.live.shared_input import PageInput, SharedInput
 from morphstream.live.stream import PageWorker
@@ -48,6 +48,7 @@ class PageServer(Closing):
         worker: PageWorker,
         options: PageOptions | None = None,
         *,
+        people: Sequence[Person] = (),
         server_input: PageInput | None = None,
         swap_models: Callable[[], Mapping[str, bool]] = dict,
     ) -> None:
@@ -56,6 +57,7 @@ class PageServer(Closing):
         Args:
             worker: Swaps the frames of all pages.
             options: Where and to whom; None for this machine alone.
+            people: Who may be put in from the start; each page begins with the first one for every face.
             server_input: An input that pages may show in place of the browser's camera; the caller closes it, later.
             swap_models: Returns the names of the swap models that pages may choose, each with whether it is installed.
 
@@ -65,6 +67,7 @@ class PageServer(Closing):
         """
         self._worker, self._options = worker, options or PageOptions()
         self._swap_models, self._given = swap_models, server_input
+        self._choices = Choices.of(people, worker.pipeline.look)
         self._socket = _listen(self._options)
         self.port: int = self._socket.getsockname()[1]
         scheme = "https" if self._options.certificate else "http"
@@ -98,7 +101,7 @@ class PageServer(Closing):
         """Serve until it is closed."""
         tune_aiortc()
         pipeline, options = self._worker.pipeline, self._options
-        choices, shared = Choices(look=pipeline.look), SharedInput(self._given) if self._given else None
+        choices, shared = self._choices, SharedInput(self._given) if self._given else None
 
         def state() -> Mapping[str, object]:
             models = self._swap_models()

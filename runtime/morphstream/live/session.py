@@ -11,8 +11,9 @@ from functools import partial
 from av import VideoFrame
 
 from morphstream.artifact.errors import MorphstreamError, message_of
+from morphstream.face.types import Identity
 from morphstream.frame import Frame
-from morphstream.live.choices import Choices, ChosenFace
+from morphstream.live.choices import Choices
 from morphstream.live.connection import Connection
 from morphstream.live.latest import Latest
 from morphstream.live.options import PageOptions, ice_server_of
@@ -24,7 +25,6 @@ from morphstream.media.visible_mark import draw_visible_mark
 from morphstream.worker.models import ModelSwitch
 from morphstream.worker.queues import Swapped
 
-_PULL_S = 1.0
 _QUIET_S = 2.0  # without a new frame, after which a stream isn't live
 _log = logging.getLogger("morphstream.live")
 
@@ -106,9 +106,9 @@ class LiveSession:
         await asyncio.to_thread(self.stream.change, wanted=choices.wanted, look=look)
         self.choices = choices
 
-    async def face_of(self, track: int, person: int) -> ChosenFace:
-        """Return a face that is now seen, for a choice; errors as of `SwapStream.identify`."""
-        return ChosenFace(person, await asyncio.to_thread(self.stream.identify, track))
+    async def identify(self, track: int) -> Identity:
+        """Return whose face is seen; errors as of `SwapStream.identify`."""
+        return await asyncio.to_thread(self.stream.identify, track)
 
     def switch(self, swap_model: str) -> None:
         """Begin to switch to another swap model; errors as of `SwapStream.switch`."""
@@ -174,12 +174,10 @@ class LiveSession:
     def _draw(self) -> None:
         """Show the frames that come back."""
         try:
-            while not self.stream.has_ended:
-                swapped = self.stream.pull(timeout_s=_PULL_S, newest=True)
-                if swapped is not None:
-                    if self._options.visible_mark:
-                        draw_visible_mark(swapped.frame)
-                    self._loop.call_soon_threadsafe(self._show, picture_of(swapped.frame), swapped)
+            while (swapped := self.stream.pull(newest=True)) is not None:
+                if self._options.visible_mark:
+                    draw_visible_mark(swapped.frame)
+                self._loop.call_soon_threadsafe(self._show, picture_of(swapped.frame), swapped)
         except MorphstreamError as error:
             self._fail(error)
 
@@ -189,10 +187,9 @@ class LiveSession:
             self._connection.track.show(picture)
 
     def _fail(self, error: MorphstreamError) -> None:
-        """Say why the stream broke, unless it is being closed."""
-        if not self.stream.has_ended:
-            self._error = message_of(error)
-            _log.warning("%s: %s", self.stream.stats.name, self._error)
+        """Say why the stream broke."""
+        self._error = message_of(error)
+        _log.warning("%s: %s", self.stream.stats.name, self._error)
 
 
 def _nothing() -> None: ...

@@ -67,7 +67,7 @@ class LiveSessions:
             raise FullError(f"{expected}; close one, or raise --most-sessions")
         self._names.add(name)
         try:
-            stream = await asyncio.to_thread(self._worker.open, name, {})
+            stream = await asyncio.to_thread(self._worker.open, name, self._choices.wanted)
             session = LiveSession(stream, self._choices, self._options, self._input)
         except BaseException:
             self._names.discard(name)

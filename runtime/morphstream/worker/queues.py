@@ -79,7 +79,7 @@ class StreamQueues:
     """Where a stream's frames wait: for the finder, for the drawer, and for whoever pulls.
 
     A stream that drops has one frame of each kind at most, or `queue_size`, and the newest stays; else a full queue
-    takes none, and one frame may be found ahead of the one that is next to be drawn, which evens out both engines.
+    takes none, and two frames may be found ahead of the one that is next to be drawn, which evens out both engines.
 
     Attributes:
         meter: Counts them.
@@ -94,7 +94,7 @@ class StreamQueues:
             expected = f"expected queue_size of 1 or more, late of {get_args(Late)}"
             raise ValueError(f"{expected}, seen {queue_size} and {late!r}")
         self.drops, self._size = late == "drop", queue_size
-        self.ahead = 1 if self.drops else 2
+        self.ahead = 1 if self.drops else 3
         self.meter, self.error = Meter(), cast("BaseException | None", None)
         self._pushed, self._found, self._ready = deque[Pushed](), deque[Found](), deque[Swapped]()
         self.began_s = 0.0

@@ -73,6 +73,11 @@ class Meter:
         return self._mean(0)
 
     @property
+    def longest_s(self) -> float:
+        """The longest search for faces, seconds; 0 before the first frame."""
+        return max((part[0] for part in self._parts), default=0.0)
+
+    @property
     def drawn_s(self) -> float:
         """Mean of swapping them, seconds; 0 before the first frame."""
         return self._mean(1)

@@ -49,7 +49,6 @@ class StreamSteps:
         self.masks, self._change, self._lock = SteadyMasks(), _Change(), threading.Lock()
         self._last: FoundFaces | None = None
         self._time = self._tracked_time = Fraction(0)
-        self._ended_s = self._took_s = 0.0  # of the last search
 
     def check(self, model: OpenModel, look: Look) -> None:
         """Refuse a look that doesn't fit a swap model, by a ValueError."""
@@ -65,24 +64,21 @@ class StreamSteps:
                 self._change.wanted = wanted
             self._change.look = look or self._change.look
 
-    def find(self, pushed: Pushed) -> Found:
-        """Find the faces of a frame."""
+    def find(self, pushed: Pushed, *, is_idle: bool) -> Found:
+        """Find the faces of a frame; `is_idle` says whether there is time to spare for it."""
         began_s, inference_s = time.monotonic(), engine_seconds()
         with self._lock:
             change, self._change = self._change, _Change()
         self._tracker.change(wanted=change.wanted, look=change.look)
         self.look = change.look or self.look
-        is_idle = began_s - self._ended_s > self._took_s
         faces = self._tracker.follow(pushed.given.value[0], self._next_time(pushed.given.time), is_idle=is_idle)
-        self._ended_s = time.monotonic()
-        self._took_s = self._ended_s - began_s
         self._last = faces
         return Found(
             pushed=pushed,
             faces=faces,
             look=self.look,
             began_s=began_s,
-            found_s=self._took_s,
+            found_s=time.monotonic() - began_s,
             inference_s=engine_seconds() - inference_s,
         )
 

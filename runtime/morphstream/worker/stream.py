@@ -41,12 +41,13 @@ class SwapStream(Closing):
         *,
         models: SwapModels,
         lock: threading.Lock,
-        wake: Callable[[], object],
+        on_push: Callable[[], object],
+        on_pull: Callable[[], object],
         forget: "Callable[[SwapStream], object]",
     ) -> None:
-        """Begin with no frame; `wake` tells the worker, under the lock, that there is work, `forget` that it ended."""
+        """Begin with no frame; all but `forget`, which is called when it is closed, are called under the lock."""
         self.name, self.queues, self.steps, self._changed = name, queues, steps, threading.Condition(lock)
-        self._models, self._wake, self._forget = models, wake, forget
+        self._models, self._on_push, self._on_pull, self._forget = models, on_push, on_pull, forget
         self._waiters, self._count, self._is_open = list[asyncio.Future[None]](), 0, True
         self._switch: ModelSwitch | None = None
 
@@ -189,7 +190,7 @@ class SwapStream(Closing):
             self.queues.clear()
             if self._switch:
                 self._switch.become("replaced")
-            self._wake()
+            self._on_push()
             self.notify()
         self._models.release(self.steps.model)
         self._forget(self)
@@ -212,7 +213,7 @@ class SwapStream(Closing):
             if self.queues.push(Pushed(given=given, at_s=time.monotonic())):
                 self._count += 1
                 taken.append(True)
-                self._wake()
+                self._on_push()
             return bool(taken) or self.queues.is_ended
 
         return attempt, taken
@@ -224,7 +225,7 @@ class SwapStream(Closing):
         def attempt() -> bool:
             pulled.extend(self.queues.pull(newest=newest))
             if pulled:
-                self._wake()  # there is room
+                self._on_pull()  # there is room
             if pulled and self.queues.has_ended:
                 self.notify()
             return bool(pulled) or self.queues.has_ended

@@ -59,9 +59,10 @@ class SwapWorker(Closing):
         self.pipeline, self._most, self._count_frame = pipeline, most_streams, count_frame
         self._models = SwapModels(pipeline, downloads, has_several=most_streams > 1)
         self._lock, self._is_open = threading.Lock(), True
-        self._work = threading.Condition(self._lock)
+        self._to_find, self._to_draw = threading.Condition(self._lock), threading.Condition(self._lock)
         self._streams = list[SwapStream]()
-        self._drawn_at_s = 0.0  # when the drawer is expected to be free
+        self._drawn_at_s = 0.0  # when the drawer is expected to be free; 0 while it is
+        self._idle_at_s = 0.0  # when the finder has slept as long as its longest search of late
         steps = {"find": self._find_next, "draw": self._draw_next}
         self._threads = [
             threading.Thread(target=_repeat, args=[step], name=f"morphstream-{name}", daemon=True)
@@ -121,8 +122,16 @@ class SwapWorker(Closing):
         return stream
 
     def _add(self, name: str, queues: StreamQueues, steps: StreamSteps) -> SwapStream:
-        wake, forget = self._work.notify_all, self._forget
-        stream = SwapStream(name, queues, steps, models=self._models, lock=self._lock, wake=wake, forget=forget)
+        stream = SwapStream(
+            name,
+            queues,
+            steps,
+            models=self._models,
+            lock=self._lock,
+            on_push=self._to_find.notify,
+            on_pull=self._to_draw.notify,
+            forget=self._forget,
+        )
         with self._lock:
             self._check(name)
             self._streams.append(stream)
@@ -133,7 +142,8 @@ class SwapWorker(Closing):
         with self._lock:
             self._is_open = False
             streams = list(self._streams)
-            self._work.notify_all()
+            self._to_find.notify()
+            self._to_draw.notify()
         for stream in streams:
             stream.close()
         for thread in self._threads:
@@ -162,22 +172,24 @@ class SwapWorker(Closing):
                 stream, wait_s = self._next_to_find()
                 if stream:
                     break
-                self._work.wait(wait_s)
+                self._to_find.wait(wait_s)
             else:
                 return False
             pushed = stream.queues.begin_find()
             stream.notify()  # there is room
+            is_idle = not self._drawn_at_s and pushed.at_s > self._idle_at_s
         found = error = None
         try:
             with naming(pushed.given):
-                found = stream.steps.find(pushed)
+                found = stream.steps.find(pushed, is_idle=is_idle)
         except BaseException as raised:  # noqa: BLE001  # raised where the frame is pulled
             error = raised
         with self._lock:
+            self._idle_at_s = time.monotonic() + stream.queues.meter.longest_s
             if error:
                 stream.queues.fail(error, is_drawn=False)
             stream.queues.end_find(found)
-            self._work.notify_all()
+            self._to_draw.notify()
             if stream.queues.has_ended:
                 stream.notify()
         return True
@@ -205,7 +217,7 @@ class SwapWorker(Closing):
         """
         with self._lock:
             while self._is_open and not (ready := [one for one in self._streams if one.queues.can_draw]):
-                self._work.wait()
+                self._to_draw.wait()
             if not self._is_open:
                 return False
             ready.sort(key=lambda stream: stream.queues.next.began_s)
@@ -214,7 +226,7 @@ class SwapWorker(Closing):
             work = [(stream, stream.queues.begin_draw()) for stream in (same if model.is_batched else [first])]
             self._models.hold(model)
             self._drawn_at_s = time.monotonic() + sum(stream.queues.meter.drawn_s for stream, _ in work)
-            self._work.notify_all()  # the finder may go on
+            self._to_find.notify()
         results = self._draw(work, model)
         self._models.release(model)
         with self._lock:
@@ -226,7 +238,7 @@ class SwapWorker(Closing):
                     stream.queues.fail(result, is_drawn=True)
                     stream.queues.end_draw(None)
                 stream.notify()
-            self._work.notify_all()
+            self._to_find.notify()
         for stream, result in results:
             if isinstance(result, Swapped):
                 seconds = result.found_s + result.drawn_s

@@ -41,3 +41,10 @@ def test_after_an_hour_without_a_connection_times_go_on_ten_seconds_later() -> N
     timeline.restart()
     now[0] = 3600
     assert _times(timeline, ("pictures", 1.0), ("sound", 1.5)) == [11, 11.5]
+
+
+def test_sound_that_was_read_ahead_of_pictures_makes_no_gap_where_a_file_begins_anew() -> None:
+    timeline = Timeline(lambda: 0.0)
+    assert _times(timeline, ("pictures", 0.0), ("sound", 0.0), ("sound", 1.0), ("pictures", 0.5)) == [0, 0, 1, 0.5]
+    timeline.restart()
+    assert _times(timeline, ("pictures", 0.0), ("sound", 0.0)) == [0.5, 0.5]

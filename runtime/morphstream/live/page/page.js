@@ -98,6 +98,10 @@ function showStatus(status, { isAgain }) {
   for (const [id, text] of Object.entries(texts)) $(`number-${id}`).textContent = text;
   showFaces(status.faces);
   showSwitch(status);
+  if (status.state === "failed") {
+    leave(); // so that Start begins a new stream
+    stop("failed");
+  }
 }
 
 /** Lays a button over each face; one that stays keeps its focus. */
@@ -242,6 +246,9 @@ async function begin() {
   const mark = server.visible_mark ? "; a mark in the picture says that it is synthetic" : "";
   $("version").textContent = `morphstream ${server.version}${mark}`;
   document.querySelectorAll(".view").forEach((view) => (view.style.aspectRatio = server.size.join(" / ")));
+  for (const { person, name } of server.people) people.set(String(person), { name, id: person, thumb: await thumbOf() });
+  choice.everyone = server.everyone && String(server.everyone);
+  showPeople();
   showModels(server.swap_model);
   showLook(server);
   await listCameras();

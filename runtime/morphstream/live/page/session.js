@@ -6,7 +6,7 @@ import { Refusal, say } from "./dom.js";
 
 const ALIVE_MS = 5000, ANSWER_MS = 20000;
 
-export const people = new Map(); // by a key of ours: {name, picture, thumb, id: the server's number}
+export const people = new Map(); // by a key of ours: {name, picture (none of the server's own), thumb, id: its number}
 export const choice = { everyone: null, is_paused: false }; // what PATCH takes; everyone is a key of `people`
 
 let session = null; // a promise of its path
@@ -76,7 +76,9 @@ function open() {
 
 async function begin() {
   const path = `/api/sessions/${(await ask("POST", "/api/sessions")).id}`;
-  for (const [key, person] of people) await upload(ask, path, person).catch(drop(() => people.delete(key)));
+  for (const [key, person] of people) {
+    if (person.picture) await upload(ask, path, person).catch(drop(() => people.delete(key)));
+  }
   for (const [key, value] of Object.entries(choice)) {
     await ask("PATCH", path, asPatch({ [key]: value })).catch(drop(() => delete choice[key]));
   }

@@ -12,7 +12,7 @@ from morphstream.artifact.errors import VideoError, message_of
 from morphstream.closing import Closing
 from morphstream.media.live.items import LiveFrame, Picture, Sound
 from morphstream.media.live.retry import STEADY_S, waits_s
-from morphstream.media.live.timeline import Timeline
+from morphstream.media.live.timeline import PICTURES, SOUND, Timeline
 
 _PAUSED_S = 1.0  # without a frame
 _JOIN_S = 1.0  # what waits in the network longer ends by itself, at its time-out
@@ -171,11 +171,11 @@ class LiveInput(Closing):
 
     def _take(self, item: Picture | Sound, *, is_paced: bool) -> None:
         if isinstance(item, Sound):
-            placed = self._timeline.time_of("sound", item.time)
+            placed = self._timeline.time_of(SOUND, item.time)
             with self._changed:
                 self._sound.append(Sound(samples=item.samples, time=placed))
             return
-        placed = self._last = max(self._timeline.time_of("pictures", item.time), self._last + _LEAST_STEP)
+        placed = self._last = max(self._timeline.time_of(PICTURES, item.time), self._last + _LEAST_STEP)
         if is_paced:
             self._wait_until_due(placed)
         with self._changed:

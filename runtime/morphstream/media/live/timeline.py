@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 
+PICTURES, SOUND = "pictures", "sound"
 _MOST_BACK_S, _MOST_AHEAD_S = 1, 10  # from one time to the next of the same kind; more is a jump of the clock
 
 
@@ -21,7 +22,7 @@ class Timeline:
             now: The clock of this machine, in seconds.
         """
         self._now, self._last, self._shifts = now, dict[str, Fraction](), dict[str, Fraction]()
-        self._edge, self._edge_at = Fraction(0), now()  # the latest time so far, and when it came
+        self._edge, self._edge_at = Fraction(0), now()  # the latest picture's time, and when that came
         self._is_new = True
 
     def restart(self) -> None:
@@ -33,7 +34,7 @@ class Timeline:
         """Return the time on the timeline; that after a jump is later by what has passed meanwhile, 10 s at most.
 
         Args:
-            kind: Of what has that time, such as ``sound``.
+            kind: Of what has that time, `PICTURES` or `SOUND`.
             raw: By the input's clock, in seconds.
         """
         last = self._last.get(kind)
@@ -41,7 +42,7 @@ class Timeline:
             self._shifts[kind] = self._shift_of(kind, raw)
         self._last[kind] = raw
         placed = raw + self._shifts[kind]
-        if placed >= self._edge:
+        if kind == PICTURES and placed >= self._edge:  # sound may be read long before it is heard
             self._edge, self._edge_at, self._is_new = placed, self._now(), False
         return placed
 
