@@ -108,7 +108,7 @@ def _serve(
     stack: ExitStack,
 ) -> int:
     """Serve a page until a signal comes."""
-    from morphstream.cli.swap_models import SwapModels
+    from morphstream.cli.page_models import PageModels
     from morphstream.live.choices import Person
     from morphstream.live.server import PageServer
     from morphstream.store.store import Store
@@ -118,7 +118,7 @@ def _serve(
     identities, notes = identities_of(worker.pipeline.analyser, people, look, max_pixels=options.max_pixels)
     _say_all(notes)
     own = [Person(person.name, identity) for person, identity in zip(people, identities, strict=True)]
-    models = SwapModels(Store(options.store), options.model_source)
+    models = PageModels(Store(options.store), options.model_source)
     server = stack.enter_context(PageServer(worker, page, people=own, server_input=source, swap_models=models))
     metrics.set_ready()
     print(f"{server.link}: ready with {options.swap_model}", flush=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from morphstream.boot.boot import boot
-from morphstream.cli.swap_models import SwapModels
+from morphstream.cli.page_models import PageModels
 from morphstream.source.folder import FolderSource
 from morphstream.store.store import Store
 from tests.layouts import CPU, FILES, MACHINE, ON_DEMAND, publish
@@ -14,7 +14,7 @@ from tests.layouts import CPU, FILES, MACHINE, ON_DEMAND, publish
 
 def offered(store: Store, *sources: Path) -> dict[str, bool]:
     """Return the models once the sources were read."""
-    models = SwapModels(store, [FolderSource(source) for source in sources])
+    models = PageModels(store, [FolderSource(source) for source in sources])
     for thread in threading.enumerate():
         if thread.name == "morphstream-published":
             thread.join()

@@ -13,7 +13,7 @@ from morphstream.store.store import Store
 _log = logging.getLogger("morphstream.live")
 
 
-class SwapModels:
+class PageModels:
     """The names of swap models, each with whether the store has it; what sources publish is read in the background."""
 
     def __init__(self, store: Store, sources: Sequence[Source]) -> None:
