@@ -6,9 +6,8 @@ Every error is ``{"error": "one line"}``. What is sent is bounded in size and in
 import asyncio
 import json
 import logging
-import mimetypes
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -18,7 +17,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 import morphstream
 from morphstream.artifact.errors import MorphstreamError, message_of
@@ -58,7 +58,6 @@ class PageApi:
     def app(self) -> Starlette:
         """Return the application."""
         own = "/api/sessions/{id}"
-        files = [Route(route, _file_of(path)) for path in _PAGE.glob("*") if (route := _route_of(path))]
         routes = [
             Route("/api/state", self._tell),
             Route("/api/sessions", self._open, methods=["POST"]),
@@ -69,9 +68,10 @@ class PageApi:
             Route(f"{own}/offer", self._answer, methods=["POST"]),
             Route(f"{own}/people", self._add_person, methods=["POST"]),
             Route(f"{own}/people/{{person}}", self._remove_person, methods=["DELETE"]),
+            Mount("/", StaticFiles(directory=_PAGE, html=True)),
         ]
         refusals = {HTTPException: _refused, MorphstreamError: _refused, ClientDisconnect: _gone}
-        return Starlette(routes=[*files, *routes], exception_handlers=refusals)  # type: ignore[arg-type]
+        return Starlette(routes=routes, exception_handlers=refusals)  # type: ignore[arg-type]
 
     async def _tell(self, _: Request) -> Response:
         return JSONResponse(await asyncio.to_thread(self._state))
@@ -218,19 +218,6 @@ async def _refused(_: Request, error: HTTPException | MorphstreamError) -> Respo
 
 async def _gone(_: Request, __: ClientDisconnect) -> Response:
     return Response(status_code=400)
-
-
-def _route_of(path: Path) -> str:
-    return "/" if path.name == "index.html" else f"/{path.name}" if path.is_file() else ""
-
-
-def _file_of(path: Path) -> Callable[[Request], Awaitable[Response]]:
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-
-    async def read(_: Request) -> Response:
-        return Response(path.read_bytes(), media_type=kind)
-
-    return read
 
 
 def state_of(
