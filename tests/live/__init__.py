@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from morphstream.face.assign import Wanted, assign
 from morphstream.face.look import Look
 from morphstream.face.types import Face, FoundFaces, Identity
 from morphstream.frame import Frame
+from morphstream.media.live.items import LiveFrame
 from morphstream.worker.models import ModelSwitch
 from morphstream.worker.queues import Swapped
 from morphstream.worker.stats import StreamStats
@@ -24,11 +26,10 @@ SEEN = identity_of([1])
 TOKEN = "a-token-for-the-tests"  # noqa: S105
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlayedFrame:
-    """A frame of an input that a test plays."""
-
-    frame: Frame
+def swapped_of(frame: Frame, found: FoundFaces, time: float | Fraction = 0) -> Swapped:
+    """Return a frame as a stream returns it, which took no time."""
+    seconds = dict.fromkeys(("waited_s", "found_s", "drawn_s", "latency_s", "inference_s"), 0.0)
+    return Swapped(frame=frame, time=time, index=0, found=found, **seconds)
 
 
 class MirroringStream:
@@ -89,13 +90,12 @@ class MirroringStream:
         face = Face(box_xyxy=np.array([0, 0, width / 2, height / 2]), points5=np.zeros((5, 2)), score=1)
         assignment = assign([face], self.wanted, lambda: [SEEN])
         found = FoundFaces(frame=frame, faces=[face], assignment=assignment, tracks=[TRACK])
-        taken = {"waited_s": 0.0, "found_s": 0.0, "drawn_s": 0.0, "latency_s": 0.0, "inference_s": 0.0}
-        return Swapped(frame=np.ascontiguousarray(frame[::-1]), time=0.0, index=0, found=found, **taken)
+        return swapped_of(np.ascontiguousarray(frame[::-1]), found)
 
     def change(self, *, wanted: Wanted | None = None, look: Look | None = None) -> None:
         """Note what is wanted; a pixel boost of 384 doesn't fit."""
         if look and look.pixel_boost == 384:
-            raise ValueError("look: expected a pixel boost of a multiple of 256, seen 384; use another")
+            raise ValueError("pixel boost: expected a multiple of 256 pixels, seen 384; choose another, or none")
         self.wanted, self.look = self.wanted if wanted is None else wanted, look or self.look
 
     def switch(self, swap_model: str) -> ModelSwitch:
@@ -187,13 +187,13 @@ class PlayedInput:
     error: Exception | None = None
     reads: int = 0
 
-    def read(self, timeout_s: float | None = None, /) -> PlayedFrame | None:
+    def read(self, timeout_s: float | None = None, /) -> LiveFrame | None:
         """Return the frame, 50 times a second."""
         time.sleep(min(0.02, timeout_s or 1))
         self.reads += 1
         if self.error:
             raise self.error
-        return None if self.has_ended else PlayedFrame(frame=self.frame)
+        return None if self.has_ended else LiveFrame(frame=self.frame, time=Fraction(self.reads), arrived=0)
 
 
 def halves(top: int, bottom: int, *, size_wh: tuple[int, int] = (160, 120)) -> Frame:

@@ -6,7 +6,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,26 +13,23 @@ import av
 import pytest
 
 from morphstream.artifact.errors import FrameError, VideoError
+from morphstream.face.types import FoundFaces
 from morphstream.frame import Frame
 from morphstream.live.run import LiveReport, run_live
 from morphstream.media.live.input import Feed, LiveInput
 from morphstream.media.live.items import LiveFrame, Sound
 from morphstream.media.live.output import LiveOutput
+from morphstream.worker.queues import Swapped
+from tests.live import swapped_of
 from tests.media.live.counted import seen_in, write_clip
 from tests.media.live.fakes import FakeFeed, FakeSink, Given, connections, picture, sound
-
-
-@dataclass(frozen=True)
-class _Swapped:
-    frame: Frame
-    time: float | Fraction
 
 
 class EchoStream:
     """Returns each frame in turn as it came, or refuses it."""
 
     def __init__(self, error: Exception | None = None, on_push: Callable[[], object] = bool) -> None:
-        self._frames, self._changed, self._is_over = deque[_Swapped](), threading.Condition(), False
+        self._frames, self._changed, self._is_over = deque[Swapped](), threading.Condition(), False
         self._error, self._on_push = error, on_push
 
     @property
@@ -44,12 +40,12 @@ class EchoStream:
     def push(self, frame: Frame, time: Fraction) -> bool:
         """Keep a frame."""
         with self._changed:
-            self._frames.append(_Swapped(frame, time))
+            self._frames.append(swapped_of(frame, FoundFaces(frame=frame, faces=[], assignment={}), time))
             self._changed.notify()
         self._on_push()
         return True
 
-    def pull(self, *, timeout_s: float | None = None) -> _Swapped | None:
+    def pull(self, *, timeout_s: float | None = None) -> Swapped | None:
         """Return the next frame."""
         with self._changed:
             self._changed.wait_for(lambda: self._frames or self._is_over, timeout_s)

@@ -40,7 +40,7 @@ class Swapper:
             raise SessionError(f"expected a swap model with inputs crop and source, seen {seen}")
         self._session, self._emap = session, emap
         self.side = session.input_shapes["crop"][1]
-        self.cached_latent = lru_cache(_LATENTS)(lambda identity: self.latent(identity))
+        self.cached_latent = lru_cache(_LATENTS)(self.latent)
 
     def latent(self, identity: Identity) -> npt.NDArray[np.float32]:
         """Return the model's input for an identity, ``(512,)`` float32 of length 1; the same for every frame.

@@ -17,6 +17,7 @@ from morphstream.media.live.input import LiveInput
 from morphstream.media.live.items import Sound
 from morphstream.media.live.output import LiveOutput, line_of_error
 from morphstream.program import deferred_signals
+from morphstream.worker.queues import Swapped
 
 _LOOK_S = 0.1  # how often the run looks whether it is to end
 _REPORT_S = 1.0
@@ -24,22 +25,8 @@ _MOST_HELD_S = 3  # of sound whose frame doesn't come
 _LATENCIES, _FRAMES = 1000, 100  # that figures are made of
 
 
-class Swapped(Protocol):
-    """A frame that a stream returns, and its time."""
-
-    @property
-    def frame(self) -> Frame:
-        """``(H, W, 3)`` uint8 BGR."""
-        ...
-
-    @property
-    def time(self) -> float | Fraction:
-        """As it was given."""
-        ...
-
-
 class Swapping(Protocol):
-    """A stream of frames whose faces are swapped, as `morphstream.worker` has it."""
+    """A stream of frames whose faces are swapped, such as `SwapStream`."""
 
     @property
     def has_ended(self) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from morphstream.artifact.errors import MorphstreamError
+from morphstream.artifact.errors import UseError
 from morphstream.live.choices import Choices
 from morphstream.live.options import PageOptions
 from morphstream.live.session import LiveSession
@@ -14,10 +14,6 @@ from morphstream.live.stream import PageWorker
 SILENT_S = 15.0
 _CHECK_S = 1.0
 _log = logging.getLogger("morphstream.live")
-
-
-class FullError(MorphstreamError):
-    """There are as many sessions as there may be."""
 
 
 class LiveSessions:
@@ -57,14 +53,14 @@ class LiveSessions:
         """Open a session with a stream of its own.
 
         Raises:
-            FullError: There are too many.
+            UseError: There are too many.
             MorphstreamError: The worker refuses another stream.
         """
         numbers = range(1, self._options.most_sessions + 1)
         name = next((name for number in numbers if (name := f"page-{number}") not in self._names), None)
         if name is None:
             expected = f"page: expected {self._options.most_sessions} open pages at most, seen another"
-            raise FullError(f"{expected}; close one, or raise --most-sessions")
+            raise UseError(f"{expected}; close one, or raise --most-sessions")
         self._names.add(name)
         try:
             stream = await asyncio.to_thread(self._worker.open, name, self._choices.wanted)

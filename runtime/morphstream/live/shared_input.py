@@ -8,19 +8,11 @@ from typing import Protocol
 from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.closing import Closing
 from morphstream.frame import Frame
+from morphstream.media.live.items import LiveFrame
 
 _READ_S = 0.5  # after which it is looked whether anybody still wants frames
 Taker = Callable[[Callable[[], Frame]], object]
 _log = logging.getLogger("morphstream.live")
-
-
-class InputFrame(Protocol):
-    """A frame of an input."""
-
-    @property
-    def frame(self) -> Frame:
-        """``(H, W, 3)`` uint8 BGR."""
-        ...
 
 
 class PageInput(Protocol):
@@ -36,7 +28,7 @@ class PageInput(Protocol):
         """Whether no more frames come."""
         ...
 
-    def read(self, timeout_s: float | None = None, /) -> InputFrame | None:
+    def read(self, timeout_s: float | None = None, /) -> LiveFrame | None:
         """Return the newest frame once there is one that wasn't read; None at the end, or after a time."""
         ...
 

@@ -102,12 +102,17 @@ def flow(
         yield from frames
 
 
+def check_queue(queue_size: int, late: Late) -> None:
+    """Refuse, by a ValueError, a queue that holds nothing, and a word that isn't of `Late`."""
+    if queue_size < 1 or late not in get_args(Late):
+        raise ValueError(f"expected queue_size of 1 or more, late of {get_args(Late)}, seen {queue_size} and {late!r}")
+
+
 def _connect(
     source: FrameSource[object], steps: Sequence[Step], queue_size: int, late: Late
 ) -> "tuple[_Ahead, _Ahead]":
     """Return the first and the last of a source and its steps, each with a thread to start."""
-    if queue_size < 1 or late not in get_args(Late):
-        raise ValueError(f"expected queue_size of 1 or more, late of {get_args(Late)}, seen {queue_size} and {late!r}")
+    check_queue(queue_size, late)
     first = last = _Ahead("source", _read(source), queue_size, late)
     for number, step in enumerate(steps, 1):
         last = _Ahead(f"step-{number}", _apply(step, last), queue_size, late)

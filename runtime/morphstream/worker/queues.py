@@ -5,12 +5,12 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast, get_args
+from typing import cast
 
 from morphstream.face.look import Look
 from morphstream.face.types import FoundFaces
 from morphstream.frame import Frame, Timed
-from morphstream.stream.run import Late
+from morphstream.stream.run import Late, check_queue
 from morphstream.worker.stats import Meter
 
 
@@ -90,9 +90,7 @@ class StreamQueues:
     """
 
     def __init__(self, late: Late, queue_size: int) -> None:
-        if queue_size < 1 or late not in get_args(Late):
-            expected = f"expected queue_size of 1 or more, late of {get_args(Late)}"
-            raise ValueError(f"{expected}, seen {queue_size} and {late!r}")
+        check_queue(queue_size, late)
         self.drops, self._size = late == "drop", queue_size
         self.ahead = 1 if self.drops else 3
         self.meter, self.error = Meter(), cast("BaseException | None", None)

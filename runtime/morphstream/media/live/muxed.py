@@ -175,9 +175,7 @@ def fitted(frame: Frame, size_wh: tuple[int, int]) -> Frame:
         size_wh: In pixels.
     """
     height, width = frame.shape[:2]
-    if (
-        0 <= width - size_wh[0] <= 1 and 0 <= height - size_wh[1] <= 1
-    ):  # of an odd size, for encoders that need even ones
+    if 0 <= width - size_wh[0] <= 1 and 0 <= height - size_wh[1] <= 1:  # encoders need even sides
         return np.ascontiguousarray(frame[: size_wh[1], : size_wh[0]])
     scale = min(size_wh[0] / width, size_wh[1] / height)
     inner = max(1, round(width * scale)), max(1, round(height * scale))
