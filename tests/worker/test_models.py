@@ -51,7 +51,7 @@ def test_a_model_that_a_look_does_not_fit_is_refused_and_closed(worker: SwapWork
     stream.steps.look = Look(pixel_boost=300)
     switch = stream.switch(OTHER)
     assert not switch.wait(WAIT_S)
-    assert switch.error.startswith("look: expected a pixel boost of a multiple of it, seen 300 with hyperswap_1a_256")
+    assert switch.error.startswith(f"look: expected a pixel boost of a multiple of 128, the side of {OTHER}, seen 300")
     until(lambda: pipeline.sessions[OTHER].is_closed)
 
 

@@ -54,8 +54,8 @@ class StreamSteps:
         """Refuse a look that doesn't fit a swap model, by a ValueError."""
         side = (model.swapper or self._pipeline.swapper).side
         if look.pixel_boost and look.pixel_boost % side:
-            seen = f"{look.pixel_boost} with {model.name}, whose side is {side}"
-            raise ValueError(f"look: expected a pixel boost of a multiple of it, seen {seen}; use another or none")
+            expected = f"look: expected a pixel boost of a multiple of {side}, the side of {model.name}"
+            raise ValueError(f"{expected}, seen {look.pixel_boost}; use another or none")
 
     def change(self, wanted: Wanted | None, look: Look | None) -> None:
         """Change who becomes whom, or how that is drawn, from the next frame on; None for no change."""
