@@ -20,12 +20,13 @@ from bench.live_camera import (
     write_camera,
 )
 from morphstream.artifact.vocabulary import SWAP_MODEL
+from morphstream.live.choices import Person
 from morphstream.live.options import PageOptions
 from morphstream.live.server import PageServer
 from morphstream.pipeline import SwapPipeline
 from morphstream.store.store import Store
 from morphstream.worker.worker import SwapWorker
-from tests.live import PlayedInput
+from tests.live import SEEN, MirroringWorker, PlayedInput
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium")
 COUNT, OTHER_MODEL = 30, "hyperswap_1a_256"
@@ -117,6 +118,7 @@ def test_a_stream_is_paused_and_goes_on(live: Page) -> None:
 
 def test_a_phone_shows_all_of_it_and_nothing_moves_with_a_message(live: Page) -> None:
     live.set_viewport_size({"width": 360, "height": 740})
+    live.evaluate("() => document.querySelector('#people .grow').append('n'.repeat(80))")
     assert live.evaluate("() => document.scrollingElement.scrollWidth") <= 360
     before = live.locator("#numbers").bounding_box()
     live.evaluate("() => document.querySelector('#message').append('look: expected something else, seen this')")
@@ -164,6 +166,22 @@ def test_a_page_begins_with_the_server_s_own_input(browser: Browser, pipeline: S
         page.click("#start")
         expect(page.locator("#state")).to_have_text("live")
         expect(face(page, "as it is")).to_be_visible()
+        page.close()
+
+
+def test_a_stream_that_broke_is_begun_again_with_the_people_of_the_command_line(browser: Browser) -> None:
+    worker, errors = MirroringWorker(), list[str]()
+    with PageServer(worker, PageOptions(port=0), people=[Person("carol", SEEN)]) as server:
+        page = open_page(browser, server.link)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        expect(page.get_by_label("carol", exact=True)).to_be_checked()
+        page.click("#start")
+        expect(face(page, "carol")).to_be_visible()
+        worker.stream.fail("frame 3: expected an engine, seen none")
+        expect(page.get_by_role("alert")).to_have_text("frame 3: expected an engine, seen none")
+        page.get_by_role("button", name="Start").click()
+        expect(face(page, "carol")).to_be_visible()
+        assert (len(worker.streams), errors) == (2, [])
         page.close()
 
 

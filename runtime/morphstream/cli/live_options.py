@@ -136,6 +136,7 @@ def page_options_of(options: argparse.Namespace, token: str) -> "PageOptions":
             key=options.key,
             ice_servers=options.ice_server or (),
             visible_mark=not options.no_visible_mark,
+            max_pixels=options.max_pixels,
             most_sessions=options.most_sessions or usual.most_sessions,
             size_wh=options.size or usual.size_wh,
         )

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class PageApi:
         self,
         sessions: LiveSessions,
         analyser: FaceAnalyser,
+        max_pixels: int,
         state: Callable[[], Mapping[str, object]],
     ) -> None:
         """Begin to answer.
@@ -51,9 +53,11 @@ class PageApi:
         Args:
             sessions: Of all pages.
             analyser: Identifies who is in a picture.
+            max_pixels: Of a picture.
             state: What a page is told before it opens a session.
         """
-        self._sessions, self._analyser, self._state = sessions, analyser, state
+        self._sessions, self._state = sessions, state
+        self._identify = partial(identify_picture, analyser, max_pixels=max_pixels)
 
     def app(self) -> Starlette:
         """Return the application."""
@@ -110,7 +114,7 @@ class PageApi:
         if len(session.choices.people) >= _MOST_PEOPLE:
             raise HTTPException(409, f"{name}: expected {_MOST_PEOPLE} people at most, seen another; remove one")
         data = await _read(request, MOST_BYTES)
-        found = await asyncio.to_thread(identify_picture, self._analyser, data, session.choices.look)
+        found = await asyncio.to_thread(self._identify, data, session.choices.look)
         # the picture itself is kept nowhere
         _log.info("%s: the user says that the person agreed; picture with sha256 %s", name, sha256(data).hexdigest())
         async with session.changes:

@@ -25,6 +25,7 @@ class PageOptions:
         ice_servers: Servers by which a browser behind a router is reached: ``stun:HOST[:PORT]``, or
             ``turn:USER:PASSWORD@HOST[:PORT]``.
         visible_mark: Whether frames say visibly that they are synthetic.
+        max_pixels: Of a source picture.
         most_sessions: Pages that may be open at once.
         size_wh: Size that the page asks the browser's camera for, pixels.
 
@@ -40,6 +41,7 @@ class PageOptions:
     key: Path | None = None
     ice_servers: Sequence[str] = ()
     visible_mark: bool = True
+    max_pixels: int = 120_000_000
     most_sessions: int = 8
     size_wh: tuple[int, int] = (640, 480)
 

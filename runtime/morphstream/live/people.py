@@ -10,7 +10,6 @@ from morphstream.media.picture import frame_of
 from morphstream.media.read import picture_from
 
 MOST_BYTES = 20_000_000  # of a picture
-_MOST_PIXELS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +25,21 @@ class Identified:
     note: str
 
 
-def identify_picture(analyser: FaceAnalyser, data: bytes, look: Look) -> Identified:
+def identify_picture(analyser: FaceAnalyser, data: bytes, look: Look, *, max_pixels: int) -> Identified:
     """Identify the largest face of a picture.
 
     Args:
         analyser: Finds and identifies faces.
         data: The picture's file.
         look: Says how faces are found; a picture is turned by its file alone, as live streams wait for the detector.
+        max_pixels: Of the picture.
 
     Raises:
-        ImageError: They are no picture, or a larger one than 50 million pixels.
+        ImageError: They are no picture, or a larger one.
         NoFaceError: It shows no face.
         SessionError: An engine failed.
     """
-    frame = frame_of(picture_from(data, "picture", max_pixels=_MOST_PIXELS).pixels[0])
+    frame = frame_of(picture_from(data, "picture", max_pixels=max_pixels).pixels[0])
     found = analyser.find(frame, replace(look, angles=(0.0,)))
     if not found.faces:
         raise NoFaceError("picture: expected a face to identify, seen none; take another, upright and from the front")

@@ -109,7 +109,7 @@ class PageServer(Closing):
 
         sessions = LiveSessions(self._worker, choices, options, shared)
         try:
-            app = PageApi(sessions, pipeline.analyser, state).app()
+            app = PageApi(sessions, pipeline.analyser, options.max_pixels, state).app()
             names, is_tls = (options.host, *options.names), options.certificate is not None
             server = uvicorn.Server(_configured(Access(app, token=options.token, names=names, is_tls=is_tls), options))
             self._started.set_result(server)

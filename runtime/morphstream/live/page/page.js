@@ -30,16 +30,20 @@ async function start() {
 function stop(state = "off") {
   isOn = false;
   connection.close();
-  camera?.getTracks().forEach((track) => track.stop());
-  camera = $("camera").srcObject = $("output").srcObject = null;
+  $("output").srcObject = null;
+  show(null);
   showRunning();
   showFaces([]);
   $("state").textContent = state;
 }
 
+function show(opened) {
+  camera?.getTracks().forEach((track) => track.stop());
+  camera = $("camera").srcObject = opened;
+}
+
 async function useCamera() {
-  camera = await openCamera($("input").value, server.size);
-  $("camera").srcObject = camera;
+  show(await openCamera($("input").value, server.size));
   camera.getVideoTracks()[0].onended = () => {
     stop();
     say("The camera is gone. Connect it, and press Start.");
@@ -246,7 +250,7 @@ async function begin() {
   const mark = server.visible_mark ? "; a mark in the picture says that it is synthetic" : "";
   $("version").textContent = `morphstream ${server.version}${mark}`;
   document.querySelectorAll(".view").forEach((view) => (view.style.aspectRatio = server.size.join(" / ")));
-  for (const { person, name } of server.people) people.set(String(person), { name, id: person, thumb: await thumbOf() });
+  for (const { person, name } of server.people) people.set(String(person), { name, id: person, thumb: "" });
   choice.everyone = server.everyone && String(server.everyone);
   showPeople();
   showModels(server.swap_model);
