@@ -86,6 +86,14 @@ def test_what_is_there_stays(here: Path, cross: Path, capfd: pytest.CaptureFixtu
     assert Path("old.mkv").read_bytes() == OLD
 
 
+@pytest.mark.parametrize(("text", "seen"), [("no.mp4", "no.mp4: expected a video"), ("", "expected a video, seen")])
+def test_an_input_is_checked_before_engines_are_opened(
+    here: Path, capfd: pytest.CaptureFixture[str], text: str, seen: str
+) -> None:
+    line = refusal(capfd, "live", "source.png", "--from", text, "--to", "out.mkv", "--store", "no-store")
+    assert seen in line  # and not the store that isn't there
+
+
 def test_ctrl_c_ends_it_with_a_whole_file_and_a_report(here: Path, cross: Path, booted: Store) -> None:
     arguments = ["source.png", "--from", str(cross), "--loop", "--to", "out.mkv", "--no-visible-mark", "--health", "0"]
     with started(booted, *arguments) as process:

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from ipaddress import ip_address
@@ -81,12 +81,13 @@ def _swap(
     outputs = [open_output(text, overwrite=options.overwrite, inputs=read) for text in options.to or ["window"]]
     for output in outputs:
         stack.enter_context(output)
+    begin = _input_of(options)
     worker = stack.enter_context(_worker(options, look, metrics))
     analyser, threshold = worker.pipeline.analyser, options.threshold
     wanted, notes = wanted_of(analyser, people, look, threshold=threshold, max_pixels=options.max_pixels)
     _say_all(notes)
     stream = stack.enter_context(worker.open("live", wanted, tracking=tracking))
-    source = stack.enter_context(_input_of(options))  # last, as a file is shown from then on
+    source = stack.enter_context(begin())  # last, as a file is shown from then on
     mark = None if options.no_visible_mark else draw_visible_mark
     metrics.set_ready()
     try:
@@ -113,7 +114,7 @@ def _serve(
     from morphstream.live.server import PageServer
     from morphstream.store.store import Store
 
-    source = stack.enter_context(_input_of(options)) if options.input else None
+    source = None if options.input is None else stack.enter_context(_input_of(options)())
     worker = stack.enter_context(_worker(options, look, metrics))
     identities, notes = identities_of(worker.pipeline.analyser, people, look, max_pixels=options.max_pixels)
     _say_all(notes)
@@ -177,10 +178,12 @@ def _is_loopback(host: str) -> bool:
     return host == "localhost"
 
 
-def _input_of(options: argparse.Namespace) -> "LiveInput":
-    from morphstream.media.live.source import open_input
+def _input_of(options: argparse.Namespace) -> Callable[[], "LiveInput"]:
+    """Return what begins to read the input, which is checked now: engines may take minutes to open."""
+    from morphstream.media.live.source import checked_input
 
-    return open_input(options.input or "camera", size_wh=options.size, fps=options.rate, loop=options.loop)
+    named = "camera" if options.input is None else options.input
+    return checked_input(named, size_wh=options.size, fps=options.rate, loop=options.loop)
 
 
 def _say_all(notes: Sequence[str]) -> None:

@@ -94,6 +94,9 @@ def test_a_key_in_an_address_is_not_shown() -> None:
 def test_a_window_without_a_display_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tkinter")
     monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(VideoError, match="window: expected a display, seen no DISPLAY"):
+        open_output("window")
+    monkeypatch.setenv("DISPLAY", "none")  # which is found out once it is opened
     with open_output("window") as output:
         output.start(has_sound=False)
     assert output.state.startswith("failed: window: expected a display, seen none (")

@@ -1,6 +1,7 @@
 """Open what a user names as a live input: a camera, a file, an address."""
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -30,14 +31,21 @@ def open_input(
         VideoError: There is no such camera or file, or it can't be read here. An address that doesn't answer is none:
             `LiveInput.state` says so, and it is tried again.
     """
+    return checked_input(text, size_wh=size_wh, fps=fps, loop=loop)()
+
+
+def checked_input(
+    text: str, *, size_wh: tuple[int, int] | None = None, fps: float | None = None, loop: bool = False
+) -> Callable[[], LiveInput]:
+    """Check a live input, and return what begins to read it; arguments and errors as of `open_input`."""
     rate = Fraction(fps).limit_denominator(1001) if fps else None
     if is_address(text):
         check_address(text, _SCHEMES)
-        return LiveInput(shown(text), partial(open_address, text, size_wh=size_wh, fps=rate), loop=loop)
+        return partial(LiveInput, shown(text), partial(open_address, text, size_wh=size_wh, fps=rate), loop=loop)
     if (camera := _CAMERA.fullmatch(text)) or text.startswith("/dev/"):
         device = Path(f"/dev/video{camera[1] or 0}" if camera else text)
         check_camera(device)
-        return LiveInput(str(device), partial(CameraFeed, device, size_wh=size_wh, fps=rate))
+        return partial(LiveInput, str(device), partial(CameraFeed, device, size_wh=size_wh, fps=rate))
     connect = partial(open_file, Path(text), size_wh=size_wh, fps=rate)
     connect().close()  # what can't be read is refused now
-    return LiveInput(text, connect, loop=loop, retries=False)
+    return partial(LiveInput, text, connect, loop=loop, retries=False)

@@ -1,6 +1,8 @@
 """Show frames in a window, by Tk, as a sink."""
 
 import gc
+import os
+import sys
 from importlib.util import find_spec
 
 import cv2
@@ -14,13 +16,15 @@ _TITLE = "morphstream: faces are swapped"
 
 
 def check_window() -> None:
-    """Check that there is a Tk to show windows.
+    """Check that there is a Tk to show windows, and a display.
 
     Raises:
-        VideoError: Python came without.
+        VideoError: Python came without, or there is no display.
     """
     if find_spec("tkinter") is None or find_spec("_tkinter") is None:
         raise VideoError("window: expected Tk, seen a Python without; install python3-tk, or name another output")
+    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+        raise VideoError("window: expected a display, seen no DISPLAY that names one; set it, or name another output")
 
 
 class Window(Closing):
