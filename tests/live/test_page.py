@@ -121,7 +121,7 @@ def test_a_phone_shows_all_of_it_and_nothing_moves_with_a_message(live: Page) ->
     live.evaluate("() => document.querySelector('#people .grow').append('n'.repeat(80))")
     assert live.evaluate("() => document.scrollingElement.scrollWidth") <= 360
     before = live.locator("#numbers").bounding_box()
-    live.evaluate("() => document.querySelector('#message').replaceChildren('look: expected something else, seen this')")
+    live.evaluate("() => document.querySelector('#message').replaceChildren('look: expected another, seen this')")
     assert live.locator("#numbers").bounding_box() == before
     live.set_viewport_size({"width": 1280, "height": 860})
 

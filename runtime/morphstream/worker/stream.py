@@ -46,7 +46,8 @@ class SwapStream(Closing):
         forget: "Callable[[SwapStream], object]",
     ) -> None:
         """Begin with no frame; all but `forget`, which is called when it is closed, are called under the lock."""
-        self.name, self.queues, self.steps, self._changed = name, queues, steps, threading.Condition(lock)
+        self.name, self.queues, self.steps = name, queues, steps
+        self._lock, self._room, self._ready = lock, threading.Condition(lock), threading.Condition(lock)
         self._models, self._on_push, self._on_pull, self._forget = models, on_push, on_pull, forget
         self._waiters, self._count, self._is_open = list[asyncio.Future[None]](), 0, True
         self._switch: ModelSwitch | None = None
@@ -64,13 +65,13 @@ class SwapStream(Closing):
     @property
     def has_ended(self) -> bool:
         """Whether `pull` returns no more frames: all came, or the stream was closed."""
-        with self._changed:
+        with self._lock:
             return self.queues.has_ended
 
     @property
     def stats(self) -> StreamStats:
         """What the stream has done, and does now."""
-        with self._changed:
+        with self._lock:
             return self.queues.meter.stats(self.name, self.steps.model.name, self.queues.waiting)
 
     def push(self, frame: Frame, time: float | Fraction, *, timeout_s: float | None = None) -> bool:
@@ -92,8 +93,8 @@ class SwapStream(Closing):
             ValueError: It isn't ``(H, W, 3)``, or the time isn't finite.
         """
         attempt, is_pushed = self._pushing(frame, time)
-        with self._changed:
-            self._changed.wait_for(attempt, timeout_s)
+        with self._room:
+            self._room.wait_for(attempt, timeout_s)
         return bool(is_pushed)
 
     async def apush(self, frame: Frame, time: float | Fraction, *, timeout_s: float | None = None) -> bool:
@@ -117,8 +118,8 @@ class SwapStream(Closing):
             Exception: Anything else that was raised for it.
         """
         attempt, pulled = self._pulling(newest=newest)
-        with self._changed:
-            self._changed.wait_for(attempt, timeout_s)
+        with self._ready:
+            self._ready.wait_for(attempt, timeout_s)
         return self._result(pulled)
 
     async def apull(self, *, timeout_s: float | None = None, newest: bool = False) -> Swapped | None:
@@ -129,7 +130,7 @@ class SwapStream(Closing):
 
     def end(self) -> None:
         """Say that no more frames come; those that were pushed still do."""
-        with self._changed:
+        with self._lock:
             self.queues.is_ended = True
             self.notify()
 
@@ -162,7 +163,7 @@ class SwapStream(Closing):
         Args:
             swap_model: Such as ``hyperswap_1b_256``.
         """
-        with self._changed:
+        with self._lock:
             if self._switch:
                 self._switch.become("replaced")
             self._switch = switch = ModelSwitch(swap_model)
@@ -183,7 +184,7 @@ class SwapStream(Closing):
 
     def close(self) -> None:
         """End the stream, and forget its frames; who waits for one gets none."""
-        with self._changed:
+        with self._lock:
             if not self._is_open:
                 return
             self._is_open = False
@@ -195,9 +196,12 @@ class SwapStream(Closing):
         self._models.release(self.steps.model)
         self._forget(self)
 
-    def notify(self) -> None:
-        """Wake all who wait for a frame, or for room; under the lock."""
-        self._changed.notify_all()
+    def notify(self, *, has_room: bool = True, is_ready: bool = True) -> None:
+        """Wake who waits for room, and who waits for a frame; under the lock."""
+        if has_room:
+            self._room.notify_all()
+        if is_ready:
+            self._ready.notify_all()
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             with suppress(RuntimeError):  # its loop is closed
@@ -243,7 +247,7 @@ class SwapStream(Closing):
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while True:
-                    with self._changed:
+                    with self._lock:
                         if attempt():
                             return
                         waiter = asyncio.get_running_loop().create_future()
@@ -251,13 +255,13 @@ class SwapStream(Closing):
                     try:
                         await waiter
                     finally:
-                        with self._changed, suppress(ValueError):
+                        with self._lock, suppress(ValueError):
                             self._waiters.remove(waiter)
 
     def _use(self, switch: ModelSwitch, model: OpenModel) -> bool:
         """Use another swap model, unless a later switch or the end of the stream has come."""
         self.steps.check(model, self.steps.look)
-        with self._changed:
+        with self._lock:
             if self._switch is not switch or not self._is_open:
                 return False
             before, self.steps.model = self.steps.model, model

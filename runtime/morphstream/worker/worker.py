@@ -176,7 +176,7 @@ class SwapWorker(Closing):
             else:
                 return False
             pushed = stream.queues.begin_find()
-            stream.notify()  # there is room
+            stream.notify(is_ready=False)
             is_idle = not self._drawn_at_s and pushed.at_s > self._idle_at_s
         found = error = None
         try:
@@ -237,7 +237,7 @@ class SwapWorker(Closing):
                 else:
                     stream.queues.fail(result, is_drawn=True)
                     stream.queues.end_draw(None)
-                stream.notify()
+                stream.notify(has_room=stream.queues.is_ended)
             self._to_find.notify()
         for stream, result in results:
             if isinstance(result, Swapped):
