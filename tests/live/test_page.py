@@ -82,8 +82,13 @@ def face(page: Page, name: str = "alice") -> Locator:
     return page.get_by_role("button", name=f": {name}.").first
 
 
+def goes_on(page: Page) -> bool:
+    """Return whether new frames are shown, however slow the machine is."""
+    return any(shown(page, 0.5).gaps for _ in range(40))
+
+
 def test_the_faces_on_the_page_are_the_source_s(live: Page, swapper: SwapWorker) -> None:
-    [(number, frame)] = shown(live, 0.1, kept=1).kept
+    [(number, frame)] = next(kept for _ in range(40) if (kept := shown(live, 0.2, kept=1).kept))
     assert frame.shape == (480, 640, 3)
     identify = swapper.pipeline.identify
     source = cv2.imdecode(np.frombuffer(source_picture(), np.uint8), cv2.IMREAD_COLOR)
@@ -94,7 +99,7 @@ def test_the_faces_on_the_page_are_the_source_s(live: Page, swapper: SwapWorker)
 def test_the_model_is_switched_while_the_stream_goes_on(live: Page) -> None:
     live.get_by_role("combobox", name="Swap model").select_option(OTHER_MODEL)
     expect(live.locator("#switch-text")).to_have_text(f"{OTHER_MODEL} is in use")
-    assert shown(live, 0.5).gaps
+    assert goes_on(live)
     expect(live.get_by_role("alert")).to_have_text("")
 
 
@@ -131,7 +136,7 @@ def test_a_second_page_has_a_stream_of_its_own_until_it_is_closed(
 ) -> None:
     page = open_page(browser, server.link)
     start(page, COUNT)
-    assert shown(page, 0.5).ages
+    assert goes_on(page)
     assert len(swapper.streams) == 2
     page.close(run_before_unload=True)
     for _ in range(400):
@@ -139,7 +144,7 @@ def test_a_second_page_has_a_stream_of_its_own_until_it_is_closed(
             break
         live.wait_for_timeout(50)
     assert len(swapper.streams) == 1
-    assert shown(live, 0.5).gaps
+    assert goes_on(live)
 
 
 def test_a_page_goes_on_by_itself_when_its_server_comes_back(browser: Browser, pipeline: SwapPipeline) -> None:
@@ -153,7 +158,7 @@ def test_a_page_goes_on_by_itself_when_its_server_comes_back(browser: Browser, p
     with SwapWorker(pipeline) as worker, served(worker, options):
         expect(page.locator("#state")).to_have_text("live")
         expect(face(page, "bob")).to_be_visible()
-        assert shown(page, 0.5).gaps
+        assert goes_on(page)
         page.close()
 
 
