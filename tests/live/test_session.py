@@ -77,7 +77,7 @@ def test_the_last_frame_is_repeated_while_no_other_comes(page: PageServer) -> No
         assert (await peer.ask("PATCH", session, {"is_paused": True})).status == 200
         count = len(peer.frames)
         await until(lambda: len(peer.frames) > count + 1)
-        await until(lambda: peer.messages[-1].get("state") == "paused")
+        await until(lambda: peer.messages and peer.messages[-1].get("state") == "paused")
 
     connected(page, check, Camera(GREYS))
 
@@ -86,7 +86,7 @@ def test_a_paused_stream_gets_no_frames(page: PageServer, worker: MirroringWorke
     async def check(peer: Peer, session: str) -> None:
         await until(lambda: peer.frames)
         await peer.ask("PATCH", session, {"is_paused": True})
-        await until(lambda: peer.messages[-1]["state"] == "paused")
+        await until(lambda: peer.messages and peer.messages[-1]["state"] == "paused")
         count = worker.stream.stats.pushed
         await asyncio.sleep(0.1)
         assert worker.stream.stats.pushed <= count + 1  # which had begun
@@ -114,7 +114,7 @@ def test_the_status_says_how_the_stream_is(page: PageServer, worker: MirroringWo
         await until(lambda: peer.messages and peer.messages[-1]["state"] == "live")
         await peer.ask("PATCH", session, {"swap_model": "other"})
         worker.stream.switches[0].become("opening")
-        await until(lambda: peer.messages[-1]["switch"])
+        await until(lambda: peer.messages and peer.messages[-1]["switch"])
         face = {"track": TRACK, "box": [0.0, 0.0, 0.5, 0.5], "person": None}
         switch = {"model": "other", "state": "opening", "done_bytes": 0, "total_bytes": 0, "error": None}
         status = {"state": "live", "error": None, "fps": 25.0, "dropped": 3, "waiting": 1, "size": [160, 120]}
@@ -150,7 +150,7 @@ def test_the_input_of_the_program_comes_in_place_of_a_camera(page: PageServer, s
         await until(lambda: peer.frames)
         assert abs(level(peer.frames[-1], top=True) - 200) < NEAR
         server_input.state = "reconnecting in 2 s: no answer"
-        await until(lambda: peer.messages[-1]["state"] == "reconnecting in 2 s: no answer")
+        await until(lambda: peer.messages and peer.messages[-1]["state"] == "reconnecting in 2 s: no answer")
 
     connected(page, check, None)
 

@@ -118,10 +118,13 @@ def _stop_event() -> Iterator[threading.Event]:
             os._exit(0)  # nothing is lost: an engine is only read
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)  # in every thread that starts from now on, too
+    waiting = threading.Thread(target=wait, name="morphstream-signals", daemon=True)
     try:
-        threading.Thread(target=wait, name="morphstream-signals", daemon=True).start()
+        waiting.start()
         yield stop
     finally:
         has_ended.set()
-        if not stop.is_set():
+        if not stop.is_set() and waiting.ident is not None:
+            signal.pthread_kill(waiting.ident, signal.SIGTERM)  # ends its wait
+            waiting.join()
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
