@@ -91,4 +91,7 @@ class LiveSessions:
             late_s = time.monotonic() - self._silent_s
             for session in [one for one in self._sessions.values() if one.touched_s < late_s]:
                 _log.info("%s: closed, as its page was silent for %g s", session.stream.stats.name, self._silent_s)
-                await self.end(session)
+                try:
+                    await self.end(session)
+                except Exception:  # noqa: BLE001  # the other pages are still watched
+                    _log.exception("%s: couldn't be closed", session.stream.stats.name)

@@ -9,7 +9,7 @@ import pytest
 
 from morphstream.artifact.errors import VideoError
 from morphstream.media.live.items import LiveFrame, Sound
-from morphstream.media.live.muxed import Target
+from morphstream.media.live.muxed import Destination
 from morphstream.media.live.sender import Sender
 from morphstream.media.live.sink import open_output
 from tests.media.live.counted import RATE, beep, counted_frame
@@ -24,9 +24,9 @@ def listening() -> Iterator[socket.socket]:
         yield server
 
 
-def _target(port: int) -> Target:
+def _target(port: int) -> Destination:
     address = f"rtmp://127.0.0.1:{port}/live/key"
-    return Target(
+    return Destination(
         name="rtmp", url=address, container="flv", encoder_options={"preset": "ultrafast"}, is_sent=True, tags={}
     )
 
@@ -66,7 +66,7 @@ def test_a_server_that_does_not_answer_is_given_up(listening: socket.socket) -> 
         _send(_target(listening.getsockname()[1]), most_wait_s=0.3)
 
 
-def _send(target: Target, *, most_wait_s: float) -> None:
+def _send(target: Destination, *, most_wait_s: float) -> None:
     with Sender(target, has_sound=False, most_wait_s=most_wait_s) as sender:
         for number in range(1000):
             sender.put(_frame(number))

@@ -102,6 +102,20 @@ def test_an_address_is_read_as_a_file_is(address: str) -> None:
     assert [number for number, _ in pictures] == list(range(25))
 
 
+def test_a_file_that_needs_ranges_of_a_server_without_them_says_so(address: str, clip: Path) -> None:
+    with av.open(str(clip.parent / "index_at_end.mp4"), "w") as container:
+        noise = container.add_stream(
+            "mjpeg", rate=25, width=640, height=480, pix_fmt="yuvj420p", options={"qmin": "1", "q": "1"}
+        )
+        for seed in range(10):
+            pixels = np.random.default_rng(seed).integers(0, 256, (480, 640, 3), np.uint8)
+            container.mux(noise.encode(av.VideoFrame.from_ndarray(pixels, "bgr24")))
+        container.mux(noise.encode())
+    with pytest.raises(VideoError) as refusal:
+        _read(open_address(f"{address}/index_at_end.mp4"))
+    assert str(refusal.value).endswith("; an MP4 with its index at the end needs a server that answers ranges")
+
+
 def test_a_playlist_names_no_file_of_this_machine(address: str, clip: Path) -> None:
     (clip.parent / "list.m3u8").write_text(f"#EXTM3U\n#EXTINF:1,\nfile://{clip}\n#EXT-X-ENDLIST\n")
     with pytest.raises(VideoError, match="expected a stream, seen"):

@@ -1,7 +1,6 @@
 """Read a camera by OpenCV's V4L2, as a feed."""
 
 import os
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,9 +11,8 @@ import cv2
 from morphstream.artifact.errors import VideoError
 from morphstream.closing import Closing
 from morphstream.frame import Frame
-from morphstream.media.live.items import Picture, Sound
+from morphstream.media.live.items import Picture, Sound, clock_time
 
-_TICKS = 1_000_000  # a second
 _V4L2 = 81  # the major number of its devices; Linux, Documentation/admin-guide/devices.txt
 _FOLDER = Path("/dev")
 
@@ -117,4 +115,4 @@ class CameraFeed(Closing):
         is_there, frame = self._capture.read()
         if not is_there:
             raise VideoError(f"{self._device}: expected more pictures, seen none; plug the camera in again")
-        return Picture(Fraction(round(time.monotonic() * _TICKS), _TICKS), lambda: cast("Frame", frame))
+        return Picture(clock_time(), lambda: cast("Frame", frame))

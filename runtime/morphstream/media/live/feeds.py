@@ -1,7 +1,7 @@
 """Read a video's file, or a stream at an address, as a feed."""
 
+import errno
 import ssl
-import time
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
@@ -23,7 +23,7 @@ from morphstream.artifact.errors import VideoError
 from morphstream.closing import Closing
 from morphstream.frame import Frame
 from morphstream.media.live.address import shown
-from morphstream.media.live.items import SOUND_FORMAT, SOUND_LAYOUT, SOUND_RATE, Picture, Sound
+from morphstream.media.live.items import SOUND_FORMAT, SOUND_LAYOUT, SOUND_RATE, Picture, Sound, clock_time
 from morphstream.media.video.colour import bgr_of, converted
 from morphstream.media.video.decode import fraction_of, time_base_of
 from morphstream.media.video.open import DEMUXERS, MAX_PIXELS, moving_stream, open_video
@@ -35,7 +35,6 @@ _LIVE_DEMUXERS = f"{DEMUXERS},hls,rtsp,sdp,rtp,mpjpeg,mjpeg"
 # not "nobuffer": it drops what was read to learn what the stream is, and so every picture until the next key frame
 _LOW_LATENCY = {"analyzeduration": "1000000", "probesize": "500000", "rtsp_transport": "tcp"}
 _SLACK = Fraction(1, 200)  # by which times may be inexact, as FLV's are
-_TICKS = 1_000_000  # a second, of this machine's clock
 
 
 class MediaFeed(Closing):
@@ -107,7 +106,7 @@ class MediaFeed(Closing):
             if isinstance(frame, av.AudioFrame):
                 yield from self._sound_of(frame)
             elif isinstance(frame, av.VideoFrame) and not frame.is_corrupt:
-                placed = _now() if not self._has_times else (frame.pts or 0) * time_base_of(self._pictures)
+                placed = clock_time() if not self._has_times else (frame.pts or 0) * time_base_of(self._pictures)
                 if self._is_wanted(placed):
                     aspect = fraction_of(self._pictures.sample_aspect_ratio) or Fraction(1)
                     yield Picture(placed, partial(self._frame_of, frame, aspect))  # which may be called after `close`
@@ -188,8 +187,6 @@ def _refusal(name: str, expected: str, error: Exception) -> VideoError:
     remedy = "see to it that it is sent"
     if name.startswith(("https:", "rtsps:", "rtmps:")):
         remedy = f"{remedy}, and that its certificate is right, or trusted by the file that SSL_CERT_FILE names"
+    if name.startswith("http") and getattr(error, "errno", None) == errno.EIO:
+        remedy = f"{remedy}; an MP4 with its index at the end needs a server that answers ranges"
     return VideoError(f"{name}: expected {expected}, seen {seen}; {remedy}")
-
-
-def _now() -> Fraction:
-    return Fraction(round(time.monotonic() * _TICKS), _TICKS)

@@ -1,5 +1,6 @@
 """What goes through a live input or output: frames and sound, each with its time."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,6 +12,7 @@ from morphstream.frame import Frame
 
 SOUND_RATE = 48_000
 SOUND_LAYOUT, SOUND_FORMAT = "stereo", "s16"  # as FFmpeg names them
+TICKS = 1_000_000  # a second, as times are rounded to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,3 +54,8 @@ class Picture:
 
     time: Fraction
     to_frame: Callable[[], Frame]
+
+
+def clock_time() -> Fraction:
+    """Return this machine's clock in seconds, for pictures that come without a time."""
+    return Fraction(round(time.monotonic() * TICKS), TICKS)

@@ -32,7 +32,7 @@ _SLACK = SOUND_RATE // 100  # samples by which times of sound may be inexact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Destination:
     """What frames are encoded into.
 
     Attributes:
@@ -63,7 +63,7 @@ class Target:
 class MuxedSink(Closing):
     """A container that is being written; opened at the first frame, whose size all later ones are fitted to."""
 
-    def __init__(self, target: Target, *, has_sound: bool) -> None:
+    def __init__(self, target: Destination, *, has_sound: bool) -> None:
         self._target, self._has_sound = target, has_sound
         self._container: OutputContainer | None = None
         self._pictures: VideoStream

@@ -6,7 +6,7 @@ from morphstream.artifact.errors import VideoError
 from morphstream.artifact.regular_file import real_path
 from morphstream.closing import Closing
 from morphstream.media.live.items import LiveFrame, Sound
-from morphstream.media.live.muxed import MuxedSink, Target
+from morphstream.media.live.muxed import Destination, MuxedSink
 from morphstream.media.output import keep_owner_and_mode
 from morphstream.media.video.encoders import CONTAINERS
 from morphstream.media.video.marks import mark_file, marked
@@ -52,7 +52,7 @@ class Recording(Closing):
         self._path, self._part, suffix = path, unfinished(path), path.suffix.lower()
         is_webm, is_mp4 = suffix == ".webm", suffix in (".mp4", ".m4v", ".mov")
         self._part.touch(exist_ok=False)
-        target = Target(
+        target = Destination(
             name=str(path),
             url=f"file:{self._part}",
             container=CONTAINERS[suffix],

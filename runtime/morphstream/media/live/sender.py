@@ -23,11 +23,10 @@ import numpy as np
 from morphstream.artifact.errors import VideoError
 from morphstream.closing import Closing
 from morphstream.media.live.certificate import certificate_options
-from morphstream.media.live.items import LiveFrame, Sound
-from morphstream.media.live.muxed import MuxedSink, Target
+from morphstream.media.live.items import TICKS, LiveFrame, Sound
+from morphstream.media.live.muxed import Destination, MuxedSink
 
 _HEADER = Struct("<?qII")  # whether it is a frame, its time, height and width of a frame, or samples and channels
-_TICKS = 1_000_000  # a second
 _MOST_WAIT_S = 10.0  # to connect, or until the network takes something
 _END_S, _READY = 3.0, b"ready\n"
 
@@ -35,7 +34,7 @@ _END_S, _READY = 3.0, b"ready\n"
 class Sender(Closing):
     """A process that sends to a server; ended where it doesn't take what it is given."""
 
-    def __init__(self, target: Target, *, has_sound: bool, most_wait_s: float = _MOST_WAIT_S) -> None:
+    def __init__(self, target: Destination, *, has_sound: bool, most_wait_s: float = _MOST_WAIT_S) -> None:
         """Begin; the server is connected at the first frame.
 
         Args:
@@ -70,7 +69,7 @@ class Sender(Closing):
             self._write(json.dumps(self._begin).encode() + b"\n")
         data = item.frame if isinstance(item, LiveFrame) else item.samples
         shape = data.shape[0], data.shape[1]
-        self._write(_HEADER.pack(isinstance(item, LiveFrame), round(item.time * _TICKS), *shape))
+        self._write(_HEADER.pack(isinstance(item, LiveFrame), round(item.time * TICKS), *shape))
         self._write(data.tobytes())
         if not self._is_connected:
             self._wait(self._answers, select.POLLIN)
@@ -120,7 +119,7 @@ def main() -> int:
         return 0
     given = json.loads(line)
     with ExitStack() as stack:
-        target = Target(**given["target"])
+        target = Destination(**given["target"])
         if target.container == "whip":
             options = stack.enter_context(certificate_options())
             target = replace(target, options={**target.options, **options})
@@ -143,7 +142,7 @@ def _items(stream: BinaryIO) -> Iterator[LiveFrame | Sound]:
         count = first * second * (3 if is_frame else 2)  # bytes
         if len(data := stream.read(count)) < count:  # who began this process is gone
             return
-        placed = Fraction(ticks, _TICKS)
+        placed = Fraction(ticks, TICKS)
         if is_frame:
             frame = np.frombuffer(data, np.uint8).reshape(first, second, 3)
             yield LiveFrame(frame=frame, time=placed, arrived=0)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from morphstream.artifact.errors import VideoError
 from morphstream.media.live.address import check_address, is_address, shown
 from morphstream.media.live.certificate import check_certificates
-from morphstream.media.live.muxed import Target
+from morphstream.media.live.muxed import Destination
 from morphstream.media.live.output import LiveOutput, Sink
 from morphstream.media.live.recording import FORMATS, Recording, check_unfinished
 from morphstream.media.live.sender import Sender
@@ -55,12 +55,12 @@ def open_output(text: str, *, overwrite: bool = False, inputs: Sequence[Path] = 
     return LiveOutput(text, lambda has_sound: Recording(path, has_sound=has_sound), retries=False)
 
 
-def _sending(target: Target, has_sound: bool) -> Sink:  # noqa: FBT001  # as `LiveOutput` calls it
+def _sending(target: Destination, has_sound: bool) -> Sink:  # noqa: FBT001  # as `LiveOutput` calls it
     return Sender(target, has_sound=has_sound)
 
 
-def _rtmp(address: str) -> Target:
-    return Target(
+def _rtmp(address: str) -> Destination:
+    return Destination(
         name=shown(address, has_key=True),
         url=address,
         container="flv",
@@ -71,11 +71,11 @@ def _rtmp(address: str) -> Target:
     )
 
 
-def _whip(address: str) -> Target:
+def _whip(address: str) -> Destination:
     """Return how frames are sent by WHIP; a user in the address is the token that the server asks for."""
     parts = urlsplit(address.removeprefix("whip+"))
     user, _, host = parts.netloc.rpartition("@")
-    return Target(
+    return Destination(
         name=shown(address, has_key=True),
         url=urlunsplit(parts._replace(netloc=host)),
         container="whip",
