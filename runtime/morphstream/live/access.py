@@ -1,36 +1,26 @@
-"""Who may ask a live page: those with its token, by its own name, from its own origin.
-
-A site that a user visits can make the browser send requests here, and by a name of its own that it points at this
-machine even read the answers. So a request has to be for a name that is known, the cookie isn't sent from other sites,
-and what changes anything comes from the page itself.
-"""
+"""Who may ask a live page: those with its token, by its own name, from its own origin: `morphstream.live.same_site`."""
 
 import hmac
 from collections.abc import Collection
 from hashlib import sha256
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from morphstream.live.same_site import READING, SAFE_HEADERS, host_of_origin, is_known_host
+
 _HEADERS = {
+    **SAFE_HEADERS,
     "Connection": "close",
-    "Cache-Control": "no-store",
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
         "media-src 'self' blob: mediastream:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-    "Referrer-Policy": "same-origin",  # without any, a beacon may have no origin (Fetch, 3.2)
-    "X-Content-Type-Options": "nosniff",
 }
-_READING = ("GET", "HEAD")
 _NO_TOKEN = "expected the token, seen none that is right; open the link that was printed when the page was started"  # noqa: S105
 
 
@@ -47,7 +37,7 @@ class Access:
             is_tls: Whether they come over HTTPS, and the cookie only by that.
         """
         self._app, self._token, self._is_tls = app, token.encode(), is_tls
-        self._names = frozenset(name.lower() for name in ("localhost", *names))
+        self._names = frozenset(map(str.lower, names))
         # cookies know no ports: by the name, two pages of one machine have one each
         self.cookie = f"morphstream-{sha256(self._token).hexdigest()[:12]}"
 
@@ -65,10 +55,10 @@ class Access:
     def _answer(self, request: Request) -> Response | None:
         """Return the answer to a request that doesn't reach the page; None for one that does."""
         host = request.headers.get("host", "")
-        if not self._is_ours(host):
+        if not is_known_host(host, self._names):
             expected = "expected this page's own address, seen another name"
             return JSONResponse({"error": f"{expected}; open the printed link, or start it with this name"}, 421)
-        is_page = request.method in _READING and request.url.path == "/"
+        is_page = request.method in READING and request.url.path == "/"
         if is_page and "token" in request.query_params:
             if not self._is_right(request.query_params["token"]):
                 return PlainTextResponse(_NO_TOKEN, 401)
@@ -81,30 +71,9 @@ class Access:
         if not is_program and not self._is_right(request.cookies.get(self.cookie, "")):
             return PlainTextResponse(_NO_TOKEN, 401) if is_page else JSONResponse({"error": _NO_TOKEN}, 401)
         origin = request.headers.get("origin")
-        if request.method not in _READING and not (is_program and origin is None) and _place(origin) != host:
+        if request.method not in READING and not (is_program and origin is None) and host_of_origin(origin) != host:
             return JSONResponse({"error": "expected a request from the page itself, seen another origin"}, 403)
         return None
 
-    def _is_ours(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
-        return name in self._names or _is_address(name)
-
     def _is_right(self, token: str) -> bool:
         return hmac.compare_digest(token.encode(), self._token)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _place(origin: str | None) -> str:
-    """Return the host and port of an origin, as a Host header has them; empty for none."""
-    scheme, _, place = (origin or "").partition("://")
-    return place if scheme in ("http", "https") else ""

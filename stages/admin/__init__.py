@@ -1,0 +1,1 @@
+"""The admin page: what is built, stale and published, and jobs that change it, for several people at once."""
