@@ -30,7 +30,7 @@ from stages.compile import builder_of, compile_model
 from stages.exclusive import engine_folder, exclusive_gpu
 from stages.farm.choice import choose
 from stages.farm.queue import run_queue, stop_event
-from stages.farm.view import View
+from stages.farm.view import TextView
 from stages.farm.workers import Workers
 from stages.files import write_whole
 from stages.index import index_engines
@@ -95,7 +95,7 @@ def _fetch(params: Params, names: Collection[str], here: Workspace, there: Works
 
 def _build_all(options: TargetOptions, models: Collection[str], folder: Path) -> None:
     """Prepare and compile models side by side, and print how long each takes."""
-    gpu, waiting, view = exclusive_gpu(options.target), list(models), View(len(models), sys.stderr)
+    gpu, waiting, view = exclusive_gpu(options.target), list(models), TextView(len(models), sys.stderr)
     program = [sys.executable, "-B", "-m", "stages.build", options.name, "--into", str(folder), "--model"]
     with stop_event() as stop, Workers(os.cpu_count() or 1) as workers:
 

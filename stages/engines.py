@@ -5,7 +5,7 @@ has of the run before, whole and made of the same, is kept: after a change of on
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,9 @@ def main(workspace: Workspace) -> None:
     parser.add_argument("target", nargs="?", help="a target that needs its own GPU (all that don't)")
     parser.add_argument("--force", action="store_true", help="make what is there already again")
     parser.add_argument(
+        "--force-target", action="append", default=[], metavar="NAME", help="this target's engine alone; repeatable"
+    )
+    parser.add_argument(
         "--jobs",
         type=checked(whole_number(1, 1024)),
         default=(os.cpu_count() or 1) + 1,  # so that no core waits for the last
@@ -50,7 +53,9 @@ def main(workspace: Workspace) -> None:
         targets, stage = _alone(params, arguments.target), f"gpu_engine/{arguments.target}-{model.name}"
         verdict = workspace.checked / arguments.target / verdict.name
     declared = check_declared(workspace, stage, params)
-    is_kept = _is_kept(workspace, stage, is_forced=arguments.force)
+    if unknown := [name for name in arguments.force_target if name not in targets]:
+        parser.error(f"--force-target: expected one of {', '.join(targets)}, seen {unknown[0]!r}")
+    is_kept = _is_kept(workspace, stage, targets if arguments.force else arguments.force_target)
     prepare_once(workspace, model, declared["prepare"], is_forced=arguments.force)
     with Forks(arguments.jobs) as forks:
         start_engines(workspace, model, targets, declared["targets"], is_kept, forks)
@@ -62,12 +67,10 @@ def main(workspace: Workspace) -> None:
         forks.wait()
 
 
-def _is_kept(workspace: Workspace, stage: str, *, is_forced: bool) -> IsKept:
-    """Return what says of a folder whether it is kept, as it was made of certain things in the run before."""
-    if is_forced:
-        return lambda _folder, _made_of: False
+def _is_kept(workspace: Workspace, stage: str, forced: Collection[str]) -> IsKept:
+    """Return what says of a target's folder whether it is kept, as it was made of certain things in the run before."""
     locked = read_lock(workspace.root / "pipeline/engines/dvc.lock").get(stage.replace("/", "@"), {})
-    return partial(take_from_cache, workspace, locked)
+    return lambda folder, made_of: folder.name not in forced and take_from_cache(workspace, locked, folder, made_of)
 
 
 def _alone(params: Params, name: str) -> dict[str, TargetOptions]:

@@ -120,7 +120,12 @@ def test_after_the_farm_dvc_has_nothing_to_do(farmed: Clone) -> None:
 def test_a_rebuild_of_what_is_up_to_date_runs_nothing_and_a_forced_one_changes_nothing(copy: Clone) -> None:
     before = built(copy)
     assert rebuilt(copy, "--group", "masks", "--target", "rtx-sm89") == {}
-    assert rebuilt(copy, "--group", "masks", "--target", "rtx-sm89", "--force") == {"engines@xseg_1": "run"}
+    printed = copy.run(*FARM, "rebuild", "--engine", "rtx-sm89/xseg_1", "--force", "--json").splitlines()
+    events = [json.loads(line) for line in printed]
+    assert [event["stage"] for event in events if event.get("how") == "run"] == ["engines@xseg_1"]
+    lines = [event["output"] for event in events if event["event"] == "line"]
+    assert [line for line in lines if line.startswith(("prepare ", "compile "))] == ["compile rtx-sm89 xseg_1"]
+    assert events[-1] == {"event": "end", "counts": {"up to date": 3, "run": 1}}
     assert built(copy) == before
 
 
@@ -264,6 +269,7 @@ def test_an_interrupted_rebuild_stops_what_runs(copy: Clone) -> None:
         (("rebuild", "--all", "--target", "sm89"), 1),
         (("rebuild",), 2),
         (("rebuild", "--target", "cpu"), 2),
+        (("plan", "--target", "cpu", "--engine", "cpu/xseg_1"), 2),
         (("rebuild", "--all", "--jobs", "0"), 2),
         ((), 2),
     ],

@@ -8,7 +8,7 @@ from threading import Event
 
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.process import Interrupted
-from stages.farm.view import View
+from stages.farm.view import FAILED, RUN, View
 from stages.farm.workers import Ended, Workers
 
 _REFRESH_S = 0.2
@@ -53,18 +53,19 @@ def run_queue(
     failed: Ended | None = None
     try:
         while (not stop.is_set() and failed is None and start()) or workers.seconds():
-            view.show(workers.seconds())
+            view.show(workers.seconds(), workers.new_lines())
             ended = workers.ended(_REFRESH_S)
             if stop.is_set():  # an interrupt of a terminal ends the programs too
                 break
+            view.show(workers.seconds(), workers.new_lines())
             for program in ended:
                 if program.code:
                     failed = failed or program
                 else:
                     succeed(program)
-                    view.count(program.name, f"{program.seconds:.1f} s")
+                view.end(program.name, FAILED if program.code else RUN, program.seconds)
     finally:
-        view.clear()
+        view.show({}, workers.new_lines())
     if stop.is_set():
         raise KeyboardInterrupt
     if failed:

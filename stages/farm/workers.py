@@ -1,6 +1,7 @@
 """Run programs side by side, a number of them at once, and one at a time those that need a GPU to themselves."""
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -27,12 +28,20 @@ class Ended:
     output: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Running:
     process: subprocess.Popen[bytes]
     output: IO[bytes]
     gpu: str | None
     start: float
+    read: int = 0  # bytes of its output, up to the end of a line
+
+    def new_lines(self) -> list[str]:
+        """Return the lines that it has printed since the last call."""
+        number = self.output.fileno()  # read in place, as the program writes where this file is
+        new, _, _ = os.pread(number, os.fstat(number).st_size - self.read, self.read).rpartition(b"\n")
+        self.read += len(new) + bool(new)
+        return new.decode(errors="replace").splitlines()
 
 
 def end_with_parent() -> None:
@@ -47,6 +56,7 @@ class Workers:
     def __init__(self, jobs: int, folder: Path | None = None) -> None:
         self._jobs, self._folder = jobs, folder
         self._running: dict[str, _Running] = {}
+        self._last_lines: list[tuple[str, str]] = []  # of programs that have ended
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +95,11 @@ class Workers:
         now = time.monotonic()
         return {name: now - running.start for name, running in self._running.items()}
 
+    def new_lines(self) -> list[tuple[str, str]]:
+        """Return the lines that programs have printed since the last call, each with its program."""
+        ended, self._last_lines = self._last_lines, []
+        return ended + [(name, line) for name, running in self._running.items() for line in running.new_lines()]
+
     def ended(self, timeout_s: float) -> list[Ended]:
         """Return the programs that have ended since the last call; wait for one, but no longer than a timeout."""
         deadline = time.monotonic() + timeout_s
@@ -97,6 +112,7 @@ class Workers:
     def _end(self, name: str) -> Ended:
         running = self._running.pop(name)
         seconds = time.monotonic() - running.start
+        self._last_lines += [(name, line) for line in running.new_lines()]
         with running.output as output:
             output.seek(0)
             text = output.read().decode(errors="replace")

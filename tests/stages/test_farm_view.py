@@ -1,8 +1,9 @@
-"""The progress of a rebuild is one line on a terminal, and elsewhere a line for each stage that was done."""
+"""The progress of a rebuild: one line on a terminal, elsewhere a line for each stage that was done, or JSON."""
 
+import json
 from io import StringIO
 
-from stages.farm.view import View
+from stages.farm.view import JsonView, TextView, View
 
 
 class Terminal(StringIO):
@@ -14,21 +15,38 @@ class Terminal(StringIO):
 
 
 def drive(view: View) -> None:
-    view.show({"a": 0.4, "b": 12.3})
-    view.count("a", "3.2 s")
-    view.count("b", None)
-    view.show({"c": 1.0})
-    view.clear()
+    view.start("a")
+    view.show({"a": 0.4, "b": 12.3}, [])
+    view.show({}, [("a", "compile cpu a")])
+    view.end("a", "run", 3.21)
+    view.end("b", "up to date")
+    view.show({"c": 1.0}, [])
+    view.end("c", "failed", 2.0)
+    view.end("d", "restored from DVC's cache")
+    view.show({}, [])
 
 
 def test_elsewhere_a_stage_that_was_done_has_a_line() -> None:
     stream = StringIO()
-    drive(View(3, stream))
-    assert stream.getvalue() == "a 3.2 s (1 of 3)\n"
+    drive(TextView(4, stream))
+    assert stream.getvalue() == "a 3.2 s (1 of 4)\nd restored from DVC's cache (3 of 4)\n"
 
 
 def test_a_terminal_has_one_line_that_changes_and_goes() -> None:
     stream = Terminal()
-    drive(View(3, stream))
-    lines = ["", "0 of 3: a 0 s, b 12 s", "2 of 3: c 1 s", ""]
+    drive(TextView(4, stream))
+    lines = ["", "0 of 4: a 0 s, b 12 s", "", "2 of 4: c 1 s", ""]
     assert stream.getvalue().split("\r\033[K") == lines
+
+
+def test_a_program_gets_an_object_for_each_thing_that_happens() -> None:
+    stream = StringIO()
+    drive(JsonView(4, stream))
+    assert [json.loads(line) for line in stream.getvalue().splitlines()] == [
+        {"event": "start", "stage": "a", "done": 0, "total": 4},
+        {"event": "line", "stage": "a", "output": "compile cpu a", "done": 0, "total": 4},
+        {"event": "done", "stage": "a", "how": "run", "seconds": 3.21, "done": 1, "total": 4},
+        {"event": "done", "stage": "b", "how": "up to date", "done": 2, "total": 4},
+        {"event": "failed", "stage": "c", "seconds": 2.0, "done": 2, "total": 4},
+        {"event": "done", "stage": "d", "how": "restored from DVC's cache", "done": 3, "total": 4},
+    ]
