@@ -5,6 +5,7 @@ has of the run before, whole and made of the same, is kept: after a change of on
 """
 
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,8 @@ from morphstream.cli.options import Parser, checked, whole_number
 from morphstream.machine.probe import probe_machine
 from stages.compile import compile_model
 from stages.declare import check_declared
-from stages.exclusive import built_alone, built_together, engine_folder
+from stages.exclusive import built_alone, built_together, engine_folder, seconds_file
+from stages.files import write_json
 from stages.forks import Forks
 from stages.lock import read_lock
 from stages.made import is_made_of, record_made_of, recorded_files, take_from_cache
@@ -124,9 +126,10 @@ def _in_turn(calls: Iterable[Callable[[], None]]) -> None:
 
 
 def _compile(workspace: Workspace, model: Model, options: TargetOptions, made_of: Mapping[str, object]) -> None:
-    folder = engine_folder(workspace, options, model.name)
+    folder, start = engine_folder(workspace, options, model.name), time.monotonic()
     compile_model(options, workspace.prepared / model.name, folder, workspace.timing)
     record_made_of(folder, made_of)
+    write_json(seconds_file(workspace, options.name, model.name), {"seconds": round(time.monotonic() - start, 3)})
 
 
 if __name__ == "__main__":

@@ -30,6 +30,11 @@ def engine_folder(workspace: "Workspace", options: "TargetOptions", model: str) 
     return (workspace.gpu_engine if exclusive_gpu(options.target) else workspace.engines) / model / options.name
 
 
+def seconds_file(workspace: "Workspace", target: str, model: str) -> Path:
+    """Return the file that says how long this machine built a model's engine for a target."""
+    return workspace.measured / "seconds" / target / f"{model}.json"
+
+
 def engine_stage(params: "Params", target: str, model: str) -> str:
     """Return the name of the stage that builds a model's engine for a target."""
     return f"gpu_engine@{target}-{model}" if target in built_alone(params) else f"engines@{model}"

@@ -53,8 +53,11 @@ def _figures(records: Records, kind: str) -> Iterator[tuple[tuple[str, str], flo
 def _cell(figures: Mapping[str, float] | None) -> str:
     if figures is None:
         return "-"
-    if not figures.get("executed", True):
-        return "not executed"
+    return words_of(figures) if figures.get("executed", True) else "not executed"
+
+
+def words_of(figures: Mapping[str, float]) -> str:
+    """Return the figures of a comparison in a few words."""
     words = {
         "pixels": "<= {} px",
         "score": "scores <= {} off",

@@ -60,8 +60,9 @@ def copy(farmed: Clone, tmp_path: Path) -> Clone:
 
 
 def built(clone: Clone) -> dict[str, bytes]:
-    """Return every file of build/, and the dvc.lock files."""
-    return {**files_in(clone.folder / "build"), **clone.locks()}
+    """Return every file of build/ but for how long engines were built, and the dvc.lock files."""
+    files = files_in(clone.folder / "build").items()
+    return {**{name: data for name, data in files if not name.startswith("measured/seconds/")}, **clone.locks()}
 
 
 def rebuilt(clone: Clone, *options: str) -> dict[str, str]:

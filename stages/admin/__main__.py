@@ -1,47 +1,59 @@
 """admin: serve a page that shows what is built, stale and published, and acts on it, on this machine alone.
 
-It prints a link that opens once, for one person; press Enter for another. Ctrl-C ends it, and the job that runs.
+It prints a link that opens once, for one person; Enter prints another, and so does the page. Ctrl-C ends it, and the
+job that runs.
 """
 
 import argparse
-import asyncio
+import os
+import sys
+import threading
+from pathlib import Path
 
-import uvicorn
-
+from morphstream.artifact.errors import MorphstreamError
 from morphstream.cli.options import Parser, checked, whole_number
-from morphstream.health.probe import url_of
-from stages.admin.admin import Admin
-from stages.admin.app import application, running
 from stages.program import run_program
 from stages.workspace import Workspace
 
 
 def main(workspace: Workspace) -> None:
     """Serve until interrupted."""
-    asyncio.run(_serve(workspace, _arguments()))
+    arguments = _arguments()
+    try:
+        from stages.admin.admin import Admin  # here, as the server's libraries take a while to load
+        from stages.admin.server import AdminServer
+    except ModuleNotFoundError as error:
+        remedy = "run: pip install 'morphstream[live,pipeline]'"
+        raise MorphstreamError(f"expected Starlette, uvicorn and Jinja2, seen none ({error}); {remedy}") from error
+
+    admin = Admin(workspace, workers=arguments.worker, hidden=_tokens())
+    with AdminServer(admin, host=arguments.host, port=arguments.port, names=arguments.name) as server:
+        print(server.new_link(), flush=True)
+        if sys.stdin.isatty():
+            while sys.stdin.readline():
+                print(server.new_link(), flush=True)
+        threading.Event().wait()
 
 
-async def _serve(workspace: Workspace, arguments: argparse.Namespace) -> None:
-    admin = Admin(workspace, workers=arguments.worker)
-    app = application(admin, names=(arguments.host, *arguments.name), port=arguments.port)
-    config = uvicorn.Config(app, host=arguments.host, port=arguments.port, log_level="error", lifespan="off")
-    async with running(admin):
-        url = url_of(arguments.host, arguments.port)
-        print(f"{url}/login?secret={admin.sessions.new_link()}", flush=True)
-        await uvicorn.Server(config).serve()
+def _tokens() -> list[str]:
+    """Return the Hub's tokens that this machine has, which no page may show."""
+    home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
+    try:
+        login = Path(os.environ.get("HF_TOKEN_PATH") or home / "token").read_text("utf-8", "replace")
+    except OSError:
+        login = ""
+    return [token for text in (os.environ.get("HF_TOKEN", ""), login) if (token := text.strip())]
 
 
 def _arguments() -> argparse.Namespace:
     parser = Parser(prog="python -m stages.admin", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="name or address to listen on (%(default)s)")
     port = checked(whole_number(0, 65535))
     parser.add_argument("--port", type=port, default=8780, help="port to listen on, 0 for a free one (%(default)s)")
-    parser.add_argument(
-        "--worker", action="append", default=[], metavar="URL", help="a running worker to show; repeatable"
-    )
-    parser.add_argument(
-        "--name", action="append", default=[], help="a further host name of this page, as behind a proxy; repeatable"
-    )
+    text = "address of a running worker's health server, to show it; repeatable"
+    parser.add_argument("--worker", action="append", default=[], metavar="URL", help=text)
+    text = "a further host name of this page, as behind a proxy; repeatable"
+    parser.add_argument("--name", action="append", default=[], help=text)
     return parser.parse_args()
 
 

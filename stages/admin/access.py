@@ -4,6 +4,7 @@ A session is a cookie that no script reads and no other site sends. What changes
 from its own origin, and with the session's own token, as header or field.
 """
 
+import asyncio
 import hmac
 import secrets
 import time
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,7 +23,8 @@ from morphstream.live.same_site import READING, SAFE_HEADERS, host_of_origin, is
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf"
 LONGEST_S, IDLE_S = 12 * 3600.0, 3600.0
 _LINK_S = 3600.0  # that a link may lie about
-_MOST_FORM = 1 << 16  # bytes
+_MOST_FORM, _MOST_FIELDS = 1 << 16, 2000  # bytes
+_FORM_S = 30.0  # for the whole of it
 _MOST_LINKS, _MOST_SESSIONS = 100, 100
 _MOST_WRONG, _WRONG_S = 10, 60.0
 _HEADERS = {
@@ -105,9 +107,9 @@ class Sessions:
         """Note that a session's user asked for something."""
         session.seen_s = self._now()
 
-    def end(self, cookie: str) -> None:
+    def end(self, session: Session) -> None:
         """End a session."""
-        self._sessions.pop(cookie, None)
+        self._sessions = {cookie: one for cookie, one in self._sessions.items() if one is not session}
 
     def wait_s(self) -> float:
         """Return how long no link can be opened, as too many wrong ones were; 0 where one can."""
@@ -201,17 +203,28 @@ class Access:
             return self._refuse(request, 403, "expected a request from the page itself, seen another origin")
         token = request.headers.get(CSRF_HEADER)
         if request.headers.get("content-type", "").partition(";")[0] == "application/x-www-form-urlencoded":
-            body = bytearray()
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > _MOST_FORM:
-                    return self._refuse(request, 413, f"expected a form of at most {_MOST_FORM} bytes, seen more")
-            form = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+            try:
+                form = await _form(request)
+            except (ValueError, TimeoutError, ClientDisconnect):
+                return self._refuse(
+                    request, 413, f"expected a form of at most {_MOST_FORM} bytes, seen more, or no end"
+                )
             token = token or form.pop(CSRF_FIELD, [""])[0]
             request.scope["state"]["form"] = form
         if not hmac.compare_digest((token or "").encode(), session.csrf.encode()):
             return self._refuse(request, 403, "expected the session's own token, seen another; load the page again")
         return None
+
+
+async def _form(request: Request) -> dict[str, list[str]]:
+    """Read a form; ValueError for one that is too large, TimeoutError for one that doesn't come."""
+    body = bytearray()
+    async with asyncio.timeout(_FORM_S):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MOST_FORM:
+                raise ValueError
+    return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
 
 
 _ENTER = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/">

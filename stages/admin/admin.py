@@ -63,7 +63,9 @@ class Admin:
         self.jobs = Jobs(
             workspace.root, interpreter=(sys.executable,), changed=self._changed, logged=self._logged, hidden=hidden
         )
-        self.state = State(workspace, lambda: self.events.publish("matrix", replaces="matrix"))
+        self.state = State(workspace, lambda: any(not job.is_ended for job in self.jobs.all()))
+        self.state.changed.append(lambda: self.events.publish("matrix", replaces="matrix"))
+        self.jobs.ended.append(lambda _: self.state.look_again())
         self.environment = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )

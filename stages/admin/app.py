@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from morphstream.artifact.errors import MorphstreamError
 from stages.admin.access import Access, session_of
 from stages.admin.admin import HERE, Admin
-from stages.admin.pages import jobs, matrix
+from stages.admin.pages import jobs, matrix, session
 from stages.program import line_of
 
 
@@ -36,15 +36,15 @@ def application(admin: Admin, *, names: Collection[str], port: int) -> ASGIApp:
         raise error
 
     async def events(request: Request) -> Response:
-        session = session_of(request)
+        mine = session_of(request)
         seen = _number(request.headers.get("last-event-id") or request.query_params.get("after") or "0")
-        stream = admin.events.stream(seen, lambda: admin.sessions.is_open(session))
+        stream = admin.events.stream(seen, lambda: admin.sessions.is_open(mine))
         return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
     routes = [
         Route("/events", events),
         Mount("/static", StaticFiles(directory=HERE / "static")),
-        *(route for page in (matrix, jobs) for route in page.routes(admin)),
+        *(route for page in (matrix, jobs, session) for route in page.routes(admin)),
     ]
     handlers = {HTTPException: refuse, MorphstreamError: refuse, OSError: refuse}
     app = Starlette(routes=routes, exception_handlers=handlers)
@@ -54,6 +54,7 @@ def application(admin: Admin, *, names: Collection[str], port: int) -> ASGIApp:
 @asynccontextmanager
 async def running(admin: Admin) -> AsyncIterator[None]:
     """Run an admin's jobs, and look at its workspace, in the block."""
+    await admin.state.read()
     tasks = [asyncio.create_task(admin.jobs.run()), asyncio.create_task(admin.state.run())]
     try:
         yield

@@ -32,6 +32,7 @@ class Jobs:
     """Runs jobs in their order; for one event loop, in which `run` is one task.
 
     Attributes:
+        started: Each is called with a job whose turn it is.
         ended: Each is called with a job that has ended, before others are told.
     """
 
@@ -60,6 +61,7 @@ class Jobs:
         self._number = 0
         self._process: asyncio.subprocess.Process | None = None
         self._is_cancelled, self._asked = False, asyncio.Event()
+        self.started: list[Callable[[Job], None]] = []
         self.ended: list[Callable[[Job], None]] = []
 
     def start(self, title: str, command: Sequence[str], *, who: str, subject: Collection[Any] = ()) -> Job:
@@ -134,6 +136,8 @@ class Jobs:
 
     async def _run(self, job: Job) -> None:
         self._is_cancelled, job.state, job.started_s = False, "running", time.monotonic()
+        for tell in self.started:
+            tell(job)
         self._changed(job)
         try:
             job.code = await self._execute(job)

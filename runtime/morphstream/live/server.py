@@ -1,7 +1,6 @@
 """Serve the live page, from a thread of its own with its own event loop."""
 
 import asyncio
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -24,13 +23,13 @@ except ModuleNotFoundError as error:
     ) from error
 
 from morphstream.live.choices import Choices, Person
+from morphstream.live.listening import listen
 from morphstream.live.sessions import LiveSessions
 from morphstream.live.shared_input import PageInput, SharedInput
 from morphstream.live.stream import PageWorker
 from morphstream.live.tuning import tune_aiortc
 
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  # hosts that no browser can open
-_MOST_WAITING = 64  # connections that the system accepts ahead
 _ENDING_S = 1  # for requests that are being answered
 
 
@@ -68,7 +67,7 @@ class PageServer(Closing):
         self._worker, self._options = worker, options or PageOptions()
         self._swap_models, self._given = swap_models, server_input
         self._choices = Choices.of(people, worker.pipeline.look)
-        self._socket = _listen(self._options)
+        self._socket = listen(self._options.host, self._options.port)
         self.port: int = self._socket.getsockname()[1]
         scheme = "https" if self._options.certificate else "http"
         self.url = url_of(self._options.host, self.port).replace("http", scheme, 1)
@@ -118,16 +117,6 @@ class PageServer(Closing):
             await sessions.close()
             if shared:
                 shared.close()
-
-
-def _listen(options: PageOptions) -> socket.socket:
-    """Return a socket that listens."""
-    try:
-        family = socket.getaddrinfo(options.host, options.port, flags=socket.AI_PASSIVE)[0][0]
-        return socket.create_server((options.host, options.port), family=family, backlog=_MOST_WAITING)
-    except OSError as error:
-        seen = f"expected a port to listen on, seen {error.strerror}"
-        raise OSError(f"{url_of(options.host, options.port)}: {seen}; use another") from None
 
 
 def _configured(app: Access, options: PageOptions) -> uvicorn.Config:
