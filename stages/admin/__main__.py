@@ -7,7 +7,6 @@ job that runs.
 import argparse
 import os
 import sys
-import threading
 from pathlib import Path
 
 from morphstream.artifact.errors import MorphstreamError
@@ -32,7 +31,7 @@ def main(workspace: Workspace) -> None:
         if sys.stdin.isatty():
             while sys.stdin.readline():
                 print(server.new_link(), flush=True)
-        threading.Event().wait()
+        server.wait()
 
 
 def _tokens() -> list[str]:

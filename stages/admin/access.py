@@ -173,7 +173,7 @@ class Access:
         path, is_reading = request.url.path, request.method in READING
         if is_reading and path.startswith("/static/"):
             return None
-        if is_reading and path == "/login":
+        if request.method == "GET" and path == "/login":
             return self._login(request)
         session = self._sessions.session(request.cookies.get(self.cookie, ""))
         if session is None:

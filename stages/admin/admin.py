@@ -50,20 +50,30 @@ class Admin:
         environment: Jinja's, with the templates.
     """
 
-    def __init__(self, workspace: Workspace, *, workers: Sequence[str] = (), hidden: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        workers: Sequence[str] = (),
+        hidden: Sequence[str] = (),
+        interpreter: Sequence[str] = (sys.executable,),
+        sessions: Sessions | None = None,
+    ) -> None:
         """Begin; `stages.admin.app` runs what goes on.
 
         Args:
             workspace: What the pages are about.
             workers: Addresses of running workers.
             hidden: Texts that no page may show, such as the Hub's token.
+            interpreter: What runs the pipeline's commands.
+            sessions: Of who is there; None for new ones.
         """
         self.workspace, self.workers = workspace, tuple(workers)
-        self.sessions, self.events = Sessions(), Events()
+        self.sessions, self.events = sessions or Sessions(), Events()
         self.jobs = Jobs(
-            workspace.root, interpreter=(sys.executable,), changed=self._changed, logged=self._logged, hidden=hidden
+            workspace.root, interpreter=interpreter, changed=self._changed, logged=self._logged, hidden=hidden
         )
-        self.state = State(workspace, lambda: any(not job.is_ended for job in self.jobs.all()))
+        self.state = State(workspace, interpreter, lambda: any(not job.is_ended for job in self.jobs.all()))
         self.state.changed.append(lambda: self.events.publish("matrix", replaces="matrix"))
         self.jobs.ended.append(lambda _: self.state.look_again())
         self.environment = Environment(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -55,15 +55,14 @@ def application(admin: Admin, *, names: Collection[str], port: int) -> ASGIApp:
 async def running(admin: Admin) -> AsyncIterator[None]:
     """Run an admin's jobs, and look at its workspace, in the block."""
     await admin.state.read()
-    tasks = [asyncio.create_task(admin.jobs.run()), asyncio.create_task(admin.state.run())]
-    try:
-        yield
-    finally:
-        admin.events.close()
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(admin.jobs.run()), group.create_task(admin.state.run())]
+        try:
+            yield
+        finally:
+            admin.events.close()
+            for task in tasks:
+                task.cancel()
 
 
 def _number(text: str) -> int:

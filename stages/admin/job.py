@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 ENDED: Collection[JobState] = ("done", "failed", "cancelled")
-_MOST_LINES = 4000
+_MOST_LINES = 2000
 
 
 @dataclass(kw_only=True)

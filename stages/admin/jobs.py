@@ -10,17 +10,17 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from morphstream.artifact.errors import MorphstreamError
 from stages.admin.job import Job
 
-_MOST_ENDED, _MOST_WAITING = 200, 1000
+_MOST_ENDED, _MOST_WAITING = 100, 1000
 _MOST_BYTES = 1 << 22  # of a line that is read whole
-_MOST_LETTERS = 1 << 12  # of a line that is kept
+_MOST_LETTERS = 2000  # of a line that is kept
 _GRACE_S = 15.0  # more than the farm leaves its programs to tidy
 
 
@@ -44,6 +44,7 @@ class Jobs:
         changed: Callable[[Job], None],
         logged: Callable[[Job, str], None],
         hidden: Collection[str] = (),
+        grace_s: float = _GRACE_S,
     ) -> None:
         """Begin without jobs.
 
@@ -53,9 +54,10 @@ class Jobs:
             changed: Is called when a job's state or progress changed.
             logged: Is called with each line that a job printed.
             hidden: Texts that no line may show, such as a token.
+            grace_s: After which a job that was interrupted is killed.
         """
         self._folder, self._interpreter = folder, tuple(interpreter)
-        self._changed, self._logged = changed, logged
+        self._changed, self._logged, self._grace_s = changed, logged, grace_s
         self._hidden = [text for text in hidden if text]
         self._jobs: dict[int, Job] = {}
         self._number = 0
@@ -155,46 +157,49 @@ class Jobs:
 
     async def _execute(self, job: Job) -> int:
         """Run a job's process to its end, whatever becomes of this task; return its exit status."""
-        process = await asyncio.create_subprocess_exec(
-            *self._interpreter,
-            *job.command,
-            cwd=self._folder,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # so that an interrupt of the terminal reaches this server alone, and it the job
-            limit=_MOST_BYTES,
-        )
-        self._process = process
-        readers = [asyncio.create_task(self._read(job, process.stdout, is_output=True))]
-        readers += [asyncio.create_task(self._read(job, process.stderr, is_output=False))]
-        ended = asyncio.create_task(process.wait())
-        try:
-            await asyncio.shield(ended)
-        except asyncio.CancelledError:
-            self._is_cancelled = True
-            self._interrupt()
-            await ended
-            raise
-        finally:
-            self._process = None
-            _kill(process.pid)  # what it started and left
-            await asyncio.gather(*readers)
-        return ended.result()
+        async with _pipe() as (output, output_end), _pipe() as (errors, errors_end):
+            process = await asyncio.create_subprocess_exec(
+                *self._interpreter,
+                *job.command,
+                cwd=self._folder,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output_end,  # asyncio's own pipes would have it wait for all that have them, not for the process
+                stderr=errors_end,
+                start_new_session=True,  # so that a terminal interrupts this server alone, and it the job
+            )
+            output_end.close()
+            errors_end.close()
+            self._process = process
+            if self._is_cancelled:  # while it was being started
+                self._interrupt()
+            reading = asyncio.gather(self._read(job, output, is_output=True), self._read(job, errors, is_output=False))
+            ended = asyncio.create_task(process.wait())
+            try:
+                await asyncio.shield(ended)
+            except asyncio.CancelledError:
+                self._is_cancelled = True
+                self._interrupt()
+                await ended
+                raise
+            finally:
+                self._process = None
+                _kill(process.pid)  # what it started and left
+                await reading
+            return ended.result()
 
     def _interrupt(self) -> None:
         """Interrupt the process that runs, if one does, and kill it if it goes on."""
         if (process := self._process) is not None and process.returncode is None:
-            process.send_signal(signal.SIGINT)
-            asyncio.get_running_loop().call_later(_GRACE_S, self._kill, process)
+            process.terminate()  # SIGINT is ignored where this server was started in a shell's background
+            asyncio.get_running_loop().call_later(self._grace_s, self._kill, process)
 
     def _kill(self, process: asyncio.subprocess.Process) -> None:
         if self._process is process:
             _kill(process.pid)
 
-    async def _read(self, job: Job, stream: asyncio.StreamReader | None, *, is_output: bool) -> None:
-        while stream is not None:
+    async def _read(self, job: Job, stream: asyncio.StreamReader, *, is_output: bool) -> None:
+        while True:
             try:
                 data = await stream.readline()
             except ValueError:  # the line is longer than anybody reads
@@ -243,6 +248,20 @@ def _event(line: str) -> Mapping[str, Any] | None:
     except ValueError:
         return None
     return event if isinstance(event, dict) else None
+
+
+@asynccontextmanager
+async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, BinaryIO]]:
+    """Give a new pipe: what reads of it, and its other end, for a process."""
+    number, other = os.pipe()
+    with os.fdopen(other, "wb", 0) as end:
+        reader = asyncio.StreamReader(_MOST_BYTES)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(number, "rb", 0))
+        try:
+            yield reader, end
+        finally:
+            transport.close()
 
 
 def _kill(group: int) -> None:

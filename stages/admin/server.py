@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Collection
 from concurrent.futures import Future
+from contextlib import suppress
 
 import uvicorn
 
@@ -13,6 +14,7 @@ from morphstream.live.listening import listen
 from stages.admin.admin import Admin
 from stages.admin.app import application, running
 
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  # hosts that no browser can open
 _ENDING_S = 1  # for requests that are being answered
 
 
@@ -22,7 +24,7 @@ class AdminServer(Closing):
     Attributes:
         admin: What it shows; of its event loop alone.
         port: The port that it listens on.
-        url: Where it answers, such as ``http://127.0.0.1:8780``.
+        url: Where it answers on this machine, such as ``http://127.0.0.1:8780``.
     """
 
     def __init__(self, admin: Admin, *, host: str = "127.0.0.1", port: int = 8780, names: Collection[str] = ()) -> None:
@@ -40,7 +42,7 @@ class AdminServer(Closing):
         self.admin, self._names = admin, (host, *names)
         self._socket = listen(host, port)
         self.port: int = self._socket.getsockname()[1]
-        self.url = url_of(host, self.port)
+        self.url = url_of("localhost" if host in _EVERYWHERE else host, self.port)
         self._started = Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]()
         self._thread = threading.Thread(target=self._run, name="morphstream-admin", daemon=True)
         self._thread.start()
@@ -56,9 +58,14 @@ class AdminServer(Closing):
         self._loop.call_soon_threadsafe(lambda: made.set_result(self.admin.sessions.new_link()))
         return f"{self.url}/login?secret={made.result()}"
 
+    def wait(self) -> None:
+        """Return when the server has ended, which it does by itself at a fault alone."""
+        self._thread.join()
+
     def close(self) -> None:
         """End the job that runs, and every stream, and free the port; returns when the thread has ended."""
-        self._loop.call_soon_threadsafe(self._end.set)
+        with suppress(RuntimeError):  # it has ended
+            self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
         self._socket.close()
 

@@ -6,8 +6,7 @@ asked in a process of its own, and not while a job changes the workspace anyway.
 
 import asyncio
 import json
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -29,17 +28,25 @@ class State:
         changed: Each is called when something else is known than before.
     """
 
-    def __init__(self, workspace: Workspace, is_busy: Callable[[], bool], every_s: float = _EVERY_S) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        interpreter: Sequence[str],
+        is_busy: Callable[[], bool],
+        *,
+        every_s: float = _EVERY_S,
+    ) -> None:
         """Begin with nothing known.
 
         Args:
             workspace: What is read.
+            interpreter: What runs the farm's plan.
             is_busy: Returns whether a job changes the workspace.
             every_s: How often files are looked at, seconds.
         """
         self.matrix = Matrix(rows=(), columns=(), stale={}, is_checked=False)
         self.changed: list[Callable[[], None]] = []
-        self._workspace, self._is_busy, self._every_s = workspace, is_busy, every_s
+        self._workspace, self._interpreter, self._is_busy, self._every_s = workspace, interpreter, is_busy, every_s
         self._stale: Stale | None = None
         self._is_planned, self._wanted = False, asyncio.Event()
 
@@ -75,7 +82,7 @@ class State:
     async def _plan(self) -> None:
         """Ask the farm what is stale, and read what is there with that."""
         try:
-            self._stale = await _stale(self._workspace)
+            self._stale = await _stale(self._workspace, self._interpreter)
         except MorphstreamError as error:
             self._know(replace(self.matrix, refusal=str(error)))
             return
@@ -88,11 +95,11 @@ class State:
                 tell()
 
 
-async def _stale(workspace: Workspace) -> Stale:
+async def _stale(workspace: Workspace, interpreter: Sequence[str]) -> Stale:
     """Return the reasons of each stage that is stale, by stage, as the farm's plan has them."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *_PLAN, cwd=workspace.root, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        *interpreter, *_PLAN, cwd=workspace.root, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
     )
     try:
         output, errors = await process.communicate()

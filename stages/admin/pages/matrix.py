@@ -116,9 +116,12 @@ def _words(cells: list[Cell], matrix: Matrix) -> str:
 
 
 def _files(admin: Admin, job: Job) -> dict[str, Mapping[str, Digest]]:
-    """Return the digest of each file of the engines that a job is about, by cell."""
-    params = load_params(admin.workspace.params)
+    """Return the digest of each file of the engines that a job is about, by cell; none where params can't be read."""
     found: dict[str, Mapping[str, Digest]] = {}
+    try:
+        params = load_params(admin.workspace.params)
+    except (MorphstreamError, OSError):
+        return found
     for name in map(str, job.subject):
         target, _, model = name.partition("/")
         if target in params.builds and model in params.models:
