@@ -151,8 +151,8 @@ class Jobs:
             if job.code == 0:
                 job.state = "done"
             else:
-                job.state = "cancelled" if self._is_cancelled else "failed"
                 job.refusal = "" if self._is_cancelled else _refusal(job)
+                job.state = "cancelled" if self._is_cancelled else "failed"
             self._tell_end(job)
 
     async def _execute(self, job: Job) -> int:

@@ -143,7 +143,7 @@ def test_a_rebuild_ends_with_the_digests_of_its_engines(
     write_rebuild(workspace, "mv made/rtx-sm89 build/engines/xseg_1/; rm -r build/engines/xseg_2")
     answer = browser.post("/rebuild", {"cell": ["cpu/xseg_1", "rtx-sm89/xseg_1", "cpu/xseg_2"]}, HX_Request="")
     assert (answer.status_code, answer.headers["location"]) == (303, "/jobs/1")
-    until(lambda: server.admin.jobs.job(1).is_ended)
+    until(lambda: server.admin.jobs.job(1).results)
     one = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
     new = "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437"
     assert server.admin.jobs.job(1).results == (
