@@ -11,6 +11,7 @@ from pathlib import Path
 
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.cli.options import Parser, checked, whole_number
+from stages.params import load_params
 from stages.program import run_program
 from stages.workspace import Workspace
 
@@ -25,6 +26,7 @@ def main(workspace: Workspace) -> None:
         remedy = "run: pip install 'morphstream[live,pipeline]'"
         raise MorphstreamError(f"expected Starlette, uvicorn and Jinja2, seen none ({error}); {remedy}") from error
 
+    load_params(workspace.params)  # refuses a folder that is none of this project's
     admin = Admin(workspace, workers=arguments.worker, hidden=_tokens())
     with AdminServer(admin, host=arguments.host, port=arguments.port, names=arguments.name) as server:
         print(server.new_link(), flush=True)
