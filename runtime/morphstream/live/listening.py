@@ -15,7 +15,10 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family = socket.getaddrinfo(host, port, flags=socket.AI_PASSIVE)[0][0]
-        return socket.create_server((host, port), family=family, backlog=_MOST_WAITING)
+        server = socket.create_server((host, port), family=family, backlog=_MOST_WAITING)
     except OSError as error:
         seen = f"expected a port to listen on, seen {error.strerror}"
         raise OSError(f"{url_of(host, port)}: {seen}; use another") from None
+    # Connections inherit it, and asyncio doesn't set it for them; without, the second part of an answer waits 40 ms.
+    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return server
