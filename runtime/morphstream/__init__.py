@@ -68,7 +68,7 @@ _LOADED_LATE = {
 }
 _MODULES = {name: f"morphstream.{module}" for module, names in _LOADED_LATE.items() for name in names}
 __all__ = ["MorphstreamError", *_MODULES]
-__version__ = "0.1.0"  # as in pyproject.toml
+__version__ = "0.1.0"  # the one place: packages, images and --version have it from here
 
 
 def __getattr__(name: str) -> object:

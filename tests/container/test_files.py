@@ -51,12 +51,12 @@ def test_the_entry_point_can_be_started() -> None:
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=["gpu", "cpu"])
-def test_an_image_has_no_root_a_check_and_the_projects_version(dockerfile: Path) -> None:
+def test_an_image_has_no_root_and_a_check(dockerfile: Path) -> None:
     text = dockerfile.read_text()
     assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["10001:10001"]
     assert 'CMD ["morphstream", "serve-health", "--probe"]' in text
     assert 'ENTRYPOINT ["/opt/morphstream/entrypoint.sh"]' in text
-    assert defaults_of(dockerfile)["VERSION"] == PROJECT["version"]
+    assert defaults_of(dockerfile)["VERSION"] == "unknown"  # the build that knows it gives it: docs/releasing.md
     assert not re.search(r"TOKEN|SECRET|PASSWORD", text)
 
 
