@@ -1,7 +1,6 @@
 """Wrong usage exits 2 where the arguments are read, bugs keep their traceback, and nothing heavy is loaded in vain."""
 
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
