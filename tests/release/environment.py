@@ -25,8 +25,14 @@ USES: Mapping[str, tuple[tuple[str, ...], str]] = {
         "run: pip install 'morphstream[heic]'",
     ),
 }
-ON_A_GPU = ("gpu", "rtx", "tensorrt")  # whose packages are gigabytes: that they can be resolved is shown, no more
-OF_A_CHECKOUT = ("pipeline", "dev")  # what stages and tests need, which no package has
+# What those bring that are gigabytes, or are for a checkout alone: that they can be resolved is shown, no more.
+OF_GIGABYTES = {
+    "gpu": "onnxruntime-gpu==1.24.4",
+    "rtx": "onnxruntime-ep-nv-tensorrt-rtx-cu12==0.5.0",
+    "tensorrt": "tensorrt-cu12-libs==10.14.1.48.post1",
+    "pipeline": "openvino==2026.4.1",
+    "dev": "openvino==2026.4.1",
+}
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:

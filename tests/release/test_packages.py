@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 import morphstream
 from tests.release.conftest import ROOT, Packages, build
-from tests.release.environment import OF_A_CHECKOUT, ON_A_GPU, USES
+from tests.release.environment import OF_GIGABYTES, USES
 
 
 def test_the_wheel_has_every_file_of_the_package_and_nothing_else(packages: Packages) -> None:
@@ -46,7 +46,7 @@ def test_the_version_is_that_of_the_code_and_every_extra_is_tried(packages: Pack
     metadata = message_from_bytes(ZipFile(packages.wheel).read(path))
     assert metadata["Version"] == morphstream.__version__
     assert packages.sdist.name == f"morphstream-{morphstream.__version__}.tar.gz"
-    assert {*metadata.get_all("Provides-Extra", ())} == {*USES, *ON_A_GPU, *OF_A_CHECKOUT}
+    assert {*metadata.get_all("Provides-Extra", ())} == {*USES, *OF_GIGABYTES}
 
 
 def test_the_changelog_has_both_parts_of_every_release() -> None:
