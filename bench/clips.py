@@ -31,7 +31,6 @@ SOUND_RATE = 48_000
 _SUBFRAMES = 8  # that a frame with motion blur is the mean of
 _HEAD = (2.1, 2.9)  # half axes of a head's ellipse, in distances of the eyes
 
-
 # The first is the astronaut, the others are of the group photo: the mean of the detector's points in 40 views of each.
 PEOPLE: tuple[Points, ...] = tuple(
     np.array(points).reshape(5, 2)
@@ -154,28 +153,29 @@ def clip(name: str, size_wh: tuple[int, int] = (1280, 720), count: int | None = 
     return replace(whole, size_wh=size_wh, count=min(whole.count, count or whole.count))
 
 
-def write_clip(made: Clip, path: Path, *, encoder: str = "libx264", pixel_format: str = "yuv420p") -> None:
-    """Write a clip as a video with a sine tone of 440 Hz; its suffix says the container."""
+def write_clip(
+    made: Clip, path: Path, *, encoder: str = "libx264", pixel_format: str = "yuv420p", rate: Fraction = RATE
+) -> None:
+    """Write a clip as a video with a sine tone of 440 Hz, of so many frames a second; its suffix says the container."""
     tone = "libopus" if path.suffix == ".webm" else "aac"
     with av.open(str(path), "w") as container:
-        video, sound = container.add_stream(encoder, rate=RATE), container.add_stream(tone, rate=SOUND_RATE)
-        assert isinstance(video, av.VideoStream)
-        assert isinstance(sound, av.AudioStream)
+        video, sound = container.add_stream(encoder, rate=rate), container.add_stream(tone, rate=SOUND_RATE)
+        assert isinstance(video, av.VideoStream) and isinstance(sound, av.AudioStream)  # noqa: PT018  # of one line
         video.width, video.height, video.pix_fmt = *made.size_wh, pixel_format
         video.options = {"crf": "18", "preset": "veryfast"} if encoder in ("libx264", "libx265") else {}
         sound.layout = "mono"
         for timed in made.frames():
             picture = av.VideoFrame.from_ndarray(timed.value, format="bgr24")
-            picture.pts, picture.time_base = timed.index, 1 / RATE
+            picture.pts, picture.time_base = timed.index, 1 / rate
             container.mux(video.encode(picture))
-            container.mux(sound.encode(_tone(timed.index)))
+            container.mux(sound.encode(_tone(timed.index, rate)))
         container.mux(video.encode(None))
         container.mux(sound.encode(None))
 
 
-def _tone(index: int) -> av.AudioFrame:
+def _tone(index: int, rate: Fraction) -> av.AudioFrame:
     """Return the sound of one frame."""
-    start = index * (count := int(SOUND_RATE / RATE))
+    start = index * (count := int(SOUND_RATE / rate))
     wave = 0.2 * np.sin(2 * math.pi * 440 * np.arange(start, start + count) / SOUND_RATE)
     frame = av.AudioFrame.from_ndarray(wave.astype(np.float32)[None], format="fltp", layout="mono")
     frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, start, Fraction(1, SOUND_RATE)
