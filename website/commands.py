@@ -44,8 +44,9 @@ def _section(program: Program, text: str) -> str:
     for paragraph in paragraphs:
         head, _, body = paragraph.partition("\n")
         if head.endswith(":") and body.startswith("  "):
-            kind = head.removesuffix(":").replace("positional arguments", "what it is for")
-            parts.append(table([kind.capitalize(), ""], _rows(body)))
+            kind = head.removesuffix(":").removeprefix("positional ").capitalize()
+            rows = [row for row in _rows(body) if row[0] != "`-h, --help`"]
+            parts += [table([kind, ""], rows)] if rows else []
         else:
             parts.append(f"{plain(paragraph)}\n")
     return "\n".join(parts)

@@ -1,4 +1,7 @@
-"""Write Markdown: tables, code, and text that is shown as it is."""
+"""Write the site's Markdown: tables, code, and text that is shown as it is.
+
+A bar in code needs no backslash in a table of the site's.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +14,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def code(text: object) -> str:
     """Return a text as inline code, in a table too; nothing for nothing."""
-    return f"`{text}`".replace("|", "\\|") if str(text) else ""
+    return f"`{text}`" if str(text) else ""
 
 
 def plain(text: str) -> str:
@@ -20,7 +23,7 @@ def plain(text: str) -> str:
     for place in range(0, len(parts), 2):
         for mark in "\\*_[]<>|":
             parts[place] = parts[place].replace(mark, f"\\{mark}")
-    return "`".join(part.replace("|", "\\|") if place % 2 else part for place, part in enumerate(parts))
+    return "`".join(parts)
 
 
 def fence(text: str, language: str = "") -> str:

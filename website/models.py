@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from morphstream.yaml_file import read_object
@@ -86,6 +87,7 @@ def _page(model: Model, said: Mapping[str, str], exporters: str) -> str:
         "batches that engines are built for": ", ".join(map(str, model.batches)),
         "what it gets": plain(said.get("crop", "")),
     }
+    bounds = ", ".join(f"{key} {value:g}" for key, value in asdict(model.tolerance).items())
     return f"""# {model.name}
 
 {said.get("does", f"A model of the role {model.role.replace('_', ' ')}.")}
@@ -94,7 +96,7 @@ def _page(model: Model, said: Mapping[str, str], exporters: str) -> str:
 ## Contract
 
 {_contract(model)}
-Half precision and GPUs may be off by {plain(str(model.tolerance))}: [Checks](../checks.md) says what that means.
+Half precision and GPUs may be off by as much as {bounds}: [Checks](../checks.md) says what is measured.
 
 ## Exporters that work
 

@@ -14,7 +14,7 @@ from tests.face import astronaut_bgr
 from tests.stages import DOWNLOADS
 
 _ASTRONAUT = ("source.png", "alice.jpg", "a1.jpg", "a2.jpg", "a3.jpg", "a.png", "c.jpg", "build/demo/source.png")
-_GROUP = ("group.jpg", "target.jpg", "friends.jpg", "holiday/one.jpg", "more/one.jpg", "build/demo/target.jpg")
+_GROUP = ("group.jpg", "target.jpg", "friends.jpg", "holiday/one.jpg", "more/two.jpg", "build/demo/target.jpg")
 _OTHERS = {"bob.jpg": 1899, "ref.png": 1899, "b.png": 2152, "me.jpg": 2152}  # columns of their noses in the photo
 _ROWS, _COLUMNS = slice(820, 1320), slice(540, 1330)  # of the photo, with a few people
 _NOT_PUBLISHED = shutil.ignore_patterns("engines", "prepared", "timing")
@@ -28,13 +28,18 @@ def make_place(folder: Path, published: Path, store: Path) -> None:
     shutil.copy(folder / "build/archives/cpu.tar.zst", folder / "build/archives/cpu-cache-x86_64.tar.zst")
     for name in ("original.onnx", "simplified.onnx"):
         shutil.copy(folder / "build/models/inswapper_128.onnx", folder / name)
+    add_pictures(folder)
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/bin/activate").write_text("# what runs the tests is active\n", "utf-8")
+
+
+def add_pictures(folder: Path) -> None:
+    """Add the pictures and videos that the docs name to a folder."""
     for name, frame in _pictures():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / name), frame)
     write_clip(clip("cross", (640, 360), 8), folder / "clip.mp4", rate=Fraction(1))
     shutil.copy(folder / "clip.mp4", folder / "in.mp4")
-    (folder / ".venv/bin").mkdir(parents=True)
-    (folder / ".venv/bin/activate").write_text("# what runs the tests is active\n", "utf-8")
 
 
 def _pictures() -> Iterator[tuple[str, Frame]]:

@@ -16,7 +16,7 @@ import pytest
 from morphstream.store.store import Store
 from tests.docs.blocks import blocks_of
 from tests.docs.commands import unknown_options
-from tests.docs.place import make_place
+from tests.docs.place import add_pictures, make_place
 from tests.loopback.server import Hub
 from tests.source.hub.answering import put
 from tests.stages import ROOT
@@ -55,6 +55,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
     """Copy a project that was built, of a few models, with what a reader has beside a page."""
     first = built_once(tmp_path_factory, "pipeline", build).folder
     subprocess.run(["cp", "-a", first, tmp_path / "checkout"], check=True)
+    add_pictures(tmp_path / "checkout")
     return tmp_path / "checkout"
 
 

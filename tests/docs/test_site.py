@@ -123,7 +123,7 @@ def test_links_to_what_is_there_are_right_and_those_outside_are_listed(tmp_path:
 
 
 def test_what_programs_say_is_shown_as_it_is() -> None:
-    assert plain("a|b *c* `d|e` <f>") == "a\\|b \\*c\\* `d\\|e` \\<f\\>"
+    assert plain("a|b *c* `d|e` <f>") == "a\\|b \\*c\\* `d|e` \\<f\\>"
     assert table(["a", "b"], [["c", "d"]]) == "| a | b |\n| --- | --- |\n| c | d |\n"
 
 
