@@ -38,6 +38,16 @@ class Block:
     not_run: str | None
     in_checkout: bool
 
+    @property
+    def is_program(self) -> bool:
+        """Whether it is Python that is a file of its own, as what starts processes has to be."""
+        return self.language == "python" and "__main__" in self.text
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it runs, and starts no process."""
+        return self.not_run is None and self.language == "python" and not self.is_program
+
 
 def blocks_of(page: Path) -> Iterator[Block]:
     """Yield the code blocks of a page, in their order.

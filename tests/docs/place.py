@@ -38,8 +38,13 @@ def add_pictures(folder: Path) -> None:
     for name, frame in _pictures():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / name), frame)
-    write_clip(clip("cross", (640, 360), 8), folder / "clip.mp4", rate=Fraction(1))
+    add_clip(folder)
     shutil.copy(folder / "clip.mp4", folder / "in.mp4")
+
+
+def add_clip(folder: Path) -> None:
+    """Add a video of eight seconds and frames."""
+    write_clip(clip("cross", (640, 360), 8), folder / "clip.mp4", rate=Fraction(1))
 
 
 def _pictures() -> Iterator[tuple[str, Frame]]:

@@ -8,13 +8,12 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
 from morphstream.store.store import Store
-from tests.docs.blocks import blocks_of
+from tests.docs.blocks import Block, blocks_of
 from tests.docs.commands import unknown_options
 from tests.docs.place import add_pictures, make_place
 from tests.loopback.server import Hub
@@ -26,13 +25,13 @@ README = "README.md"
 PAGES = [README, "CONTRIBUTING.md", "manifests/README.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 BLOCKS = {page: blocks for page in PAGES if (blocks := list(blocks_of(ROOT / page)))}
-RUN = PYTHON, SHELL = "python", "sh"
+RUN = ("python", "sh")
 SHOWN = ("", "dockerfile", "json", "text", "toml", "yaml")  # what is only shown, or is a file
 
 
-def languages_of(page: str) -> set[str]:
-    """Return in which languages a page has blocks that run."""
-    return {block.language for block in BLOCKS[page] if block.not_run is None}
+def quick_of(page: str) -> list[bool]:
+    """Return of each block of a page that runs whether it is quick."""
+    return [block.is_quick for block in BLOCKS[page] if block.not_run is None and block.language in RUN]
 
 
 @pytest.fixture(scope="module")
@@ -83,28 +82,28 @@ def test_every_block_is_of_a_known_language_and_each_option_of_its_commands_exis
             assert [*unknown_options(block.text)] == [], where
 
 
-@pytest.mark.parametrize("page", [page for page in BLOCKS if page == README or PYTHON in languages_of(page)])
+@pytest.mark.parametrize("page", [page for page in BLOCKS if page == README or any(quick_of(page))])
 def test_the_python_of_a_page_and_the_whole_readme_run(page: str, place: Path, request: pytest.FixtureRequest) -> None:
-    run_page(page, request, place, only=RUN if page == README else (PYTHON,))
+    run_page(page, request, place, is_whole=page == README)
 
 
 @pytest.mark.docs
-@pytest.mark.parametrize("page", [page for page in BLOCKS if page != README and SHELL in languages_of(page)])
+@pytest.mark.parametrize("page", [page for page in BLOCKS if page != README and not all(quick_of(page))])
 def test_every_block_of_a_page_runs(page: str, place: Path, request: pytest.FixtureRequest) -> None:
-    run_page(page, request, place, only=RUN)
+    run_page(page, request, place, is_whole=True)
 
 
-def run_page(page: str, request: pytest.FixtureRequest, place: Path, *, only: Collection[str]) -> None:
-    """Run the blocks of a page, in their order, of these languages alone; write those that are files."""
+def run_page(page: str, request: pytest.FixtureRequest, place: Path, *, is_whole: bool) -> None:
+    """Run the blocks of a page, in their order, all or those that are quick; write those that are files."""
     names: dict[str, object] = {"__name__": "__main__"}
     for block in BLOCKS[page]:
         where = f"{page}:{block.line}"
         folder = request.getfixturevalue("checkout") if block.in_checkout else place
         if block.file:
             (folder / block.file).write_text(block.text, "utf-8")
-        elif block.not_run is None and block.language in only:
+        elif block.is_quick or (is_whole and block.not_run is None and block.language in RUN):
             with contextlib.chdir(folder):
-                run_shell(block.text, where) if block.language == SHELL else run_python(block.text, where, names)
+                run_block(block, where, names)
 
 
 def run_shell(text: str, where: str) -> None:
@@ -115,10 +114,11 @@ def run_shell(text: str, where: str) -> None:
     assert "Traceback" not in done.stderr, f"{where}: {done.stderr}"
 
 
-def run_python(text: str, where: str, names: dict[str, object]) -> None:
-    """Run Python with the names of the page's blocks before; a program that starts processes as a file of its own."""
-    if "__main__" in text:
-        Path("program.py").write_text(text, "utf-8")
-        run_shell(f"{sys.executable} program.py", where)
-    else:
-        exec(compile(text, where, "exec"), names)  # noqa: S102  # it is the project's own
+def run_block(block: Block, where: str, names: dict[str, object]) -> None:
+    """Run a block, of Python with the names of the page's blocks before."""
+    if block.is_quick:
+        exec(compile(block.text.replace("port=9300", "port=0"), where, "exec"), names)  # noqa: S102  # it is the project's own
+        return
+    if block.is_program:
+        Path("program.py").write_text(block.text, "utf-8")
+    run_shell(f"{sys.executable} program.py" if block.is_program else block.text, where)
