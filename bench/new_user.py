@@ -1,8 +1,8 @@
 """Time the path of a new user: the commands of docs/tutorial.md, from a fresh clone, with a hub on loopback.
 
 What it promises: the first swapped picture in 3 minutes, a repository of one's own and a worker that boots from it in
-10. ``python -m bench.new_user`` asks the package index that pip is told of, and builds everything. With ``--keep FOLDER``
-the clone stays there.
+10. ``python -m bench.new_user`` asks the package index that pip is told of, and builds everything; with ``--keep
+FOLDER`` the clone stays there.
 """
 
 import argparse
