@@ -14,14 +14,14 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
         *("command-line.md", "reference/morphstream.md", "reference/stages.md", "reference/python-*"),
         *("reference/params.md", "reference/manifests.md", "reference/*"),
     ),
-    "The project": ("contributing.md", "releasing.md", "changelog.md", "adr/index.md", "adr/*"),
+    "The project": ("contributing.md", "releasing.md", "changelog.md", "adr/index.md"),
 }
-_UNLISTED = "source/*"  # reached by links alone
+_UNLISTED = ("source/*", "adr/[0-9]*")  # reached by links alone, as from the list of ADRs
 
 
 def sections_of(pages: Iterable[str]) -> dict[str, list[str]]:
     """Return the pages of each section that has any; the last one has those that no pattern names, too."""
-    left = sorted(page for page in pages if not fnmatchcase(page, _UNLISTED))
+    left = sorted(page for page in pages if not any(fnmatchcase(page, unlisted) for unlisted in _UNLISTED))
     sections = dict[str, list[str]]()
     for title, patterns in _SECTIONS.items():
         for pattern in patterns:
