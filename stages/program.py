@@ -39,8 +39,7 @@ def run_program(
     gc.freeze()
     gc.enable()  # see stages/__init__.py
     print_any_text()
-    path = Path(sys.argv[0])
-    what = message_of(" ".join([path.parent.name if path.stem == "__main__" else path.stem, *sys.argv[1:]]))
+    what = message_of(" ".join([_verb(), *sys.argv[1:]]))
 
     def run() -> int:
         try:
@@ -79,10 +78,15 @@ def _said_of_cache(error: MorphstreamError | OSError, *, is_doubted: bool) -> st
 
 def read_arguments(description: str | None, *names: str) -> list[str]:
     """Read the arguments of a stage's program, each the name of something in params.yaml."""
-    parser = Parser(prog=f"python -m stages.{Path(sys.argv[0]).stem}", description=description)
+    parser = Parser(prog=f"python -m stages.{_verb()}", description=description)
     for name in names:
         parser.add_argument(name, help="its name in params.yaml")
     return list(vars(parser.parse_args()).values())
+
+
+def _verb() -> str:
+    path = Path(sys.argv[0])
+    return path.parent.name if path.stem == "__main__" else path.stem
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def main(workspace: Workspace) -> None:
 
 def leftovers(workspace: Workspace, outs: Collection[Path]) -> list[Path]:
     """Return what is in build/ and isn't kept as a stage's output or the like, by the shortest path that names it."""
-    others = (workspace.build / "deploy", workspace.build / "site")
+    others = (workspace.build / "deploy", workspace.build / "site", workspace.report)
     untracked = {workspace.measured, workspace.demo, workspace.timing, *others}  # no stage's outputs
     kept = untracked.union(outs)
     above = {parent for path in kept for parent in path.parents}

@@ -21,7 +21,7 @@ def table(records: Records) -> str:
     """Return a line a model and a column a subject."""
     subjects = list(dict.fromkeys(subject for record in records.values() for subject in record))
     rows = [["", *subjects]]
-    rows += [[model, *(_cell(record.get(subject)) for subject in subjects)] for model, record in records.items()]
+    rows += [[model, *(words_of(record.get(subject)) for subject in subjects)] for model, record in records.items()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "\n".join(lines)
@@ -50,7 +50,8 @@ def _figures(records: Records, kind: str) -> Iterator[tuple[tuple[str, str], flo
                 yield (model, subject), figures[kind]
 
 
-def _cell(figures: Mapping[str, float] | None) -> str:
+def words_of(figures: Mapping[str, float] | None) -> str:
+    """Return what was found of one comparison, in words."""
     if figures is None:
         return "-"
     return words_of(figures) if figures.get("executed", True) else "not executed"

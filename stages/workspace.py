@@ -16,6 +16,7 @@ MADE = (
     "measured",
     "parity",
     "prepared",
+    "report",
     "timing",
     "trt_cache",
 )
@@ -49,7 +50,8 @@ class Workspace:
     archives = _Inside("build/archives")
     manifests = _Inside("build/manifests")
     checked = _Inside("build/check")  # what `check` found that every machine must find
-    measured = _Inside("build/measured")  # on this machine; like the next three, no stage's output
+    measured = _Inside("build/measured")  # on this machine; like the next four, no stage's output
+    report = _Inside("build/report")  # a page on that
     prepared = _Inside("build/prepared")  # a folder for each prepared model, of which its engines are made
     timing = _Inside("build/timing")  # of kernels, by builders
     demo = _Inside("build/demo")

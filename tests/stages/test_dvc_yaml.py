@@ -57,7 +57,9 @@ def test_a_target_that_needs_its_gpu_has_stages_of_its_own_and_is_reported(tmp_p
 def test_every_stage_runs_a_program_that_exists(stage: str) -> None:
     found = re.fullmatch(r"\$\{run\} (stages\.[a-z_]+)( (--[a-z]+|\$\{[a-z.]+\}))*", STAGES[stage]["cmd"])
     assert found, STAGES[stage]["cmd"]
-    assert callable(import_module(found[1]).main)
+    module = import_module(found[1])
+    program = import_module(f"{found[1]}.__main__") if hasattr(module, "__path__") else module
+    assert callable(program.main)
 
 
 @pytest.mark.parametrize("stage", STAGES)

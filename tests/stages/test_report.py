@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stages import summary
-from stages.report import is_judged, swap_models
+from stages.report.__main__ import is_judged, swap_models
 from tests.stages import PARAMS, document, write_params
 
 RECORDS: summary.Records = {
