@@ -39,6 +39,11 @@ MODELS = ("det_10g", "w600k_r50", "inswapper_128", "inswapper_128_fp16", "hypers
 RTX = "sm89/rtx1.7_ort1.31"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare how the pictures of the docs are made anew."""
+    parser.addoption("--write-screenshots", action="store_true", help="write the pictures of pages in docs/images")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes minutes, so that no worker is left with it at the end.
 

@@ -21,7 +21,7 @@ from morphstream.face.look import Look
 from morphstream.media.image import write_image
 from stages import summary
 from stages.exclusive import built_alone
-from stages.files import read_json, write_json, write_whole
+from stages.files import new_folder, read_json, write_json, write_whole
 from stages.params import Params, load_params
 from stages.photos import astronaut, solvay
 from stages.program import read_arguments, run_program
@@ -40,10 +40,10 @@ def main(workspace: Workspace) -> None:
     """Report on every swap model."""
     read_arguments(__doc__)
     params, parity = load_params(workspace.params), workspace.build / "parity"
-    with tempfile.TemporaryDirectory() as folder:
-        morphstream.boot(folder, target="cpu", source=workspace.build)
-        swaps, pictures = _swap_all(params, workspace, Path(folder))
-        times = list(engine_times(Path(folder)))
+    with tempfile.TemporaryDirectory() as store:
+        morphstream.boot(store, target="cpu", source=workspace.build)
+        swaps, pictures = _swap_all(params, workspace, Path(store))
+        times = list(engine_times(Path(store)))
     passed = [name for name in swap_models(params) if is_judged(params, name)]
     verdict = {"faces_at_least": FACES_AT_LEAST, "gain_at_least": GAIN_AT_LEAST, "passed": passed}
     records = records_of(params, workspace.checked)
@@ -51,6 +51,10 @@ def main(workspace: Workspace) -> None:
         raise MorphstreamError(f"{workspace.checked / missing}.json: expected a verdict, seen none; run `dvc repro`")
     for name, bars in summary.plots(records).items():
         _write_csv(parity / f"{name}.csv", ("comparison", name), bars.items())
+    with new_folder(parity / "models") as folder:
+        for name, record in records.items():
+            found = {subject: summary.words_of(figures) for subject, figures in record.items()}
+            write_json(folder / f"{name}.json", found)
     print(summary.table(records))
     document = {"swaps": verdict, "executed": summary.executed(records), "parity": records}
     write_json(workspace.build / "report.json", document)
@@ -73,7 +77,7 @@ def _swap_all(params: Params, workspace: Workspace, store: Path) -> tuple[list[S
     writing: list[Future[None]] = []
     if not names:
         return [], None
-    (measured / "swaps").mkdir(parents=True, exist_ok=True)
+    measured.mkdir(parents=True, exist_ok=True)
     with (
         ThreadPoolExecutor() as pool,
         morphstream.open(store, swap_model=names[0], look=FIRST_LOOK, engines=engines) as swap,
@@ -88,7 +92,7 @@ def _swap_all(params: Params, workspace: Workspace, store: Path) -> tuple[list[S
                 swap.use(name)
             swaps.append(swapped := swap_photo(swap, photo, spent))
             writing.append(pool.submit(write_image, measured / f"{name}.jpg", swapped.frame, overwrite=True))
-            _write_figures(measured / "swaps" / name, swapped)
+            _write_figures(measured, swapped)
             if swapped.enough < (least := FACES_AT_LEAST if is_judged(params, name) else 0):
                 raise MorphstreamError(
                     f"{name}: expected {least} faces nearer to the source by {GAIN_AT_LEAST}, seen {swapped.enough} of "
@@ -99,11 +103,11 @@ def _swap_all(params: Params, workspace: Workspace, store: Path) -> tuple[list[S
         return swaps, draw_pictures(swap, photo, swaps, FIRST_LOOK)
 
 
-def _write_figures(path: Path, swap: Swap) -> None:
-    """Write the metrics of a swap, and its plot's rows, beside each other."""
+def _write_figures(measured: Path, swap: Swap) -> None:
+    """Write the metrics of a swap, and the rows of its plot."""
     rows = ((face, f"{b:.4f}", f"{a:.4f}") for face, (b, a) in enumerate(zip(swap.before, swap.after, strict=True), 1))
-    _write_csv(path.with_suffix(".csv"), ("face", "before", "after"), rows)
-    write_json(path.with_suffix(".json"), swap.metrics)
+    _write_csv(measured / "similarity" / f"{swap.model}.csv", ("face", "before", "after"), rows)
+    write_json(measured / "swaps" / f"{swap.model}.json", swap.metrics)
 
 
 def records_of(params: Params, folder: Path) -> dict[str, Any]:

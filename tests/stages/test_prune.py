@@ -122,7 +122,8 @@ def test_what_no_stage_makes_is_left_over_by_its_shortest_path(workspace: Worksp
         "engines/a/cpu/a.xml",
         "engines/b/cpu/b.xml",
         "trt_cache/sm86/rtx1.7_ort1.31/manifest.json",
-        "measured/metrics.json",
+        "measured/swaps/hyperswap_1a_256.json",
+        "report/index.html",
         "demo/swapped.jpg",
         "timing/sm89/timing.cache",
     )
