@@ -168,6 +168,13 @@ def check_archives(clone: Clone) -> Params:
 
 def test_a_run_makes_whole_archives_and_a_second_runs_nothing(first: Clone) -> None:
     check_archives(first)
+    head, *rows = first.run("dvc", "metrics", "show").splitlines()
+    assert head.split()[:3] == ["Path", "cpu", "fp16"]
+    (row,) = (row.split() for row in rows if f"models/{ALTERED}.json" in row)
+    assert row[1:7] == ["cosine", ">=", "0.99999"] * 2
+    page = (first.workspace.report / "index.html").read_text("utf-8")
+    assert "Every engine that was built was executed." in page
+    assert "image/gif" in page
     assert first.repro() == set()
     assert first.run("git", "status", "--porcelain") == ""
 

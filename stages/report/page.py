@@ -83,7 +83,7 @@ def render(page: Page) -> str:
         loader=FileSystemLoader(_HERE), undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"data": _data_uri, "size": size_words, "ms": _milliseconds}
-    return environment.get_template("page.html.jinja").render(
+    html = environment.get_template("page.html.jinja").render(
         page=page,
         executed=executed(page.records),
         words_of=words_of,
@@ -92,6 +92,7 @@ def render(page: Page) -> str:
         machine=f"{platform.machine()}, {usable_cores()} cores, {platform.system()} {platform.release()}",
         version=__version__,
     )
+    return html.lstrip()
 
 
 def size_words(count: int) -> str:
