@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,10 @@ os.environ |= {
     "HF_HUB_DISABLE_XET": "1",
 }
 os.environ.pop("HF_TOKEN", None)
+
+# A script's `&` and nohup start programs that ignore these, and so would all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 import morphstream
 from morphstream.artifact.digest import digest_of_file
