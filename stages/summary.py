@@ -54,11 +54,8 @@ def words_of(figures: Mapping[str, float] | None) -> str:
     """Return what was found of one comparison, in words."""
     if figures is None:
         return "-"
-    return words_of(figures) if figures.get("executed", True) else "not executed"
-
-
-def words_of(figures: Mapping[str, float]) -> str:
-    """Return the figures of a comparison in a few words."""
+    if not figures.get("executed", True):
+        return "not executed"
     words = {
         "pixels": "<= {} px",
         "score": "scores <= {} off",

@@ -19,10 +19,6 @@ os.environ |= {
 }
 os.environ.pop("HF_TOKEN", None)
 
-# A script's `&` and nohup start programs that ignore these, and so would all that the tests start and interrupt.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-
 import morphstream
 from morphstream.artifact.digest import digest_of_file
 from morphstream.artifact.manifest import ArchivesManifest, EngineFile, EngineManifest
@@ -34,6 +30,10 @@ from stages.prepare import prepare
 from tests.layouts import CPU, packed, publish, publish_code, write_archives, write_manifest
 from tests.loopback.server import WRITE_TOKEN, Hub
 from tests.stages import PARAMS, original
+
+# A script's `&` and nohup start programs that ignore these, and so would all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 settings.register_profile(  # how long a test takes is bench/'s to say
     "no clock", deadline=None, max_examples=int(os.environ.get("MORPHSTREAM_EXAMPLES") or 25)
