@@ -17,7 +17,7 @@ from morphstream import process
 from morphstream.artifact.errors import DigestMismatchError, MorphstreamError, UnsafeArchiveError, message_of
 from morphstream.cli.options import Parser, print_any_text
 from morphstream.machine.limits import check_limits
-from morphstream.source.progress import show_line
+from morphstream.source.progress import is_terminal, show_line
 from stages.workspace import Workspace
 
 _QUIET_S = 2.0  # a program that takes longer shows it on a terminal
@@ -92,14 +92,14 @@ def _verb() -> str:
 @contextmanager
 def _elapsed(what: str) -> Iterator[None]:
     """Show what is running and for how long: on a terminal after two seconds, in a log every half minute."""
-    done, start, is_terminal = threading.Event(), time.monotonic(), sys.stderr.isatty()
+    done, start, is_shown = threading.Event(), time.monotonic(), is_terminal(sys.stderr)
 
     def show() -> None:
-        pause = _QUIET_S if is_terminal else _LOG_S
+        pause = _QUIET_S if is_shown else _LOG_S
         while not done.wait(pause):
             line = f"{what}: {time.monotonic() - start:.0f} s"
-            show_line(line) if is_terminal else print(line, file=sys.stderr, flush=True)
-            pause = 1.0 if is_terminal else _LOG_S
+            show_line(line) if is_shown else print(line, file=sys.stderr, flush=True)
+            pause = 1.0 if is_shown else _LOG_S
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()

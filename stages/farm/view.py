@@ -10,6 +10,8 @@ import shutil
 from collections.abc import Collection, Mapping
 from typing import Protocol, TextIO
 
+from morphstream.source.progress import is_terminal
+
 _CLEAR = "\r\033[K"
 RUN, UP_TO_DATE, FAILED = "run", "up to date", "failed"
 
@@ -35,7 +37,7 @@ class TextView:
 
     def __init__(self, total: int, stream: TextIO) -> None:
         self._total, self._done = total, 0
-        self._stream, self._is_terminal = stream, stream.isatty()
+        self._stream, self._is_terminal = stream, is_terminal(stream)
 
     def start(self, stage: str) -> None:
         """Show nothing."""

@@ -20,6 +20,7 @@ USES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "health": (("python", "-c", "import morphstream.health.metrics"), "run: pip install 'morphstream[health]'"),
     "video": (("python", "-c", "import morphstream.media.video.swap_video, yaml"), "pip install 'morphstream[video]'"),
     "live": (("python", "-c", "import morphstream.live.server"), "run: pip install 'morphstream[live]'"),
+    "completion": (("morphstream", "completion", "bash"), "run: pip install 'morphstream[completion]'"),
     "heic": (
         ("python", "-c", f"import morphstream.media.read as m; m.read_picture(m.Path({str(HEIC)!r}))"),
         "run: pip install 'morphstream[heic]'",

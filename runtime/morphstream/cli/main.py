@@ -1,15 +1,32 @@
 """Parse the command line, run the command it names, and exit with what came of it."""
 
 import argparse
+import io
 import json
+import os
 import sys
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 
 from morphstream import __version__
 from morphstream.artifact.errors import MorphstreamError, message_of
-from morphstream.cli import batch, bench, boot, deploy, doctor, download, faces, inspect, live, serve_health, swap
+from morphstream.cli import (
+    batch,
+    bench,
+    boot,
+    completion,
+    deploy,
+    doctor,
+    download,
+    faces,
+    inspect,
+    live,
+    serve_health,
+    swap,
+)
 from morphstream.cli.options import Parser, UsageError, add_store, print_any_text, text_of
 
-_COMMANDS = (boot, download, swap, live, faces, batch, inspect, doctor, bench, serve_health, deploy)
+_COMMANDS = (boot, download, swap, live, faces, batch, inspect, doctor, bench, serve_health, deploy, completion)
+_ASKING = (inspect, doctor, bench, faces, completion)  # whose answer --quiet leaves
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,8 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
             command.add(commands)
         for subparser in commands.choices.values():
             add_store(subparser)
+            subparser.add_argument("--quiet", action="store_true", help="print what is refused or asked for, no more")
+        parser.set_defaults(whole=parser)
         options = parser.parse_args(words)
-        return int(options.run(options))
+        return _run_quietly(options) if options.quiet else int(options.run(options))
     except BrokenPipeError:  # nobody reads on what is printed
         return 1
     except (MorphstreamError, OSError) as error:
@@ -42,3 +61,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except UsageError as error:
         commands.choices[options.command].error(str(error))
+
+
+def _run_quietly(options: argparse.Namespace) -> int:
+    """Run a command without its notes and progress; what it did is printed only where that went wrong."""
+    is_asked = getattr(options, "json", False) or options.run in [command.run for command in _ASKING]
+    done = io.StringIO()
+    with open(os.devnull, "w") as nowhere, ExitStack() as stack:  # noqa: PTH123  # it has to be a file, for programs
+        stack.enter_context(redirect_stderr(nowhere))
+        if not (is_asked or options.run in (live.run, serve_health.run)):  # which say where they are
+            stack.enter_context(redirect_stdout(done))
+        code = int(options.run(options))
+    if code:
+        print(done.getvalue(), end="", file=sys.stderr)
+    return code

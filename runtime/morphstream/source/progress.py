@@ -1,14 +1,21 @@
 """A line on stderr that shows how far a long operation is, where stderr is a terminal."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
+from typing import TextIO
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Return whether a line of a stream can be replaced: it is a terminal, and none without control codes."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def show_line(text: str) -> None:
     """Replace the last line of a terminal; an empty text removes it. Other outputs get nothing."""
-    if sys.stderr.isatty():
+    if is_terminal(sys.stderr):
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
