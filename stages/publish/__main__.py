@@ -41,12 +41,17 @@ def main(workspace: Workspace) -> None:
         found = replace(found, archives={**found.archives, **code})
     repository = Repository(params.hub.repo)
     dropped = frozenset(options.drop)
-    sent = publish(build, params, found, repository, options.what, dropped=dropped, is_dry=options.dry_run)
+    sent = publish(
+        *(build, params, found, repository, options.what),
+        dropped=dropped,
+        is_dry=options.dry_run,
+        expected=options.plan,
+    )
     where, summary = f"{repository.name}@{sent.commit}", sent.plan.summary()
     if options.dry_run:
         print(sent.plan.table())
         there = where if sent.commit else f"{repository.name}, which would be created, private"
-        print(f"dry run: nothing was changed at {there}")
+        print(f"dry run: nothing was changed at {there}; to publish this and nothing else: --plan {sent.plan.identity}")
     else:
         print(f"{where} holds it all: {summary}" if sent.plan.is_empty else f"{where}: {summary}")
 
@@ -60,10 +65,12 @@ def publish(
     *,
     dropped: Collection[str] = (),
     is_dry: bool = False,
+    expected: str = "",
 ) -> Sent:
     """Publish in one commit what was found in build/, which mirrors the repository.
 
-    The commit's message names `what`. Published entries and files of models that are `dropped` aren't kept.
+    The commit's message names `what`. Published entries and files of models that are `dropped` aren't kept. Where the
+    identity of a plan is `expected`, another one is refused.
     """
     with scratch_folder(build / "publish") as folder:
         composer = Composer(
@@ -75,6 +82,7 @@ def publish(
             lambda plan: f"Publish {what}: {len(plan.added)} added, {len(plan.deleted)} deleted",
             is_dry=is_dry,
             is_confidential=origin_of(params).is_confidential,
+            expected=expected,
         )
 
 
@@ -85,6 +93,7 @@ def _parser() -> Parser:
     parser.add_argument("--group", action="append", default=[], help="models and engines of these groups alone")
     parser.add_argument("--drop", action="append", default=[], metavar="MODEL", help="forget a published model")
     parser.add_argument("--dry-run", action="store_true", help="print what would be added, kept and deleted")
+    parser.add_argument("--plan", default="", metavar="PLAN", help="only what a dry run showed, which named this")
     parser.add_argument("--code", type=Path, metavar="DIR", help="the code to deploy")
     parser.add_argument(
         "--tag",

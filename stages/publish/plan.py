@@ -1,5 +1,6 @@
 """What a publication adds, keeps and deletes on top of a tip, and the table of that."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -39,6 +40,13 @@ class Plan:
     def added(self) -> list[str]:
         """Paths that get a content, new or another one."""
         return sorted(set(self.files) - self.kept)
+
+    @property
+    def identity(self) -> str:
+        """A short digest of the tip and of all that is done to it, by which a plan that was shown is known again."""
+        contents = [f"{path} {content.digest.sha256}" for path, content in sorted(self.files.items())]
+        text = "\n".join([self.tip.commit, *contents, *(f"delete {path}" for path in sorted(self.deleted))])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def table(self) -> str:
         """Return a line for each path: what is done, its bytes, the path; then a line that counts them."""

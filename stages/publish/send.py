@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from morphstream.artifact.errors import FetchError
+from morphstream.artifact.errors import FetchError, MorphstreamError
 from morphstream.source.hub.attempt import AttemptError
 from stages.hub.client import OutrunError
 from stages.hub.repository import Repository
@@ -31,6 +31,7 @@ def send(
     *,
     is_dry: bool,
     is_confidential: bool,
+    expected: str = "",
 ) -> Sent:
     """Publish what `compose` returns on top of the tip; make no commit where the tip holds it already.
 
@@ -43,11 +44,18 @@ def send(
         message: Returns the commit's message.
         is_dry: Change nothing.
         is_confidential: Publish in a private repository alone.
+        expected: The identity of the only plan that is published; empty for any.
+
+    Raises:
+        MorphstreamError: What would be published isn't what was expected.
     """
     outrun, retry = 0, repository.retry(repository.name, WRITE_TIMEOUT_S)
     while True:
         try:
             plan = compose(_tip(repository, is_dry=is_dry, is_confidential=is_confidential))
+            if expected and plan.identity != expected:
+                seen = f"seen {plan.identity}: the tip or build/ changed since"
+                raise MorphstreamError(f"plan: expected {expected}, as was shown, {seen}; look at it with --dry-run")
             if is_dry or plan.is_empty:
                 return Sent(plan, plan.tip.commit)
             return Sent(plan, repository.commit(plan.tip.commit, message(plan), plan.files, plan.kept, plan.deleted))

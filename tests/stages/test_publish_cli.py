@@ -61,7 +61,9 @@ def test_all_is_published_and_the_second_time_it_is_all_there(workspace: Workspa
     assert second.startswith(f"{NAME}@{served.tip()} holds it all: add 0 (0 bytes), keep ")
 
 
-def test_a_dry_run_prints_a_table_and_changes_nothing(workspace: Workspace, hub: Hub, served: Served) -> None:
+def test_a_dry_run_prints_a_table_and_a_plan_that_is_published_as_it_was_shown(
+    workspace: Workspace, hub: Hub, served: Served
+) -> None:
     tip = served.tip()
     lines = published(workspace, hub, "engines", "--dry-run").splitlines()
     assert served.tip() == tip
@@ -72,7 +74,12 @@ def test_a_dry_run_prints_a_table_and_changes_nothing(workspace: Workspace, hub:
     for name, data in files_in(folder).items():
         assert sizes[f"trt_cache/{KEY}/{name}"] == len(data)
     assert lines[-2] == f"add {len(sizes)} ({sum(sizes.values()):,} bytes), keep 0 (0 bytes), delete 0 (0 bytes)"
-    assert lines[-1] == f"dry run: nothing was changed at {NAME}@{tip}"
+    said, _, plan = lines[-1].partition("; to publish this and nothing else: --plan ")
+    assert said == f"dry run: nothing was changed at {NAME}@{tip}"
+    refused = publish(workspace, hub, "engines", "--plan", "0" * 16)
+    expected = f"plan: expected {'0' * 16}, as was shown, seen {plan}: the tip or build/ changed since"
+    assert (refused.returncode, expected in refused.stderr, served.tip()) == (1, True, tip)
+    assert published(workspace, hub, "engines", "--plan", plan).startswith(f"{NAME}@{served.tip()}: add {len(sizes)} ")
 
 
 def test_a_token_that_may_not_write_is_refused_in_one_line(workspace: Workspace, hub: Hub, served: Served) -> None:
