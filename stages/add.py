@@ -31,8 +31,10 @@ from stages.program import run_program
 from stages.surgery.contract import check_contract, shape_of
 from stages.surgery.emap import emap_of
 from stages.surgery.read import read_model
+from stages.surgery.tensors import MODEL_BYTES
 from stages.workspace import Workspace
 
+_HUB = "hub:"
 _LICENCE = "unknown"
 _LIKE = "name the model that it is like: --like MODEL"
 _PIXELS = 4  # axes; an input for pixels may have any name
@@ -42,10 +44,19 @@ def main(workspace: Workspace) -> None:
     """Add one model, and print what was changed."""
     parser = Parser(prog="python -m stages.add", description=__doc__)
     parser.add_argument("name", help="how it will be called")
-    parser.add_argument("file", type=Path, help="its ONNX file; external weights are beside it")
+    text = f"its ONNX file, external weights beside it; or a whole one, as {_HUB}ORGANISATION/REPOSITORY/FILE@REVISION"
+    parser.add_argument("file", help=text)
     parser.add_argument("--like", metavar="MODEL", help="a model of params.yaml with its role (the nearest)")
     arguments = parser.parse_args()
-    print(add(workspace, arguments.name, arguments.file.expanduser(), arguments.like))
+    if not arguments.file.startswith(_HUB):
+        print(add(workspace, arguments.name, Path(arguments.file).expanduser(), arguments.like))
+        return
+    from stages.hub.named_file import fetch_named  # here, as the hub's client takes half a second
+
+    name = arguments.file.removeprefix(_HUB)
+    fetched = fetch_named(name, workspace.downloads / "added", most_bytes=MODEL_BYTES)
+    print(add(workspace, arguments.name, fetched, arguments.like))
+    fetched.unlink(missing_ok=True)  # it is in build/ now
 
 
 def add(workspace: Workspace, name: str, file: Path, like: str | None = None) -> str:
