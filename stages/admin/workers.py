@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,7 +148,8 @@ async def _get(address: SplitResult, path: str, timeout_s: float) -> tuple[int, 
     except TimeoutError:
         raise WorkerError(f"expected an answer within {timeout_s:g} s, seen none; is it running?") from None
     except (OSError, UnicodeError) as error:
-        seen = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        number = error.errno if isinstance(error, ConnectionError) else None  # for others' words than asyncio's
+        seen = os.strerror(number) if number else str(error) or type(error).__name__
         raise WorkerError(f"expected an answer, seen: {seen}; is it running?") from None
     first = re.match(rb"HTTP/1\.[01] (\d{3})\b", answer)
     if first is None or len(answer) > _MOST_BYTES:

@@ -78,7 +78,7 @@ def test_the_page_shows_the_workers_that_were_named_alone(workspace: Workspace, 
     with AdminServer(admin, port=0) as server, Browser(server.url).opened(server.new_link()) as browser:
         page = browser.get("/workers?worker=http://127.0.0.1:1").text
     assert "<strong>Not ready</strong>: nothing is open yet" in page
-    assert "<strong>Unreachable</strong>: expected an answer, seen: " in page
+    assert "<strong>Unreachable</strong>: expected an answer, seen: Connection refused; is it" in page
     assert "open &lt;all&gt;" in page
     assert page.count("<h2>") == len(admin.workers)
 

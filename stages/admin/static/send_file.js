@@ -15,7 +15,9 @@ document.addEventListener("DOMContentLoaded", () => {
         headers: { "X-CSRF-Token": fields.get("csrf"), "HX-Request": "true", "Content-Type": "application/octet-stream" },
         body: fields.get("file"),
       });
-      answer.innerHTML = await response.text();
+      const text = await response.text();
+      if (response.ok) answer.textContent = "Sent; how adding it goes is below.";
+      else answer.innerHTML = text;
     } catch {
       answer.textContent = "The file wasn't sent: the page's server doesn't answer. Send it again.";
     }
