@@ -44,7 +44,11 @@ def application(admin: Admin, *, names: Collection[str], port: int) -> ASGIApp:
     routes = [
         Route("/events", events),
         Mount("/static", StaticFiles(directory=HERE / "static")),
-        *(route for page in (history, jobs, matrix, models, publication, session, workers) for route in page.routes(admin)),
+        *(
+            route
+            for page in (history, jobs, matrix, models, publication, session, workers)
+            for route in page.routes(admin)
+        ),
     ]
     handlers = {HTTPException: refuse, MorphstreamError: refuse, OSError: refuse}
     app = Starlette(routes=routes, exception_handlers=handlers)

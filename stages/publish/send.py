@@ -45,17 +45,12 @@ def send(
         is_dry: Change nothing.
         is_confidential: Publish in a private repository alone.
         expected: The identity of the only plan that is published; empty for any.
-
-    Raises:
-        MorphstreamError: What would be published isn't what was expected.
     """
     outrun, retry = 0, repository.retry(repository.name, WRITE_TIMEOUT_S)
     while True:
         try:
             plan = compose(_tip(repository, is_dry=is_dry, is_confidential=is_confidential))
-            if expected and plan.identity != expected:
-                seen = f"seen {plan.identity}: the tip or build/ changed since"
-                raise MorphstreamError(f"plan: expected {expected}, as was shown, {seen}; look at it with --dry-run")
+            _check_plan(plan, expected)
             if is_dry or plan.is_empty:
                 return Sent(plan, plan.tip.commit)
             return Sent(plan, repository.commit(plan.tip.commit, message(plan), plan.files, plan.kept, plan.deleted))
@@ -69,6 +64,12 @@ def send(
                 raise
         except AttemptError as error:
             retry.wait(error)
+
+
+def _check_plan(plan: Plan, expected: str) -> None:
+    if expected and plan.identity != expected:
+        seen = f"seen {plan.identity}: the tip or build/ changed since"
+        raise MorphstreamError(f"plan: expected {expected}, as was shown, {seen}; look at it with --dry-run")
 
 
 def _tip(repository: Repository, *, is_dry: bool, is_confidential: bool) -> Tip:
