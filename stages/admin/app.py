@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from morphstream.artifact.errors import MorphstreamError
 from stages.admin.access import Access, session_of
 from stages.admin.admin import HERE, Admin
-from stages.admin.pages import history, jobs, matrix, models, publication, session, workers
+from stages.admin.pages import cell, history, jobs, matrix, models, publication, session, workers
 from stages.program import line_of
 
 
@@ -44,11 +44,7 @@ def application(admin: Admin, *, names: Collection[str], port: int) -> ASGIApp:
     routes = [
         Route("/events", events),
         Mount("/static", StaticFiles(directory=HERE / "static")),
-        *(
-            route
-            for page in (history, jobs, matrix, models, publication, session, workers)
-            for route in page.routes(admin)
-        ),
+        *(route for page in (cell, history, jobs, matrix, models, publication, session, workers) for route in page.routes(admin)),
     ]
     handlers = {HTTPException: refuse, MorphstreamError: refuse, OSError: refuse}
     app = Starlette(routes=routes, exception_handlers=handlers)

@@ -25,7 +25,7 @@ def routes(admin: Admin) -> list[Route]:
     before: dict[int, Mapping[str, Mapping[str, Digest]]] = {}  # the engines' files by job, from its start to its end
 
     async def show(request: Request) -> Response:
-        context = {"matrix": _with_jobs(admin), "jobs": admin.jobs.all()}
+        context = {"matrix": with_jobs(admin), "jobs": admin.jobs.all()}
         return admin.render(request, "matrix.html.jinja", context)
 
     async def rebuild(request: Request) -> Response:
@@ -95,7 +95,8 @@ def chosen(matrix: Matrix, form: Form) -> list[Cell]:
     return found
 
 
-def _with_jobs(admin: Admin) -> Matrix:
+def with_jobs(admin: Admin) -> Matrix:
+    """Return the newest matrix, with the jobs that wait or run for its cells."""
     jobs = reversed([job for job in admin.jobs.all() if not job.is_ended])  # the oldest of a cell's jobs is next
     numbers: dict[str, int] = {}
     for job in jobs:
