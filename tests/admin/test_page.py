@@ -1,0 +1,151 @@
+"""The admin page in a browser: cells are selected and recompiled, people see each other, and everyone can use it."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from stages.admin.server import AdminServer
+from stages.workspace import Workspace
+from tests.admin import TARGETS, commands, write_engine, write_plan, write_rebuild
+from tests.admin.conftest import Clock
+from tests.stages.test_report_page import CHROMIUM, WIDTHS
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium")
+WAIT_MS = 30_000  # at most, on a machine that does much else
+BUILT = """
+printf '{"event": "start", "stage": "engines@xseg_1", "done": 0, "total": 2}\\n'
+while ! test -e go; do sleep 0.05; done
+printf new > build/engines/xseg_1/cpu/engine
+python3 - <<'END'
+import hashlib, json, pathlib
+path = pathlib.Path("build/engines/xseg_1/cpu/manifest.json")
+manifest = json.loads(path.read_text())
+manifest["engine_files"]["engine"] |= {"sha256": hashlib.sha256(b"new").hexdigest(), "bytes": 3}
+path.write_text(json.dumps(manifest))
+END
+printf '{"event": "done", "stage": "engines@xseg_1", "how": "run", "seconds": 1.5, "done": 1, "total": 2}\\n'
+"""
+NEW = "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437"  # sha256 of `new`
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=WAIT_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def pages(chromium: Browser, workspace: Workspace, server: AdminServer) -> Iterator[list[Page]]:
+    """Two people's pages, of a workspace with an engine that is built and one that is stale."""
+    write_plan(workspace, engines__fan_68_5=["params: batches [1, 2] -> [1, 3]"])
+    write_engine(workspace, "cpu", "xseg_1")
+    write_engine(workspace, "cpu", "fan_68_5")
+    opened, errors = [], list[str]()
+    for _ in range(2):
+        page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda one: errors.append(one.text) if "Content Security" in one.text else None)
+        page.goto(server.new_link())
+        expect(page.locator("#matrix")).to_contain_text("Compared with params and locks")
+        expect(page.locator('td.stale a[href="/cells/cpu/fan_68_5"]')).to_be_visible()
+        opened.append(page)
+    yield opened
+    for page in opened:
+        page.context.close()
+    assert errors == []
+
+
+def test_a_group_is_recompiled_and_both_people_see_progress_and_the_new_digests(
+    pages: list[Page], workspace: Workspace
+) -> None:
+    write_rebuild(workspace, BUILT)
+    mine, other = pages
+    mine.get_by_label("masks", exact=True).check()
+    expect(mine.locator("#chosen")).to_have_text("4 selected")
+    mine.get_by_label("up-to-date ones too").check()
+    mine.get_by_role("button", name="Recompile", exact=True).click()
+    for page in pages:
+        expect(page.locator("#work .badge.running")).to_contain_text("running")
+        expect(page.locator("#work progress")).to_have_attribute("max", "2")
+        expect(page.locator("#work")).to_contain_text("engines@xseg_1: started")
+        expect(page.locator('td a[href="/cells/cpu/xseg_1"]')).to_contain_text("job 1")
+    (workspace.root / "go").touch()
+    for page in pages:
+        expect(page.locator("#work .badge")).to_contain_text("done")
+        expect(page.locator("#work")).to_contain_text(f"sha256 {NEW} (new)")
+        expect(page.locator('td a[href="/cells/cpu/xseg_1"]')).not_to_contain_text("job")
+    assert [line for line in commands(workspace) if "--force" in line and "--engine cpu/xseg_1" in line]
+    expect(mine.locator("#chosen")).to_have_text("4 selected")
+    mine.locator('td a[href="/cells/cpu/xseg_1"]').click()
+    expect(mine.locator("#details")).to_contain_text(NEW)
+    assert other.locator("#details").inner_text() == ""
+
+
+def test_a_build_that_fails_shows_its_line_and_is_started_again_by_a_button(
+    pages: list[Page], workspace: Workspace
+) -> None:
+    write_rebuild(workspace, "echo 'farm rebuild: expected OpenVINO 2026.4, seen none' >&2; exit 1")
+    page = pages[0]
+    page.get_by_label("xseg_1 for cpu", exact=True).check()
+    page.get_by_role("button", name="Recompile", exact=True).click()
+    expect(page.locator("#work [role=alert]")).to_have_text("farm rebuild: expected OpenVINO 2026.4, seen none")
+    write_rebuild(workspace, "exec sleep 300")
+    page.get_by_role("button", name=re.compile("^Retry")).click()
+    page.get_by_role("button", name=re.compile("^Cancel")).click()
+    expect(page.locator("#work .badge").first).to_contain_text("cancelled")
+
+
+def test_the_matrix_is_used_by_keys_alone(pages: list[Page]) -> None:
+    page = pages[0]
+    page.get_by_label("fan_68_5 for cpu", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_label("xseg_1 for rtx-sm89", exact=True)).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.locator("#chosen")).to_have_text("1 selected")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="xseg_1 for rtx-sm89")).to_be_visible()
+    page.keyboard.press("r")
+    expect(page.locator("#work .badge")).to_contain_text("done")
+    page.keyboard.press("Escape")
+    expect(page.locator("#chosen")).to_have_text("nothing selected")
+
+
+def test_nothing_selected_an_expired_session_and_a_wrong_link_are_refused_in_a_line(
+    pages: list[Page], server: AdminServer, clock: Clock
+) -> None:
+    page = pages[0]
+    page.get_by_role("button", name="Recompile", exact=True).click()
+    expect(page.locator("#refusal [role=alert]")).to_contain_text("select some")
+    answer = pages[1].goto(f"{server.url}/login?secret=guessed")
+    assert answer
+    assert answer.status in (401, 403)
+    expect(pages[1].get_by_role("alert")).to_be_visible()
+    clock.now_s += 13 * 3600
+    page.get_by_role("button", name="Recompile", exact=True).click()
+    expect(page.locator("#refusal [role=alert]")).to_contain_text("link")
+
+
+def test_nothing_serious_is_found_by_axe_and_nothing_is_wider_than_the_page(
+    pages: list[Page], workspace: Workspace
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python").Axe()
+    write_rebuild(workspace, "echo 'farm rebuild: expected OpenVINO 2026.4, seen none' >&2; exit 1")
+    page = pages[0]
+    page.get_by_label("cpu", exact=True).check()
+    page.get_by_role("button", name="Recompile", exact=True).click()
+    expect(page.locator("#work [role=alert]")).to_be_visible()
+    page.locator('td a[href="/cells/cpu/fan_68_5"]').click()
+    expect(page.locator("#details")).to_contain_text("batches [1, 2] -> [1, 3]")
+    for name, width in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="dark" if name == "dark" else "light")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        found = [one for one in axe.run(page).response["violations"] if one["impact"] in ("serious", "critical")]
+        assert not found, [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
+    assert len(TARGETS) == page.locator("#matrix tr", has_text="fan_68_5").locator("td").count()
