@@ -54,7 +54,9 @@ document.addEventListener("htmx:afterSwap", () => {
 document.addEventListener("htmx:beforeRequest", ({ detail }) => {
   if (detail.requestConfig.verb === "post") document.querySelector("#refusal").replaceChildren();
 });
-document.addEventListener("htmx:afterSettle", () => document.querySelector("#details #cell-title")?.scrollIntoView({ block: "nearest" }));
+document.addEventListener("htmx:afterSettle", ({ target }) => {
+  if (target.id === "details") target.scrollIntoView({ block: "nearest" }); // on a phone it is below the matrix
+});
 
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.matches('input:not([type="checkbox"]), textarea, select');
