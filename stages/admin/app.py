@@ -18,6 +18,8 @@ from stages.admin.admin import HERE, Admin
 from stages.admin.pages import cell, history, jobs, matrix, models, publication, session, workers
 from stages.program import line_of
 
+_PAGES = (cell, history, jobs, matrix, models, publication, session, workers)
+
 
 def application(admin: Admin, *, names: Collection[str], port: int) -> ASGIApp:
     """Return the application, with `Access` in front.
@@ -44,7 +46,7 @@ def application(admin: Admin, *, names: Collection[str], port: int) -> ASGIApp:
     routes = [
         Route("/events", events),
         Mount("/static", StaticFiles(directory=HERE / "static")),
-        *(route for page in (cell, history, jobs, matrix, models, publication, session, workers) for route in page.routes(admin)),
+        *(route for page in _PAGES for route in page.routes(admin)),
     ]
     handlers = {HTTPException: refuse, MorphstreamError: refuse, OSError: refuse}
     app = Starlette(routes=routes, exception_handlers=handlers)
