@@ -15,10 +15,10 @@ from starlette.types import ASGIApp
 from morphstream.artifact.errors import MorphstreamError
 from stages.admin.access import Access, session_of
 from stages.admin.admin import HERE, Admin
-from stages.admin.pages import cell, history, jobs, matrix, models, publication, session, workers
+from stages.admin.pages import cell, deploy, history, jobs, matrix, models, publication, session, workers
 from stages.program import line_of
 
-_PAGES = (cell, history, jobs, matrix, models, publication, session, workers)
+_PAGES = (cell, deploy, history, jobs, matrix, models, publication, session, workers)
 
 
 def application(admin: Admin, *, names: Collection[str], port: int) -> ASGIApp:

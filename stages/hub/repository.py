@@ -71,6 +71,14 @@ class Info(NamedTuple):
     paths: frozenset[str] | None
 
 
+class Commit(NamedTuple):
+    """A commit of a repository: its 40 digits, its day as ``2026-12-01``, and its title."""
+
+    id: str
+    day: str
+    title: str
+
+
 class Repository:
     """A model repository on the Hub, with the token of the environment or of the user's login."""
 
@@ -128,10 +136,22 @@ class Repository:
         """Return what each path of a commit holds."""
         look = partial(self._api.list_repo_tree, self.name, recursive=True, revision=commit)
         return {
-            entry.path: Held(bytes=entry.size, sha256=entry.lfs.sha256 if entry.lfs else None, blob=entry.blob_id)
+            entry.path: _held(entry)
             for entry in self.retry(f"{self.name}@{commit[:7]}").call(attempt()(lambda: list(look())))
             if isinstance(entry, RepoFile)
         }
+
+    def paths(self, commit: str, paths: Sequence[str]) -> dict[str, Held]:
+        """Return what a commit holds under some paths, without those that it lacks."""
+        look = partial(self._api.get_paths_info, self.name, list(paths), revision=commit)
+        found = self.retry(f"{self.name}@{commit[:7]}").call(attempt()(look))
+        return {entry.path: _held(entry) for entry in found if isinstance(entry, RepoFile)}
+
+    def commits(self, most: int) -> list[Commit]:
+        """Return the latest commits, the newest first, and no more than some."""
+        look = partial(self._api.list_repo_commits, self.name)
+        found = self.retry(f"{self.name}: its commits").call(attempt()(look))
+        return [Commit(one.commit_id, f"{one.created_at:%Y-%m-%d}", one.title) for one in found[:most]]
 
     def source(self, commit: str) -> HubSource:
         """Return a source of the files of a commit, with the token that the client would send."""
@@ -207,3 +227,7 @@ class Repository:
             if (observed := Digest(sent.sha256.hex(), sent.size)) != files[path].digest:
                 raise DigestMismatchError(path, files[path].digest, observed)
         return additions
+
+
+def _held(file: RepoFile) -> Held:
+    return Held(bytes=file.size, sha256=file.lfs.sha256 if file.lfs else None, blob=file.blob_id)

@@ -19,6 +19,7 @@ from stages.origin.named import origin_of
 from stages.params import Params, load_params
 from stages.program import run_program
 from stages.publish.compose import Composer
+from stages.publish.deployed import deployments, fetch_deployed
 from stages.publish.local import WHAT, Local, local
 from stages.publish.send import Sent, send
 from stages.workspace import Workspace
@@ -32,6 +33,11 @@ def main(workspace: Workspace) -> None:
     params, build = load_params(workspace.params), workspace.build
     _check_usage(parser, options, params)
     prepare_client()
+    repository = Repository(params.hub.repo)
+    if options.history:
+        for one in deployments(repository, options.tag):
+            print(one.line())
+        return
     what = WHAT if options.what == "all" else (options.what,)
     found = local(workspace, params, what, options.names, options.group)
     if options.code is not None:
@@ -39,7 +45,8 @@ def main(workspace: Workspace) -> None:
 
         code = pack_code(options.code, options.tag, params.archive, build)
         found = replace(found, archives={**found.archives, **code})
-    repository = Repository(params.hub.repo)
+    if options.back_to:
+        found = Local(archives=fetch_deployed(repository, options.back_to, options.tag, build))
     dropped = frozenset(options.drop)
     sent = publish(
         *(build, params, found, repository, options.what),
@@ -101,12 +108,17 @@ def _parser() -> Parser:
         choices=vocabulary.DEPLOY_TAGS,
         help="where to deploy it (DEPLOY_TAGS, else develop)",
     )
+    parser.add_argument("--back-to", metavar="REVISION", help="deploy what the tags had at a commit, branch or tag")
+    parser.add_argument("--history", action="store_true", help="list what the tags hold and held before")
     return parser
 
 
 def _check_usage(parser: Parser, options: argparse.Namespace, params: Params) -> None:
-    if options.what == "deploy" and options.code is None:
-        parser.error("deploy needs --code DIR")
+    ways = [options.code is not None, bool(options.back_to), options.history]
+    if options.what == "deploy" and sum(ways) != 1:
+        parser.error("deploy needs one of --code DIR, --back-to REVISION and --history")
+    if options.what != "deploy" and (options.back_to or options.history):
+        parser.error(f"--back-to and --history go with deploy, not with {options.what}")
     if options.code is not None and options.what not in ("deploy", "all"):
         parser.error(f"--code goes with deploy or all, not with {options.what}")
     if options.names and options.what not in WHAT:

@@ -120,6 +120,8 @@ def test_what_is_not_valid_is_refused_before_the_hub_is_asked(workspace: Workspa
     [
         ("everything",),
         ("deploy",),
+        ("deploy", "--code", ".", "--back-to", "main"),
+        ("archives", "--history"),
         ("models", "--code", "."),
         ("all", "xseg_1"),
         ("archives", "--group", "masks"),
@@ -181,6 +183,27 @@ def test_code_is_deployed_to_its_tags_and_recorded(workspace: Workspace, hub: Hu
     after = archives(served)
     assert after["deploy/develop/app_code.tar.zst"] == after["deploy/latest/app_code.tar.zst"]
     check_complete(served, served.tip())
+
+
+def test_a_tag_goes_back_to_what_it_had_in_one_commit(
+    workspace: Workspace, hub: Hub, served: Served, code: Path
+) -> None:
+    name = "deploy/develop/app_code.tar.zst"
+    published(workspace, hub, "deploy", "--code", str(code), DEPLOY_TAGS="develop latest")
+    first, before = served.tip(), archives(served)
+    (code / "main.py").write_text("print('newer')\n")
+    published(workspace, hub, "deploy", "--code", str(code))
+    second = served.tip()
+    rows = [line.split()[:2] for line in published(workspace, hub, "deploy", "--history").splitlines()]
+    assert rows == [["develop", second], ["develop", first]]
+    assert archives(served)[name] != before[name]
+    published(workspace, hub, "deploy", "--back-to", first)
+    assert served.commits()[1] == second
+    assert archives(served) == before
+    check_complete(served, served.tip())
+    done = publish(workspace, hub, "deploy", "--back-to", served.commits()[-1])
+    assert (done.returncode, served.commits()[1]) == (1, second)
+    assert "deploy develop: expected deploy/develop/app_code.tar.zst at " in done.stderr
 
 
 def test_a_secret_in_the_code_is_refused_before_the_hub_is_asked(
