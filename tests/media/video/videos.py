@@ -48,6 +48,7 @@ def write_video(
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = size_wh
         stream.pix_fmt = pixel_format
+        stream.codec_context.thread_count = 2  # as bytes follow it, and else it follows how many cores there are
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
         if tags:
