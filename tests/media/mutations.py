@@ -3,6 +3,7 @@
 import io
 import random
 from collections.abc import Iterator
+from functools import cache
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from tests.face import waves
 from tests.media.pictures import animated, encoded
 
 
+@cache
 def whole_pictures() -> dict[str, bytes]:
     """Return a picture of each kind that can be read, by its suffix."""
     photo = waves(120, 160) ^ np.random.default_rng(0).integers(0, 8, (120, 160, 3), np.uint8)

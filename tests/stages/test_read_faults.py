@@ -82,8 +82,8 @@ FAULTS: dict[str, tuple[onnx.ModelProto, Alteration | None, str]] = {
         "node choice2: expected at most 4 graphs within each other, seen more",
     ),
     "more nodes than any model": (
-        small(*[node("Relu", "x", f"a{i}") for i in range(100_001)]),
-        None,
+        small(),
+        lambda model: model.graph.node.extend([onnx.NodeProto()] * 100_000),
         "expected at most 100000 nodes, seen 100001",
     ),
     "dims beyond the data": (
@@ -159,16 +159,19 @@ def framed(field: int, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "graph",
+    ("fields", "content"),
     [
-        pytest.param(b"\x0a\x00" * 2_000_000, id="millions of empty nodes"),
-        pytest.param(framed(1, b"\x0a\x00" * 2_000_000), id="millions of inputs"),
-        pytest.param(framed(5, framed(1, b"\x01" * (1 << 27))), id="millions of dims"),
+        pytest.param((1,), b"\x0a\x00" * 1_000_001, id="a million inputs"),
+        pytest.param((1, 5), bytes((1 << 26) + 1), id="millions of dims"),
     ],
 )
-def test_a_file_that_would_fill_the_memory_is_refused_before_it_is_parsed(tmp_path: Path, graph: bytes) -> None:
+def test_a_file_that_would_fill_the_memory_is_refused_before_it_is_parsed(
+    tmp_path: Path, fields: tuple[int, ...], content: bytes
+) -> None:
     path = tmp_path / "small.onnx"
-    path.write_bytes(framed(7, graph))
+    for field in (*fields, 7):
+        content = framed(field, content)
+    path.write_bytes(content)
     assert refusal(path).startswith("expected at most 1000000 fields and ")
 
 
