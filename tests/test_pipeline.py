@@ -82,6 +82,7 @@ class Clone:
     def clone(self, folder: Path) -> "Clone":
         """Clone it, with the detector's package beside, as ``make setup`` puts it there."""
         self.run("git", "clone", "--quiet", str(self.folder), str(folder))
+        copy_compiled(self.folder, folder)
         if (ROOT / ".cache").is_dir():
             shutil.copytree(ROOT / ".cache", folder / ".cache")
         return Clone(folder)
@@ -143,6 +144,7 @@ def copy_project(clone: Clone, models: Iterable[str], targets: Iterable[str]) ->
         if (ROOT / name).is_file() and not name.startswith(("tests/", "bench/")):
             (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, clone.folder / name)
+    copy_compiled(ROOT, clone.folder)
     for name in LOCKS:
         (clone.folder / name).unlink(missing_ok=True)
     clone.run("git", "init", "--quiet")
@@ -150,6 +152,12 @@ def copy_project(clone: Clone, models: Iterable[str], targets: Iterable[str]) ->
         shutil.copytree(ROOT / ".cache", clone.folder / ".cache")
     write_params(clone.folder, reduced(models, targets))
     clone.run("python", "-m", "stages.prune")
+
+
+def copy_compiled(source: Path, folder: Path) -> None:
+    """Copy the modules again, with their times and with what Python compiled of them, which spares each clone that."""
+    for name in ("runtime", "stages"):
+        shutil.copytree(source / name, folder / name, dirs_exist_ok=True)
 
 
 def check_archives(clone: Clone) -> Params:

@@ -32,7 +32,7 @@ def copied(folder: Path, data: Mapping[str, Any]) -> Path:
     """Make a checkout as an image has it: read-only, params.yaml and stages/ alone, no Git and no DVC."""
     folder.mkdir()
     write_params(folder, data)
-    shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "stages", folder / "stages")  # compiled, too: programs don't write that there
     for path in (folder, *folder.rglob("*")):
         path.chmod(path.stat().st_mode & ~0o222)
     return folder
