@@ -1,5 +1,6 @@
 """What the pipeline publishes of a few kit models, made once by its own code, and a store booted from it."""
 
+import gc
 import os
 import shutil
 import signal
@@ -35,6 +36,8 @@ from tests.stages import PARAMS, original
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
+gc.disable()  # until all is imported and collected, of which nothing becomes garbage
+
 settings.register_profile(  # how long a test takes is bench/'s to say
     "no clock", deadline=None, max_examples=int(os.environ.get("MORPHSTREAM_EXAMPLES") or 25)
 )
@@ -59,6 +62,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in [item for item in items if item.path.name == order[0]][1:]:
         turns[item.nodeid] = order.index("the other tests of test_pipeline.py")
     items.sort(key=lambda item: turns[item.nodeid])
+
+
+def pytest_configure() -> None:
+    """Keep to one core where there are fewer than processes that run tests: their threads would wait by spinning."""
+    count, worker = (os.environ.get(f"PYTEST_XDIST_WORKER{of}", "") for of in ("_COUNT", ""))
+    if count and hasattr(os, "sched_setaffinity") and int(count) > len(cores := sorted(os.sched_getaffinity(0))):
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, and not among what is there."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
