@@ -70,8 +70,10 @@ class Jobs:
         """Have a command run when it is its turn; return the job that waits or runs for the same one, if any.
 
         Raises:
-            JobError: Too many are waiting.
+            JobError: Too many are waiting, or a word of the command is none that a process could get or a log show.
         """
+        if odd := next((word for word in command if not word.isprintable()), None):
+            raise JobError(f"job: expected letters that can be printed, seen {odd[:200]!r}; correct what was entered")
         waiting = [job for job in self._jobs.values() if not job.is_ended]
         if same := next((job for job in waiting if tuple(job.command) == tuple(command)), None):
             return same

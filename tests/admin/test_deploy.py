@@ -1,5 +1,9 @@
 """What tags hold is listed, and code is deployed or a tag goes back, by the command that publishes."""
 
+import html
+
+import pytest
+
 from stages.admin.server import AdminServer
 from stages.workspace import Workspace
 from tests.admin import commands, until, write_rebuild
@@ -44,4 +48,15 @@ def test_another_tag_no_folder_and_no_commit_are_refused(browser: Browser, works
     ):
         answer = browser.post(path, fields)
         assert (answer.status_code, words in answer.text) == (409, True), answer.text
+    assert commands(workspace) == []
+
+
+@pytest.mark.parametrize("code", ["a\0b", "a\nb"], ids=["a null", "two lines"])
+def test_letters_that_no_process_could_get_are_refused_and_the_page_goes_on(
+    browser: Browser, workspace: Workspace, code: str
+) -> None:
+    answer = browser.post("/deploy", {"tag": "develop", "code": code})
+    assert answer.status_code == 409
+    assert f"expected letters that can be printed, seen {f'--code={code}'!r}" in html.unescape(answer.text)
+    assert browser.get("/deploy").status_code == 200
     assert commands(workspace) == []
