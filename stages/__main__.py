@@ -8,12 +8,13 @@ from pathlib import Path
 from morphstream.cli.options import Parser
 
 HERE = Path(__file__).parent
+_QUIET = "Each takes --quiet, too: no notes and no progress on stderr; refusals and what it prints on stdout stay."
 
 
 def main() -> None:
     """Print the help."""
     programs = "\n".join(f"  {name:10}{text}" for name, text in sorted(programs_of(HERE)))
-    parser = Parser(prog="python -m stages", description=__doc__, epilog=f"programs:\n{programs}")
+    parser = Parser(prog="python -m stages", description=__doc__, epilog=f"programs:\n{programs}\n\n{_QUIET}")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.parse_args()
     parser.print_help()

@@ -4,13 +4,14 @@ At SIGINT or SIGTERM it ends in one line, too, with 130 or 143, as `morphstream.
 """
 
 import gc
+import io
 import os
 import shlex
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
 
 from morphstream import process
@@ -40,12 +41,14 @@ def run_program(
     gc.enable()  # see stages/__init__.py
     print_any_text()
     what = message_of(" ".join([_verb(), *sys.argv[1:]]))
+    is_quiet = "--quiet" in sys.argv[1:]
+    sys.argv[1:] = [word for word in sys.argv[1:] if word != "--quiet"]  # every program has it, so none declares it
 
     def run() -> int:
         try:
             if runs_models:
                 check_limits()
-            with _elapsed(what) if is_timed else nullcontext():
+            with _without_notes() if is_quiet else _elapsed(what) if is_timed else nullcontext():
                 main(Workspace(Path()))
         except (MorphstreamError, OSError) as error:
             said = f"{what}: {line_of(error)}{_said_of_cache(error, is_doubted=doubts_cache)}"
@@ -87,6 +90,18 @@ def read_arguments(description: str | None, *names: str) -> list[str]:
 def _verb() -> str:
     path = Path(sys.argv[0])
     return path.parent.name if path.stem == "__main__" else path.stem
+
+
+@contextmanager
+def _without_notes() -> Iterator[None]:
+    """Drop what is written to stderr, save wrong usage: its message would be lost with it."""
+    notes = io.StringIO()
+    try:
+        with redirect_stderr(notes):
+            yield
+    except SystemExit:
+        print(notes.getvalue(), end="", file=sys.stderr)
+        raise
 
 
 @contextmanager

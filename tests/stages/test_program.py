@@ -97,3 +97,22 @@ def test_what_is_wrong_is_one_line_of_bounded_length(workspace: Workspace) -> No
     (line,) = run_stage(workspace, "check", "y" * 10_000).stderr.splitlines()
     assert line.startswith("check yyy")
     assert len(line) <= 500
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "stderr"),
+    [
+        pytest.param("import sys; print('note', file=sys.stderr); print('answer')", 0, "", id="done"),
+        pytest.param("print('answer'); raise FetchError('a')", 1, "verb --quiet: a\n", id="refused"),
+    ],
+)
+def test_a_quiet_program_prints_its_answer_and_its_refusal_alone(
+    tmp_path: Path, body: str, code: int, stderr: str
+) -> None:
+    path = tmp_path / "verb.py"
+    path.write_text(PROGRAM.format(body=body), "utf-8")
+    command = [sys.executable, str(path), "--quiet"]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (code, "answer\n", stderr)
