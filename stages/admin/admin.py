@@ -69,7 +69,7 @@ class Admin:
             sessions: Of who is there; None for new ones.
         """
         self.workspace, self.workers = workspace, tuple(workers)
-        self.sessions, self.events = sessions or Sessions(), Events()
+        self.sessions, self.events, self._newest = sessions or Sessions(), Events(), 0
         self.jobs = Jobs(
             workspace.root, interpreter=interpreter, changed=self._changed, logged=self._logged, hidden=hidden
         )
@@ -115,8 +115,12 @@ class Admin:
         return self.jobs.start(title, command, who=session_of(request).name, subject=subject)
 
     def _changed(self, job: Job) -> None:
-        html = self.environment.get_template("job.html.jinja").render(job=job)
-        self.events.publish(f"job-{job.number}", html, replaces=f"job-{job.number}")
+        is_new, self._newest = job.number > self._newest, max(job.number, self._newest)
+        html = self.environment.get_template(f"job{'_card' * is_new}.html.jinja").render(job=job)
+        if is_new:
+            self.events.publish("new-job", html)
+        else:
+            self.events.publish(f"job-{job.number}", html, replaces=f"job-{job.number}")
         self.events.publish("jobs", replaces="jobs")
 
     def _logged(self, job: Job, line: str) -> None:
