@@ -60,7 +60,7 @@ def large_workspace(folder: Path) -> Workspace:
 def first_paint_ms(page: Page, url: str) -> float:
     """Open the page and return when it was first painted, after it was asked for."""
     page.goto(url)
-    page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length")
+    until(lambda: page.evaluate("performance.getEntriesByName('first-contentful-paint').length"))
     return float(page.evaluate("() => performance.getEntriesByName('first-contentful-paint')[0].startTime"))
 
 

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from bench.admin_page import large_workspace
 from stages.admin.server import AdminServer
 from stages.workspace import Workspace
-from tests.admin import TARGETS, commands, write_engine, write_plan, write_rebuild
+from tests.admin import TARGETS, commands, new_admin, until, write_engine, write_plan, write_rebuild
 from tests.admin.conftest import Clock
 from tests.stages.test_report_page import CHROMIUM, WIDTHS
 
@@ -27,6 +29,7 @@ path.write_text(json.dumps(manifest))
 END
 printf '{"event": "done", "stage": "engines@xseg_1", "how": "run", "seconds": 1.5, "done": 1, "total": 2}\\n'
 """
+CONNECTED = "typeof source === 'object' && source?.readyState === EventSource.OPEN"
 NEW = "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437"  # sha256 of `new`
 
 
@@ -149,3 +152,62 @@ def test_nothing_serious_is_found_by_axe_and_nothing_is_wider_than_the_page(
         found = [one for one in axe.run(page).response["violations"] if one["impact"] in ("serious", "critical")]
         assert not found, [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
     assert len(TARGETS) == page.locator("#matrix tr", has_text="fan_68_5").locator("td").count()
+
+
+def test_what_is_selected_waits_while_other_pages_are_looked_at(pages: list[Page]) -> None:
+    page = pages[0]
+    page.get_by_label("masks", exact=True).check()
+    page.get_by_role("link", name="Jobs").click()
+    expect(page).to_have_title("Jobs: morphstream admin")
+    page.get_by_role("link", name="Models and targets").click()
+    expect(page.locator("#chosen")).to_have_text("4 selected")
+
+
+def test_a_log_stays_at_its_end_and_a_button_keeps_the_focus(pages: list[Page], workspace: Workspace) -> None:
+    started = """printf '{"event": "start", "stage": "engines@xseg_1", "done": %d, "total": 9}\\n'"""
+    lines = "for i in $(seq 60); do echo line $i; done"
+    write_rebuild(workspace, f"{lines}; until test -e go; do sleep 0.05; done; {started} 3; echo last; exec sleep 300")
+    page = pages[0]
+    page.get_by_label("xseg_1 for cpu", exact=True).check()
+    page.get_by_role("button", name="Recompile", exact=True).click()
+    expect(page.locator("#work pre")).to_contain_text("line 60")
+    until(lambda: page.evaluate("isAtEnd(document.querySelector('#work pre'))"))
+    page.get_by_role("button", name=re.compile("^Cancel")).focus()
+    (workspace.root / "go").touch()
+    expect(page.locator("#work progress")).to_have_attribute("value", "3")
+    expect(page.locator("#work pre")).to_contain_text("last")
+    until(lambda: page.evaluate("isAtEnd(document.querySelector('#work pre'))"))
+    expect(page.get_by_role("button", name=re.compile("^Cancel"))).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#work .badge")).to_contain_text("cancelled")
+
+
+def test_twenty_models_and_eight_targets_have_their_room(chromium: Browser, tmp_path: Path) -> None:
+    with AdminServer(new_admin(large_workspace(tmp_path / "large")), port=0) as server:
+        page = chromium.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(server.new_link())
+        page.get_by_label("cpu", exact=True).check()
+        last = page.locator("#matrix tr:has(td)").last.locator("td input").last
+        for width, count in ((1280, 21), (700, 20), (390, 21)):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate("(one => one.scrollWidth <= one.clientWidth)(document.querySelector('#rebuild'))")
+            last.click()
+            expect(page.locator("#chosen")).to_have_text(f"{count} selected")
+        page.close()
+
+
+def test_a_tab_that_nobody_sees_keeps_no_connection(chromium: Browser, server: AdminServer) -> None:
+    page = chromium.new_page()
+    page.clock.install()
+    page.add_init_script("Object.defineProperty(document, 'hidden', { get: () => window.isUnseen ?? false })")
+    page.goto(server.new_link())
+    expect(page.locator("#matrix")).to_be_visible()  # after the link's own page
+    until(lambda: page.evaluate(CONNECTED))
+    page.evaluate("window.isUnseen = true")
+    page.clock.run_for(60_000)
+    assert page.evaluate("source.readyState === EventSource.CLOSED")
+    with page.expect_navigation():
+        page.evaluate("window.isUnseen = false; document.dispatchEvent(new Event('visibilitychange'))")
+    until(lambda: page.evaluate(CONNECTED))
+    page.close()

@@ -2,8 +2,10 @@
 const all = (query, within = document) => [...within.querySelectorAll(query)];
 const cells = () => all('#matrix input[name="cell"]');
 const KEPT = "chosen cells";
+const MOST_CARDS = 12;
 
 function count() {
+  if (!document.querySelector("#matrix")) return; // what is chosen waits while other pages are looked at
   const chosen = cells().filter((cell) => cell.checked);
   for (const box of all('#matrix input:is([name="group"], [name="target"])')) {
     const own = cellsOf(box);
@@ -32,22 +34,38 @@ document.addEventListener("change", ({ target }) => {
   count();
 });
 
-// a part that comes anew keeps the focus, what is open, and where its log was
+// a part that comes anew keeps the focus, what is open, and where it was scrolled to; a log stays at its end until somebody scrolls back
+const isAtEnd = (log) => log.scrollTop + log.clientHeight > log.scrollHeight - 40;
+const toEnd = (log) => { log.scrollTop = log.scrollHeight; };
+const placeOf = (one) => [one.id, one.matches("pre") && isAtEnd(one) ? [0, 1e9] : [one.scrollLeft, one.scrollTop]];
 let before = null;
-document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  const focused = document.activeElement;
+
+function keep(part) {
+  const focused = part.contains(document.activeElement) ? document.activeElement : null;
   const link = focused?.getAttribute("href");
+  const label = focused?.getAttribute("aria-label");
   before = {
-    focus: detail.target.contains(focused) && (link ? `a[href="${link}"]` : focused.value && `[name="${focused.name}"][value="${focused.value}"]`),
-    open: new Map(all("details[id]", detail.target).map((one) => [one.id, one.open])),
+    part: part.id,
+    focus: link ? `a[href="${link}"]` : focused?.value ? `[name="${focused.name}"][value="${focused.value}"]` : label && `[aria-label="${label}"]`,
+    open: new Map(all("details[id]", part).map((one) => [one.id, one.open])),
+    places: new Map(all(".scroll, pre[id]", part).map(placeOf)),
   };
-});
+}
+
+document.addEventListener("htmx:beforeSwap", ({ detail }) => keep(detail.target));
 document.addEventListener("htmx:afterSwap", () => {
-  for (const [id, isOpen] of before?.open ?? []) {
+  if (!before) return; // a line of a log
+  for (const [id, isOpen] of before.open) {
     const one = document.getElementById(id);
     if (one) one.open = isOpen;
   }
-  if (before?.focus) document.querySelector(`#main ${before.focus}`)?.focus({ preventScroll: true });
+  for (const log of before.part ? all(`#${before.part} pre[id]`) : []) toEnd(log);
+  for (const [id, place] of before.places) document.getElementById(id)?.scrollTo(...place);
+  if (before.focus) document.querySelector(`#main ${before.focus}`)?.focus({ preventScroll: true });
+  for (const old of all("#cards > .card").slice(MOST_CARDS)) {
+    old.remove();
+    document.querySelector("#work .earlier").hidden = false;
+  }
   before = null;
   restore();
 });
@@ -83,15 +101,19 @@ document.addEventListener("keyup", (event) => {
   if (event.key === "Enter" && event.target.name === "cell") event.target.closest("td").querySelector("a").click();
 });
 
+document.addEventListener("click", ({ target }) => {
+  const log = target.closest("summary")?.parentElement.querySelector("pre[id]");
+  if (log) requestAnimationFrame(() => toEnd(log));
+});
+
 setInterval(() => {
   for (const one of all("[data-seconds]")) one.textContent = String(++one.dataset.seconds);
 }, 1000);
 
 document.addEventListener("htmx:sseBeforeMessage", ({ detail }) => {
-  const log = detail.elt?.closest?.("pre");
-  if (log && log.scrollTop + log.clientHeight > log.scrollHeight - 40) {
-    requestAnimationFrame(() => { log.scrollTop = log.scrollHeight; });
-  }
+  const log = detail.elt.closest("pre");
+  if (!log) keep(detail.elt);
+  else if (isAtEnd(log)) requestAnimationFrame(() => toEnd(log));
 });
 const lost = (isLost) => { const one = document.querySelector("#connection"); if (one) one.hidden = !isLost; };
 document.addEventListener("htmx:sseError", () => lost(true));
@@ -107,3 +129,4 @@ setInterval(() => {
 document.addEventListener("visibilitychange", () => { if (!document.hidden && isAsleep) location.reload(); });
 
 restore();
+for (const log of all("pre[id]")) toEnd(log);
