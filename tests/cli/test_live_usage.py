@@ -23,7 +23,6 @@ def parsed(*words: str) -> Namespace:
         pytest.param([], "required: source, or --page", id="nobody to put in"),
         pytest.param(["a.png", "--map", "a=left", "--page"], "--map: expected it without --page", id="faces of a page"),
         pytest.param(["--page", "--to", "window"], "--to: expected it without --page", id="an output with a page"),
-        pytest.param(["--page", "--json"], "--json: expected it without --page", id="a report of a page"),
         pytest.param(["--page", "--smooth", "0"], "--smooth: expected it without", id="tracks with a page"),
         pytest.param(["a.png", "--port", "80"], "--port: expected it with --page", id="a port without a page"),
         pytest.param(["a.png", "--loop"], "--loop: expected --from", id="a camera that begins again"),

@@ -105,7 +105,8 @@ import pathlib, time
 import morphstream.health.serve as serve
 serve.GRACE_S = 0.1
 def sleep(store, swap_model): time.sleep(600)
-serve.serve(pathlib.Path("store"), swap_model="x", host="127.0.0.1", port=0, open_pipeline=sleep)
+def say(*words): print(*words, flush=True)
+serve.serve(pathlib.Path("store"), swap_model="x", host="127.0.0.1", port=0, say=say, open_pipeline=sleep)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.cli.options import Commands, UsageError, add_threads, text_of
+from morphstream.cli.output import Style, paint
 from morphstream.machine.limits import check_limits
 
 if TYPE_CHECKING:
     from morphstream.cli.jobs import Done, Entry
     from morphstream.cli.task import Report, Task
     from morphstream.pipeline import SwapPipeline
+
+_STYLES: Mapping[str, Style] = {"done": "green", "skipped": "yellow", "failed": "red"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,6 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("batch", help="do the swaps that a YAML file lists; what is done isn't done again")
     parser.add_argument("jobs", type=Path, help="YAML file: jobs, each with the options of swap, and their defaults")
     parser.add_argument("--again", action="store_true", help="do what is done, too; jobs then need overwrite")
-    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
     add_threads(parser)
     parser.set_defaults(run=run)
 
@@ -128,9 +130,10 @@ def _summary(reports: Sequence[JobReport]) -> dict[str, object]:
 def _table(reports: Sequence[JobReport]) -> list[str]:
     """Return a line for each job, and one for all."""
     width = max(len(report.name) for report in reports)
-    lines = [f"{'job':{width}}  state    files  seconds  why"]
+    lines = [paint(f"{'job':{width}}  state    files  seconds  why", "bold", sys.stdout)]
     for report in reports:
-        numbers = f"{report.state:7}  {report.files:5}  {report.seconds:7.1f}"
+        state = paint(f"{report.state:7}", _STYLES[report.state], sys.stdout)
+        numbers = f"{state}  {report.files:5}  {report.seconds:7.1f}"
         lines.append(f"{report.name:{width}}  {numbers}  {report.error or ''}".rstrip())
     counts = [f"{sum(report.state == state for report in reports)} {state}" for state in ("done", "skipped", "failed")]
     return [*lines, f"{len(reports)} jobs: {', '.join(counts)}"]

@@ -44,7 +44,6 @@ def add(commands: Commands) -> None:
     parser.add_argument("--faces", type=checked(whole_number(1, 64)), default=1, help="in a made-up frame (1)")
     parser.add_argument("--swap-model", default=SWAP_MODEL, help="such as hyperswap_1a_256 (%(default)s)")
     parser.add_argument("--cuda-graph", action="store_true", help="replay runs on a GPU as CUDA graphs")
-    parser.add_argument("--json", action="store_true", help="print all that was found as JSON")
     add_max_pixels(parser)
     add_look(parser)
     add_source(parser)

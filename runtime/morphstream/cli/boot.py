@@ -45,7 +45,6 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--warm", action="store_true", help="open every engine once, so that workers find what is compiled at first use"
     )
-    parser.add_argument("--json", action="store_true", help="report as JSON, each step with its seconds and reason")
     parser.set_defaults(run=run)
 
 

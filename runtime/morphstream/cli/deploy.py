@@ -1,6 +1,8 @@
 """``morphstream deploy``: switch to the code of a tag."""
 
 import argparse
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 from morphstream.artifact.vocabulary import DEPLOY_TAGS
@@ -30,5 +32,6 @@ def run(options: argparse.Namespace) -> int:
         check = Check.parse(options.check, options.timeout)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    print(deploy(options.tag, options.into, options.source, check=check))
+    deployed = deploy(options.tag, options.into, options.source, check=check)
+    print(json.dumps(asdict(deployed), indent=2, default=str) if options.json else deployed)
     return 0

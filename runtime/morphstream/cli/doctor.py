@@ -1,15 +1,23 @@
 """``morphstream doctor``: say what this machine and its store can do."""
 
 import argparse
+import sys
+from collections.abc import Mapping
 
 from morphstream.cli.options import Commands
+from morphstream.cli.output import Style, paint
 from morphstream.store.store import Store
+
+_STYLES: Mapping[str, Style] = {
+    "usable     yes": "green",
+    "usable     no": "red",
+    "note ": "yellow",
+}
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
     parser = commands.add_parser("doctor", help="say what this machine and its store can do, and what is missing")
-    parser.add_argument("--json", action="store_true", help="report as JSON")
     parser.set_defaults(run=run)
 
 
@@ -21,5 +29,10 @@ def run(options: argparse.Namespace) -> int:
     from morphstream.machine.probe import probe_machine
 
     diagnosis = diagnose(Store(options.store), probe_machine(), read_gpus(), shortages=find_shortages())
-    print(diagnosis.to_json() if options.json else diagnosis)
+    print(diagnosis.to_json() if options.json else "\n".join(map(_painted, diagnosis.lines)))
     return 0 if diagnosis.is_usable else 1
+
+
+def _painted(line: str) -> str:
+    style = next((style for start, style in _STYLES.items() if line.startswith(start)), None)
+    return paint(line, style, sys.stdout) if style else line

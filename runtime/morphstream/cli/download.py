@@ -1,6 +1,8 @@
 """``morphstream download``: add models to a store."""
 
 import argparse
+import json
+from dataclasses import asdict
 
 from morphstream.cli.options import Commands, add_source, checked, read_bytes
 
@@ -22,7 +24,14 @@ def run(options: argparse.Namespace) -> int:
     """Download the models one after the other, and print a line for each."""
     from morphstream.boot.service import ModelDownloadService
 
+    added = list[dict[str, object]]()
+    options.so_far = lambda: {"models": added}
     with ModelDownloadService(options.store, options.source, budget_bytes=options.budget) as service:
         for download in [service.request(model) for model in options.models]:
-            print(download.result())
+            done = download.result()
+            added.append(asdict(done))
+            if not options.json:
+                print(done)
+    if options.json:
+        print(json.dumps({"models": added}, indent=2))
     return 0

@@ -25,7 +25,6 @@ def add(commands: Commands) -> None:
     text = "contact sheet to write, of the original faces (NAME.faces.png, in this folder)"
     parser.add_argument("-o", "--output", type=Path, help=text)
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there (refuse)")
-    parser.add_argument("--json", action="store_true", help="print the faces as JSON: number, box, points, score, turn")
     add_max_pixels(parser)
     add_finding(parser)
     add_threads(parser)

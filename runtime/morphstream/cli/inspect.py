@@ -18,7 +18,6 @@ def add(commands: Commands) -> None:
     text = "read back the marks of a picture or video that say how it was made"
     parser = commands.add_parser("inspect", help=text)
     parser.add_argument("file", type=Path, help="a picture or a video")
-    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
     parser.set_defaults(run=run)
 
 

@@ -122,7 +122,8 @@ def _serve(
     models = PageModels(Store(options.store), options.model_source)
     server = stack.enter_context(PageServer(worker, page, people=own, server_input=source, swap_models=models))
     metrics.set_ready()
-    print(f"{server.link}: ready with {options.swap_model}", flush=True)
+    ready = {"link": str(server.link), "swap_model": options.swap_model}
+    print(json.dumps(ready) if options.json else f"{server.link}: ready with {options.swap_model}", flush=True)
     threading.Event().wait()
     return 0
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from morphstream.live.options import PageOptions
 
 _OF_FACES = ("map", "target_face", "threshold")  # not with a page, whose user clicks faces
-_OF_WAYS = ("to", "overwrite", "json", "detect_every", "smooth", "no_tracking")  # nor these
+_OF_WAYS = ("to", "overwrite", "detect_every", "smooth", "no_tracking")  # nor these
 _OF_PAGE = ("host", "port", "name", "certificate", "key", "ice_server", "most_sessions")
 _ADDRESS = re.compile(r"(?:(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):)?([0-9]{1,5})")
 
@@ -41,7 +41,6 @@ def add_live(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-visible-mark", action="store_true", help=text)
     text = "answer /livez, /readyz and /metrics there, such as 127.0.0.1:9300; 127.0.0.1 where there is a port alone"
     parser.add_argument("--health", type=checked(_read_address), metavar="HOST:PORT", help=text)
-    parser.add_argument("--json", action="store_true", help="print what was done as JSON, at the end")
     add_threads(parser)
     _add_page(parser)
     add_max_pixels(parser)

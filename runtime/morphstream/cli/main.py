@@ -1,11 +1,9 @@
 """Parse the command line, run the command it names, and exit with what came of it."""
 
 import argparse
-import io
 import json
-import os
 import sys
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from functools import partial
 
 from morphstream import __version__
 from morphstream.artifact.errors import MorphstreamError, message_of
@@ -24,9 +22,10 @@ from morphstream.cli import (
     swap,
 )
 from morphstream.cli.options import Parser, UsageError, add_store, print_any_text, text_of
+from morphstream.cli.output import add_output, print_refusal, run_quietly
 
 _COMMANDS = (boot, download, swap, live, faces, batch, inspect, doctor, bench, serve_health, deploy, completion)
-_ASKING = (inspect, doctor, bench, faces, completion)  # whose answer --quiet leaves
+_ANSWERS = [one.run for one in (inspect, doctor, bench, faces, completion, live, serve_health)]  # --quiet leaves them
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,30 +47,21 @@ def main(arguments: list[str] | None = None) -> int:
             command.add(commands)
         for subparser in commands.choices.values():
             add_store(subparser)
-            subparser.add_argument("--quiet", action="store_true", help="print what is refused or asked for, no more")
+            add_output(subparser)
         parser.set_defaults(whole=parser)
         options = parser.parse_args(words)
-        return _run_quietly(options) if options.quiet else int(options.run(options))
+        run = partial(options.run, options)
+        return run_quietly(run, is_answer=options.json or options.run in _ANSWERS) if options.quiet else run()
     except BrokenPipeError:  # nobody reads on what is printed
         return 1
     except (MorphstreamError, OSError) as error:
-        print(message_of(f"{' '.join(['morphstream', *words[:1]])}: {text_of(error)}"), file=sys.stderr)
+        print_refusal(message_of(f"{' '.join(['morphstream', *words[:1]])}: {text_of(error)}"))
         if getattr(options, "json", "--json" in words):  # an option may be shortened
             print(json.dumps({**getattr(options, "so_far", dict)(), "error": text_of(error)}, indent=2))
         return 1
+    except KeyboardInterrupt as error:
+        for note in getattr(error, "__notes__", ()):  # what is written, and how to go on
+            print(note, file=sys.stderr)
+        raise
     except UsageError as error:
         commands.choices[options.command].error(str(error))
-
-
-def _run_quietly(options: argparse.Namespace) -> int:
-    """Run a command without its notes and progress; what it did is printed only where that went wrong."""
-    is_asked = getattr(options, "json", False) or options.run in [command.run for command in _ASKING]
-    done = io.StringIO()
-    with open(os.devnull, "w") as nowhere, ExitStack() as stack:  # noqa: PTH123  # it has to be a file, for programs
-        stack.enter_context(redirect_stderr(nowhere))
-        if not (is_asked or options.run in (live.run, serve_health.run)):  # which say where they are
-            stack.enter_context(redirect_stdout(done))
-        code = int(options.run(options))
-    if code:
-        print(done.getvalue(), end="", file=sys.stderr)
-    return code

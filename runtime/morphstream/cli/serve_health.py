@@ -1,6 +1,7 @@
 """``morphstream serve-health``: open a store's engines, and answer over HTTP whether they are ready."""
 
 import argparse
+import json
 import os
 from pathlib import Path
 
@@ -29,9 +30,15 @@ def run(options: argparse.Namespace) -> int:
         from morphstream.health.probe import probe
 
         probe(options.host, options.port)
+        if options.json:
+            print(json.dumps({"is_ready": True}))
         return 0
     check_limits()
     from morphstream.health.serve import serve
+
+    def say(url: str, state: str) -> None:
+        words = {"alive": f"alive; opening {options.store}", "ready": f"ready with {options.swap_model}"}
+        print(json.dumps({"url": url, "state": state}) if options.json else f"{url}: {words[state]}", flush=True)
 
     report = os.environ.get("MORPHSTREAM_BOOT_REPORT")
     serve(
@@ -40,5 +47,6 @@ def run(options: argparse.Namespace) -> int:
         host=options.host,
         port=options.port,
         boot_report=Path(report) if report else None,
+        say=say,
     )
     return 0

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.cli.choice import add_choice
 from morphstream.cli.look import add_look
 from morphstream.cli.options import Commands, add_max_pixels, add_threads
+from morphstream.cli.output import paint
 from morphstream.cli.videos import add_videos
 from morphstream.machine.limits import check_limits
 
@@ -22,7 +24,6 @@ def add(commands: Commands) -> None:
     """Declare the command."""
     parser = commands.add_parser("swap", help="swap the faces of pictures and videos")
     add_task(parser)
-    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
     add_threads(parser)
     parser.set_defaults(run=run)
 
@@ -80,13 +81,21 @@ def _print(task: "Task", reports: "Sequence[Report]", open_s: float) -> None:
         return
     kind = "file" if any(job.is_clip for job in task.jobs) else "picture"
     width = max(len(report.target) for report in reports)
-    print(f"{kind:{width}}  faces  swapped  seconds  written")
+    print(paint(f"{kind:{width}}  faces  swapped  seconds  written", "bold", sys.stdout))
     failed = 0
     for report in reports:
         failed += is_failure(report)
         numbers = f"{report.faces:5}  {report.swapped:7}  {seconds_of(report):7.2f}"
-        print(f"{report.target:{width}}  {numbers}  {'failed' if is_failure(report) else report.output}")
+        print(f"{report.target:{width}}  {numbers}  {_written(report)}")
     print(f"{len(reports) - failed} of {len(reports)} {kind}s {done}, {failed} failed")
+
+
+def _written(report: "Report") -> str:
+    """Return where a picture or video was written, or why it wasn't."""
+    from morphstream.cli.pictures import PictureReport
+
+    error = report.error if isinstance(report, PictureReport) else None
+    return str(report.output) if error is None else f"{paint('failed', 'red', sys.stdout)}: {error}"
 
 
 def _line_of(report: "Report", done: str, open_s: float) -> str:

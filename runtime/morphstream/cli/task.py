@@ -155,12 +155,8 @@ class _Swapper:
         tracking, options = tracking_of(task.options), video_options_of(task.options, is_numbered=job.is_numbered)
         share_cores()
         swap_video = partial(self._pipeline.video, job.target, job.output, wanted, look=task.look, tracking=tracking)
-        try:
-            with shown(str(job.target)) as show:
-                return swap_video(options=options, progress=show)
-        except KeyboardInterrupt as error:
-            print(*getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)  # what is written, and how to go on
-            raise
+        with shown(str(job.target)) as show:
+            return swap_video(options=options, progress=show)
 
 
 def _swap_all(swapper: _Swapper, task: Task) -> list[Report]:

@@ -58,6 +58,7 @@ def serve(
     host: str,
     port: int,
     boot_report: Path | None = None,
+    say: Callable[[str, str], None],
     open_pipeline: Callable[[Path, str], AbstractContextManager[object]] = open_warm,
 ) -> None:
     """Be alive at once, ready once a frame was swapped, and return at SIGTERM or SIGINT.
@@ -71,23 +72,23 @@ def serve(
         host: Name or address to listen on.
         port: To listen on; 0 for any that is free.
         boot_report: What `morphstream boot --json` printed, for the metrics; a warning where it can't be read.
+        say: Gets the server's address and state: ``alive`` at once, then ``ready``.
         open_pipeline: Opens the store's engines; its errors are raised here.
 
     Raises:
         OSError: The port is taken.
     """
-    metrics = Metrics()
+    metrics, start = Metrics(), time.perf_counter()
     if boot_report:
         record_boot_file(metrics, boot_report)
     with _stop_event() as stop, HealthServer(metrics, host=host, port=port) as server:
         metrics.set_unready("the engines are being opened")
-        print(f"{server.url}: alive; opening {store}", flush=True)
-        start = time.perf_counter()
+        say(server.url, "alive")
         with open_pipeline(store, swap_model):
             metrics.set_boot_step("open", time.perf_counter() - start)
             if not stop.is_set():
                 metrics.set_ready()
-                print(f"{server.url}: ready with {swap_model}", flush=True)
+                say(server.url, "ready")
             stop.wait()
             metrics.set_unready("the process is ending")
 

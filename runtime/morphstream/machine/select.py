@@ -33,6 +33,11 @@ def candidates(machine: Machine) -> tuple[CacheKey, ...]:
     )
 
 
+def target_names(machine: Machine) -> list[str]:
+    """Return the names of targets that a machine may run: ``auto``, those of CPUs, and those of its GPUs' archs."""
+    return ["auto", *_CPU_PRECISIONS, *(f"{prefix}-{arch}" for arch in machine.gpu_archs for prefix in GPU_BUILDERS)]
+
+
 def check_target(target: str) -> None:
     """Check that a text names a target: ``auto``, ``cpu``, ``cpu-bf16``, ``rtx-smNN``, ``trt-smNN`` or a cache key."""
     if target != "auto":

@@ -6,6 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import TextIO
+from unicodedata import east_asian_width
+
+from morphstream.artifact.errors import message_of
+
+_NARROWEST = 10  # letters, of which each may be twice as wide
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -14,9 +19,19 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def show_line(text: str) -> None:
-    """Replace the last line of a terminal; an empty text removes it. Other outputs get nothing."""
+    """Replace the last line of a terminal, cut to its width; an empty text removes it. Other outputs get nothing."""
     if is_terminal(sys.stderr):
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+        wide = sum(east_asian_width(letter) in "WF" for letter in text)
+        line = message_of(text, max(_NARROWEST, _columns(sys.stderr) - 1 - wide))  # one that is broken stays
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def _columns(stream: TextIO) -> int:
+    """Return how many letters a line of a terminal has; not every one knows."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):  # it is no file
+        return 80
 
 
 @contextmanager
