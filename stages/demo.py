@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 
 import cv2
 
@@ -17,7 +18,7 @@ from stages.workspace import Workspace
 _DAY_S = 86400.0
 
 
-def main(workspace: Workspace) -> None:
+def main(workspace: Workspace) -> Mapping[str, object]:
     """Run the three commands and print how long each took."""
     read_arguments(__doc__)
     source, target, swapped = (workspace.demo / name for name in ("source.png", "target.jpg", "swapped.jpg"))
@@ -33,14 +34,13 @@ def main(workspace: Workspace) -> None:
     for name, (program, *arguments) in commands.items():
         start, command = time.perf_counter(), [sys.executable, "-m", program, *arguments]
         try:
-            code = run_command(command, folder=workspace.root, environment={}, timeout_s=_DAY_S, accepted=range(256))
+            run_command(command, folder=workspace.root, environment={}, timeout_s=_DAY_S)
         except ProgramError as error:
-            raise MorphstreamError(f"{name}: {error}; see above") from None
-        if code:
-            sys.exit(code)
+            raise MorphstreamError(f"{name}: {error}; see what it says above") from None
         seconds[name] = time.perf_counter() - start
     print(", ".join(f"{name} {value:.1f} s" for name, value in seconds.items()))
     print(f"look at {swapped} beside {target} and {source}")
+    return {"seconds": seconds, "swapped": str(swapped), "target": str(target), "source": str(source)}
 
 
 if __name__ == "__main__":

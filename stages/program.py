@@ -1,22 +1,27 @@
 """How a stage program ends: 0 done, 1 refused in one line on stderr, 2 wrong usage; a bug keeps its traceback.
 
-At SIGINT or SIGTERM it ends in one line, too, with 130 or 143, as `morphstream.process` has it.
+Each has ``--quiet`` and ``--json`` without declaring them, so that its own source, which decides what is stale, doesn't
+change with them. At SIGINT or SIGTERM it ends in one line, too, with 130 or 143, as `morphstream.process` has it.
 """
 
+import argparse
 import gc
 import io
+import json
 import os
 import shlex
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import TextIO
 
-from morphstream import process
+from morphstream import __version__, process
 from morphstream.artifact.errors import DigestMismatchError, MorphstreamError, UnsafeArchiveError, message_of
 from morphstream.cli.options import Parser, print_any_text
+from morphstream.cli.output import add_output, print_refusal
 from morphstream.machine.limits import check_limits
 from morphstream.source.progress import is_terminal, show_line
 from stages.workspace import Workspace
@@ -24,42 +29,85 @@ from stages.workspace import Workspace
 _QUIET_S = 2.0  # a program that takes longer shows it on a terminal
 _LOG_S = 30.0  # and in a log each time
 
+Main = Callable[[Workspace], Mapping[str, object] | None]
+
 
 def run_program(
-    main: Callable[[Workspace], None], *, is_timed: bool = True, doubts_cache: bool = False, runs_models: bool = False
+    main: Main,
+    *,
+    is_timed: bool = True,
+    prints_json: bool = False,
+    doubts_cache: bool = False,
+    runs_models: bool = False,
 ) -> None:
     """Call a program's main function with the current folder's workspace, and exit as described above.
 
     Args:
-        main: Runs the program.
+        main: Runs the program; returns what ``--json`` prints, None for the lines that it printed, as ``output``.
         is_timed: Show how long it has been running; False for a program that shows its progress itself.
+        prints_json: It has a ``--json`` of its own, for what it prints as it goes; a refusal is added.
         doubts_cache: Look for damage in DVC's cache whatever was refused, not only where bytes were others than named.
-        runs_models: Refuse too little memory or too few threads before a library crashes for want of them, and end
-            without unloading libraries.
+        runs_models: Refuse too little memory or too few threads before a library crashes, and don't unload libraries.
     """
     gc.freeze()
     gc.enable()  # see stages/__init__.py
     print_any_text()
     what = message_of(" ".join([_verb(), *sys.argv[1:]]))
-    is_quiet = "--quiet" in sys.argv[1:]
-    sys.argv[1:] = [word for word in sys.argv[1:] if word != "--quiet"]  # every program has it, so none declares it
+    asked = _take_common(keeps_json=prints_json)
 
     def run() -> int:
         try:
             if runs_models:
                 check_limits()
-            with _without_notes() if is_quiet else _elapsed(what) if is_timed else nullcontext():
-                main(Workspace(Path()))
+            with _without_notes() if asked.quiet else _elapsed(what) if is_timed else nullcontext():
+                _print_result(main, is_json=asked.json and not prints_json)
         except (MorphstreamError, OSError) as error:
-            said = f"{what}: {line_of(error)}{_said_of_cache(error, is_doubted=doubts_cache)}"
-            print(message_of(said), file=sys.stderr)
-            return 1
+            text = f"{what}: {line_of(error)}{_said_of_cache(error, is_doubted=doubts_cache)}"
+            return _refuse(text, asked, is_event=prints_json)
         return 0
 
     code = process.run_process(lambda: what, run)
     if runs_models:
         os._exit(code)  # at once, as libraries take up to 45 ms to unload
     sys.exit(code)
+
+
+def _common() -> argparse.ArgumentParser:
+    """Return a parser of the options that every program has."""
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{_verb()}", add_help=False, allow_abbrev=False)
+    add_output(parser)
+    parser.add_argument("--version", action="version", version=f"morphstream {__version__}", help="print it and exit")
+    return parser
+
+
+def _take_common(*, keeps_json: bool) -> argparse.Namespace:
+    """Take these options out of the command line, but for ``--json`` where that is the program's own, too."""
+    asked, rest = _common().parse_known_args()
+    sys.argv[1:] = [*rest, *["--json"] * (keeps_json and asked.json)]
+    return asked
+
+
+def _refuse(text: str, asked: argparse.Namespace, *, is_event: bool) -> int:
+    """Print a refusal, also as JSON if that is asked for: of a program that prints events as one; return 1."""
+    print_refusal(line := message_of(text))
+    if asked.json:
+        print(json.dumps({"event": "refused", "error": line} if is_event else {"error": line}))
+    return 1
+
+
+def _print_result(main: Main, *, is_json: bool) -> None:
+    """Run a program, and print what it found as one object if that is asked for."""
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed) if is_json else nullcontext():
+            result = main(Workspace(Path()))
+    except SystemExit as end:
+        print(printed.getvalue(), end="")
+        if not end.code:  # that was its help
+            print(f"\nof every program:{_common().format_help().partition('options:')[2]}", end="")
+        raise
+    if is_json:
+        print(json.dumps({"output": printed.getvalue().splitlines()} if result is None else result, indent=2))
 
 
 def line_of(error: MorphstreamError | OSError) -> str:
@@ -92,16 +140,28 @@ def _verb() -> str:
     return path.parent.name if path.stem == "__main__" else path.stem
 
 
+class _Notes(io.StringIO):
+    """What is written to stderr; a program that gets it as a file writes nowhere."""
+
+    def __init__(self, nowhere: TextIO) -> None:
+        super().__init__()
+        self._nowhere = nowhere
+
+    def fileno(self) -> int:
+        """Return the descriptor for other programs."""
+        return self._nowhere.fileno()
+
+
 @contextmanager
 def _without_notes() -> Iterator[None]:
     """Drop what is written to stderr, save wrong usage: its message would be lost with it."""
-    notes = io.StringIO()
-    try:
-        with redirect_stderr(notes):
-            yield
-    except SystemExit:
-        print(notes.getvalue(), end="", file=sys.stderr)
-        raise
+    with open(os.devnull, "w") as nowhere, _Notes(nowhere) as notes:  # noqa: PTH123
+        try:
+            with redirect_stderr(notes):
+                yield
+        except SystemExit:
+            print(notes.getvalue(), end="", file=sys.stderr)
+            raise
 
 
 @contextmanager

@@ -7,7 +7,7 @@ and is named.
 
 import shutil
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from morphstream.artifact.staged import is_part, remove_part
@@ -21,13 +21,14 @@ from stages.program import read_arguments, run_program
 from stages.workspace import MADE, Workspace
 
 
-def main(workspace: Workspace) -> None:
-    """Prune, and print what was removed."""
+def main(workspace: Workspace) -> Mapping[str, object]:
+    """Prune, and print what was removed; return it, too."""
     read_arguments(__doc__)
     locked = [Path(out["path"]) for stage in read_locks(workspace).values() for out in stage.get("outs", ())]
     params = load_params(workspace.params)
     write_lists(params, workspace)
-    for name in order_locks(workspace):
+    unlocked, removed, left = [*order_locks(workspace)], list[str](), list[str]()
+    for name in unlocked:
         print(f"dvc.lock: {name}")
     with open_repo(workspace) as repo:
         outs = {workspace.root / Path(out.fs_path).relative_to(repo.root_dir) for out in repo.index.outs}
@@ -35,9 +36,12 @@ def main(workspace: Workspace) -> None:
     folders = folders.union(MADE, (path.parts[1] for path in locked if path.parts[0] == workspace.build.name))
     for path in leftovers(workspace, outs.union(workspace.prepared / name for name in params.models)):
         if remove_made(workspace, path, folders):
+            removed.append(str(path))
             print(path)
         else:
+            left.append(str(path))
             print(f"{path}: left alone: not known as what a stage made, it may be your own", file=sys.stderr)
+    return {"unlocked": unlocked, "removed": removed, "left_alone": left}
 
 
 def leftovers(workspace: Workspace, outs: Collection[Path]) -> list[Path]:

@@ -5,6 +5,7 @@ job that runs.
 """
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -29,10 +30,15 @@ def main(workspace: Workspace) -> None:
     load_params(workspace.params)  # refuses a folder that is none of this project's
     admin = Admin(workspace, workers=arguments.worker, hidden=_tokens())
     with AdminServer(admin, host=arguments.host, port=arguments.port, names=arguments.name) as server:
-        print(server.new_link(), flush=True)
+
+        def print_link() -> None:
+            link = server.new_link()
+            print(json.dumps({"link": link}) if arguments.json else link, flush=True)
+
+        print_link()
         if sys.stdin.isatty():
             while sys.stdin.readline():
-                print(server.new_link(), flush=True)
+                print_link()
         server.wait()
 
 
@@ -55,8 +61,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--worker", action="append", default=[], metavar="URL", help=text)
     text = "a further host name of this page, as behind a proxy; repeatable"
     parser.add_argument("--name", action="append", default=[], help=text)
+    parser.add_argument("--json", action="store_true", help="print each link as an object")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    run_program(main, is_timed=False)
+    run_program(main, is_timed=False, prints_json=True)

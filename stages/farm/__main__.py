@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import partial
 
 from morphstream.cli.options import Parser, checked, whole_number
+from morphstream.source.progress import show_line
 from stages.farm.choice import choose
 from stages.farm.plan import plan, table
 from stages.farm.queue import stop_event
@@ -33,10 +34,12 @@ def main(workspace: Workspace) -> None:
     )
     if arguments.command == "plan":
         is_filtered = arguments.group or arguments.model or arguments.target or arguments.engine
+        show_line("farm plan: looking at every stage")
         stale = plan(workspace, params, choice if is_filtered else None)
+        show_line("")
         print(json.dumps([asdict(one) for one in stale], indent=2) if arguments.json else table(stale))
         return
-    view = partial(JsonView if arguments.json else TextView, stream=sys.stdout)
+    view = partial(JsonView, stream=sys.stdout) if arguments.json else partial(TextView, stream=sys.stderr)
     with stop_event() as stop:  # not an exception, which could fall anywhere in DVC's code
         counts = rebuild(workspace, params, choice, view, is_forced=arguments.force, jobs=arguments.jobs, stop=stop)
     if arguments.json:
@@ -74,4 +77,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_program(main, is_timed=False)
+    run_program(main, is_timed=False, prints_json=True)

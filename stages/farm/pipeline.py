@@ -92,6 +92,7 @@ class Pipeline:
 def open_repo(workspace: Workspace) -> Iterator[Any]:
     """Give DVC's view of a workspace, and refuse in one line what DVC refuses in the block."""
     _name_user()
+    logging.getLogger("dvc.progress").setLevel(logging.CRITICAL)  # no bars, which would be drawn over this program's
     try:
         with Repo(str(workspace.root)) as repo:
             yield repo

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages import terminal
 from stages.declare import declarations
 from stages.farm.choice import Choice, choose, engine_stages
 from stages.farm.pipeline import needed_first, open_repo
@@ -56,11 +57,10 @@ def plan(workspace: Workspace, params: Params, choice: Choice | None) -> list[St
 
 
 def table(stale: list[Stale]) -> str:
-    """Return a line for each stage, aligned, or that there is none."""
+    """Return a row for each stage, or that there is none."""
     if not stale:
         return "everything is up to date"
-    width = max(len(one.stage) for one in stale)
-    return "\n".join(f"{one.stage:{width}}  {'; '.join(_shortened(one.why))}" for one in stale)
+    return terminal.table(["stage", "why"], [[one.stage, "; ".join(_shortened(one.why))] for one in stale])
 
 
 def _shortened(why: tuple[str, ...]) -> list[str]:

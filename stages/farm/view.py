@@ -1,18 +1,19 @@
 """Show how far a rebuild is: in lines for people, or in JSON, an object a line, for programs.
 
-On a terminal people see one line that changes, elsewhere a line for each stage that is done. A program gets objects
-with the key ``event``: ``start``, ``line`` (of what a stage prints), ``done`` (with ``how``), ``failed``, and at the
-``end`` the counts; ``done`` and ``total`` are numbers of stages.
+People see a line for each stage that was done, and on a terminal what is running. A program gets objects with
+the key ``event``: ``start``, ``line`` (of what a stage prints), ``done`` (with ``how``), ``failed``, and at the ``end``
+the counts, or ``refused`` with the ``error``; ``done`` and ``total`` are numbers of stages.
 """
 
 import json
-import shutil
 from collections.abc import Collection, Mapping
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from morphstream.source.progress import is_terminal
 
-_CLEAR = "\r\033[K"
+if TYPE_CHECKING:
+    from rich.live import Live
+
 RUN, UP_TO_DATE, FAILED = "run", "up to date", "failed"
 
 
@@ -33,11 +34,11 @@ class View(Protocol):
 
 
 class TextView:
-    """Shows it to people."""
+    """Shows it to people: a line for each stage that was done, and on a terminal below them what is running."""
 
     def __init__(self, total: int, stream: TextIO) -> None:
-        self._total, self._done = total, 0
-        self._stream, self._is_terminal = stream, is_terminal(stream)
+        self._total, self._done, self._stream = total, 0, stream
+        self._below = _Below(stream) if is_terminal(stream) else None
 
     def start(self, stage: str) -> None:
         """Show nothing."""
@@ -47,17 +48,52 @@ class TextView:
         if how == FAILED:
             return
         self._done += 1
-        if how != UP_TO_DATE and not self._is_terminal:
+        if how != UP_TO_DATE:
             what = how if seconds is None else f"{seconds:.1f} s"
-            print(f"{stage} {what} ({self._done} of {self._total})", file=self._stream, flush=True)
+            line = f"{stage} {what} ({self._done} of {self._total})"
+            self._below.print(line) if self._below else print(line, file=self._stream, flush=True)
 
     def show(self, seconds: Mapping[str, float], lines: Collection[tuple[str, str]]) -> None:
-        """Show on a terminal what is running, and clear the line where nothing is."""
+        """Show on a terminal what is running, and remove it where nothing is."""
         del lines
-        if self._is_terminal:
-            running = ", ".join(f"{stage} {value:.0f} s" for stage, value in seconds.items())
-            line = f"{self._done} of {self._total}: {running}"[: shutil.get_terminal_size().columns - 1]
-            print(_CLEAR + line * bool(seconds), end="", file=self._stream, flush=True)
+        if self._below:
+            self._below.show(seconds, self._done, self._total)
+
+
+class _Below:
+    """Lines at the end of a terminal: each stage that is running, and a bar."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console  # here, as it takes a while to load, and only a terminal needs it
+
+        self._console = Console(file=stream, highlight=False)
+        self._live: Live | None = None
+
+    def print(self, line: str) -> None:
+        """Print a line above them."""
+        self._console.print(line, markup=False, soft_wrap=True)
+
+    def show(self, seconds: Mapping[str, float], done: int, total: int) -> None:
+        """Show how far it is; nothing where no stage is running."""
+        from rich.columns import Columns
+        from rich.console import Group
+        from rich.live import Live
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
+
+        if not seconds:
+            if self._live:
+                self._live.stop()
+            self._live = None  # one that is started again would clear the lines above it
+            return
+        running = [
+            Text(f"{stage} {value:.0f} s", no_wrap=True, overflow="ellipsis") for stage, value in seconds.items()
+        ]
+        bar = Columns([Text(f"{done} of {total}"), ProgressBar(total, done, width=30, complete_style="green")])
+        if self._live is None:  # without a thread of its own, as programs are forked meanwhile
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._live.update(Group(*running, bar), refresh=True)
 
 
 class JsonView:

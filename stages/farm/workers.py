@@ -83,6 +83,7 @@ class Workers:
         process = subprocess.Popen(
             ["/bin/sh", "-c", f"exec env {command}"],  # without exec, an interrupt would end the shell alone
             cwd=self._folder,
+            env={**os.environ, "NO_COLOR": "1"},  # as its last line may be a refusal, which is printed again
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

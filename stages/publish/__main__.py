@@ -6,7 +6,7 @@ WHAT is models, engines, archives, deploy, or all: the first three, and the four
 import argparse
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +25,8 @@ from stages.publish.send import Sent, send
 from stages.workspace import Workspace
 
 
-def main(workspace: Workspace) -> None:
-    """Publish, and print what was done."""
+def main(workspace: Workspace) -> Mapping[str, object]:
+    """Publish, and print what was done; return it, too."""
     parser = _parser()
     options = parser.parse_args()
     options.tag = options.tag or os.environ.get("DEPLOY_TAGS", "").replace(",", " ").split() or ["develop"]
@@ -35,9 +35,9 @@ def main(workspace: Workspace) -> None:
     prepare_client()
     repository = Repository(params.hub.repo)
     if options.history:
-        for one in deployments(repository, options.tag):
-            print(one.line())
-        return
+        deployed = list(deployments(repository, options.tag))
+        print("".join(f"{one.line()}\n" for one in deployed), end="")
+        return {"deployments": [one.to_object() for one in deployed]}
     what = WHAT if options.what == "all" else (options.what,)
     found = local(workspace, params, what, options.names, options.group)
     if options.code is not None:
@@ -61,6 +61,8 @@ def main(workspace: Workspace) -> None:
         print(f"dry run: nothing was changed at {there}; to publish this and nothing else: --plan {sent.plan.identity}")
     else:
         print(f"{where} holds it all: {summary}" if sent.plan.is_empty else f"{where}: {summary}")
+    done = {"repository": repository.name, "commit": sent.commit, "is_dry_run": options.dry_run}
+    return {**done, "plan": sent.plan.to_object()}
 
 
 def publish(

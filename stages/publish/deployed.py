@@ -37,6 +37,11 @@ class Deployment:
         code = f"{self.held.bytes:,} bytes, {(self.held.sha256 or self.held.blob)[:16]}"
         return f"{self.tag} {self.commit.id} {self.commit.day} {code}: {self.commit.title}"
 
+    def to_object(self) -> dict[str, object]:
+        """Return it as JSON has it."""
+        code = {"bytes": self.held.bytes, "sha256": self.held.sha256}
+        return {"tag": self.tag, "commit": self.commit.id, "day": self.commit.day, "title": self.commit.title, **code}
+
 
 def code_path(tag: str) -> str:
     """Return the path of a tag's archive of code, which is its name in the manifest as well."""

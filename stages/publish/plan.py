@@ -52,6 +52,11 @@ class Plan:
         """Return a line for each path: what is done, its bytes, the path; then a line that counts them."""
         return "\n".join([*(f"{action:6} {size:>15,} {path}" for action, size, path in self._rows()), self.summary()])
 
+    def to_object(self) -> dict[str, object]:
+        """Return it as JSON has it: its identity, and what is done to each path."""
+        rows = [{"action": action, "bytes": size, "path": path} for action, size, path in self._rows()]
+        return {"identity": self.identity, "files": rows}
+
     def summary(self) -> str:
         """Return how many files and bytes are added, kept and deleted, on one line."""
         sizes: dict[str, list[int]] = {"add": [], "keep": [], "delete": []}

@@ -1,9 +1,14 @@
-"""The progress of a rebuild: one line on a terminal, elsewhere a line for each stage that was done, or JSON."""
+"""The progress of a rebuild: a line for each stage that was done, what is running on a terminal, or JSON."""
 
 import json
 from io import StringIO
 
+import pytest
+
 from stages.farm.view import JsonView, TextView, View
+
+DONE = "a 3.2 s (1 of 4)\nd restored from DVC's cache (3 of 4)\n"
+CLEARED = "\033[1A\033[2K"  # the line above
 
 
 class Terminal(StringIO):
@@ -29,14 +34,27 @@ def drive(view: View) -> None:
 def test_elsewhere_a_stage_that_was_done_has_a_line() -> None:
     stream = StringIO()
     drive(TextView(4, stream))
-    assert stream.getvalue() == "a 3.2 s (1 of 4)\nd restored from DVC's cache (3 of 4)\n"
+    assert stream.getvalue() == DONE
 
 
-def test_a_terminal_has_one_line_that_changes_and_goes() -> None:
+def test_a_terminal_shows_below_these_lines_what_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
     drive(TextView(4, stream))
-    lines = ["", "0 of 4: a 0 s, b 12 s", "", "2 of 4: c 1 s", ""]
-    assert stream.getvalue().split("\r\033[K") == lines
+    shown = stream.getvalue()
+    above = [
+        shown.index(line) for line in ("a 0 s\nb 12 s\n0 of 4", "a 3.2 s (1 of 4)\n", "c 1 s\n2 of 4", "d restored")
+    ]
+    assert above == sorted(above)
+    assert shown.rindex(CLEARED) > above[-1]
+    assert shown.count("\033[?25l") == shown.count("\033[?25h")  # the cursor is hidden, and comes back
+
+
+def test_a_terminal_without_control_codes_has_lines_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    stream = Terminal()
+    drive(TextView(4, stream))
+    assert stream.getvalue() == DONE
 
 
 def test_a_program_gets_an_object_for_each_thing_that_happens() -> None:
