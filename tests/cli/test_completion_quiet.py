@@ -1,13 +1,15 @@
 """A shell completes the command line, and ``--quiet`` prints nothing but refusals and what was asked for."""
 
+import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import morphstream
+from morphstream.artifact.vocabulary import SWAP_MODEL
 from morphstream.cli.main import main
 from morphstream.store.store import Store
 from tests.cli import refusal
@@ -22,14 +24,37 @@ echo "${COMPREPLY[@]}"
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(["ins"], "inspect"), (["boot", "--of"], "--offline"), (["completion", "z"], "zsh")],
-    ids=["a command", "an option", "a choice"],
+    [
+        (["ins"], "inspect"),
+        (["boot", "--of"], "--offline"),
+        (["completion", "z"], "zsh"),
+        (["inspect", "no"], "nobody.png"),
+        (["swap", "--swap-model", "inswapper_128_"], "inswapper_128_fp16"),
+        (["boot", "--target", "cpu-"], "cpu-bf16"),
+    ],
+    ids=["a command", "an option", "a choice", "a file", "a swap model", "a target"],
 )
-def test_bash_completes(capsys: pytest.CaptureFixture[str], words: list[str], expected: str) -> None:
+def test_bash_completes(
+    here: Path, booted: Store, capsys: pytest.CaptureFixture[str], words: list[str], expected: str
+) -> None:
     assert main(["completion", "bash"]) == 0
     script = f"{capsys.readouterr().out}\n{ASK}"
-    done = subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True, check=False)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # its morphstream is asked for names
+    environment = {**os.environ, "PATH": path, "MORPHSTREAM_STORE": str(booted.path)}
+    command = ["bash", "-c", script, "bash", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (done.stderr, done.stdout.split()) == ("", [expected])
+
+
+def test_names_of_models_are_those_of_the_store_and_of_sources_on_this_machine(
+    here: Path, published: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    morphstream.boot("small", target="cpu", source=published, groups=["core"])
+    monkeypatch.setenv("MORPHSTREAM_STORE", "small")
+    for source, expected in (("none", []), (published, ["hyperswap_1a_256", "inswapper_128", SWAP_MODEL])):
+        monkeypatch.setenv("MORPHSTREAM_SOURCE", f"hub:nobody/nothing,{source}")
+        assert main(["completion", "swap-models", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == {"swap-models": expected}
 
 
 def test_a_quiet_swap_prints_nothing(here: Path, booted: Store, capfd: pytest.CaptureFixture[str]) -> None:
@@ -47,17 +72,3 @@ def test_a_quiet_command_still_refuses_and_answers(
     )
     assert main(["doctor", "--quiet", "--store", store]) == 0
     assert capfd.readouterr().out.startswith("machine")
-
-
-@pytest.mark.parametrize(("terminal", "is_replaced"), [("xterm", True), ("dumb", False)], ids=str)
-def test_lines_are_replaced_where_the_terminal_can(terminal: str, is_replaced: bool) -> None:
-    code = "from morphstream.source.progress import show_line as s; s('half'); s(''); print('end')"
-    parent, child = pty.openpty()
-    environment = {**os.environ, "TERM": terminal}
-    with subprocess.Popen([sys.executable, "-c", code], stdout=child, stderr=child, env=environment):
-        os.close(child)
-        seen = b""
-        while b"end" not in seen:
-            seen += os.read(parent, 1000)
-    os.close(parent)
-    assert (b"\r\x1b[Khalf" in seen) == is_replaced

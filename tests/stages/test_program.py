@@ -1,14 +1,17 @@
 """A stage program exits 0 done, 1 refused in one line, 2 wrong usage; a bug keeps its traceback."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from morphstream import __version__
 from stages.__main__ import HERE, programs_of
 from stages.workspace import Workspace
 from tests.stages import ROOT, run_stage
+from tests.terminal import run_on_terminal
 
 VERBS = ("declare", "fetch", "prepare", "compile", "check", "index", "pack", "validate", "report", "prune")
 PROGRAM = """
@@ -23,10 +26,10 @@ run_program(main)
 """
 
 
-def program(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
+def program(folder: Path, body: str, word: str = "model") -> subprocess.CompletedProcess[str]:
     path = folder / "verb.py"
     path.write_text(PROGRAM.format(body=body), "utf-8")
-    command = [sys.executable, str(path), "model"]
+    command = [sys.executable, str(path), word]
     return subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=folder, env={"PYTHONPATH": str(ROOT)}
     )
@@ -35,12 +38,14 @@ def program(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
 HELP = """
 import runpy, sys
 for name in sys.argv[1:]:
-    sys.argv = [f"{name}.py", "--help"]
-    try:
-        runpy.run_module(f"stages.{name}", run_name="__main__")
-    except SystemExit as end:
-        print("exits with", end.code)
+    for option in ("--help", "--version"):
+        sys.argv = [f"{name}.py", option]
+        try:
+            runpy.run_module(f"stages.{name}", run_name="__main__")
+        except SystemExit as end:
+            print("exits with", end.code)
 """
+COMMON = ("json", "quiet", "version")
 
 
 @pytest.mark.parametrize(
@@ -86,10 +91,13 @@ def test_every_program_is_listed_and_has_a_help(tmp_path: Path) -> None:
     assert all(f"\n  {name:10}{text}" in done.stdout for name, text in programs.items())
     command = [sys.executable, "-W", "ignore", "-c", HELP, *programs]
     environment = {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert all(f"\nusage: python -m stages.{name} [-h]" in f"\n{done.stdout}" for name in programs)
-    assert done.stdout.count("exits with 0") == len(programs)
+    code, shown = run_on_terminal(command, tmp_path, 80, **environment)
+    assert code == 0
+    assert all(f"\nusage: python -m stages.{name} [-h]" in f"\n{shown}" for name in programs)
+    assert shown.count("exits with 0") == 2 * len(programs)
+    assert shown.count(f"\nmorphstream {__version__}\n") == len(programs)
+    assert all(shown.count(f"  --{option} ") >= len(programs) for option in COMMON)
+    assert max(map(len, shown.splitlines())) <= 80
     assert not [*tmp_path.iterdir()]
 
 
@@ -109,10 +117,28 @@ def test_what_is_wrong_is_one_line_of_bounded_length(workspace: Workspace) -> No
 def test_a_quiet_program_prints_its_answer_and_its_refusal_alone(
     tmp_path: Path, body: str, code: int, stderr: str
 ) -> None:
-    path = tmp_path / "verb.py"
-    path.write_text(PROGRAM.format(body=body), "utf-8")
-    command = [sys.executable, str(path), "--quiet"]
-    ran = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}
-    )
+    ran = program(tmp_path, body, "--quiet")
     assert (ran.returncode, ran.stdout, ran.stderr) == (code, "answer\n", stderr)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        pytest.param("print('one'); print('two')", 0, {"output": ["one", "two"]}, id="lines"),
+        pytest.param("print('one'); return {'removed': ['one']}", 0, {"removed": ["one"]}, id="an object"),
+        pytest.param("print('one'); raise FetchError('a')", 1, {"error": "verb --json: a"}, id="a refusal"),
+    ],
+)
+def test_a_program_prints_one_object_where_json_is_asked_for(
+    tmp_path: Path, body: str, code: int, said: dict[str, object]
+) -> None:
+    ran = program(tmp_path, body, "--json")
+    assert (ran.returncode, json.loads(ran.stdout)) == (code, said)
+    assert ran.stderr == "".join(f"{line}\n" for line in [said.get("error")] if line)
+
+
+def test_a_refusal_of_a_program_is_coloured_on_a_terminal_alone(tmp_path: Path) -> None:
+    program(tmp_path, "raise FetchError('a')")
+    command, settings = [sys.executable, "verb.py"], {"PYTHONPATH": str(ROOT), "FORCE_COLOR": "", "NO_COLOR": ""}
+    shown = [run_on_terminal(command, tmp_path, 80, TERM=terminal, **settings)[1] for terminal in ("xterm", "dumb")]
+    assert [text.rpartition("\033[K")[2] for text in shown] == ["\033[31mverb:\033[0m a\n", "verb: a\n"]

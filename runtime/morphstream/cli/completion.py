@@ -23,8 +23,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the script for `options.whole`, the parser of the command line, or names."""
-    text = _script(options.whole, options.what) if options.what in _SHELLS else "\n".join(_names(options))
-    print(json.dumps({options.what: text}) if options.json else text)
+    found = _script(options.whole, options.what) if options.what in _SHELLS else _names(options)
+    print(json.dumps({options.what: found}) if options.json else found if isinstance(found, str) else "\n".join(found))
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from typing import Literal, TextIO
 
-from morphstream.source.progress import is_terminal
+from morphstream.source.progress import is_terminal, show_line
 
 Style = Literal["red", "green", "yellow", "bold"]
 _CODES: Mapping[Style, str] = {"red": "31", "green": "32", "yellow": "33", "bold": "1"}
@@ -27,8 +27,9 @@ def paint(text: str, style: Style, stream: TextIO) -> str:
 
 
 def print_refusal(line: str) -> None:
-    """Print a line such as ``name: what is wrong`` on stderr."""
-    name, colon, text = line.partition(": ")
+    """Print a line such as ``name: what is wrong`` on stderr, in place of a line of progress."""
+    show_line("")
+    name, colon, text = line.partition(":")
     print(f"{paint(name + colon, 'red', sys.stderr)}{text}", file=sys.stderr)
 
 
