@@ -13,6 +13,7 @@ from pathlib import Path
 from morphstream.artifact import vocabulary
 from morphstream.artifact.staged import scratch_folder
 from morphstream.cli.options import Parser
+from morphstream.cli.output import paint_lines
 from stages.hub.client import prepare_client
 from stages.hub.repository import Repository
 from stages.origin.named import origin_of
@@ -56,7 +57,7 @@ def main(workspace: Workspace) -> Mapping[str, object]:
     )
     where, summary = f"{repository.name}@{sent.commit}", sent.plan.summary()
     if options.dry_run:
-        print(sent.plan.table())
+        print(paint_lines(sent.plan.table(), {"add    ": "green", "delete ": "red"}, sys.stdout))
         there = where if sent.commit else f"{repository.name}, which would be created, private"
         print(f"dry run: nothing was changed at {there}; to publish this and nothing else: --plan {sent.plan.identity}")
     else:

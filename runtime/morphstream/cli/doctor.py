@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 
 from morphstream.cli.options import Commands
-from morphstream.cli.output import Style, paint
+from morphstream.cli.output import Style, paint_lines
 from morphstream.store.store import Store
 
 _STYLES: Mapping[str, Style] = {
@@ -29,10 +29,5 @@ def run(options: argparse.Namespace) -> int:
     from morphstream.machine.probe import probe_machine
 
     diagnosis = diagnose(Store(options.store), probe_machine(), read_gpus(), shortages=find_shortages())
-    print(diagnosis.to_json() if options.json else "\n".join(map(_painted, diagnosis.lines)))
+    print(diagnosis.to_json() if options.json else paint_lines(str(diagnosis), _STYLES, sys.stdout))
     return 0 if diagnosis.is_usable else 1
-
-
-def _painted(line: str) -> str:
-    style = next((style for start, style in _STYLES.items() if line.startswith(start)), None)
-    return paint(line, style, sys.stdout) if style else line

@@ -26,6 +26,12 @@ def paint(text: str, style: Style, stream: TextIO) -> str:
     return f"\033[{_CODES[style]}m{text}\033[0m" if is_painted and text else text
 
 
+def paint_lines(text: str, styles: Mapping[str, Style], stream: TextIO) -> str:
+    """Return a text with each line that begins with one of these words in its style."""
+    found = ((line, [style for start, style in styles.items() if line.startswith(start)]) for line in text.splitlines())
+    return "\n".join(paint(line, style[0], stream) if style else line for line, style in found)
+
+
 def print_refusal(line: str) -> None:
     """Print a line such as ``name: what is wrong`` on stderr, in place of a line of progress."""
     show_line("")
