@@ -5,22 +5,18 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from morphstream import __version__
 from morphstream.cli.options import Parser
+from stages.program import common_help, common_options
 
 HERE = Path(__file__).parent
-_COMMON = """of every program:
-  --json    print one JSON object, refused or not; farm and admin an object for each thing that happens
-  --quiet   print no notes and no progress on stderr; refusals and what is printed on stdout stay
-  --version print it and exit"""
 
 
 def main() -> None:
     """Print the help."""
     programs = "\n".join(f"  {name:10}{text}" for name, text in sorted(programs_of(HERE)))
-    parser = Parser(prog="python -m stages", description=__doc__, epilog=f"programs:\n{programs}\n\n{_COMMON}")
+    parser = Parser(prog="python -m stages", description=__doc__, epilog=f"programs:\n{programs}\n\n{common_help()}")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--version", action="version", version=f"morphstream {__version__}")
+    common_options().parse_known_args()  # --version
     parser.parse_args()
     parser.print_help()
 

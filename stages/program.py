@@ -72,7 +72,7 @@ def run_program(
     sys.exit(code)
 
 
-def _common() -> argparse.ArgumentParser:
+def common_options() -> argparse.ArgumentParser:
     """Return a parser of the options that every program has."""
     parser = argparse.ArgumentParser(prog=f"python -m stages.{_verb()}", add_help=False, allow_abbrev=False)
     add_output(parser)
@@ -80,9 +80,14 @@ def _common() -> argparse.ArgumentParser:
     return parser
 
 
+def common_help() -> str:
+    """Return what help says of them."""
+    return f"of every program:{common_options().format_help().partition('options:')[2]}".rstrip()
+
+
 def _take_common(*, keeps_json: bool) -> argparse.Namespace:
     """Take these options out of the command line, but for ``--json`` where that is the program's own, too."""
-    asked, rest = _common().parse_known_args()
+    asked, rest = common_options().parse_known_args()
     sys.argv[1:] = [*rest, *["--json"] * (keeps_json and asked.json)]
     return asked
 
@@ -104,7 +109,7 @@ def _print_result(main: Main, *, is_json: bool) -> None:
     except SystemExit as end:
         print(printed.getvalue(), end="")
         if not end.code:  # that was its help
-            print(f"\nof every program:{_common().format_help().partition('options:')[2]}", end="")
+            print(f"\n{common_help()}")
         raise
     if is_json:
         print(json.dumps({"output": printed.getvalue().splitlines()} if result is None else result, indent=2))
