@@ -1,5 +1,7 @@
 """Pictures, and a folder to run commands in."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -22,6 +24,15 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "cut.jpg").write_bytes(solvay(DOWNLOADS)[:100_000])
     (folder / "text.png").write_text("no picture")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _levels() -> Iterator[None]:
+    """Have what a command logs no longer than a test, as other tests look at what is logged without it."""
+    log = logging.getLogger("morphstream")
+    before = log.level
+    yield
+    log.setLevel(before)
 
 
 @pytest.fixture
