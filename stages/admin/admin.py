@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from stages.admin.access import Sessions, session_of
 from stages.admin.events import Events
@@ -113,6 +113,12 @@ class Admin:
     def start(self, request: Request, title: str, command: Sequence[str], *, subject: Sequence[object] = ()) -> Job:
         """Start a job for who asks; see `Jobs.start`."""
         return self.jobs.start(title, command, who=session_of(request).name, subject=subject)
+
+    def answer(self, request: Request, job: Job, path: str) -> Response:
+        """Return the card of a job that was started where htmx asks, else a redirection to the page that shows it."""
+        if is_fragment(request):
+            return self.render(request, "job.html.jinja", {"job": job})
+        return RedirectResponse(path, 303)
 
     def _changed(self, job: Job) -> None:
         is_new, self._newest = job.number > self._newest, max(job.number, self._newest)

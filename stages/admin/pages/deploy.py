@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.vocabulary import DEPLOY_TAGS
 from stages.admin.access import form_of
-from stages.admin.admin import Admin, is_fragment
+from stages.admin.admin import Admin
 from stages.params import load_params
 
 _DEPLOY = ("-m", "stages.publish", "deploy")
@@ -47,10 +47,7 @@ def routes(admin: Admin) -> list[Route]:
         return started(request, f"Roll {tag} back to {commit[:7]}", [*_DEPLOY, f"--tag={tag}", f"--back-to={commit}"])
 
     def started(request: Request, title: str, command: Sequence[str]) -> Response:
-        job = admin.start(request, title, command)
-        if is_fragment(request):
-            return admin.render(request, "job.html.jinja", {"job": job})
-        return RedirectResponse("/deploy", 303)
+        return admin.answer(request, admin.start(request, title, command), "/deploy")
 
     return [
         Route("/deploy", show),

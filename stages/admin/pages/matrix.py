@@ -36,9 +36,7 @@ def routes(admin: Admin) -> list[Route]:
         engines = [word for cell in cells for word in ("--engine", cell.name)]
         job = admin.start(request, title, [*_REBUILD, *engines, *force], subject=[cell.name for cell in cells])
         admin.events.publish("matrix", replaces="matrix")
-        if is_fragment(request):
-            return admin.render(request, "job.html.jinja", {"job": job})
-        return RedirectResponse(f"/jobs/{job.number}", 303)
+        return admin.answer(request, job, f"/jobs/{job.number}")
 
     async def look_again(request: Request) -> Response:
         admin.state.look_again()

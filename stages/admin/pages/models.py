@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.staged import staged_file
 from stages.admin.access import form_of
-from stages.admin.admin import Admin, is_fragment
+from stages.admin.admin import Admin
 from stages.admin.job import Job
 from stages.bounds import NAME, is_name
 from stages.params import load_params
@@ -54,9 +54,7 @@ def routes(admin: Admin) -> list[Route]:
         _check(admin, name, like)
         chosen = [f"--like={like}"] if like else []
         job = admin.start(request, f"Add {name}", [*_ADD, *chosen, "--", name, file])
-        if is_fragment(request):
-            return admin.render(request, "job.html.jinja", {"job": job})
-        return RedirectResponse("/models", 303)
+        return admin.answer(request, job, "/models")
 
     def note_end(job: Job) -> None:
         file = Path(job.command[-1])

@@ -3,12 +3,12 @@
 import re
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from morphstream.artifact.errors import MorphstreamError
 from stages.admin.access import form_of
-from stages.admin.admin import Admin, is_fragment
+from stages.admin.admin import Admin
 from stages.admin.job import Job
 from stages.params import load_params
 
@@ -36,19 +36,16 @@ def routes(admin: Admin) -> list[Route]:
         return admin.render(request, "publication.html.jinja", context)
 
     async def look(request: Request) -> Response:
-        return started(request, admin.start(request, "Compare build/ with the Hub", [*_PUBLISH, "--dry-run"]))
+        job = admin.start(request, "Compare build/ with the Hub", [*_PUBLISH, "--dry-run"])
+        return admin.answer(request, job, "/publish")
 
     async def merge(request: Request) -> Response:
         plan = form_of(request).get("plan", [""])[0]
         shown = {_plan_of(job) for job in admin.jobs.all() if "--dry-run" in job.command and job.state == "done"}
         if not plan or plan not in shown:
             raise MorphstreamError("publish: expected a plan that was shown, seen another; compare again first")
-        return started(request, admin.start(request, f"Publish plan {plan}", [*_PUBLISH, "--plan", plan]))
-
-    def started(request: Request, job: Job) -> Response:
-        if is_fragment(request):
-            return admin.render(request, "job.html.jinja", {"job": job})
-        return RedirectResponse("/publish", 303)
+        job = admin.start(request, f"Publish plan {plan}", [*_PUBLISH, "--plan", plan])
+        return admin.answer(request, job, "/publish")
 
     return [
         Route("/publish", show),
