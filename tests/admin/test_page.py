@@ -12,6 +12,8 @@ from stages.admin.server import AdminServer
 from stages.workspace import Workspace
 from tests.admin import TARGETS, commands, new_admin, until, write_engine, write_plan, write_rebuild
 from tests.admin.conftest import Clock
+from tests.admin.test_history import commit, git
+from tests.admin.test_publication import SHOWN
 from tests.stages.test_report_page import CHROMIUM, WIDTHS
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium")
@@ -134,10 +136,16 @@ def test_nothing_selected_an_expired_session_and_a_wrong_link_are_refused_in_a_l
     expect(page.locator("#refusal [role=alert]")).to_contain_text("link")
 
 
+def serious(page: Page) -> list[tuple[str, str]]:
+    """Return what axe finds that keeps people from using a page: the rule, and the first element."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python").Axe()
+    found = [one for one in axe.run(page).response["violations"] if one["impact"] in ("serious", "critical")]
+    return [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
+
+
 def test_nothing_serious_is_found_by_axe_and_nothing_is_wider_than_the_page(
     pages: list[Page], workspace: Workspace
 ) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python").Axe()
     write_rebuild(workspace, "echo 'farm rebuild: expected OpenVINO 2026.4, seen none' >&2; exit 1")
     page = pages[0]
     page.get_by_label("cpu", exact=True).check()
@@ -149,9 +157,28 @@ def test_nothing_serious_is_found_by_axe_and_nothing_is_wider_than_the_page(
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme="dark" if name == "dark" else "light")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        found = [one for one in axe.run(page).response["violations"] if one["impact"] in ("serious", "critical")]
-        assert not found, [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
+        assert serious(page) == []
     assert len(TARGETS) == page.locator("#matrix tr", has_text="fan_68_5").locator("td").count()
+
+
+def test_nothing_serious_is_found_by_axe_on_the_other_pages(pages: list[Page], workspace: Workspace) -> None:
+    git(workspace, "init", "--quiet")
+    commit(workspace, "Begin", {"mine": "1" * 64}, {"11_mine.bin": "1"})
+    write_rebuild(workspace, SHOWN)
+    page = pages[0]
+    page.goto(page.url + "publish")
+    page.get_by_role("button", name="Compare with the Hub").click()
+    expect(page.get_by_role("button", name="Publish 1 change", exact=True)).to_be_visible()
+    for link in (None, "Deploy", "Add a model", "History", "Workers", "Jobs"):
+        if link:
+            page.set_viewport_size({"width": WIDTHS["light"], "height": 900})
+            page.get_by_role("link", name=link, exact=True).click()
+            expect(page.get_by_role("link", name=link, exact=True)).to_have_attribute("aria-current", "page")
+        for name, width in WIDTHS.items():
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme="dark" if name == "dark" else "light")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, link
+            assert serious(page) == [], link
 
 
 def test_what_is_selected_waits_while_other_pages_are_looked_at(pages: list[Page]) -> None:

@@ -24,7 +24,7 @@ def test_a_plan_is_shown_and_then_published(server: AdminServer, browser: Browse
     until(lambda: is_ended(server))
     page = browser.get("/publish").text
     assert "<td>add</td><td>1,234</td><td><code>models/&lt;b&gt;.onnx</code></td>" in page
-    assert "Publish these 1 changes" in page
+    assert "Publish 1 change<" in page
     assert browser.post("/publish/merge", {"plan": PLAN}).status_code == 200
     until(lambda: is_ended(server))
     assert commands(workspace) == [f"-m stages.publish all {what}" for what in ("--dry-run", f"--plan {PLAN}")]

@@ -1,12 +1,11 @@
 """The jobs: those that run, wait and have ended, the log of each, and what cancels or starts it again."""
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from stages.admin.access import session_of
-from stages.admin.admin import Admin, is_fragment
-from stages.admin.job import Job
+from stages.admin.admin import Admin
 
 
 def routes(admin: Admin) -> list[Route]:
@@ -19,15 +18,12 @@ def routes(admin: Admin) -> list[Route]:
         return admin.render(request, "job_log.html.jinja", {"job": admin.jobs.job(_number(request))})
 
     async def cancel(request: Request) -> Response:
-        return answer(request, admin.jobs.cancel(_number(request)))
+        job = admin.jobs.cancel(_number(request))
+        return admin.answer(request, job, f"/jobs/{job.number}")
 
     async def retry(request: Request) -> Response:
-        return answer(request, admin.jobs.retry(_number(request), who=session_of(request).name))
-
-    def answer(request: Request, job: Job) -> Response:
-        if is_fragment(request):
-            return admin.render(request, "job.html.jinja", {"job": job})
-        return RedirectResponse(f"/jobs/{job.number}", 303)
+        job = admin.jobs.retry(_number(request), who=session_of(request).name)
+        return admin.answer(request, job, f"/jobs/{job.number}")
 
     return [
         Route("/jobs", show_all),
