@@ -23,7 +23,7 @@ def order_of(machine: Machine, target: str, stopped: set[str], current: str, *, 
     attempts = attempts_in_order(
         machine,
         target,
-        [Publication(FolderSource(Path(name))) for name in ("a", "b")],
+        [Publication(FolderSource(Path(name)), trust=None) for name in ("a", "b")],
         stopped=stopped,
         current=CacheKey.parse(current) if current else None,
         install=lambda key, publication: f"{key or 'any'} from {publication.source}",

@@ -13,7 +13,7 @@ from morphstream.artifact.errors import AbsentError, FetchError, ManifestError
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import ARCHIVES
 from morphstream.source.folder import FolderSource
-from morphstream.source.publication import Publication, files_in_archive, read_manifest
+from morphstream.source.publication import Publication, files_in_archive
 from tests.layouts import CPU, FILES, archive_of, read_archives
 
 KEY = CacheKey.parse(CPU)
@@ -42,7 +42,7 @@ class Noting:
 
 
 def test_the_list_of_archives_is_read_once(layout: Path) -> None:
-    publication = Publication(source := Noting(layout))
+    publication = Publication(source := Noting(layout), trust=None)
     assert source.asked == []
     assert publication.archives() is publication.archives()
     assert publication.cache_keys()[KEY] == archive_of(CPU)
@@ -65,7 +65,7 @@ def test_a_list_that_is_refused_is_not_read_again(
     layout: Path, spoil: Callable[[Path], object], error: type[Exception], expected: str
 ) -> None:
     spoil(layout / ARCHIVES)
-    publication = Publication(source := Noting(layout))
+    publication = Publication(source := Noting(layout), trust=None)
     for _ in range(2):
         with pytest.raises(error, match=expected):
             publication.archives()
@@ -74,7 +74,7 @@ def test_a_list_that_is_refused_is_not_read_again(
 
 def test_a_source_without_a_list_has_no_archives_and_says_why(layout: Path) -> None:
     (layout / ARCHIVES).unlink()
-    publication = Publication(source := Noting(layout))
+    publication = Publication(source := Noting(layout), trust=None)
     assert (publication.archives(), publication.cache_keys()) == ({}, {})
     assert isinstance(publication.absent, AbsentError)
     assert source.asked == [ARCHIVES]
@@ -83,15 +83,15 @@ def test_a_source_without_a_list_has_no_archives_and_says_why(layout: Path) -> N
 def test_offline_reads_nothing_from_another_machine(layout: Path) -> None:
     source = Noting(layout, is_remote=True)
     with pytest.raises(FetchError, match=r"^noting: expected a source on this machine, seen one elsewhere; boot"):
-        Publication(source, is_offline=True).archives()
+        Publication(source, trust=None, is_offline=True).archives()
     assert source.asked == []
-    assert Publication(Noting(layout), is_offline=True).archives()
+    assert Publication(Noting(layout), trust=None, is_offline=True).archives()
 
 
 def test_a_manifest_is_kept_byte_for_byte(layout: Path) -> None:
     path = layout / "trt_cache" / CPU / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"signature": "later"}))
-    published = read_manifest(FolderSource(layout), KEY)
+    published = Publication(FolderSource(layout), trust=None).manifest(KEY)
     assert (published.text, published.digest) == (path.read_bytes(), digest_of_file(path))
     assert published.files.keys() == {*FILES, "manifest.json"}
 

@@ -15,7 +15,7 @@ from morphstream.boot.boot import boot
 from morphstream.boot.ondemand import add_model
 from morphstream.source.fetch import archive_delivery, engine_delivery
 from morphstream.source.folder import FolderSource
-from morphstream.source.publication import read_manifest
+from morphstream.source.publication import Publication
 from morphstream.store.install import install
 from morphstream.store.store import Store
 from tests.layouts import CPU, FILES, MACHINE, ON_DEMAND, archive_of, packed, publish, read_archives, replace_entry
@@ -49,7 +49,7 @@ def from_archive(layout: Path, source: type[FolderSource] = FolderSource, **grou
 
 def from_engines(layout: Path, source: type[FolderSource] = FolderSource, **groups: list[str]) -> tuple[Store, bool]:
     store = Store(layout.parent / "store")
-    published = read_manifest(source(layout), CacheKey.parse(CPU))
+    published = Publication(source(layout), trust=None).manifest(CacheKey.parse(CPU))
     return store, install(store, engine_delivery(published, source(layout)), groups=groups.get("groups"))
 
 

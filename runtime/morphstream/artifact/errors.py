@@ -50,6 +50,10 @@ class DigestMismatchError(SourceError):
         self.expected, self.observed = expected, observed
 
 
+class UntrustedError(SourceError):
+    """A publication isn't signed as the configured root says, or is older than what this machine has verified."""
+
+
 class UnsafeArchiveError(SourceError):
     """An archive holds something other than exactly the files it should hold."""
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from morphstream.artifact.errors import AbsentError, DigestMismatchError, MorphstreamError, NoEngineError, SourceError
 from morphstream.artifact.target import CacheKey
@@ -21,7 +22,7 @@ from morphstream.machine.select import PORTABLE, check_target, exact, select
 from morphstream.source.attempts import first_result
 from morphstream.source.fetch import Delivery, archive_delivery, engine_delivery
 from morphstream.source.named import Sources, is_offline, sources_of
-from morphstream.source.publication import Publication, read_manifest
+from morphstream.source.publication import Publication
 from morphstream.store.install import install
 from morphstream.store.installed import Installed
 from morphstream.store.store import Store
@@ -38,6 +39,7 @@ def boot(
     offline: bool = False,
     update: bool = False,
     builder: Builder | None = None,
+    root: Path | None = None,
     log: BootLog | None = None,
 ) -> BootReport:
     """Fill a store with the engines of a target; on any error it holds what it held before.
@@ -52,6 +54,7 @@ def boot(
         offline: Read nothing from another machine, as with HF_HUB_OFFLINE in the environment.
         update: Ask every source even if the store has engines to run, and raise what goes wrong there.
         builder: Builds engines that are published nowhere; None for no builds.
+        root: Root document of the publisher, as `trust_of` takes it: sources must be signed as it says.
         log: Where the steps are recorded, for a caller who wants those of a boot that was refused, too.
 
     Raises:
@@ -59,12 +62,15 @@ def boot(
         NoEngineError, BuildError: None are published that fit machine, target and groups; or can be built here.
         FetchError: No source can give the manifest or the engines.
         ManifestError: A manifest breaks its format, or two contradict each other.
+        UntrustedError: The root, or a publication, isn't signed as it should be, or is too old.
         UnsafeArchiveError, DigestMismatchError: An archive, or a file, has other contents than it should.
         OSError: The archive can't be read, or the store can't be written.
     """
     check_target(target)
-    publications = [Publication(one, is_offline=offline or is_offline()) for one in sources_of(source)]
-    booting = _Boot(store if isinstance(store, Store) else Store(store), machine, target, groups, log or BootLog())
+    store = store if isinstance(store, Store) else Store(store)
+    trust, is_local = store.trust(root), offline or is_offline()
+    publications = [Publication(one, trust=trust, is_offline=is_local) for one in sources_of(source)]
+    booting = _Boot(store, machine, target, groups, log or BootLog(), needs_trust=trust is not None)
     return booting.run(publications, builder, verify=verify, update=update)
 
 
@@ -72,9 +78,17 @@ class _Boot:
     """One boot of a store, whose steps and fallbacks are logged."""
 
     def __init__(
-        self, store: Store, machine: Machine | None, target: str, groups: Collection[str] | None, log: BootLog
+        self,
+        store: Store,
+        machine: Machine | None,
+        target: str,
+        groups: Collection[str] | None,
+        log: BootLog,
+        *,
+        needs_trust: bool,
     ) -> None:
         self._store, self._target, self._groups, self._log = store, target, groups, log
+        self._needs_trust = needs_trust
         with self._log.step("probe") as notes:
             self._machine = machine or probe_machine()
             notes.append(", ".join((self._machine.arch, *self._machine.gpu_archs)))
@@ -113,6 +127,9 @@ class _Boot:
             except (DigestMismatchError, NoEngineError) as error:
                 notes.append(str(error))
                 self._store.invalidate(installed)  # so that it is installed anew
+                return None
+            if self._needs_trust and not installed.is_trusted:
+                notes.append(f"{installed.cache_key} came before a root was configured, and is installed anew")
                 return None
             notes.append(f"{installed.cache_key} is good{', every digest' if verify else ', by sizes'}")
         return installed
@@ -174,11 +191,11 @@ class _Boot:
         source = publication.source
         if archive is None or self._groups is not None:
             with suppress(AbsentError):
-                return engine_delivery(read_manifest(source, key), source)
+                return engine_delivery(publication.manifest(key), source, is_trusted=publication.is_signed)
         if archive is None:
             expected = f"{source}: expected an archive or engines for {key}"
             raise publication.absent or NoEngineError(f"{expected}, seen neither; name another")
-        return archive_delivery(archive, publication.archives()[archive], source)
+        return archive_delivery(archive, publication.archives()[archive], source, is_trusted=publication.is_signed)
 
     def _build(self, builder: Builder, key: CacheKey) -> BootReport:
         """Build the engines of a cache key here, and install them."""

@@ -6,7 +6,7 @@ from functools import partial
 from morphstream.artifact.errors import NoEngineError
 from morphstream.artifact.manifest import EngineManifest
 from morphstream.source.fetch import fetch_engines
-from morphstream.source.publication import read_manifest
+from morphstream.source.publication import Publication
 from morphstream.source.source import Source
 from morphstream.source.transfer import Cancellable, Transfer
 from morphstream.store.installed import Installed, Selection
@@ -63,7 +63,8 @@ def _select(
     store: Store, current: Installed, model: str, source: Source, budget_bytes: int | None
 ) -> tuple[Selection, tuple[str, ...]]:
     """Return what a store holds with a published model added, and the models that are evicted to keep a budget."""
-    published, evicted = read_manifest(source, current.cache_key).manifest, list[str]()
+    publication, evicted = Publication(source, trust=store.trust()), list[str]()
+    published = publication.manifest(current.cache_key).manifest
     if not (files := published.files_of(model)):
         expected = f"{model}: expected an engine for {current.cache_key} at {source}"
         raise NoEngineError(f"{expected}, seen those of {', '.join(published.models)}; name one of these or publish it")
@@ -77,7 +78,9 @@ def _select(
         evicted.append(others.pop(0))
         manifest = replace(manifest, engine_files=manifest.files_where(lambda file: file.onnx_model not in evicted))
     added = tuple(sorted({*current.added, model} - {*evicted}))
-    return replace(current, manifest=manifest, text=manifest.to_json().encode(), added=added), tuple(evicted)
+    is_trusted = current.is_trusted and publication.is_signed
+    text = manifest.to_json().encode()
+    return replace(current, manifest=manifest, text=text, added=added, is_trusted=is_trusted), tuple(evicted)
 
 
 def _size(manifest: EngineManifest) -> int:

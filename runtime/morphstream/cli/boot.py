@@ -9,7 +9,7 @@ from morphstream.boot.boot import boot
 from morphstream.boot.build import Builder
 from morphstream.boot.report import BootLog
 from morphstream.boot.warm import warm
-from morphstream.cli.options import Commands, UsageError, add_source, checked, log_lines, read_names
+from morphstream.cli.options import Commands, UsageError, add_root, add_source, checked, log_lines, read_names
 from morphstream.machine.select import check_target
 
 
@@ -42,6 +42,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--contribute", metavar="ORG/REPO", default="", help="publish the engines that --build built there"
     )
+    add_root(parser)
     parser.add_argument(
         "--warm", action="store_true", help="open every engine once, so that workers find what is compiled at first use"
     )
@@ -62,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
         verify=options.verify,
         offline=options.offline,
         update=options.update,
+        root=options.root,
         builder=Builder(options.build, options.contribute) if options.build else None,
         log=log,
     )

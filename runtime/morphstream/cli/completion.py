@@ -63,14 +63,15 @@ def _names(options: argparse.Namespace) -> list[str]:
 
         return target_names(probe_machine())
     from morphstream.source.named import sources_of
-    from morphstream.source.publication import read_manifest
+    from morphstream.source.publication import Publication
     from morphstream.store.store import Store
 
-    current = Store(options.store).current()
+    store = Store(options.store)
+    current, trust = store.current(), store.trust()
     files = [*current.manifest.engine_files.values()]
     for source in sources_of(None):
         with suppress(MorphstreamError):  # it has nothing for this cache key
             if not getattr(source, "is_remote", False):
-                files += read_manifest(source, current.cache_key).manifest.engine_files.values()
+                files += Publication(source, trust=trust).manifest(current.cache_key).manifest.engine_files.values()
     wanted = (file for file in files if options.what == "models" or file.served_role == "swapper")
     return sorted({file.onnx_model for file in wanted if file.onnx_model})

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from morphstream.artifact.vocabulary import DEPLOY_TAGS
-from morphstream.cli.options import Commands, UsageError, add_source, checked, number
+from morphstream.cli.options import Commands, UsageError, add_root, add_source, checked, number
 
 
 def add(commands: Commands) -> None:
@@ -21,6 +21,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--timeout", type=checked(number(0.001, 86400)), default=60.0, help="seconds that it may take (%(default)s)"
     )
+    add_root(parser)
     parser.set_defaults(run=run)
 
 
@@ -32,6 +33,6 @@ def run(options: argparse.Namespace) -> int:
         check = Check.parse(options.check, options.timeout)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    deployed = deploy(options.tag, options.into, options.source, check=check)
+    deployed = deploy(options.tag, options.into, options.source, check=check, root=options.root)
     print(json.dumps(asdict(deployed), indent=2, default=str) if options.json else deployed)
     return 0

@@ -115,6 +115,12 @@ def add_source(parser: "argparse._ActionsContainer", name: str = "--source") -> 
     parser.add_argument(name, type=checked(read_sources), default=default, metavar="SOURCE", help=text)
 
 
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Add ``--root``."""
+    text = "root document of the publisher: sources must be signed as it says, from now on (MORPHSTREAM_ROOT)"
+    parser.add_argument("--root", type=Path, metavar="FILE", help=text)
+
+
 def add_max_pixels(parser: argparse.ArgumentParser) -> None:
     """Add ``--max-pixels``."""
     text = "refuse pictures of more pixels, all frames together (%(default)s), and videos of more a frame (35 million)"

@@ -6,7 +6,7 @@ from threading import Thread
 
 from morphstream.artifact.errors import MorphstreamError, message_of
 from morphstream.artifact.manifest import EngineManifest
-from morphstream.source.publication import read_manifest
+from morphstream.source.publication import Publication
 from morphstream.source.source import Source
 from morphstream.store.store import Store
 
@@ -29,8 +29,9 @@ class PageModels:
     def _read(self) -> None:
         for source in self._sources:
             try:
-                published = read_manifest(source, self._store.current().cache_key).manifest
-            except MorphstreamError as error:
+                publication = Publication(source, trust=self._store.trust())
+                published = publication.manifest(self._store.current().cache_key).manifest
+            except (MorphstreamError, OSError) as error:
                 _log.info("%s; the page offers the models of the store", message_of(error))
             else:
                 self._published |= _swap_models(published)

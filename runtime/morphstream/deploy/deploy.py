@@ -22,6 +22,7 @@ from morphstream.program import ProgramError, run_program
 from morphstream.source.attempts import first_result
 from morphstream.source.publication import Publication
 from morphstream.source.source import Source
+from morphstream.store.trust import trust_of
 
 CHECK_TIMEOUT_S = 60.0  # for an application that opens its sessions before it reports that it works
 LOCK_TIMEOUT_S = 600.0  # as a store's
@@ -109,6 +110,7 @@ def deploy(
     sources: Sequence[Source],
     *,
     check: Check | None = None,
+    root: Path | None = None,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
 ) -> Deployed:
     """Make the code of a tag the current release; on any error the one before stays.
@@ -118,6 +120,7 @@ def deploy(
         into: The folder with the releases; made where there is none.
         sources: Where to get the code from; the first one that can give it does.
         check: What the release must pass before it becomes current; None for nothing.
+        root: Root document of the publisher, as `trust_of` takes it: sources must be signed as it says.
         lock_timeout_s: How long to wait for another deployment.
 
     Raises:
@@ -125,13 +128,17 @@ def deploy(
     """
     if tag not in DEPLOY_TAGS or not sources:
         raise ValueError(f"deploy: expected a tag of {', '.join(DEPLOY_TAGS)} and a source, seen {tag!r} and {sources}")
+    trust = trust_of(into, root)
     one = partial(_deploy_from, f"deploy/{tag}/app_code.tar.zst", Releases(into), check or Check(), lock_timeout_s)
-    return first_result((partial(one, source) for source in sources), partial(_log.warning, "%s"))
+    attempts = (partial(one, Publication(source, trust=trust)) for source in sources)
+    return first_result(attempts, partial(_log.warning, "%s"))
 
 
-def _deploy_from(archive: str, releases: Releases, check: Check, lock_timeout_s: float, source: Source) -> Deployed:
-    """Deploy an archive of one source; raises as `deploy`."""
-    publication = Publication(source)
+def _deploy_from(
+    archive: str, releases: Releases, check: Check, lock_timeout_s: float, publication: Publication
+) -> Deployed:
+    """Deploy an archive of one publication; raises as `deploy`."""
+    source = publication.source
     if (entry := publication.archives().get(archive)) is None:
         expected = f"{source}: expected {archive} in archives.json"
         raise publication.absent or NoCodeError(f"{expected}, seen no such archive; deploy code there first")

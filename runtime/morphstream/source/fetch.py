@@ -41,6 +41,7 @@ class Delivery:
         open: Returns the published manifest; files that come with it go to a new folder DELIVERED in a given one.
         fetch: Brings files, by name and digest, into a given folder, be it open or not.
         files: Digest of each published file, the manifest among them; empty where they are known only after `open`.
+        is_trusted: The manifest is signed as the configured root says, or was made by a builder on this machine.
     """
 
     archive: str
@@ -49,9 +50,10 @@ class Delivery:
     open: Callable[[Path], PublishedManifest]
     fetch: Fetch
     files: Mapping[str, Digest] = field(default_factory=dict)
+    is_trusted: bool = False
 
 
-def archive_delivery(name: str, entry: ArchiveEntry, source: Source) -> Delivery:
+def archive_delivery(name: str, entry: ArchiveEntry, source: Source, *, is_trusted: bool = False) -> Delivery:
     """Return the delivery of an archive, which is read in one pass."""
     key, files = files_in_archive(name, entry)
 
@@ -78,15 +80,29 @@ def archive_delivery(name: str, entry: ArchiveEntry, source: Source) -> Delivery
             (cache / file).rename(folder / file)
 
     where = f"{source}, {name}"
-    return Delivery(archive=name, cache_key=key, where=where, open=open_archive, fetch=fetch, files=files)
+    return Delivery(
+        archive=name,
+        cache_key=key,
+        where=where,
+        open=open_archive,
+        fetch=fetch,
+        files=files,
+        is_trusted=is_trusted,
+    )
 
 
-def engine_delivery(published: PublishedManifest, source: Source) -> Delivery:
+def engine_delivery(published: PublishedManifest, source: Source, *, is_trusted: bool = False) -> Delivery:
     """Return the delivery of the single files that a manifest names."""
     key, files = published.manifest.cache_key, published.files
     where, fetch = f"{source}, {key}", partial(fetch_engines, source, key, transfer=Transfer())
     return Delivery(
-        archive=cache_path(key), cache_key=key, where=where, open=lambda _: published, fetch=fetch, files=files
+        archive=cache_path(key),
+        cache_key=key,
+        where=where,
+        open=lambda _: published,
+        fetch=fetch,
+        files=files,
+        is_trusted=is_trusted,
     )
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Self
 
 from morphstream.artifact.digest import Digest, digest_of
-from morphstream.artifact.errors import AbsentError, FetchError, ManifestError, MorphstreamError
+from morphstream.artifact.errors import AbsentError, FetchError, ManifestError, MorphstreamError, UntrustedError
 from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import ARCHIVES, MANIFEST, cache_path
+from morphstream.source.signed import Verifier
 from morphstream.source.source import SMALL_BYTES_MAX, Source
 
 
@@ -45,33 +46,76 @@ class PublishedManifest:
 
 
 class Publication:
-    """The archives that a source lists; the list is read once, when it is first needed.
+    """What a source publishes: every document of it that is read is read here, and verified where signatures are asked.
 
     Attributes:
         source: The source.
         is_remote: The source isn't on this machine; offline, that is refused.
-        absent: Why there is no list, once that is known; the source may have single engines all the same.
+        is_signed: Its documents are verified by their signatures.
+        absent: Why there is no list of archives, once that is known; the source may have single engines all the same.
     """
 
-    def __init__(self, source: Source, *, is_offline: bool = False) -> None:
+    def __init__(self, source: Source, *, trust: Verifier | None, is_offline: bool = False) -> None:
+        """Name a source; nothing is read yet.
+
+        Args:
+            source: The source.
+            trust: Says which documents are signed; None where no root was ever configured.
+            is_offline: Refuse a source elsewhere.
+        """
         self.source, self.is_remote = source, bool(getattr(source, "is_remote", False))
+        self.is_signed = trust is not None
         self.absent: AbsentError | None = None
-        self._is_offline = is_offline
+        self._trust, self._is_offline = trust, is_offline
+        self._documents: Mapping[str, Digest] | None = None
         self._archives: Mapping[str, ArchiveEntry] | MorphstreamError | None = None
 
-    def archives(self) -> Mapping[str, ArchiveEntry]:
-        """Return the archives by name; none where the source has no list, and the same error where it gives none."""
+    def read(self, path: str) -> bytes:
+        """Return a document, such as a manifest.
+
+        Raises:
+            AbsentError: There is none; where documents are verified, none that is signed.
+            UntrustedError: It isn't as it was signed; or as of `Verifier.documents`.
+            FetchError: It can't be read.
+        """
         if self.is_remote and self._is_offline:
             expected = f"{self.source}: expected a source on this machine, seen one elsewhere"
             raise FetchError(f"{expected}; boot without offline")
+        if self._trust is None:
+            return self.source.read(path)
+        if (signed := self.documents().get(path)) is None:
+            expected = f"{self.source}: expected {path} among the documents that are signed"
+            raise AbsentError(f"{expected}, seen no such document; publish it or name another source")
+        try:
+            text = self.source.read(path)
+        except AbsentError as error:
+            raise UntrustedError(f"{self.source}: expected {path}, which is signed, seen none: {error}") from error
+        if (seen := digest_of(text)) != signed:
+            remedy = "use another source, or have it published again"
+            raise UntrustedError(f"{self.source}: expected {path} as it is signed, {signed}, seen {seen}; {remedy}")
+        return text
+
+    def documents(self) -> Mapping[str, Digest]:
+        """Return the digest of each document that is signed, by path; none where that isn't asked. Raises as `read`."""
+        if self._documents is None:
+            self._documents = self._trust.documents(self.source) if self._trust else {}
+        return self._documents
+
+    def manifest(self, key: CacheKey) -> PublishedManifest:
+        """Return the manifest of an engine cache; raises as `read`, and ManifestError for one of another format."""
+        path = f"{cache_path(key)}/{MANIFEST}"
+        return PublishedManifest.parse(self.read(path), key, f"{self.source}, {path}")
+
+    def archives(self) -> Mapping[str, ArchiveEntry]:
+        """Return the archives by name; none where the source has no list, and the same error where it gives none."""
         if self._archives is None:
             try:
-                text = self.source.read(ARCHIVES)
+                text = self.read(ARCHIVES)
                 with _naming(f"{self.source}, {Path(ARCHIVES).name}"):
                     self._archives = ArchivesManifest.from_json(text).archives
             except AbsentError as error:
                 self.absent, self._archives = error, {}
-            except (FetchError, ManifestError) as error:
+            except (FetchError, ManifestError, UntrustedError) as error:
                 self._archives = error
         if isinstance(self._archives, MorphstreamError):
             raise self._archives
@@ -81,12 +125,6 @@ class Publication:
         """Return the name of the archive of each engine cache, by cache key."""
         first = reversed(list(self.archives().items()))  # of several archives for one key the first is returned
         return {entry.cache_key: name for name, entry in first if entry.cache_key}
-
-
-def read_manifest(source: Source, key: CacheKey) -> PublishedManifest:
-    """Read the manifest of an engine cache from a source; raises AbsentError where that has none."""
-    path = f"{cache_path(key)}/{MANIFEST}"
-    return PublishedManifest.parse(source.read(path), key, f"{source}, {path}")
 
 
 def files_in_archive(name: str, entry: ArchiveEntry) -> tuple[CacheKey, dict[str, Digest]]:

@@ -34,5 +34,6 @@ def _has(installed: Installed | None, delivery: Delivery, groups: Collection[str
     if installed is None or not installed.has(groups):
         return False
     if delivery.files:
-        return installed.publication == delivery.files[MANIFEST]
+        is_same = installed.publication == delivery.files[MANIFEST]
+        return is_same and installed.is_trusted >= delivery.is_trusted
     return installed.cache_key == delivery.cache_key

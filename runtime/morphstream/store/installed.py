@@ -30,6 +30,7 @@ class Selection:
         added: Models that were added on demand.
         manifest: The files.
         text: The bytes of its ``manifest.json``: the published ones, if it is the whole publication.
+        is_trusted: All of it came from publications that were verified by their signatures, or was built here.
     """
 
     archive: str
@@ -38,6 +39,7 @@ class Selection:
     added: tuple[str, ...]
     manifest: EngineManifest
     text: bytes
+    is_trusted: bool = False
 
     @property
     def cache_key(self) -> CacheKey:
@@ -70,6 +72,7 @@ class Selection:
             **fields.digest_object(self.publication, "base_digest"),
             "is_whole": self.is_whole,
             "added": list(self.added),
+            "is_trusted": self.is_trusted,
             "cache_key": str(self.cache_key),
             **fields.digest_object(digest_of(self.text), "manifest_digest"),
             "folder": folder,
@@ -102,6 +105,7 @@ class Installed(Selection):
             added=tuple(map(str, fields.required(record, "added", list))),
             manifest=manifest,
             text=text,
+            is_trusted=record.get("is_trusted") is True,
             folder=folder,
         )
 

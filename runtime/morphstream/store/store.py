@@ -7,6 +7,7 @@ Conventions:
   has the bytes of its manifest as they were published. Generations share equal files by links.
 * ``current.json`` names the current generation, by its folder and the digest of its manifest. It is replaced last, in
   one step, so that whatever it names is complete.
+* ``trust/`` is what `morphstream.store.trust` keeps of a publisher, if a root was ever configured.
 """
 
 import os
@@ -24,6 +25,7 @@ from morphstream.source.progress import progress
 from morphstream.store.generations import Generations, Rename
 from morphstream.store.installed import RECORD_BYTES_MAX, Installed, is_record, read_record
 from morphstream.store.transaction import CURRENT, StoreTransaction
+from morphstream.store.trust import Trust, trust_of
 from morphstream.store.usage import Usage
 from morphstream.store.volume import NO_LOCKS, explain, foreign, shared_lock
 
@@ -72,6 +74,10 @@ class Store:
             NoEngineError: The store is empty or damaged.
         """
         return self._load(None)
+
+    def trust(self, root: Path | None = None) -> Trust | None:
+        """Return what signatures publications for this store must have; arguments and errors as of `trust_of`."""
+        return trust_of(self.path, root)
 
     def find(self) -> Installed | None:
         """Return the engine cache in use, or None where the store is empty or damaged."""

@@ -53,6 +53,7 @@ def select_groups(
         added=added,
         manifest=manifest,
         text=text,
+        is_trusted=delivery.is_trusted,
     )
 
 

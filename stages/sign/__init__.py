@@ -1,0 +1,1 @@
+"""sign: keys, root documents, and the signed metadata of a publication, after The Update Framework."""

@@ -1,0 +1,178 @@
+"""Sign the documents of a publication: the lists that name each by its digest, as the root's publisher keys sign them.
+
+Pure: from the documents' digests, the lists before, a signer and a time to the files of ``metadata/``. The same of all
+these give the same bytes, as Ed25519 signatures do.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar, cast
+
+from securesystemslib.signer import CryptoSigner
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.serialization.json import JSONSerializer
+
+from morphstream.artifact.digest import Digest
+from morphstream.artifact.fields import check
+from morphstream.artifact.vocabulary import ARCHIVES
+from morphstream.source.signed import ISSUED, METADATA
+from stages.bounds import Range, check_number
+from stages.sign.keys import SignError
+
+_T = TypeVar("_T", Targets, Snapshot, Timestamp)
+_SERIALIZER = JSONSerializer(compact=True)
+_DOCUMENT = re.compile(
+    rf"{re.escape(ARCHIVES)}|manifests/models\.json|trt_cache/[^/]+/[^/]+/manifest\.json|README\.md|NOTICE"
+    r"|archives/bom\.cdx\.json|archives/[^/]+\.intoto\.json|deploy/[^/]+/[^/]+\.intoto\.json"
+)
+_DAYS = Range(1, 3650)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validity:
+    """For how many days what is signed may be used: what lists documents, and that these lists are the newest."""
+
+    lists_days: int
+    timestamp_days: int
+
+    def __post_init__(self) -> None:
+        check(self)
+        check_number("lists_days", self.lists_days, _DAYS)
+        check_number("timestamp_days", self.timestamp_days, _DAYS)
+
+
+def is_document(path: str) -> bool:
+    """Return whether a published path is that of a document, which is signed; all else is named by one."""
+    return bool(_DOCUMENT.fullmatch(path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What is signed already.
+
+    Attributes:
+        root: The root by which it was signed; None where nothing is.
+        lists: The metadata by published path.
+    """
+
+    root: Metadata[Root] | None = None
+    lists: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def documents(self) -> dict[str, Digest]:
+        """Digest of each document that is signed, expired or not.
+
+        Raises:
+            SignError: The list isn't signed as the root says.
+        """
+        targets = self.read(Targets)
+        files = targets.targets if targets else {}
+        return {path: Digest(file.hashes["sha256"], file.length) for path, file in files.items()}
+
+    def read(self, kind: type[_T]) -> _T | None:
+        """Return a list that the root's keys have signed; None where there is none; raises as `documents`."""
+        path = _path(f"{kind.type}.json")
+        if self.root is None or (text := self.lists.get(path)) is None:
+            return None
+        try:
+            found = cast("Metadata[_T]", Metadata.from_bytes(text))
+            self.root.verify_delegate(kind.type, found)
+        except (RepositoryError, ValueError, KeyError) as error:
+            expected = f"published {path}: expected what the root's keys have signed"
+            raise SignError(f"{expected}, seen {error}; correct it in the repository") from None
+        if not isinstance(found.signed, kind):
+            raise SignError(f"published {path}: expected a {kind.type}, seen another; correct it in the repository")
+        return found.signed
+
+
+def sign_documents(
+    documents: Mapping[str, Digest],
+    before: Published,
+    root: Metadata[Root],
+    signer: CryptoSigner,
+    *,
+    validity: Validity,
+    now: datetime,
+) -> dict[str, bytes]:
+    """Return the signed metadata by published path, without the root's.
+
+    Args:
+        documents: Digest of each document by its path.
+        before: What is signed already; versions follow. A list that would say the same, and is valid for half of its
+            time at least, is kept.
+        root: The newest root.
+        signer: A publisher's key of it.
+        validity: How long they are valid.
+        now: The time, in UTC.
+
+    Raises:
+        SignError: The key isn't one of the root's, or the root expired; or what is there is from the future.
+    """
+    now = now.replace(microsecond=0)
+    _check_signer(root, signer, now)
+    files = {
+        path: TargetFile(digest.bytes, {"sha256": digest.sha256}, path) for path, digest in sorted(documents.items())
+    }
+    end, half = now + timedelta(days=validity.lists_days), timedelta(days=validity.lists_days) / 2
+    old, old_snapshot, old_timestamp = before.read(Targets), before.read(Snapshot), before.read(Timestamp)
+    _check_time(old_timestamp, now)
+    is_kept = before.root == root and old is not None and old.targets == files and old.expires - now > half
+    is_kept = is_kept and old_snapshot is not None and old_snapshot.expires - now > half
+    if is_kept and old_snapshot is not None:
+        targets_text, snapshot_text = (before.lists[_path(name)] for name in ("targets.json", "snapshot.json"))
+        snapshot_version = old_snapshot.version
+    else:
+        targets = Targets(version=_next(old), expires=end, targets=files)
+        targets_text, snapshot_version = _signed(targets, signer), _next(old_snapshot)
+        meta = {"targets.json": MetaFile.from_data(targets.version, targets_text, ["sha256"])}
+        snapshot_text = _signed(Snapshot(version=snapshot_version, expires=end, meta=meta), signer)
+    timestamp = Timestamp(
+        version=_next(old_timestamp),
+        expires=now + timedelta(days=validity.timestamp_days),
+        snapshot_meta=MetaFile.from_data(snapshot_version, snapshot_text, ["sha256"]),
+        unrecognized_fields={ISSUED: f"{now:%Y-%m-%dT%H:%M:%SZ}"},
+    )
+    texts = {"targets": targets_text, "snapshot": snapshot_text, "timestamp": _signed(timestamp, signer)}
+    return {_path(f"{name}.json"): text for name, text in texts.items()}
+
+
+def is_current(documents: Mapping[str, Digest], before: Published, root: Metadata[Root], now: datetime) -> bool:
+    """Return whether documents are signed as they are, by the newest root, and valid."""
+    lists = (before.read(Targets), before.read(Snapshot), before.read(Timestamp))
+    is_valid = all(one is not None and one.expires > now for one in lists)
+    return is_valid and before.root == root and before.documents == documents
+
+
+def _path(name: str) -> str:
+    return f"{METADATA}/{name}"
+
+
+def _next(before: Signed | None) -> int:
+    return before.version + 1 if before else 1
+
+
+def _signed(document: _T, signer: CryptoSigner) -> bytes:
+    metadata = Metadata(document)
+    metadata.sign(signer)
+    return metadata.to_bytes(_SERIALIZER)
+
+
+def _check_signer(root: Metadata[Root], signer: CryptoSigner, now: datetime) -> None:
+    role, keyid = root.signed.roles[Targets.type], signer.public_key.keyid
+    what = f"sign: expected a publisher's key of root {root.signed.version}"
+    if keyid not in role.keyids:
+        raise SignError(f"{what}, seen {keyid}; use another, or have that one added to the root")
+    if role.threshold > 1:
+        raise SignError(f"{what} that suffices alone, seen {role.threshold} asked for; lower it in the root")
+    if root.signed.expires <= now:
+        seen = f"seen one that expired on {root.signed.expires:%Y-%m-%d}; make the next with: stages.sign root"
+        raise SignError(f"sign: expected a root that is valid today, {seen}")
+
+
+def _check_time(before: Timestamp | None, now: datetime) -> None:
+    issued = before and before.unrecognized_fields.get(ISSUED)
+    if isinstance(issued, str) and datetime.fromisoformat(issued) > now + timedelta(hours=1):
+        raise SignError(f"sign: expected a clock after {issued}, when it was last signed, seen {now}; set the clock")
