@@ -40,6 +40,7 @@ from stages.bounds import (
     check_toolchain,
 )
 from stages.consistency import check_delivery, check_names
+from stages.sign.validity import Validity
 from stages.tolerance import Tolerance
 from stages.workspace import Workspace
 
@@ -187,6 +188,7 @@ class Params:
         builds: The targets that are built, by name.
         targets: All that are described.
         models: The models.
+        signing: For how long signatures of what is published are valid; None where nothing is signed.
     """
 
     origin: str
@@ -196,6 +198,7 @@ class Params:
     builds: Mapping[str, Build]
     targets: Mapping[str, TargetOptions]
     models: Mapping[str, Model]
+    signing: Validity | None = None
 
     def __post_init__(self) -> None:
         check_form("origin", self.origin, one_of(vocabulary.ORIGINS))
@@ -240,7 +243,9 @@ def load_params(path: Path | None = None) -> Params:
 
 
 def _params(data: Object) -> Params:
-    check_keys(data, ("origin", "hub", "archive", "model_archives", "build_targets", "targets", "models"))
+    is_signed = "signing" in data
+    keys = ("origin", "hub", "archive", "model_archives", "build_targets", "targets", "models")
+    check_keys(data, (*keys, *["signing"] * is_signed))
     targets = _each(data, "targets", _target)
     return Params(
         origin=required(data, "origin", str),
@@ -250,6 +255,7 @@ def _params(data: Object) -> Params:
         builds=_each(data, "build_targets", lambda name, entry: _build(_named(targets, "targets", name), entry)),
         targets=targets,
         models=_each(data, "models", lambda name, entry: read(Model, entry, {"name": name}, is_strict=True)),
+        signing=read_value(Validity, data, "signing", is_strict=True) if is_signed else None,
     )
 
 

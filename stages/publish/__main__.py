@@ -23,6 +23,7 @@ from stages.publish.compose import Composer
 from stages.publish.deployed import deployments, fetch_deployed
 from stages.publish.local import WHAT, Local, local
 from stages.publish.send import Sent, send
+from stages.sign.publisher import Publisher
 from stages.workspace import Workspace
 
 
@@ -33,6 +34,7 @@ def main(workspace: Workspace) -> Mapping[str, object]:
     options.tag = options.tag or os.environ.get("DEPLOY_TAGS", "").replace(",", " ").split() or ["develop"]
     params, build = load_params(workspace.params), workspace.build
     _check_usage(parser, options, params)
+    publisher = Publisher.of(workspace, params) if params.signing and not options.history else None
     prepare_client()
     repository = Repository(params.hub.repo)
     if options.history:
@@ -52,6 +54,7 @@ def main(workspace: Workspace) -> Mapping[str, object]:
     sent = publish(
         *(build, params, found, repository, options.what),
         dropped=dropped,
+        publisher=publisher,
         is_dry=options.dry_run,
         expected=options.plan,
     )
@@ -74,17 +77,24 @@ def publish(
     what: str,
     *,
     dropped: Collection[str] = (),
+    publisher: Publisher | None = None,
     is_dry: bool = False,
     expected: str = "",
 ) -> Sent:
     """Publish in one commit what was found in build/, which mirrors the repository.
 
-    The commit's message names `what`. Published entries and files of models that are `dropped` aren't kept. Where the
-    identity of a plan is `expected`, another one is refused.
+    The commit's message names `what`. Published entries and files of models that are
+    `dropped` aren't kept. A `publisher` signs it. Where the identity of a plan is `expected`, another one is refused.
     """
     with scratch_folder(build / "publish") as folder:
         composer = Composer(
-            build=build, folder=folder, params=params, local=found, repository=repository, dropped=dropped
+            build=build,
+            folder=folder,
+            params=params,
+            local=found,
+            repository=repository,
+            publisher=publisher,
+            dropped=dropped,
         )
         return send(
             repository,

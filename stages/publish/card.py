@@ -10,6 +10,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from morphstream.artifact.manifest import ArchivesManifest, ModelsManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import archive_path, cache_path
+from morphstream.source.signed import METADATA
 from stages.hub.repository import Held
 from stages.params import Params
 
@@ -53,7 +54,7 @@ def _structure(sizes: Mapping[str, int]) -> Iterator[str]:
     yield "/"
     shown: dict[tuple[str, ...], int] = {}
     for path, size in sorted(sizes.items()):
-        if path.startswith(".") or path == CARD:  # its own size would change it again
+        if path.startswith((".", f"{METADATA}/")) or path == CARD:  # their own sizes would change it again
             continue
         parts = tuple(path.split("/"))
         leaf = (*parts[:3], "") if path.startswith(_CACHES) and len(parts) > 3 else parts

@@ -9,7 +9,7 @@ from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import ManifestError, MorphstreamError
 from morphstream.artifact.fields import path_of
 from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, ModelsManifest
-from morphstream.artifact.vocabulary import ARCHIVES, archive_path, cache_path
+from morphstream.artifact.vocabulary import ARCHIVES, MODELS, archive_path, cache_path
 from stages.adopt import KINDS
 from stages.caches import read_cache
 from stages.files import write_whole
@@ -19,8 +19,9 @@ from stages.pack import pack_archive
 from stages.params import Params
 from stages.publish.card import CARD, card
 from stages.publish.local import Local
-from stages.publish.merge import MODELS, merge, named_files, read_manifest
+from stages.publish.merge import merge, named_files, read_manifest
 from stages.publish.plan import Plan, Tip
+from stages.sign.publisher import Publisher, check_unsigned
 
 
 class IncompleteError(MorphstreamError):
@@ -37,6 +38,7 @@ class Composer:
         params: What decides an archive's bytes, and what the card shows beyond the manifests.
         local: What is to be published.
         repository: Where the engines and models of others are.
+        publisher: Signs what is published; None where nothing is signed.
         dropped: Models whose published entries and files aren't kept.
     """
 
@@ -45,6 +47,7 @@ class Composer:
     params: Params
     local: Local
     repository: Repository
+    publisher: Publisher | None
     dropped: Collection[str] = ()
 
     def compose(self, tip: Tip) -> Plan:
@@ -53,6 +56,15 @@ class Composer:
         Raises:
             IncompleteError: A published manifest names a file that isn't there.
         """
+        if self.publisher is None:
+            check_unsigned(tip)
+            return self._unsigned(tip)
+        tip = self.publisher.verified(tip)
+        plan = self._unsigned(tip)
+        return Plan.of(tip, {**plan.files, **self.publisher.files(tip, plan.files, plan.deleted)}, plan.deleted)
+
+    def _unsigned(self, tip: Tip) -> Plan:
+        """Return the publication without its signatures."""
         texts: dict[str, str] = {}
         files: dict[str, Content] = {}
         deleted: set[str] = set()

@@ -8,13 +8,13 @@ from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.fields import of_file
 from morphstream.artifact.manifest import ArchiveEntry, EngineManifest, ModelsManifest
 from morphstream.artifact.regular_file import read_regular
-from morphstream.artifact.vocabulary import cache_path
+from morphstream.artifact.vocabulary import MODELS, cache_path
 from morphstream.source.source import SMALL_BYTES_MAX
 from stages.caches import parse_key
 from stages.index import described
 from stages.pack import archived_files
 from stages.params import Params
-from stages.publish.merge import MODELS, Manifest
+from stages.publish.merge import Manifest
 from stages.validate import check_archive, check_cache, validate_archives, validate_cache, validate_models
 from stages.workspace import Workspace
 

@@ -10,11 +10,9 @@ from morphstream.artifact import fields
 from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import ManifestError
 from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
-from morphstream.artifact.vocabulary import ARCHIVES, RUNTIME_CACHE, archive_path
+from morphstream.artifact.vocabulary import ARCHIVES, MODELS, RUNTIME_CACHE, archive_path
 from morphstream.session.kept import name_of
 from stages.caches import holds_more
-
-MODELS = "manifests/models.json"  # in the published repository
 
 Manifest = ModelsManifest | ArchivesManifest | EngineManifest
 _TYPES: Mapping[str, type[Manifest]] = {MODELS: ModelsManifest, ARCHIVES: ArchivesManifest}

@@ -4,7 +4,10 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from morphstream.source.signed import METADATA
 from stages.hub.repository import Content, Held
+
+_TIMED = {f"{METADATA}/{name}.json" for name in ("targets", "snapshot", "timestamp")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +46,13 @@ class Plan:
 
     @property
     def identity(self) -> str:
-        """A short digest of the tip and of all that is done to it, by which a plan that was shown is known again."""
-        contents = [f"{path} {content.digest.sha256}" for path, content in sorted(self.files.items())]
+        """A short digest of the tip and of all that is done to it, by which a plan that was shown is known again.
+
+        Lists of signed documents have the time when they were signed, and aren't part of it; the documents are.
+        """
+        contents = [
+            f"{path} {content.digest.sha256}" for path, content in sorted(self.files.items()) if path not in _TIMED
+        ]
         text = "\n".join([self.tip.commit, *contents, *(f"delete {path}" for path in sorted(self.deleted))])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

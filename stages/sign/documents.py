@@ -16,32 +16,18 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetF
 from tuf.api.serialization.json import JSONSerializer
 
 from morphstream.artifact.digest import Digest
-from morphstream.artifact.fields import check
 from morphstream.artifact.vocabulary import ARCHIVES
 from morphstream.source.signed import ISSUED, METADATA
-from stages.bounds import Range, check_number
 from stages.sign.keys import SignError
+from stages.sign.validity import Validity
 
 _T = TypeVar("_T", Targets, Snapshot, Timestamp)
+LISTS = tuple(f"{METADATA}/{name}.json" for name in (Targets.type, Snapshot.type, Timestamp.type))
 _SERIALIZER = JSONSerializer(compact=True)
 _DOCUMENT = re.compile(
     rf"{re.escape(ARCHIVES)}|manifests/models\.json|trt_cache/[^/]+/[^/]+/manifest\.json|README\.md|NOTICE"
     r"|archives/bom\.cdx\.json|archives/[^/]+\.intoto\.json|deploy/[^/]+/[^/]+\.intoto\.json"
 )
-_DAYS = Range(1, 3650)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validity:
-    """For how many days what is signed may be used: what lists documents, and that these lists are the newest."""
-
-    lists_days: int
-    timestamp_days: int
-
-    def __post_init__(self) -> None:
-        check(self)
-        check_number("lists_days", self.lists_days, _DAYS)
-        check_number("timestamp_days", self.timestamp_days, _DAYS)
 
 
 def is_document(path: str) -> bool:
@@ -79,7 +65,7 @@ class Published:
             return None
         try:
             found = cast("Metadata[_T]", Metadata.from_bytes(text))
-            self.root.verify_delegate(kind.type, found)
+            self.root.signed.verify_delegate(kind.type, found.signed_bytes, found.signatures)
         except (RepositoryError, ValueError, KeyError) as error:
             expected = f"published {path}: expected what the root's keys have signed"
             raise SignError(f"{expected}, seen {error}; correct it in the repository") from None

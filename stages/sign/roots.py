@@ -7,6 +7,7 @@ Conventions:
 * The publisher's keys sign the lists: targets, snapshot and timestamp.
 """
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,8 +19,8 @@ from tuf.api.serialization.json import JSONSerializer
 
 from stages.sign.keys import SignError
 
-LISTS = (Targets.type, Snapshot.type, Timestamp.type)
-_ROLES = {"root": (Root.type,), "publisher": LISTS}
+_ROLES = {"root": (Root.type,), "publisher": (Targets.type, Snapshot.type, Timestamp.type)}
+_NAME = re.compile(r"([1-9][0-9]{0,8})\.root\.json")
 _SERIALIZER = JSONSerializer()  # a line each, as the manifests have it: roots are reviewed in Git
 
 
@@ -40,6 +41,12 @@ class Change:
     expires: datetime
 
 
+def version_of(name: str) -> int | None:
+    """Return the version that the file name of a root has; None for another name."""
+    found = _NAME.fullmatch(name)
+    return int(found[1]) if found else None
+
+
 def read_root(text: bytes, what: str) -> Metadata[Root]:
     """Read a root document, be it signed or not yet.
 
@@ -47,9 +54,12 @@ def read_root(text: bytes, what: str) -> Metadata[Root]:
         SignError: It is none; the text names it.
     """
     try:
-        return Metadata[Root].from_bytes(text)
+        root = Metadata[Root].from_bytes(text)
     except (RepositoryError, ValueError, KeyError) as error:
         raise SignError(f"{what}: expected a root document, seen {error}; name another") from None
+    if not isinstance(root.signed, Root):
+        raise SignError(f"{what}: expected a root document, seen another; name another")
+    return root
 
 
 def next_root(before: Metadata[Root] | None, change: Change) -> Metadata[Root]:

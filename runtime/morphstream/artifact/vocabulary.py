@@ -16,6 +16,7 @@ DEPLOY_TAGS = ("develop", "latest")
 
 MANIFEST = "manifest.json"  # of an engine cache, beside its files
 ARCHIVES = "manifests/archives.json"  # of all archives, in the published repository
+MODELS = "manifests/models.json"  # and of all models
 
 _CONTROL = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"  # with halves of characters, which no file name can hold
 _FILE = rf"(?!\.)[^/\\{_CONTROL}]{{1,255}}"

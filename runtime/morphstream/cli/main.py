@@ -20,12 +20,15 @@ from morphstream.cli import (
     live,
     serve_health,
     swap,
+    verify,
 )
 from morphstream.cli.options import Parser, UsageError, add_store, print_any_text, text_of
 from morphstream.cli.output import add_output, print_refusal, run_quietly
 
-_COMMANDS = (boot, download, swap, live, faces, batch, inspect, doctor, bench, serve_health, deploy, completion)
-_ANSWERS = [one.run for one in (inspect, doctor, bench, faces, completion, live, serve_health)]  # --quiet leaves them
+_COMMANDS = (boot, download, swap, live, faces, batch, inspect, doctor, bench, serve_health, deploy, verify, completion)
+_ANSWERS = [
+    one.run for one in (inspect, doctor, bench, faces, completion, live, serve_health, verify)
+]  # --quiet leaves them
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from morphstream.artifact.errors import AbsentError, FetchError, ManifestError, 
 from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import ARCHIVES, MANIFEST, cache_path
-from morphstream.source.signed import Verifier
+from morphstream.source.signed import REMEDY, Verifier
 from morphstream.source.source import SMALL_BYTES_MAX, Source
 
 
@@ -91,8 +91,7 @@ class Publication:
         except AbsentError as error:
             raise UntrustedError(f"{self.source}: expected {path}, which is signed, seen none: {error}") from error
         if (seen := digest_of(text)) != signed:
-            remedy = "use another source, or have it published again"
-            raise UntrustedError(f"{self.source}: expected {path} as it is signed, {signed}, seen {seen}; {remedy}")
+            raise UntrustedError(f"{self.source}: expected {path} as it is signed, {signed}, seen {seen}; {REMEDY}")
         return text
 
     def documents(self) -> Mapping[str, Digest]:

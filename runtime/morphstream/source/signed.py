@@ -11,6 +11,7 @@ Conventions:
 Source: theupdateframework.github.io/specification 1.0.34, section 5; python-tuf's client implements it.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ ISSUED = "x-issued"  # key of timestamp.json: when it was signed
 ROOT_BYTES_MAX = 512_000  # as python-tuf's client has it
 _LISTS = ("timestamp.json", "snapshot.json", "targets.json")
 _CLOCK_TOLERANCE = timedelta(hours=1)  # of two machines' clocks
-_REMEDY = "use another source, or have it published again"
+REMEDY = "use another source, or have it published again"
 
 
 class Verifier(Protocol):
@@ -83,7 +84,7 @@ def read_root(text: bytes, what: str) -> tuple[int, datetime]:
         from tuf.api.exceptions import RepositoryError
     try:
         root = _root_of(text)
-        root.verify_delegate("root", root)
+        root.signed.verify_delegate("root", root.signed_bytes, root.signatures)
     except (RepositoryError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         expected = f"{what}: expected a root document that its own keys sign"
         raise UntrustedError(f"{expected}, seen {error}; get it from the publisher again") from None
@@ -116,6 +117,9 @@ def verify_metadata(source: Source, known: SignedState, *, now: datetime | None 
             Updater(name, f"{METADATA}/", fetcher=_fetcher(source), bootstrap=first).refresh()
         found = _read(folder, now)
     _check_chain(source, known.roots, found.roots)
+    _check_form(source, "timestamp.json", found.lists["timestamp.json"])
+    for version in found.roots.keys() - known.roots.keys():
+        _check_form(source, f"{version}.root.json", found.roots[version])
     _check_clock(source, now, _issued(found.lists), "when the publication was signed")
     return found
 
@@ -157,7 +161,20 @@ def _check_chain(source: Source, known: Mapping[int, bytes], found: Mapping[int,
     for version, text in known.items():
         if found.get(version) != text:
             expected = f"{source}: expected root {version} as this machine has it"
-            raise UntrustedError(f"{expected}, seen another or none in {METADATA}/; {_REMEDY}")
+            raise UntrustedError(f"{expected}, seen another or none in {METADATA}/; {REMEDY}")
+
+
+def _check_form(source: Source, name: str, text: bytes) -> None:
+    """Check that a file has the bytes that were signed: spaces and digits' letters are in no signature.
+
+    The other lists needn't be checked, as their digests are signed.
+    """
+    data = json.loads(text)
+    lines, compact = json.dumps(data, sort_keys=True, indent=1), json.dumps(data, sort_keys=True, separators=(",", ":"))
+    has_form = text.decode() in (f"{lines}\n", compact)
+    if not has_form or any(one["sig"] != one["sig"].lower() for one in data["signatures"]):
+        expected = f"{source}: expected {METADATA}/{name} as it was signed"
+        raise UntrustedError(f"{expected}, seen it written otherwise; {REMEDY}")
 
 
 def _issued(lists: Mapping[str, bytes]) -> datetime | None:
@@ -191,19 +208,19 @@ def _refusing(source: Source) -> Iterator[None]:
         raise UntrustedError(f"{expected}, seen: {error}; {remedy}") from None
     except exceptions.BadVersionNumberError as error:
         expected = f"{source}: expected nothing older than what this machine has verified"
-        raise UntrustedError(f"{expected}, seen: {error}; {_REMEDY}") from None
+        raise UntrustedError(f"{expected}, seen: {error}; {REMEDY}") from None
     except exceptions.DownloadHTTPError as error:
         expected = f"{source}: expected {error.args[0]}, as a root is configured here"
-        raise UntrustedError(f"{expected}, seen none: it isn't signed; {_REMEDY}") from None
+        raise UntrustedError(f"{expected}, seen none: it isn't signed; {REMEDY}") from None
     except exceptions.DownloadLengthMismatchError as error:
-        raise UntrustedError(f"{source}: expected signed metadata, seen: {error}; {_REMEDY}") from None
+        raise UntrustedError(f"{source}: expected signed metadata, seen: {error}; {REMEDY}") from None
     except exceptions.DownloadError as error:
         if isinstance(error.__cause__, MorphstreamError):
             raise error.__cause__ from None
         raise
     except exceptions.RepositoryError as error:
         expected = f"{source}: expected metadata that the root's keys sign"
-        raise UntrustedError(f"{expected}, seen: {error}; {_REMEDY}") from None
+        raise UntrustedError(f"{expected}, seen: {error}; {REMEDY}") from None
 
 
 def _fetcher(source: Source) -> Any:

@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from morphstream.artifact.digest import Digest
-from morphstream.artifact.errors import UntrustedError
+from morphstream.artifact.errors import FetchError, UntrustedError
 from morphstream.artifact.regular_file import read_regular
 from morphstream.artifact.staged import staged_file
-from morphstream.source.signed import ROOT_BYTES_MAX, SignedState, read_root, verify_metadata
+from morphstream.source.signed import METADATA, REMEDY, ROOT_BYTES_MAX, SignedState, read_root, verify_metadata
 from morphstream.source.source import SMALL_BYTES_MAX, Source
 from morphstream.store.volume import exclusive_lock
 
@@ -54,6 +54,18 @@ class Trust:
         newest = max(found.roots)
         _log.info("%s: signed as root %d says, publication %d", source, newest, found.version)
         return found.documents
+
+    def faults(self, source: Source) -> list[str]:
+        """Return what is wrong with the metadata of a source, each file of which is read, also those that are known."""
+        roots = self.state().roots
+        try:
+            verify_metadata(source, SignedState(roots=roots))
+            for path, text in ((f"{METADATA}/{_name_of(version)}", text) for version, text in roots.items()):
+                if source.read(path) != text:
+                    raise UntrustedError(f"{source}: expected {path} as this machine has it, seen another; {REMEDY}")
+        except (UntrustedError, FetchError) as error:
+            return [str(error)]
+        return []
 
     def state(self) -> SignedState:
         """Return what was verified last."""

@@ -1,0 +1,1 @@
+"""Of keys, root documents and signed lists."""
