@@ -124,7 +124,14 @@ def _like(proto: onnx.ModelProto, other: Model, name: str, digest: Digest) -> Mo
     own = [tuple(shape[2:]) for shape in inputs.values()]
     sides = tuple(side for side in other.sides if (side, side) not in own)
     model = replace(
-        other, name=name, file=f"models/{name}.onnx", group=group, licence=_LICENCE, origin="folder", **asdict(digest)
+        other,
+        name=name,
+        file=f"models/{name}.onnx",
+        group=group,
+        licence=_LICENCE,
+        redistribution="forbidden",
+        origin="folder",
+        **asdict(digest),
     )
     try:
         model = replace(model, inputs=inputs, sides=sides)
@@ -184,7 +191,13 @@ def _entry(model: Model, other: Model, params: Path) -> dict[str, object]:
     entries: dict[str, dict[str, object]] = required(read_object(params), "models", dict)
     pins = {"file": model.file, "sha256": model.sha256, "bytes": model.bytes, "origin": model.origin}
     inputs = {name: list(shape) for name, shape in model.inputs.items()}
-    own = {**pins, "group": model.group, "inputs": inputs, "licence": model.licence}
+    own = {
+        **pins,
+        "group": model.group,
+        "inputs": inputs,
+        "licence": model.licence,
+        "redistribution": model.redistribution,
+    }
     entry = {**pins, **entries[other.name], **own}
     sides = {"sides": list(model.sides)} if model.sides else {}
     return {key: value for key, value in entry.items() if key != "sides"} | sides

@@ -34,6 +34,7 @@ from stages.farm.view import TextView
 from stages.farm.workers import Workers
 from stages.files import write_whole
 from stages.index import index_engines
+from stages.licences import licences_of
 from stages.origin.named import origin_of
 from stages.params import Params, TargetOptions, load_params
 from stages.prepare import prepare
@@ -80,7 +81,7 @@ def build(here: Workspace, params: Params, options: TargetOptions, models: Colle
         _fetch(params, models, here, there)
         _build_all(options, models, there.root)
         engines = {name: engine_folder(there, options, name) for name in models}
-        index_engines(options.target, engines, there.caches / key)
+        index_engines(options.target, engines, there.caches / key, licences=licences_of(params))
         there.caches.rename(into / there.caches.name)
 
 

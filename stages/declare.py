@@ -14,6 +14,7 @@ from morphstream.artifact.regular_file import read_regular
 from morphstream.source.source import SMALL_BYTES_MAX
 from stages.exclusive import built_alone, built_together
 from stages.files import json_bytes, new_folder, write_json
+from stages.licences import licences_of
 from stages.origin.named import origin_of
 from stages.params import Params, TargetOptions, load_params
 from stages.program import read_arguments, run_program
@@ -74,7 +75,7 @@ def declarations(params: Params) -> Iterator[tuple[str, dict[str, Any]]]:
     archive, pack = asdict(params.archive), source_digest(*_PACK)
     for name, build in params.builds.items():
         target = asdict(build.target.target)
-        yield f"pack/{name}", {**target, "models": list(params.models), "archive": archive, "source": pack}
+        yield f"pack/{name}", {**target, "models": licences_of(params), "archive": archive, "source": pack}
     listed = {name: model.listed for name, model in params.models.items()}
     models = {"origin": params.origin, "models": listed, "model_archives": params.model_archives, "archive": archive}
     yield "models", {**models, "source": source_digest(*_MODELS)}

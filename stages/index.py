@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from morphstream.artifact.archive import describe
@@ -28,6 +29,7 @@ from stages.caches import holds_more, read_cache
 from stages.declare import check_declared
 from stages.exclusive import engine_folder
 from stages.files import new_folder, write_whole
+from stages.licences import licences_of
 from stages.pack import pack_cache, pack_models
 from stages.params import Params, load_params
 from stages.program import run_program
@@ -66,16 +68,29 @@ def main(workspace: Workspace) -> None:
         build = params.build(arguments.target)
         check_declared(workspace, f"pack/{build.target.name}", params)
         engines = {name: engine_folder(workspace, build.target, name) for name in params.models}
-        index_engines(build.target.target, engines, workspace.caches / build.cache_key, is_merged=arguments.merge)
+        index_engines(
+            build.target.target,
+            engines,
+            workspace.caches / build.cache_key,
+            licences=licences_of(params),
+            is_merged=arguments.merge,
+        )
         if arguments.pack and not arguments.merge:
             pack_cache(workspace, params, build.target.target.cache_key)
 
 
-def index_engines(target: Target, engines: Mapping[str, Path], folder: Path, *, is_merged: bool = False) -> None:
+def index_engines(
+    target: Target,
+    engines: Mapping[str, Path],
+    folder: Path,
+    *,
+    licences: Mapping[str, str],
+    is_merged: bool = False,
+) -> None:
     """Gather a target's engines in one folder and write the manifest that names them.
 
-    Each model has a folder with its engine. With `is_merged`, one whose folder isn't there keeps the engine that the
-    cache has for it, if any.
+    Each model has a folder with its engine, and a licence. With `is_merged`, one whose folder isn't there keeps
+    the engine that the cache has for it, if any.
     """
     with new_folder(folder) as part:
         built = [model for model, engine in engines.items() if not is_merged or engine.exists()]
@@ -88,7 +103,10 @@ def index_engines(target: Target, engines: Mapping[str, Path], folder: Path, *, 
                 chosen[path.name] = path, entry
         for name, (path, _) in chosen.items():
             _link(path, part / name)
-        files = {name: entry for name, (_, entry) in chosen.items()}
+        files = {
+            name: replace(entry, licence=licences.get(entry.onnx_model or "", entry.licence))
+            for name, (_, entry) in chosen.items()
+        }
         manifest = EngineManifest(cache_key=target.cache_key, toolchain=target.toolchain, engine_files=files)
         (part / "manifest.json").write_text(manifest.to_json(), "utf-8")
 

@@ -25,12 +25,10 @@ from morphstream.artifact.target import KEY_PRECISIONS, Target
 from morphstream.yaml_file import read_object
 from stages.bounds import (
     ARCHIVE,
-    COMMIT,
     FULL_VERSION,
     LEVELS,
     MODEL_FILE,
     NAME,
-    REPOSITORY,
     check_archs,
     check_batches,
     check_inputs,
@@ -40,6 +38,7 @@ from stages.bounds import (
     check_toolchain,
 )
 from stages.consistency import check_delivery, check_names
+from stages.hub.pinned import Hub
 from stages.sign.validity import Validity
 from stages.tolerance import Tolerance
 from stages.workspace import Workspace
@@ -56,17 +55,6 @@ class ParamsError(MorphstreamError):
 
     def __init__(self, where: str, message: str) -> None:
         super().__init__(f"params.yaml: {where or 'the file'}: {message}; correct it there")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hub:
-    """Where pinned models come from with ``origin: hub``."""
-
-    repo: Annotated[str, REPOSITORY]
-    revision: Annotated[str, COMMIT] | None
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +75,7 @@ class Model:
 
     Attributes:
         name: Its key in params.yaml.
+        redistribution: Whether the licence allows to publish the weights, and engines of them, for everybody.
         origin: None where it comes from where all do.
         emap: Whether a swapper's input is the embedding times a matrix that its file has to hold; absent, it is.
         sides: Of further square images that a detector's engines take, one at a time.
@@ -104,6 +93,7 @@ class Model:
     inputs: Mapping[str, tuple[int, ...]]
     batches: tuple[int, ...]
     licence: Annotated[str, vocabulary.LICENCE]
+    redistribution: Annotated[str, one_of(("allowed", "forbidden"))]
     tolerance: Tolerance
     origin: Annotated[str, one_of(vocabulary.ORIGINS)] | None = None
     emap: bool | None = None

@@ -89,7 +89,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         prepare(model, root / model.file, root / "prepared" / name)
         compile_model(build.target, root / "prepared" / name, root / "engines" / name, root / "timing")
     cache = root / "trt_cache" / build.cache_key
-    index_engines(build.target.target, {name: root / "engines" / name for name in MODELS}, cache)
+    index_engines(build.target.target, {name: root / "engines" / name for name in MODELS}, cache, licences={})
     names = {"cpu.tar.zst": (build.cache_key, sorted(path.name for path in cache.iterdir()))}
     names["rtx.tar.zst"] = (RTX, _publish_for_gpu(root / "trt_cache" / RTX))
     entries = {name: packed(root, name, key, files) for name, (key, files) in names.items()}

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from morphstream.artifact.digest import Digest, digest_of_file
 from morphstream.artifact.errors import DigestMismatchError, FetchError, MorphstreamError
@@ -22,7 +21,6 @@ class FolderOrigin:
     """Copies pinned models out of a folder; None where nobody says which."""
 
     folder: Path | None
-    is_confidential: ClassVar[bool] = True  # under licences that nobody here has read
 
     def declared(self, model: Model) -> dict[str, object]:
         """Return a model's pins."""

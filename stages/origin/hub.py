@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from morphstream.artifact.digest import Digest, digest_of_file
 from morphstream.artifact.errors import FetchError
 from morphstream.source.progress import progress
+from stages.hub.pinned import Hub
 from stages.origin.keep import check_replaceable
-from stages.params import Hub, Model
+from stages.params import Model
 from stages.workspace import Workspace
 
 _DOWNLOADS = 4  # side by side
@@ -24,7 +24,6 @@ class HubOrigin:
     """Downloads models from a repository, whose licences keep them private."""
 
     hub: Hub
-    is_confidential: ClassVar[bool] = True
 
     def declared(self, model: Model) -> dict[str, object]:
         """Return the revision and a model's pins."""

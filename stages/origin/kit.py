@@ -16,8 +16,6 @@ from stages.workspace import Workspace
 class KitOrigin:
     """Builds the kit's models once for all stages of a run, each of which would load onnx to build its own."""
 
-    is_confidential = False
-
     def declared(self, model: Model) -> dict[str, object]:
         """Return the file that a model is built as."""
         return {"origin": "kit", "file": model.file}

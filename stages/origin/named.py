@@ -19,11 +19,6 @@ class NamedOrigins:
     params: Params
     origins: Mapping[str, Origin]
 
-    @property
-    def is_confidential(self) -> bool:
-        """Whether any of the models may be published in a private repository only."""
-        return any(self._of(model).is_confidential for model in self.params.models.values())
-
     def declared(self, model: Model) -> dict[str, object]:
         """Return what its origin declares of a model."""
         return self._of(model).declared(model)

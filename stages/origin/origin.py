@@ -11,11 +11,6 @@ from stages.workspace import Workspace
 class Origin(Protocol):
     """Where models come from."""
 
-    @property
-    def is_confidential(self) -> bool:
-        """Whether the models may be published in a private repository only."""
-        ...
-
     def declared(self, model: Model) -> dict[str, object]:
         """Return what decides the bytes of a model's file, beside the pipeline's source."""
         ...

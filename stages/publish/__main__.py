@@ -16,7 +16,7 @@ from morphstream.cli.options import Parser
 from morphstream.cli.output import paint_lines
 from stages.hub.client import prepare_client
 from stages.hub.repository import Repository
-from stages.origin.named import origin_of
+from stages.licences import private_models
 from stages.params import Params, load_params
 from stages.program import run_program
 from stages.publish.compose import Composer
@@ -101,7 +101,7 @@ def publish(
             composer.compose,
             lambda plan: f"Publish {what}: {len(plan.added)} added, {len(plan.deleted)} deleted",
             is_dry=is_dry,
-            is_confidential=origin_of(params).is_confidential,
+            private_models=private_models(params),
             expected=expected,
         )
 

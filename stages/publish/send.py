@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from morphstream.artifact.errors import FetchError, MorphstreamError
@@ -30,7 +30,7 @@ def send(
     message: Callable[[Plan], str],
     *,
     is_dry: bool,
-    is_confidential: bool,
+    private_models: Mapping[str, str],
     expected: str = "",
 ) -> Sent:
     """Publish what `compose` returns on top of the tip; make no commit where the tip holds it already.
@@ -43,13 +43,13 @@ def send(
         compose: Returns the publication on top of a tip; called again when another publisher was faster.
         message: Returns the commit's message.
         is_dry: Change nothing.
-        is_confidential: Publish in a private repository alone.
+        private_models: Licence of each model that may be published in a private repository alone.
         expected: The identity of the only plan that is published; empty for any.
     """
     outrun, retry = 0, repository.retry(repository.name, WRITE_TIMEOUT_S)
     while True:
         try:
-            plan = compose(_tip(repository, is_dry=is_dry, is_confidential=is_confidential))
+            plan = compose(_tip(repository, is_dry=is_dry, private_models=private_models))
             _check_plan(plan, expected)
             if is_dry or plan.is_empty:
                 return Sent(plan, plan.tip.commit)
@@ -72,7 +72,7 @@ def _check_plan(plan: Plan, expected: str) -> None:
         raise MorphstreamError(f"plan: expected {expected}, as was shown, {seen}; look at it with --dry-run")
 
 
-def _tip(repository: Repository, *, is_dry: bool, is_confidential: bool) -> Tip:
+def _tip(repository: Repository, *, is_dry: bool, private_models: Mapping[str, str]) -> Tip:
     info = repository.look()
     if info is None and is_dry:
         return Tip(commit="", held={}, read=lambda _: None)
@@ -81,9 +81,11 @@ def _tip(repository: Repository, *, is_dry: bool, is_confidential: bool) -> Tip:
         if (info := repository.look()) is None:
             seen = "seen one that is there and hidden from the token in use; use another"
             raise FetchError(f"{repository.name}: expected a repository to publish in, {seen}")
-    if is_confidential and not info.is_private:
-        remedy = "the models' licences don't allow that; make it private"
-        raise FetchError(f"{repository.name}: expected a private repository, seen a public one; {remedy}")
+    if private_models and not info.is_private:
+        model, licence = min(private_models.items())
+        others = f" and {len(private_models) - 1} more" if len(private_models) > 1 else ""
+        expected = f"expected a private repository, as {model}{others} may not be published ({licence})"
+        raise FetchError(f"{repository.name}: {expected}, seen a public one; make it private, or see redistribution")
     commit, texts = info.commit, dict[str, bytes]()
     held = repository.files(commit)
     if info.paths is not None and info.paths != set(held):

@@ -17,6 +17,7 @@ from morphstream.source.signed import ROOT_BYTES_MAX
 from stages.files import write_whole
 from stages.hub.client import prepare_client
 from stages.hub.repository import Repository
+from stages.licences import private_models
 from stages.params import load_params
 from stages.program import run_program
 from stages.publish.plan import Plan
@@ -108,7 +109,7 @@ def _renew(workspace: Workspace, _: argparse.Namespace) -> Mapping[str, object]:
         lambda tip: Plan.of(tip, publisher.renewed(tip), ()),
         lambda _: "Renew the signatures",
         is_dry=False,
-        is_confidential=False,
+        private_models=private_models(params),
     )
     print(f"{repository.name}@{sent.commit}: {sent.plan.summary()}")
     return {"repository": repository.name, "commit": sent.commit}

@@ -87,42 +87,46 @@ def sign_documents(
 
     Args:
         documents: Digest of each document by its path.
-        before: What is signed already; versions follow. A list that would say the same, and is valid for half of its
-            time at least, is kept.
+        before: What is signed already; versions follow. What would say the same, and is valid for long, is kept.
         root: The newest root.
         signer: A publisher's key of it.
         validity: How long they are valid.
         now: The time, in UTC.
 
     Raises:
-        SignError: The key isn't one of the root's, or the root expired; or what is there is from the future.
+        SignError: The key isn't the root's, or the root expired; or what is there is from the future.
     """
     now = now.replace(microsecond=0)
     _check_signer(root, signer, now)
+    _check_time(before.read(Timestamp), now)
     files = {
         path: TargetFile(digest.bytes, {"sha256": digest.sha256}, path) for path, digest in sorted(documents.items())
     }
-    end, half = now + timedelta(days=validity.lists_days), timedelta(days=validity.lists_days) / 2
-    old, old_snapshot, old_timestamp = before.read(Targets), before.read(Snapshot), before.read(Timestamp)
-    _check_time(old_timestamp, now)
-    is_kept = before.root == root and old is not None and old.targets == files and old.expires - now > half
-    is_kept = is_kept and old_snapshot is not None and old_snapshot.expires - now > half
-    if is_kept and old_snapshot is not None:
-        targets_text, snapshot_text = (before.lists[_path(name)] for name in ("targets.json", "snapshot.json"))
-        snapshot_version = old_snapshot.version
+    life = timedelta(days=validity.lists_days)
+    is_same = before.root == root and (old := before.read(Targets)) is not None and old.targets == files
+    snapshot = before.read(Snapshot)
+    if is_same and snapshot is not None and snapshot.expires - now > life / 2:
+        lists = {path: before.lists[path] for path in LISTS}
     else:
-        targets = Targets(version=_next(old), expires=end, targets=files)
-        targets_text, snapshot_version = _signed(targets, signer), _next(old_snapshot)
-        meta = {"targets.json": MetaFile.from_data(targets.version, targets_text, ["sha256"])}
-        snapshot_text = _signed(Snapshot(version=snapshot_version, expires=end, meta=meta), signer)
+        lists, snapshot = _new_lists(files, before, signer, now + life)
     timestamp = Timestamp(
-        version=_next(old_timestamp),
+        version=_next(before.read(Timestamp)),
         expires=now + timedelta(days=validity.timestamp_days),
-        snapshot_meta=MetaFile.from_data(snapshot_version, snapshot_text, ["sha256"]),
+        snapshot_meta=_meta(snapshot, lists),
         unrecognized_fields={ISSUED: f"{now:%Y-%m-%dT%H:%M:%SZ}"},
     )
-    texts = {"targets": targets_text, "snapshot": snapshot_text, "timestamp": _signed(timestamp, signer)}
-    return {_path(f"{name}.json"): text for name, text in texts.items()}
+    return {**lists, _path("timestamp.json"): _signed(timestamp, signer)}
+
+
+def _new_lists(
+    files: dict[str, TargetFile], before: Published, signer: CryptoSigner, expires: datetime
+) -> tuple[dict[str, bytes], Snapshot]:
+    """Return the signed lists but for the timestamp, by path, and what the second says."""
+    targets = Targets(version=_next(before.read(Targets)), expires=expires, targets=files)
+    lists = {_path("targets.json"): _signed(targets, signer)}
+    meta = {"targets.json": _meta(targets, lists)}
+    snapshot = Snapshot(version=_next(before.read(Snapshot)), expires=expires, meta=meta)
+    return {**lists, _path("snapshot.json"): _signed(snapshot, signer)}, snapshot
 
 
 def is_current(documents: Mapping[str, Digest], before: Published, root: Metadata[Root], now: datetime) -> bool:
@@ -138,6 +142,10 @@ def _path(name: str) -> str:
 
 def _next(before: Signed | None) -> int:
     return before.version + 1 if before else 1
+
+
+def _meta(document: Signed, lists: Mapping[str, bytes]) -> MetaFile:
+    return MetaFile.from_data(document.version, lists[_path(f"{document.type}.json")], ["sha256"])
 
 
 def _signed(document: _T, signer: CryptoSigner) -> bytes:

@@ -97,7 +97,7 @@ def test_the_next_root_is_signed_by_the_one_before(tmp_path: Path) -> None:
     assert missing(root, before) == ["1 more of the version before's root keys"]
     with pytest.raises(SignError, match="expected a key of it to revoke"):
         next_root(before, Change(revoked=["0" * 64], expires=signing.now))
-    with pytest.raises(SignError, match="expected 1 keys of .* at least, seen 0"):
+    with pytest.raises(SignError, match=r"expected 1 keys of .* at least, seen 0"):
         next_root(before, Change(revoked=[signing.key.public_key.keyid], expires=signing.now))
 
 

@@ -45,7 +45,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         prepare(model, source, prepared)
         compile_model(build.target, prepared, here.engines / name / "cpu", here.timing)
     engines = {name: here.engines / name / "cpu" for name in params.models}
-    index_engines(build.target.target, engines, here.caches / build.cache_key)
+    index_engines(build.target.target, engines, here.caches / build.cache_key, licences={})
     return here
 
 

@@ -22,7 +22,7 @@ CACHE = "x86_64/ov2026.4"
 
 def index(workspace: Workspace, built: Params) -> None:
     engines = {name: workspace.engines / name / "cpu" for name in built.models}
-    index_engines(built.target("cpu").target, engines, workspace.caches / CACHE)
+    index_engines(built.target("cpu").target, engines, workspace.caches / CACHE, licences={})
 
 
 def test_a_cache_holds_every_model_s_files_and_its_manifest(workspace: Workspace, built: Params) -> None:
@@ -43,7 +43,7 @@ def test_indexing_again_writes_the_same_bytes(workspace: Workspace, built: Param
 def test_an_engine_that_params_no_longer_name_is_left_out(workspace: Workspace, built: Params) -> None:
     models = [name for name in built.models if name != MODEL]
     engines = {name: workspace.engines / name / "cpu" for name in models}
-    index_engines(built.target("cpu").target, engines, workspace.caches / CACHE)
+    index_engines(built.target("cpu").target, engines, workspace.caches / CACHE, licences={})
     manifest = EngineManifest.from_json((workspace.caches / CACHE / "manifest.json").read_bytes())
     assert {entry.onnx_model for entry in manifest.engine_files.values()} == set(models)
     assert not [name for name in files_in(workspace.caches / CACHE) if MODEL in name]

@@ -101,7 +101,7 @@ def pack_other_bytes(workspace: Workspace) -> None:
 def index_a_model_less(workspace: Workspace) -> None:
     params = load_params(workspace.params)
     engines = {name: workspace.engines / name / "cpu" for name in list(params.models)[:-1]}
-    index_engines(params.target("cpu").target, engines, workspace.caches / KEY)
+    index_engines(params.target("cpu").target, engines, workspace.caches / KEY, licences={})
 
 
 def break_the_format(workspace: Workspace) -> None:

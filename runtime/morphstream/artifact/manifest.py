@@ -36,6 +36,7 @@ class EngineFile:
         role: Of its model.
         delivery: How its model reaches a machine.
         emap: True where its model's source is the embedding times an emap, which is one of the model's files.
+        licence: Of its model's weights, in words.
     """
 
     group: Annotated[str, vocabulary.GROUP]
@@ -47,6 +48,7 @@ class EngineFile:
     role: Annotated[str, fields.one_of(vocabulary.ROLES)] | None = None
     delivery: Annotated[str, fields.one_of(vocabulary.DELIVERIES)] | None = None
     emap: bool | None = None
+    licence: Annotated[str, vocabulary.LICENCE] | None = None
 
     def __post_init__(self) -> None:
         fields.check(self)

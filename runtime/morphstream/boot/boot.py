@@ -48,7 +48,7 @@ def boot(
         store: The store, or its folder.
         target: A target, as `select` takes it.
         source: Where the engines come from: one source or several in their order, as `sources_of` takes them.
-        groups: The groups of models that there must be; None for all that are published.
+        groups: Of models that there must be; None for all that are published.
         machine: What the engines should run on; None for this machine.
         verify: Compute every digest of what the store holds, and install it anew where one differs.
         offline: Read nothing from another machine, as with HF_HUB_OFFLINE in the environment.
@@ -59,16 +59,12 @@ def boot(
 
     Raises:
         ValueError: The target or a source has no such form.
-        NoEngineError, BuildError: None are published that fit machine, target and groups; or can be built here.
-        FetchError: No source can give the manifest or the engines.
-        ManifestError: A manifest breaks its format, or two contradict each other.
-        UntrustedError: The root, or a publication, isn't signed as it should be, or is too old.
-        UnsafeArchiveError, DigestMismatchError: An archive, or a file, has other contents than it should.
-        OSError: The archive can't be read, or the store can't be written.
+        SourceError: None fit machine, target and groups, or can be built here; aren't signed, or have other contents.
+        OSError: The store can't be written.
     """
     check_target(target)
     store = store if isinstance(store, Store) else Store(store)
-    trust, is_local = store.trust(root), offline or is_offline()
+    is_local, trust = offline or is_offline(), store.trust(root)
     publications = [Publication(one, trust=trust, is_offline=is_local) for one in sources_of(source)]
     booting = _Boot(store, machine, target, groups, log or BootLog(), needs_trust=trust is not None)
     return booting.run(publications, builder, verify=verify, update=update)

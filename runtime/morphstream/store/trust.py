@@ -60,12 +60,14 @@ class Trust:
         roots = self.state().roots
         try:
             verify_metadata(source, SignedState(roots=roots))
-            for path, text in ((f"{METADATA}/{_name_of(version)}", text) for version, text in roots.items()):
-                if source.read(path) != text:
-                    raise UntrustedError(f"{source}: expected {path} as this machine has it, seen another; {REMEDY}")
+            published = {version: source.read(f"{METADATA}/{_name_of(version)}") for version in roots}
         except (UntrustedError, FetchError) as error:
             return [str(error)]
-        return []
+        return [
+            f"{METADATA}/{_name_of(version)}: expected it as this machine has it, seen another; {REMEDY}"
+            for version in roots
+            if published[version] != roots[version]
+        ]
 
     def state(self) -> SignedState:
         """Return what was verified last."""
