@@ -27,6 +27,7 @@ from morphstream.artifact.target import CacheKey
 from morphstream.store.store import Store
 from stages.compile import compile_model
 from stages.index import index_engines
+from stages.licences import licences_of
 from stages.prepare import prepare
 from tests.layouts import CPU, packed, publish, publish_code, write_archives, write_manifest
 from tests.loopback.server import WRITE_TOKEN, Hub
@@ -89,7 +90,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         prepare(model, root / model.file, root / "prepared" / name)
         compile_model(build.target, root / "prepared" / name, root / "engines" / name, root / "timing")
     cache = root / "trt_cache" / build.cache_key
-    index_engines(build.target.target, {name: root / "engines" / name for name in MODELS}, cache, licences={})
+    index_engines(
+        build.target.target, {name: root / "engines" / name for name in MODELS}, cache, licences=licences_of(PARAMS)
+    )
     names = {"cpu.tar.zst": (build.cache_key, sorted(path.name for path in cache.iterdir()))}
     names["rtx.tar.zst"] = (RTX, _publish_for_gpu(root / "trt_cache" / RTX))
     entries = {name: packed(root, name, key, files) for name, (key, files) in names.items()}

@@ -19,6 +19,7 @@ from stages.hub.repository import Repository
 from stages.licences import private_models
 from stages.params import Params, load_params
 from stages.program import run_program
+from stages.provenance.inputs import inputs_of
 from stages.publish.compose import Composer
 from stages.publish.deployed import deployments, fetch_deployed
 from stages.publish.local import WHAT, Local, local
@@ -93,6 +94,7 @@ def publish(
             params=params,
             local=found,
             repository=repository,
+            inputs=inputs_of(Workspace(build.parent)),
             publisher=publisher,
             dropped=dropped,
         )

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from morphstream.artifact.digest import Digest, digest_of
 from morphstream.artifact.errors import ManifestError, MorphstreamError
 from morphstream.artifact.fields import path_of
-from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, ModelsManifest
+from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, EngineManifest, ModelsManifest
 from morphstream.artifact.vocabulary import ARCHIVES, MODELS, archive_path, cache_path
 from stages.adopt import KINDS
 from stages.caches import read_cache
@@ -17,6 +17,9 @@ from stages.hub.download import download, is_there
 from stages.hub.repository import Content, Held, Repository
 from stages.pack import pack_archive
 from stages.params import Params
+from stages.provenance.documents import documents_of
+from stages.provenance.inputs import Inputs
+from stages.provenance.statement import statement_path
 from stages.publish.card import CARD, card
 from stages.publish.local import Local
 from stages.publish.merge import merge, named_files, read_manifest
@@ -38,6 +41,7 @@ class Composer:
         params: What decides an archive's bytes, and what the card shows beyond the manifests.
         local: What is to be published.
         repository: Where the engines and models of others are.
+        inputs: What our archives were made from, beside models.
         publisher: Signs what is published; None where nothing is signed.
         dropped: Models whose published entries and files aren't kept.
     """
@@ -47,6 +51,7 @@ class Composer:
     params: Params
     local: Local
     repository: Repository
+    inputs: Inputs
     publisher: Publisher | None
     dropped: Collection[str] = ()
 
@@ -77,17 +82,41 @@ class Composer:
                     files[file] = Content(digest, (self.build / file).resolve())  # DVC may link to its cache
             deleted |= self._obsolete(path, tip).difference(named)
         _check_whole(texts, _tree(tip, files, deleted))  # before archives are packed from it
+        made: dict[str, tuple[ArchiveEntry, Path]] = {}
         if self.local.archives:
             made = {name: self._packed(name, entry, texts, tip) for name, entry in self.local.archives.items()}
             ours = ArchivesManifest(archives={name: entry for name, (entry, _) in made.items()})
             with _published(ARCHIVES):
                 texts[ARCHIVES] = merge(tip.read(ARCHIVES), ours)
             files |= {archive_path(name): Content(entry.digest, path) for name, (entry, path) in made.items()}
+        models, archives = _listings(texts, tip)
+        merged = {
+            name: tip.commit if entry != self.local.archives[name] else None
+            for name, (entry, _) in made.items()
+            if not _is_stated(name, entry, tip)
+        }
+        caches = dict(self._caches(texts, tip, archives))
+        texts |= (documents := documents_of(self.params, models, archives, caches, self.inputs, merged))
+        deleted |= {path for path in tip.held if path.endswith(".intoto.json")} - {
+            statement_path(name) for name in (archives.archives if archives else ())
+        }
         files |= {path: Content.of_text(text) for path, text in texts.items()}
+        texts = {path: text for path, text in texts.items() if path not in documents}
         tree = _tree(tip, files, deleted)
         _check_whole(texts, tree)
-        files[CARD] = Content.of_text(card(self.params, *_listings(texts, tip), tree))
+        files[CARD] = Content.of_text(card(self.params, models, archives, tree))
         return Plan.of(tip, files, tuple(sorted(deleted)))
+
+    def _caches(
+        self, texts: Mapping[str, str], tip: Tip, archives: ArchivesManifest | None
+    ) -> Iterator[tuple[str, EngineManifest]]:
+        """Yield each engine cache of an archive as it will be published, by cache key."""
+        for entry in archives.archives.values() if archives else ():
+            if entry.cache_key:
+                path = f"{cache_path(entry.cache_key)}/manifest.json"
+                if text := texts.get(path) or tip.read(path):
+                    with _published(path):
+                        yield str(entry.cache_key), EngineManifest.from_json(text)
 
     def _obsolete(self, manifest: str, tip: Tip) -> set[str]:
         """Return files that are published and needn't be: of dropped models, or engines and the like of a cache."""
@@ -150,6 +179,14 @@ def _published(path: str) -> Iterator[None]:
     except ManifestError as error:
         remedy = "correct it in the repository"
         raise ManifestError(error.where, f"published {path}: {error.message}; {remedy}") from None
+
+
+def _is_stated(name: str, entry: ArchiveEntry, tip: Tip) -> bool:
+    """Return whether an archive is published already, with a statement of what it was made of: that one stays."""
+    if statement_path(name) not in tip.held or not (text := tip.read(ARCHIVES)):
+        return False
+    published = ArchivesManifest.from_json(text).archives.get(name)
+    return published is not None and published.digest == entry.digest
 
 
 def _tree(tip: Tip, files: Mapping[str, Content], deleted: Collection[str]) -> dict[str, Held]:

@@ -83,7 +83,7 @@ def sign_documents(
     validity: Validity,
     now: datetime,
 ) -> dict[str, bytes]:
-    """Return the signed metadata by published path, without the root's.
+    """Return the signed metadata by path, but for the root's.
 
     Args:
         documents: Digest of each document by its path.
@@ -99,9 +99,7 @@ def sign_documents(
     now = now.replace(microsecond=0)
     _check_signer(root, signer, now)
     _check_time(before.read(Timestamp), now)
-    files = {
-        path: TargetFile(digest.bytes, {"sha256": digest.sha256}, path) for path, digest in sorted(documents.items())
-    }
+    files = {path: TargetFile(one.bytes, {"sha256": one.sha256}, path) for path, one in sorted(documents.items())}
     life = timedelta(days=validity.lists_days)
     is_same = before.root == root and (old := before.read(Targets)) is not None and old.targets == files
     snapshot = before.read(Snapshot)

@@ -12,6 +12,7 @@ import pytest
 from stages.caches import cache_files
 from stages.compile import compile_model
 from stages.index import index_engines
+from stages.licences import licences_of
 from stages.pack import model_files, pack_files
 from stages.params import Params, load_params
 from stages.prepare import prepare
@@ -45,7 +46,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         prepare(model, source, prepared)
         compile_model(build.target, prepared, here.engines / name / "cpu", here.timing)
     engines = {name: here.engines / name / "cpu" for name in params.models}
-    index_engines(build.target.target, engines, here.caches / build.cache_key, licences={})
+    index_engines(build.target.target, engines, here.caches / build.cache_key, licences=licences_of(params))
     return here
 
 

@@ -14,6 +14,7 @@ import pytest
 from morphstream.artifact.errors import MorphstreamError
 from stages.declare import check_declared, declarations
 from stages.files import json_bytes
+from stages.licences import licences_of
 from stages.lists import write_lists
 from stages.params import Params
 from stages.source import source_digest
@@ -63,7 +64,9 @@ def every(verb: str, section: str = "models") -> set[str]:
         pytest.param(put(f"models/{MODEL}/tolerance/cosine", 0.5), {f"engines/{MODEL}"}, id="tolerance"),
         pytest.param(put(f"models/{MODEL}/tolerance/levels", 3), {f"engines/{MODEL}"}, id="tolerance of crops"),
         pytest.param(put(f"models/{MODEL}/inputs", {"input": [1, 256, 256, 3]}), {f"engines/{MODEL}"}, id="shape"),
-        pytest.param(put(f"models/{MODEL}/licence", "another"), {"models"}, id="licence"),
+        pytest.param(
+            put(f"models/{MODEL}/licence", "another"), {*every("pack", "build_targets"), "models"}, id="licence"
+        ),
         pytest.param(put(f"models/{MODEL}/sha256", "0" * 64), set(), id="pin of a model that the kit makes"),
         pytest.param(
             put("targets/cpu/toolchain/openvino", "2026.4.2"), {*every("engines"), "pack/cpu"}, id="patch version"
@@ -203,7 +206,7 @@ def test_declared_files_are_the_same_on_every_run_and_lose_what_is_gone(workspac
         *(f"{verb}/{name}.json" for verb in ("fetch", "engines") for name in built.models),
         *("pack/cpu.json", "models.json", "validate.json"),
     }
-    assert read_json(folder / "pack/cpu.json")["models"] == list(built.models)
+    assert read_json(folder / "pack/cpu.json")["models"] == licences_of(built)
 
 
 def test_a_stage_that_would_read_other_params_than_were_declared_refuses(workspace: Workspace, built: Params) -> None:

@@ -11,6 +11,7 @@ from morphstream.artifact.errors import DigestMismatchError, ManifestError
 from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
 from stages.caches import cache_files
 from stages.index import archives_manifest, described, index_engines, models_manifest
+from stages.licences import licences_of
 from stages.pack import model_files, pack_files
 from stages.params import Params
 from stages.workspace import Workspace
@@ -22,7 +23,7 @@ CACHE = "x86_64/ov2026.4"
 
 def index(workspace: Workspace, built: Params) -> None:
     engines = {name: workspace.engines / name / "cpu" for name in built.models}
-    index_engines(built.target("cpu").target, engines, workspace.caches / CACHE, licences={})
+    index_engines(built.target("cpu").target, engines, workspace.caches / CACHE, licences=licences_of(built))
 
 
 def test_a_cache_holds_every_model_s_files_and_its_manifest(workspace: Workspace, built: Params) -> None:
@@ -43,7 +44,7 @@ def test_indexing_again_writes_the_same_bytes(workspace: Workspace, built: Param
 def test_an_engine_that_params_no_longer_name_is_left_out(workspace: Workspace, built: Params) -> None:
     models = [name for name in built.models if name != MODEL]
     engines = {name: workspace.engines / name / "cpu" for name in models}
-    index_engines(built.target("cpu").target, engines, workspace.caches / CACHE, licences={})
+    index_engines(built.target("cpu").target, engines, workspace.caches / CACHE, licences=licences_of(built))
     manifest = EngineManifest.from_json((workspace.caches / CACHE / "manifest.json").read_bytes())
     assert {entry.onnx_model for entry in manifest.engine_files.values()} == set(models)
     assert not [name for name in files_in(workspace.caches / CACHE) if MODEL in name]

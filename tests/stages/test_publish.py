@@ -8,6 +8,8 @@ import pytest
 
 from morphstream.artifact.errors import FetchError, ManifestError
 from morphstream.artifact.manifest import ArchivesManifest, EngineManifest, ModelsManifest
+from stages.provenance.bom import BOM
+from stages.provenance.statement import statement_path
 from tests.loopback.repository import Large
 from tests.loopback.repository import Repository as Served
 from tests.loopback.server import Hub
@@ -40,9 +42,10 @@ def test_everything_is_published_in_one_commit_with_the_card_s_layout(
     files = served.files(sent.commit)
     published = {path: served.read(entry) for path, entry in files.items()}
     assert {path: published[path] for path in before} == before
-    assert set(files) - set(before) == {".gitattributes", "README.md"}
+    documents = {"NOTICE", "archives/bom.cdx.json"} | {statement_path(name) for name in mine.params.archive_names}
+    assert set(files) - set(before) == {".gitattributes", "README.md", *documents}
     assert {path.split("/")[0] for path in files} == {
-        *(".gitattributes", "README.md", "archives", "manifests", "models", "trt_cache")
+        *(".gitattributes", "NOTICE", "README.md", "archives", "manifests", "models", "trt_cache")
     }
     assert files_in(mine.workspace.build) == before
 
@@ -66,7 +69,7 @@ def test_only_what_changed_is_uploaded(hub: Hub, served: Served, project: Callab
     write_manifests(mine.workspace, mine.params)
     hub.requests.clear()
     sent = send(hub, mine, "models")
-    assert sent.plan.added == ["README.md", "manifests/models.json", "models/fan_68_5.onnx"]
+    assert sent.plan.added == ["README.md", BOM, "manifests/models.json", "models/fan_68_5.onnx"]
     assert len([asked for asked in hub.requests if asked.method == "PUT"]) == 1
 
 
@@ -75,7 +78,7 @@ def test_one_kind_alone_is_published(hub: Hub, served: Served, project: Callable
     folders = {"models": "models", "engines": "trt_cache", "archives": "archives"}
     for what, folder in folders.items():
         added = send(hub, mine, what).plan.added
-        assert {path.split("/")[0] for path in added} <= {folder, "manifests", "README.md"}
+        assert {path.split("/")[0] for path in added} <= {folder, "manifests", "README.md", "NOTICE", "archives"}
         check_complete(served, served.tip())
     assert send(hub, mine).plan.is_empty
 
@@ -118,7 +121,7 @@ def test_archives_hold_what_others_published_too(hub: Hub, served: Served, proje
     assert not [path for path in mine.workspace.build.iterdir() if path.name.startswith(".publish")]
 
     both = project(*CORE, *MASKS)  # whoever has all of it makes the same archives
-    assert not [path for path in send(hub, both).plan.added if path.startswith("archives/")]
+    assert not [path for path in send(hub, both).plan.added if path.endswith(".tar.zst")]
 
 
 def test_chosen_groups_replace_their_own_engines_alone(
@@ -160,7 +163,7 @@ def test_chosen_models_caches_and_archives_are_published_alone(
     published = ModelsManifest.from_json(texts(served, served.tip())["manifests/models.json"])
     assert set(published.models) == {"xseg_1"}
     added = send(hub, mine, "archives", names=("models-core-masks",)).plan.added
-    assert [path for path in added if path.startswith("archives/")] == ["archives/models-core-masks.tar.zst"]
+    assert [path for path in added if path.endswith(".tar.zst")] == ["archives/models-core-masks.tar.zst"]
     send(hub, mine, "engines", names=(KEY,))
     check_complete(served, served.tip())
 
@@ -250,7 +253,7 @@ def test_without_a_repository_a_dry_run_adds_all_and_a_real_one_creates_it_priva
 def test_real_weights_are_not_published_where_all_can_see_them(hub: Hub, project: Callable[..., Project]) -> None:
     hub.create(NAME, is_private=False)
     mine = project(*CORE)
-    with pytest.raises(FetchError, match="expected a private repository, seen a public one"):
+    with pytest.raises(FetchError, match=r"as det_10g may not be published \(InsightFace"):
         send(hub, replace(mine, params=replace(mine.params, origin="hub")))
     send(hub, mine)
 

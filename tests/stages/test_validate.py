@@ -9,6 +9,7 @@ from morphstream.artifact.archive import describe, pack
 from morphstream.artifact.errors import DigestMismatchError, ManifestError
 from stages.caches import cache_files
 from stages.index import archives_manifest, index_engines
+from stages.licences import licences_of
 from stages.pack import pack_files
 from stages.params import Params, load_params
 from stages.validate import check_schema, validate_cache
@@ -101,7 +102,7 @@ def pack_other_bytes(workspace: Workspace) -> None:
 def index_a_model_less(workspace: Workspace) -> None:
     params = load_params(workspace.params)
     engines = {name: workspace.engines / name / "cpu" for name in list(params.models)[:-1]}
-    index_engines(params.target("cpu").target, engines, workspace.caches / KEY, licences={})
+    index_engines(params.target("cpu").target, engines, workspace.caches / KEY, licences=licences_of(params))
 
 
 def break_the_format(workspace: Workspace) -> None:

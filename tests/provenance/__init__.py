@@ -1,0 +1,1 @@
+"""Of statements, bills of materials and notices."""
