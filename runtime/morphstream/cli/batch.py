@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.cli.options import Commands, UsageError, add_threads, text_of
 from morphstream.cli.output import Style, paint
+from morphstream.cli.signing import add_signing, signing_of
 from morphstream.machine.limits import check_limits
 
 if TYPE_CHECKING:
     from morphstream.cli.jobs import Done, Entry
     from morphstream.cli.task import Report, Task
+    from morphstream.media.credentials import Signing
     from morphstream.pipeline import SwapPipeline
 
 _STYLES: Mapping[str, Style] = {"done": "green", "skipped": "yellow", "failed": "red"}
@@ -51,6 +53,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("batch", help="do the swaps that a YAML file lists; what is done isn't done again")
     parser.add_argument("jobs", type=Path, help="YAML file: jobs, each with the options of swap, and their defaults")
     parser.add_argument("--again", action="store_true", help="do what is done, too; jobs then need overwrite")
+    add_signing(parser)
     add_threads(parser)
     parser.set_defaults(run=run)
 
@@ -60,12 +63,13 @@ def run(options: argparse.Namespace) -> int:
     check_limits()
     from morphstream.cli.jobs import Done, read_jobs
 
+    signing = signing_of(options)
     entries, reports = read_jobs(options.jobs), list[JobReport]()
     options.so_far = lambda: _summary(reports)
     with Done(options.jobs) as done, _Engines(options.store, options.threads) as engines:
         for number, entry in enumerate(entries, 1):
             is_done = not options.again and done.has(entry)
-            report = JobReport(name=entry.name, state="skipped") if is_done else _do(entry, engines, done)
+            report = JobReport(name=entry.name, state="skipped") if is_done else _do(entry, engines, done, signing)
             reports.append(report)
             said = report.error or (f"{report.files} files in {report.seconds:.1f} s" if report.files else "")
             state = f"{report.state}: {said}" if said else report.state
@@ -100,13 +104,13 @@ class _Engines:
         return self._pipeline
 
 
-def _do(entry: "Entry", engines: _Engines, done: "Done") -> JobReport:
+def _do(entry: "Entry", engines: _Engines, done: "Done", signing: "Signing | None") -> JobReport:
     """Do a job, and write down that it is done."""
     from morphstream.cli.task import described, is_failure, print_notes, swap, task_of
 
     started, reports, found = time.perf_counter(), list["Report"](), dict[str, Sequence[Mapping[str, object]]]()
     try:
-        task = task_of(options := entry.options())
+        task = task_of(options := entry.options(), signing)
         options.resume = done.begin(entry, task)
         reports, _ = swap(task, engines.pipeline_of(task))
         print_notes(reports)

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from morphstream.artifact.errors import message_of
+from morphstream.artifact.regular_file import read_regular
 from morphstream.cli.options import Commands
 
 if TYPE_CHECKING:
     from morphstream.media.inspect import Inspection
+
+_MOST_BYTES = 1 << 22  # of certificates
 
 
 def add(commands: Commands) -> None:
@@ -18,6 +21,8 @@ def add(commands: Commands) -> None:
     text = "read back the marks of a picture or video that say how it was made"
     parser = commands.add_parser("inspect", help=text)
     parser.add_argument("file", type=Path, help="a picture or a video")
+    text = "certificates of those who vouch for signers, in PEM (nobody)"
+    parser.add_argument("--trust", type=Path, metavar="FILE", help=text)
     parser.set_defaults(run=run)
 
 
@@ -26,8 +31,9 @@ def run(options: argparse.Namespace) -> int:
     from morphstream.cli.pictures import hushed
     from morphstream.media.inspect import inspect
 
+    anchors = read_regular(options.trust, _MOST_BYTES).decode("utf-8", "replace") if options.trust else None
     with hushed():
-        found = inspect(options.file)
+        found = inspect(options.file, anchors=anchors)
     if options.json:
         print(json.dumps({"file": str(options.file), **asdict(found), "is_synthetic": found.is_synthetic}, indent=2))
     else:

@@ -20,6 +20,7 @@ from morphstream.cli.choice import SourcePerson, identities_of, people_of, pictu
 from morphstream.cli.live_options import add_live, check_live, page_options_of, tracking_of
 from morphstream.cli.look import check_boost, read_look
 from morphstream.cli.options import Commands, log_lines
+from morphstream.cli.signing import signing_of
 from morphstream.cli.written import add_people_of
 from morphstream.machine.limits import check_limits
 from morphstream.source.progress import show_line
@@ -78,7 +79,10 @@ def _swap(
     from morphstream.media.visible_mark import draw_visible_mark
 
     read = [path for path in [*pictures_of(people), Path(options.input or "")] if path.is_file()]
-    outputs = [open_output(text, overwrite=options.overwrite, inputs=read) for text in options.to or ["window"]]
+    if signing := signing_of(options):
+        signing = signing.of(sources=pictures_of(people))
+    named = options.to or ["window"]
+    outputs = [open_output(text, overwrite=options.overwrite, inputs=read, signing=signing) for text in named]
     for output in outputs:
         stack.enter_context(output)
     begin = _input_of(options)

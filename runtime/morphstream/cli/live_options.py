@@ -19,6 +19,7 @@ from morphstream.cli.options import (
     number,
     whole_number,
 )
+from morphstream.cli.signing import add_signing
 from morphstream.cli.videos import add_tracking
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def add_live(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-visible-mark", action="store_true", help=text)
     text = "answer /livez, /readyz and /metrics there, such as 127.0.0.1:9300; 127.0.0.1 where there is a port alone"
     parser.add_argument("--health", type=checked(_read_address), metavar="HOST:PORT", help=text)
+    add_signing(parser)
     add_threads(parser)
     _add_page(parser)
     add_max_pixels(parser)

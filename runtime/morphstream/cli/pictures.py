@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from morphstream.face.types import FoundFaces
     from morphstream.frame import Frame
+    from morphstream.media.credentials import Signing
 
 _STDERR = 2
 
@@ -65,12 +66,14 @@ class Writing:
         overwrite: Whether a picture that is there is replaced.
         compare: Whether before and after are written, too.
         is_dry: Whether nothing is written.
+        signing: What is signed with, and of which sources; None for nothing.
     """
 
     max_pixels: int
     overwrite: bool = False
     compare: bool = False
     is_dry: bool = False
+    signing: "Signing | None" = None
 
     def check(self, job: Job, inputs: Sequence[Path]) -> None:
         """Check that a picture can be written where a job says; errors as of `check_output`."""
@@ -129,12 +132,15 @@ class PictureSwapper:
         )
 
     def _write(self, job: Job, picture: Picture, frames: "Sequence[Frame]") -> list[str]:
-        notes = write_picture(job.output, picture, frames, overwrite=self._writing.overwrite)
+        overwrite, signing = self._writing.overwrite, self._writing.signing
+        signing = signing and signing.of(target=job.target)
+        notes = write_picture(job.output, picture, frames, overwrite=overwrite, signing=signing)
         if self._writing.compare:
             before, after = frame_of(picture.pixels[0]), frames[0]
             pixels = np.hstack([picture.pixels[0], picture.pixels[0]])
             both = Picture(pixels=[pixels], bits=picture.bits, metadata=picture.metadata, style=picture.style)
-            write_picture(job.beside("compare"), both, [np.hstack([before, after])], overwrite=self._writing.overwrite)
+            sides = [np.hstack([before, after])]
+            write_picture(job.beside("compare"), both, sides, overwrite=overwrite, signing=signing)
         return notes
 
 

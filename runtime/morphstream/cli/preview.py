@@ -19,12 +19,17 @@ from morphstream.media.video.read import VideoSource
 
 if TYPE_CHECKING:
     from morphstream.face.types import FoundFaces
+    from morphstream.media.credentials import Signing
 
 _WIDTH = 480  # pixels of a frame on the sheet, at most
 
 
 def preview(
-    job: Job, find: "Callable[[Frame], FoundFaces]", swap: "Callable[[FoundFaces], Frame]", options: argparse.Namespace
+    job: Job,
+    find: "Callable[[Frame], FoundFaces]",
+    swap: "Callable[[FoundFaces], Frame]",
+    options: argparse.Namespace,
+    signing: "Signing | None" = None,
 ) -> PictureReport:
     """Write a contact sheet of swapped frames of a video beside its output, marked as synthetic.
 
@@ -33,25 +38,22 @@ def preview(
         find: Of `SwapPipeline.steps`: each frame is found and assigned alone, as a picture is.
         swap: The other step.
         options: Of ``morphstream swap``.
+        signing: What the sheet is signed with.
 
     Raises:
-        MorphstreamError: The video can't be read, or has no length.
-        OSError: The sheet can't be written.
+        MorphstreamError, OSError: The video can't be read, or has no length; or the sheet can't be written.
     """
     count, cells, labels = StepCount(find, swap, is_dry=False), list[Frame](), list[str]()
     for when in _times(job, options):
         with _open(job, options, when) as source:
             timed = source.read()
         if timed:
-            before = timed.value.frame
-            after = _small(count.swap(count.find(before)))
+            after = _small(count.swap(count.find(before := timed.value.frame)))
             cells.append(np.hstack([_small(before), after]) if options.compare else after)
             labels.append(clock_of(float(when), digits=1))
     if not cells:
-        expected = f"{job.target}: expected frames from --start to --end"
-        raise VideoError(f"{expected}, seen none; name other times")
-    output = sheet_of(job)
-    write_image(output, draw_grid(cells, labels), overwrite=options.overwrite)
+        raise VideoError(f"{job.target}: expected frames from --start to --end, seen none; name other times")
+    write_image(output := sheet_of(job), draw_grid(cells, labels), overwrite=options.overwrite, signing=signing)
     return PictureReport(
         target=str(job.target),
         output=str(output),

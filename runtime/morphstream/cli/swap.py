@@ -13,6 +13,7 @@ from morphstream.cli.choice import add_choice
 from morphstream.cli.look import add_look
 from morphstream.cli.options import Commands, add_max_pixels, add_threads
 from morphstream.cli.output import paint
+from morphstream.cli.signing import add_signing, signing_of
 from morphstream.cli.videos import add_videos
 from morphstream.machine.limits import check_limits
 
@@ -24,6 +25,7 @@ def add(commands: Commands) -> None:
     """Declare the command."""
     parser = commands.add_parser("swap", help="swap the faces of pictures and videos")
     add_task(parser)
+    add_signing(parser)
     add_threads(parser)
     parser.set_defaults(run=run)
 
@@ -55,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     from morphstream.cli.task import described, is_failure, swap, task_of
     from morphstream.pipeline import SwapPipeline
 
-    task, started = task_of(options), time.perf_counter()
+    task, started = task_of(options, signing_of(options)), time.perf_counter()
     with SwapPipeline(
         options.store, swap_model=options.swap_model, look=task.look, threads=options.threads
     ) as pipeline:

@@ -23,6 +23,7 @@ from morphstream.media.image import check_output
 
 if TYPE_CHECKING:
     from morphstream.face.assign import Wanted
+    from morphstream.media.credentials import Signing
     from morphstream.media.video.report import VideoReport
     from morphstream.pipeline import SwapPipeline
 
@@ -40,6 +41,7 @@ class Task:
         jobs: What is swapped, and where it is written.
         inputs: What is read, and so is never replaced under another name.
         is_folder: Whether the output is a folder, where one failure doesn't stop the others.
+        signing: What is signed with, and of which sources; None for nothing.
     """
 
     options: argparse.Namespace
@@ -48,13 +50,18 @@ class Task:
     jobs: Sequence[Job]
     inputs: Sequence[Path]
     is_folder: bool
+    signing: "Signing | None" = None
 
     @property
     def writing(self) -> Writing:
         """How pictures are read and written."""
         options = self.options
         return Writing(
-            max_pixels=options.max_pixels, overwrite=options.overwrite, compare=options.compare, is_dry=options.dry_run
+            max_pixels=options.max_pixels,
+            overwrite=options.overwrite,
+            compare=options.compare,
+            is_dry=options.dry_run,
+            signing=self.signing,
         )
 
     def check(self, job: Job) -> None:
@@ -70,8 +77,8 @@ class Task:
             video_options_of(self.options, is_numbered=job.is_numbered)
 
 
-def task_of(options: argparse.Namespace) -> Task:
-    """Return what options ask for, checked as far as that needs no engine.
+def task_of(options: argparse.Namespace, signing: "Signing | None" = None) -> Task:
+    """Return what options ask for, signed or not, checked as far as that needs no engine.
 
     Raises:
         UsageError: Options make no sense together.
@@ -84,7 +91,15 @@ def task_of(options: argparse.Namespace) -> Task:
         expected = f"{videos[0]}: expected a picture of a face, seen a video"
         raise ImageError(f"{expected}; name sources first and the target last, or --source and any targets")
     jobs, is_folder = jobs_of(pictures, targets, options.output, has_numbered=options.fps is not None)
-    task = Task(options=options, look=look, people=people, jobs=jobs, inputs=[*pictures, *targets], is_folder=is_folder)
+    task = Task(
+        options=options,
+        look=look,
+        people=people,
+        jobs=jobs,
+        inputs=[*pictures, *targets],
+        is_folder=is_folder,
+        signing=signing and signing.of(sources=pictures),
+    )
     has_numbered = any(job.is_numbered for job in jobs)
     check_videos(options, has_videos=any(job.is_clip for job in jobs), has_numbered=has_numbered)
     if not is_folder:
@@ -146,13 +161,14 @@ class _Swapper:
             from morphstream.cli.preview import preview
 
             steps = self._pipeline.steps(self._wanted, replace(task.look, angles=()))  # as a video is looked at
-            return preview(job, *steps, options)
+            return preview(job, *steps, options, task.signing)
         steps = self._pipeline.steps(self._wanted, task.look)
         return PictureSwapper(*steps, task.writing, lambda found: why_nobody(found, task.people)).swap(job)
 
     def _swap_video(self, job: Job) -> "VideoReport":
         task, wanted = self._task, self._wanted
         tracking, options = tracking_of(task.options), video_options_of(task.options, is_numbered=job.is_numbered)
+        options = replace(options, signing=task.signing)
         share_cores()
         swap_video = partial(self._pipeline.video, job.target, job.output, wanted, look=task.look, tracking=tracking)
         with shown(str(job.target)) as show:

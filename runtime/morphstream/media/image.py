@@ -10,6 +10,7 @@ from morphstream.artifact.errors import ImageError
 from morphstream.artifact.regular_file import real_path
 from morphstream.artifact.staged import staged_file
 from morphstream.frame import Frame, Timed
+from morphstream.media.credentials import Signing
 from morphstream.media.encode import FORMATS, encode
 from morphstream.media.output import check_place, keep_owner_and_mode
 from morphstream.media.picture import Picture, frame_of
@@ -22,14 +23,23 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Frame:
     return frame_of(read_picture(path, max_pixels=max_pixels).pixels[0])
 
 
-def write_image(path: Path, frame: Frame, *, overwrite: bool = False, is_synthetic: bool = True) -> None:
+def write_image(
+    path: Path, frame: Frame, *, overwrite: bool = False, is_synthetic: bool = True, signing: Signing | None = None
+) -> None:
     """Write a frame; arguments and errors as of `write_picture`."""
     picture = Picture(pixels=[np.ascontiguousarray(frame)])
-    write_picture(path, picture, picture.pixels, overwrite=overwrite, is_synthetic=is_synthetic)  # type: ignore[arg-type]
+    frames: Sequence[Frame] = picture.pixels  # type: ignore[assignment]
+    write_picture(path, picture, frames, overwrite=overwrite, is_synthetic=is_synthetic, signing=signing)
 
 
 def write_picture(
-    path: Path, picture: Picture, frames: Sequence[Frame], *, overwrite: bool = False, is_synthetic: bool = True
+    path: Path,
+    picture: Picture,
+    frames: Sequence[Frame],
+    *,
+    overwrite: bool = False,
+    is_synthetic: bool = True,
+    signing: Signing | None = None,
 ) -> list[str]:
     """Write a picture in the format of its suffix; never seen half-written.
 
@@ -39,12 +49,14 @@ def write_picture(
         frames: Its frames, swapped.
         overwrite: Whether a file that is there is replaced, even if it isn't a picture with our mark.
         is_synthetic: Whether it is marked as synthetic.
+        signing: What a synthetic one is signed with; None for nothing.
 
     Returns:
         What of the picture the format can't hold, in words.
 
     Raises:
         ImageError: As of `check_output` and `encode`.
+        CredentialsError: It can't be signed; nothing is written.
         OSError: It can't be written.
     """
     check_output(path, overwrite=overwrite)
@@ -52,6 +64,8 @@ def write_picture(
         data, notes = encode(path.suffix.lower(), picture, frames, is_synthetic=is_synthetic)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from None
+    if signing and is_synthetic:
+        data = signing.sign_bytes(data, path.suffix.lower())
     place = real_path(path)
     with staged_file(place) as file:
         keep_owner_and_mode(file.fileno(), place)

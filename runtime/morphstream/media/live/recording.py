@@ -5,6 +5,8 @@ from pathlib import Path
 from morphstream.artifact.errors import VideoError
 from morphstream.artifact.regular_file import real_path
 from morphstream.closing import Closing
+from morphstream.media.credentials import FORMATS as SIGNED
+from morphstream.media.credentials import Signing
 from morphstream.media.live.items import LiveFrame, Sound
 from morphstream.media.live.muxed import Destination, MuxedSink
 from morphstream.media.output import keep_owner_and_mode
@@ -37,18 +39,20 @@ def check_unfinished(path: Path) -> None:
 class Recording(Closing):
     """A file of a live run, marked as synthetic; called ``NAME.recording`` until it is complete, and where it fails."""
 
-    def __init__(self, path: Path, *, has_sound: bool) -> None:
+    def __init__(self, path: Path, *, has_sound: bool, signing: Signing | None = None) -> None:
         """Begin; nothing is written before the first frame.
 
         Args:
             path: Ends in one of `FORMATS`; what is there is replaced at the end.
             has_sound: Whether it gets a track for sound.
+            signing: What it is signed with at its end, where its format has a place for that; None for nothing.
 
         Raises:
             VideoError: An unfinished recording is there.
             OSError: It can't be written.
         """
         check_unfinished(path)
+        self._signing = signing
         self._path, self._part, suffix = path, unfinished(path), path.suffix.lower()
         is_webm, is_mp4 = suffix == ".webm", suffix in (".mp4", ".m4v", ".mov")
         self._part.touch(exist_ok=False)
@@ -79,6 +83,8 @@ class Recording(Closing):
             if not self._is_whole or not self._frames:
                 return
             mark_file(self._part)
+            if self._signing and (suffix := self._path.suffix.lower()) in SIGNED:
+                self._signing.sign_file(self._part, suffix)
             with self._part.open("rb") as file:
                 keep_owner_and_mode(file.fileno(), real_path(self._path))
             self._part.replace(real_path(self._path))

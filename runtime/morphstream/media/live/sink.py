@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from morphstream.artifact.errors import VideoError
+from morphstream.media.credentials import Signing
 from morphstream.media.live.address import check_address, is_address, shown
 from morphstream.media.live.certificate import check_certificates
 from morphstream.media.live.muxed import Destination
@@ -21,7 +22,9 @@ _X264 = {"preset": "veryfast", "tune": "zerolatency"}
 _FLV = {"max_interleave_delta": "200000", "flvflags": "no_duration_filesize"}  # sound that pauses holds nothing back
 
 
-def open_output(text: str, *, overwrite: bool = False, inputs: Sequence[Path] = ()) -> LiveOutput:
+def open_output(
+    text: str, *, overwrite: bool = False, inputs: Sequence[Path] = (), signing: Signing | None = None
+) -> LiveOutput:
     """Prepare a live output; what can be checked before the first frame is checked now.
 
     Args:
@@ -29,6 +32,7 @@ def open_output(text: str, *, overwrite: bool = False, inputs: Sequence[Path] = 
             ``rtmp:``, or with ``https:`` or ``whip+https:`` for WHIP.
         overwrite: Whether a file that is there is replaced at the end.
         inputs: Files that aren't replaced.
+        signing: What a file is signed with; None for nothing.
 
     Raises:
         VideoError: It can't be written to, or what that needs isn't installed.
@@ -52,7 +56,7 @@ def open_output(text: str, *, overwrite: bool = False, inputs: Sequence[Path] = 
     if path.exists() and not overwrite:  # ours, which in other runs can be had again
         raise VideoError(f"{path}: expected no file, seen one; name another, or replace it with --overwrite")
     check_unfinished(path)
-    return LiveOutput(text, lambda has_sound: Recording(path, has_sound=has_sound), retries=False)
+    return LiveOutput(text, lambda has_sound: Recording(path, has_sound=has_sound, signing=signing), retries=False)
 
 
 def _sending(target: Destination, has_sound: bool) -> Sink:  # noqa: FBT001  # as `LiveOutput` calls it

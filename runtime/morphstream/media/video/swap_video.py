@@ -14,6 +14,8 @@ import av
 from morphstream.artifact.errors import NoFaceError, VideoError
 from morphstream.artifact.regular_file import real_path
 from morphstream.closing import Closing
+from morphstream.media.credentials import FORMATS as SIGNED
+from morphstream.media.credentials import Signing
 from morphstream.media.output import check_place, keep_owner_and_mode
 from morphstream.media.provenance import MARK
 from morphstream.media.video.encoders import CONTAINERS, USUAL, Encoding, choose_encoder, fit_of
@@ -43,6 +45,7 @@ class VideoOptions:
         resume: Whether a run that was stopped or killed goes on; without one it begins.
         max_pixels: Most of a frame; None for the usual number.
         fps: Frames a second of numbered pictures; None for a video's file.
+        signing: What it is signed with, and of which sources it is made; None for nothing.
         part_frames: Frames of a part, which is what is done anew at most after a run was killed.
     """
 
@@ -53,6 +56,7 @@ class VideoOptions:
     resume: bool = False
     max_pixels: int | None = None
     fps: Fraction | None = None
+    signing: Signing | None = None
     part_frames: int = 300
 
 
@@ -205,6 +209,8 @@ class _Work(Closing):
         mark = mark_of(self._source) if self._options.fps is None else MARK
         join(joined, self._suffix, self._film(is_whole=is_whole), self._others, marked(self._others.tags, mark))
         mark_file(joined, mark)
+        if signing := self._signing:
+            signing.sign_file(joined, self._suffix)
         with joined.open("rb") as file:
             keep_owner_and_mode(file.fileno(), self._place)
         if not is_whole:
@@ -213,6 +219,12 @@ class _Work(Closing):
         joined.replace(self._place)
         if is_whole:
             self._parts.remove()
+
+    @property
+    def _signing(self) -> Signing | None:
+        """What the file is signed with; None where that isn't asked for, or its format has no place for it."""
+        signing = self._options.signing if self._suffix in SIGNED else None
+        return signing and signing.of(target=self._source)
 
     def _film(self, *, is_whole: bool) -> Film:
         """Return the pictures that were encoded, and how the other streams go with them."""
@@ -248,6 +260,8 @@ class _Work(Closing):
         notes = [*self._video.notes, *fit_of(self.encoder, self._video.info).notes, *self._others.notes]
         if self._suffix in (".mkv", ".webm") and (self._video.info.time_base * 1000).denominator > 1:
             notes.append(f"its times are whole milliseconds, as a {self._suffix} has no others")
+        if self._options.signing and self._suffix not in SIGNED:
+            notes.append(f"it isn't signed, as {self._suffix} has no place for that")
         if lost := self._others.lost:
             notes.append(f"packets of sound or subtitles that are damaged, and left out: {lost}")
         return tuple(notes)
