@@ -11,31 +11,20 @@ repository refused them.
 """
 
 import argparse
-import os
 import re
-import shlex
 import sys
-import time
-from collections.abc import Collection
 from pathlib import Path
 
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.regular_file import real_path
-from morphstream.artifact.staged import left_parts, scratch_folder
 from morphstream.artifact.vocabulary import cache_path
 from morphstream.cli.options import Parser
 from stages.bounds import REPOSITORY
 from stages.caches import read_cache
-from stages.compile import builder_of, compile_model
-from stages.exclusive import engine_folder, exclusive_gpu
+from stages.clean import build, report_line
+from stages.compile import compile_model
+from stages.exclusive import engine_folder
 from stages.farm.choice import choose
-from stages.farm.queue import run_queue, stop_event
-from stages.farm.view import TextView
-from stages.farm.workers import Workers
-from stages.files import write_whole
-from stages.index import index_engines
-from stages.licences import licences_of
-from stages.origin.named import origin_of
 from stages.params import Params, TargetOptions, load_params
 from stages.prepare import prepare
 from stages.program import run_program
@@ -68,46 +57,6 @@ def target_of(params: Params, text: str) -> TargetOptions:
     raise MorphstreamError(f"target: expected one of params.yaml: {known}, seen {text!r}; name one of these")
 
 
-def build(here: Workspace, params: Params, options: TargetOptions, models: Collection[str], into: Path) -> None:
-    """Build a target's engines of some models into a new or an empty folder, absolute; `here` isn't written to."""
-    builder_of(options)  # refuses another toolchain before anything is fetched
-    into.mkdir(parents=True, exist_ok=True)
-    left = left_parts(into / "build")  # of a build that was killed
-    if found := next((path for path in into.iterdir() if path not in left), None):
-        raise MorphstreamError(f"{into}: expected a new or an empty folder, seen {found.name} there; name another")
-    key = str(options.target.cache_key)
-    with scratch_folder(into / "build") as folder:
-        there = Workspace(folder)
-        _fetch(params, models, here, there)
-        _build_all(options, models, there.root)
-        engines = {name: engine_folder(there, options, name) for name in models}
-        index_engines(options.target, engines, there.caches / key, licences=licences_of(params))
-        there.caches.rename(into / there.caches.name)
-
-
-def _fetch(params: Params, names: Collection[str], here: Workspace, there: Workspace) -> None:
-    """Fetch the models that one workspace lacks into another."""
-    start, models, origin = time.monotonic(), [params.model(name) for name in names], origin_of(params)
-    for package in here.downloads.glob("*.tar.gz"):
-        write_whole(there.downloads / package.name, package.read_bytes())
-    origin.fetch([model for model in models if not origin.holds(model, here.build / model.file)], there)
-    _report(f"models: {len(models)} fetched in {time.monotonic() - start:.1f} s")
-
-
-def _build_all(options: TargetOptions, models: Collection[str], folder: Path) -> None:
-    """Prepare and compile models side by side, and print how long each takes."""
-    gpu, waiting, view = exclusive_gpu(options.target), list(models), TextView(len(models), sys.stderr)
-    program = [sys.executable, "-B", "-m", "stages.build", options.name, "--into", str(folder), "--model"]
-    with stop_event() as stop, Workers(os.cpu_count() or 1) as workers:
-
-        def start() -> bool:
-            while waiting and workers.can_start(gpu):
-                workers.start(waiting[0], shlex.join([*program, waiting.pop(0)]), gpu)
-            return bool(waiting)
-
-        run_queue(workers, view, stop, start, lambda _: None)
-
-
 def _build_one(here: Workspace, there: Workspace, params: Params, options: TargetOptions, name: str) -> None:
     """Prepare and compile a model that was fetched there, or else is here."""
     model = params.model(name)
@@ -130,9 +79,9 @@ def _contribute(folder: Path, params: Params, options: TargetOptions, repo: str)
         found = Local({f"{cache_path(key)}/manifest.json": read_cache(folder / cache_path(key))})
         sent = publish(folder, params, found, Repository(repo), "engines")
     except (MorphstreamError, OSError) as error:
-        _report(f"contribute {key}: {' '.join(str(error).split())}")
+        report_line(f"contribute {key}: {' '.join(str(error).split())}")
         sys.exit(_NOT_UPLOADED)
-    _report(f"{repo}@{sent.commit}: {sent.plan.summary()}")
+    report_line(f"{repo}@{sent.commit}: {sent.plan.summary()}")
 
 
 def _add_kernels(cache: Path, options: TargetOptions) -> None:
@@ -144,13 +93,9 @@ def _add_kernels(cache: Path, options: TargetOptions) -> None:
 
         machine = probe_machine()
         if reason := why_not(options, machine):
-            _report(f"kernels: none compiled, {reason}")
+            report_line(f"kernels: none compiled, {reason}")
         else:
-            _report(f"kernels: compiled for {add_runtime_caches(cache, machine)} engines")
-
-
-def _report(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+            report_line(f"kernels: compiled for {add_runtime_caches(cache, machine)} engines")
 
 
 def _arguments() -> argparse.Namespace:

@@ -5,7 +5,7 @@ runs when the others are locked.
 """
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import jsonschema
 
 from morphstream.artifact.archive import describe, unpack
 from morphstream.artifact.digest import verify_file
-from morphstream.artifact.errors import DigestMismatchError, ManifestError
+from morphstream.artifact.errors import DigestMismatchError, ManifestError, MorphstreamError
 from morphstream.artifact.fields import check_size, of_file, path_of
 from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest, EngineManifest, ModelsManifest
 from morphstream.artifact.regular_file import open_regular, read_regular
@@ -35,12 +35,16 @@ from stages.workspace import Workspace
 T = TypeVar("T")
 
 
-def main(workspace: Workspace) -> None:
-    """Validate everything and record what was."""
+def main(workspace: Workspace) -> Mapping[str, object] | None:
+    """Validate everything and record what was; or build again what is asked for, and return what came of it."""
     parser = Parser(prog="python -m stages.validate", description=__doc__)
     parser.add_argument("--index", action="store_true", help="write the manifest of the archives before")
-    is_indexed = parser.parse_args().index
-    params = load_params(workspace.params)
+    text = "build it again in a clean folder, and compare: a target, an archive, or hub:ORG/REPO[@REV]"
+    parser.add_argument("--rebuild", metavar="WHAT", help=text)
+    options = parser.parse_args()
+    params, is_indexed = load_params(workspace.params), options.index
+    if options.rebuild:
+        return _rebuild(workspace, params, options.rebuild)
     if is_indexed:
         write_archives(workspace, params)
         order_locks(workspace)
@@ -54,6 +58,18 @@ def main(workspace: Workspace) -> None:
         "archives": len(validate_archives(workspace, params, is_described=is_indexed).archives),
     }
     write_json(workspace.build / "validated.json", record)
+    return None
+
+
+def _rebuild(workspace: Workspace, params: Params, what: str) -> Mapping[str, object]:
+    from stages.rebuild.rebuild import rebuild  # here, as it loads what builds
+
+    found = rebuild(workspace, params, what)
+    print(found)
+    if not found.is_equal:
+        seen = found.first or "nothing to compare"
+        raise MorphstreamError(f"rebuild {what}: expected what is published, seen {seen}")
+    return found.to_object()
 
 
 def validate_models(workspace: Workspace, params: Params) -> ModelsManifest:

@@ -19,7 +19,7 @@ from stages.hub.repository import Repository
 from stages.licences import private_models
 from stages.params import Params, load_params
 from stages.program import run_program
-from stages.provenance.inputs import inputs_of
+from stages.provenance.inputs import Inputs, inputs_of
 from stages.publish.compose import Composer
 from stages.publish.deployed import deployments, fetch_deployed
 from stages.publish.local import WHAT, Local, local
@@ -55,19 +55,25 @@ def main(workspace: Workspace) -> Mapping[str, object]:
     sent = publish(
         *(build, params, found, repository, options.what),
         dropped=dropped,
+        inputs=inputs_of(workspace),
         publisher=publisher,
         is_dry=options.dry_run,
         expected=options.plan,
     )
-    where, summary = f"{repository.name}@{sent.commit}", sent.plan.summary()
+    _print(options, repository.name, sent)
+    done = {"repository": repository.name, "commit": sent.commit, "is_dry_run": options.dry_run}
+    return {**done, "plan": sent.plan.to_object()}
+
+
+def _print(options: argparse.Namespace, name: str, sent: Sent) -> None:
+    """Print what was done, or would be."""
+    where, summary = f"{name}@{sent.commit}", sent.plan.summary()
     if options.dry_run:
         print(paint_lines(sent.plan.table(), {"add    ": "green", "delete ": "red"}, sys.stdout))
-        there = where if sent.commit else f"{repository.name}, which would be created, private"
+        there = where if sent.commit else f"{name}, which would be created, private"
         print(f"dry run: nothing was changed at {there}; to publish this and nothing else: --plan {sent.plan.identity}")
     else:
         print(f"{where} holds it all: {summary}" if sent.plan.is_empty else f"{where}: {summary}")
-    done = {"repository": repository.name, "commit": sent.commit, "is_dry_run": options.dry_run}
-    return {**done, "plan": sent.plan.to_object()}
 
 
 def publish(
@@ -78,14 +84,16 @@ def publish(
     what: str,
     *,
     dropped: Collection[str] = (),
+    inputs: Inputs | None = None,
     publisher: Publisher | None = None,
     is_dry: bool = False,
     expected: str = "",
 ) -> Sent:
     """Publish in one commit what was found in build/, which mirrors the repository.
 
-    The commit's message names `what`. Published entries and files of models that are
-    `dropped` aren't kept. A `publisher` signs it. Where the identity of a plan is `expected`, another one is refused.
+    The commit's message names `what`. Published entries and files of models that are `dropped` aren't kept. Documents on
+    where it comes from are published, too, where its `inputs` are known. A `publisher` signs it. Where the identity of
+    a plan is `expected`, another one is refused.
     """
     with scratch_folder(build / "publish") as folder:
         composer = Composer(
@@ -94,7 +102,7 @@ def publish(
             params=params,
             local=found,
             repository=repository,
-            inputs=inputs_of(Workspace(build.parent)),
+            inputs=inputs,
             publisher=publisher,
             dropped=dropped,
         )

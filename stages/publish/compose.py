@@ -41,7 +41,7 @@ class Composer:
         params: What decides an archive's bytes, and what the card shows beyond the manifests.
         local: What is to be published.
         repository: Where the engines and models of others are.
-        inputs: What our archives were made from, beside models.
+        inputs: What our archives were made from, beside models; None where that is unknown, and nothing says it.
         publisher: Signs what is published; None where nothing is signed.
         dropped: Models whose published entries and files aren't kept.
     """
@@ -51,7 +51,7 @@ class Composer:
     params: Params
     local: Local
     repository: Repository
-    inputs: Inputs
+    inputs: Inputs | None
     publisher: Publisher | None
     dropped: Collection[str] = ()
 
@@ -90,22 +90,33 @@ class Composer:
                 texts[ARCHIVES] = merge(tip.read(ARCHIVES), ours)
             files |= {archive_path(name): Content(entry.digest, path) for name, (entry, path) in made.items()}
         models, archives = _listings(texts, tip)
+        deleted |= _obsolete_statements(tip, archives)
+        files |= {path: Content.of_text(text) for path, text in texts.items()}
+        for path, text in self._documents(texts, tip, models, archives, made).items():
+            files[path] = Content.of_text(text)
+        tree = _tree(tip, files, deleted)
+        _check_whole(texts, tree)
+        files[CARD] = Content.of_text(card(self.params, models, archives, tree))
+        return Plan.of(tip, files, tuple(sorted(deleted)))
+
+    def _documents(
+        self,
+        texts: Mapping[str, str],
+        tip: Tip,
+        models: ModelsManifest | None,
+        archives: ArchivesManifest | None,
+        made: Mapping[str, tuple[ArchiveEntry, Path]],
+    ) -> dict[str, str]:
+        """Return what says where the publication comes from, by path; nothing where that is unknown."""
+        if self.inputs is None:
+            return {}
         merged = {
             name: tip.commit if entry != self.local.archives[name] else None
             for name, (entry, _) in made.items()
             if not _is_stated(name, entry, tip)
         }
         caches = dict(self._caches(texts, tip, archives))
-        texts |= (documents := documents_of(self.params, models, archives, caches, self.inputs, merged))
-        deleted |= {path for path in tip.held if path.endswith(".intoto.json")} - {
-            statement_path(name) for name in (archives.archives if archives else ())
-        }
-        files |= {path: Content.of_text(text) for path, text in texts.items()}
-        texts = {path: text for path, text in texts.items() if path not in documents}
-        tree = _tree(tip, files, deleted)
-        _check_whole(texts, tree)
-        files[CARD] = Content.of_text(card(self.params, models, archives, tree))
-        return Plan.of(tip, files, tuple(sorted(deleted)))
+        return documents_of(self.params, models, archives, caches, self.inputs, merged)
 
     def _caches(
         self, texts: Mapping[str, str], tip: Tip, archives: ArchivesManifest | None
@@ -179,6 +190,12 @@ def _published(path: str) -> Iterator[None]:
     except ManifestError as error:
         remedy = "correct it in the repository"
         raise ManifestError(error.where, f"published {path}: {error.message}; {remedy}") from None
+
+
+def _obsolete_statements(tip: Tip, archives: ArchivesManifest | None) -> set[str]:
+    """Return the published statements of archives that aren't published any more."""
+    named = {statement_path(name) for name in (archives.archives if archives else ())}
+    return {path for path in tip.held if path.endswith(".intoto.json")} - named
 
 
 def _is_stated(name: str, entry: ArchiveEntry, tip: Tip) -> bool:

@@ -111,7 +111,10 @@ def test_a_name_that_stdout_has_no_letters_for_is_escaped(encoding: str, tmp_pat
 def test_help_names_the_commands() -> None:
     done = python("-m", "morphstream", "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "{boot,download,swap,live,faces,batch,inspect,doctor,bench,serve-health,deploy,verify,completion}" in done.stdout
+    assert (
+        "{boot,download,swap,live,faces,batch,inspect,doctor,bench,serve-health,deploy,verify,completion}"
+        in done.stdout
+    )
 
 
 def test_the_version_is_that_of_the_package(capfd: pytest.CaptureFixture[str]) -> None:

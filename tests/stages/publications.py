@@ -15,6 +15,7 @@ from stages.hub.repository import Repository as Published
 from stages.index import archives_manifest, models_manifest
 from stages.pack import model_files, pack_files
 from stages.params import Params
+from stages.provenance.inputs import inputs_of
 from stages.publish.__main__ import publish
 from stages.publish.local import WHAT, local
 from stages.publish.send import Sent
@@ -117,8 +118,9 @@ def send(
     """Validate and publish build/, in this process, asking the hub three times at most."""
     found = local(project.workspace, project.params, what or WHAT, names, groups)
     repository = Published(NAME, endpoint=hub.endpoint, pauses_s=(0.0, 0.0))
+    inputs = inputs_of(project.workspace)
     build, title = project.workspace.build, " ".join(what) or "all"
-    return publish(build, project.params, found, repository, title, dropped=dropped, is_dry=is_dry)
+    return publish(build, project.params, found, repository, title, dropped=dropped, is_dry=is_dry, inputs=inputs)
 
 
 def texts(repository: Repository, commit: str) -> dict[str, bytes]:

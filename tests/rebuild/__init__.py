@@ -1,0 +1,1 @@
+"""Of building again what is published."""
