@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INDEX := $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null))
 INSTALL = python -m uv pip install --quiet --require-hashes --compile-bytecode $(addprefix --default-index ,$(INDEX))
 
-.PHONY: demo test check docs docs-test slow-test hub setup lock clean
+.PHONY: demo test check docs docs-test slow-test fuzz hub setup lock clean
 
 demo: $(VENV)/pipeline
 	python -m stages.demo
@@ -29,6 +29,10 @@ docs-test: setup # run the commands of every page
 
 slow-test: setup # what takes too long for each change
 	python -m pytest -m slow
+
+SECONDS ?= 60
+fuzz: setup # give each reader made-up bytes for SECONDS, or one of them: make fuzz TARGET=archive SECONDS=600
+	python -m fuzz "$(TARGET)" $(SECONDS)
 
 hub: setup # serve a hub on loopback that has the kit published, for manual tests
 	dvc repro

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("runtime", "stages", "tests", "bench", "website")
+FOLDERS = ("runtime", "stages", "tests", "bench", "fuzz", "website")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_ROWS = 300, 40, 30
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -91,7 +91,7 @@ def publish(
 ) -> Sent:
     """Publish in one commit what was found in build/, which mirrors the repository.
 
-    The commit's message names `what`. Published entries and files of models that are `dropped` aren't kept. Documents on
+    The commit's message names `what`. Entries and files of models that are `dropped` aren't kept. Documents on
     where it comes from are published, too, where its `inputs` are known. A `publisher` signs it. Where the identity of
     a plan is `expected`, another one is refused.
     """
