@@ -51,7 +51,6 @@ class BytesSource:
 
 def refusing(run: Run, *refusals: type[Exception]) -> Run:
     """Return a target that lets refusals pass."""
-
     passed: tuple[type[Exception], ...] = (MorphstreamError, *refusals)
 
     def target(data: bytes) -> None:

@@ -24,6 +24,7 @@ from stages.publish.plan import Plan
 from stages.publish.send import send
 from stages.sign.keys import SignError, make_key, public_path, read_public, read_signer
 from stages.sign.publisher import Publisher, sign_folder
+from stages.sign.release import make_release_key, sign_release, verify_release
 from stages.sign.roots import Change, cosign, missing, next_root, read_root, to_bytes, version_of
 from stages.workspace import Workspace
 
@@ -63,6 +64,14 @@ def _parser() -> Parser:
     folder = add("folder", _folder, "sign the documents of a folder of the published layout, a source for workers")
     folder.add_argument("folder", nargs="?", type=Path, default=Path("build"), help="(%(default)s)")
     add("renew", _renew, "sign what is published as the newest anew, so that workers don't take it for held back")
+    verb = add("release-key", _release_key, "make a key for whole releases, of the curve P-256")
+    verb.add_argument("file", type=Path)
+    signs = add("release", _release, "sign a folder as a whole, as OpenSSF's model-signing does")
+    verifies = add("verify-release", _verify_release, "verify a folder that was signed as a whole")
+    for verb, text in ((signs, "the private key"), (verifies, "the public key")):
+        verb.add_argument("folder", type=Path)
+        verb.add_argument("--key", type=Path, required=True, metavar="FILE", help=text)
+        verb.add_argument("--bundle", type=Path, metavar="FILE", help="where the signature is (FOLDER.sig)")
     add("show", _show, "print the newest root document: keys, how many must sign, and until when")
     return parser
 
@@ -113,6 +122,30 @@ def _renew(workspace: Workspace, _: argparse.Namespace) -> Mapping[str, object]:
     )
     print(f"{repository.name}@{sent.commit}: {sent.plan.summary()}")
     return {"repository": repository.name, "commit": sent.commit}
+
+
+def _release_key(_: Workspace, options: argparse.Namespace) -> Mapping[str, object]:
+    make_release_key(options.file)
+    print(f"{options.file}: its public part: {public_path(options.file)}")
+    return {"private": str(options.file), "public": str(public_path(options.file))}
+
+
+def _release(_: Workspace, options: argparse.Namespace) -> Mapping[str, object]:
+    sign_release(options.folder, options.key, bundle := _bundle(options))
+    print(f"{options.folder}: signed in {bundle}")
+    return {"folder": str(options.folder), "bundle": str(bundle)}
+
+
+def _verify_release(_: Workspace, options: argparse.Namespace) -> Mapping[str, object]:
+    verify_release(options.folder, bundle := _bundle(options), options.key)
+    print(f"{options.folder}: as it was signed in {bundle}")
+    return {"folder": str(options.folder), "bundle": str(bundle)}
+
+
+def _bundle(options: argparse.Namespace) -> Path:
+    folder: Path = options.folder.absolute()
+    bundle: Path | None = options.bundle
+    return bundle or folder.with_name(f"{folder.name}.sig")
 
 
 def _show(workspace: Workspace, _: argparse.Namespace) -> Mapping[str, object]:
