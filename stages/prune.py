@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from morphstream.artifact.staged import is_part, remove_part
+from morphstream.source.signed import METADATA
 from stages.dvc_cache import cached_file, md5_of
 from stages.farm.pipeline import open_repo
 from stages.lists import write_lists
@@ -18,6 +19,8 @@ from stages.lock import order_locks, read_locks
 from stages.made import is_recorded
 from stages.params import load_params
 from stages.program import read_arguments, run_program
+from stages.provenance.bom import BOM
+from stages.provenance.notice import NOTICE
 from stages.workspace import MADE, Workspace
 
 
@@ -46,7 +49,9 @@ def main(workspace: Workspace) -> Mapping[str, object]:
 
 def leftovers(workspace: Workspace, outs: Collection[Path]) -> list[Path]:
     """Return what is in build/ and isn't kept as a stage's output or the like, by the shortest path that names it."""
-    others = (workspace.build / "deploy", workspace.build / "site", workspace.report)
+    documents = (workspace.build / METADATA, workspace.build / BOM, workspace.build / NOTICE)
+    statements = workspace.archives.glob("*.intoto.json")
+    others = (workspace.build / "deploy", workspace.build / "site", workspace.report, *documents, *statements)
     untracked = {workspace.measured, workspace.demo, workspace.timing, *others}  # no stage's outputs
     kept = untracked.union(outs)
     above = {parent for path in kept for parent in path.parents}

@@ -42,6 +42,7 @@ def test_a_good_store_is_usable(store: Store, layout: Path) -> None:
         f"store      {store.path}: {CPU} from {archive_of(CPU)}, 5 files, 0.0 MiB",
         "  core: det_10g",
         "  inswapper_128: inswapper_128",
+        "signed     not asked for, as no root is configured",
         "missing    nothing",
         f"would use  {CPU} from {store.path} on the CPU; second best: none",
         "usable     yes",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+ROOT = Path(__file__).parents[2] / "fuzz/root.json"
 HEIC = Path(__file__).parents[1] / "corpus/pictures/turned.heic"
 # What shows that an extra is enough, and what is printed without it. `{store}` and `{picture}` are a booted store's and
 # a photo's.
@@ -20,6 +21,14 @@ USES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "health": (("python", "-c", "import morphstream.health.metrics"), "run: pip install 'morphstream[health]'"),
     "video": (("python", "-c", "import morphstream.media.video.swap_video, yaml"), "pip install 'morphstream[video]'"),
     "live": (("python", "-c", "import morphstream.live.server"), "run: pip install 'morphstream[live]'"),
+    "signed": (
+        ("python", "-c", f"import morphstream.source.signed as s; s.read_root(open({str(ROOT)!r}, 'rb').read(), 'it')"),
+        "run: pip install 'morphstream[signed]'",
+    ),
+    "c2pa": (
+        ("python", "-c", "import morphstream.media.credentials as c; c._library()"),
+        "run: pip install 'morphstream[c2pa]'",
+    ),
     "completion": (("morphstream", "completion", "bash"), "run: pip install 'morphstream[completion]'"),
     "heic": (
         ("python", "-c", f"import morphstream.media.read as m; m.read_picture(m.Path({str(HEIC)!r}))"),
@@ -33,6 +42,8 @@ OF_GIGABYTES = {
     "tensorrt": "tensorrt-cu12-libs==10.14.1.48.post1",
     "pipeline": "openvino==2026.4.1",
     "dev": "openvino==2026.4.1",
+    "openssf": "model-signing==1.1.1",
+    "farm": "ray==2.60.0",
 }
 
 

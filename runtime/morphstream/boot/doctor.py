@@ -112,6 +112,9 @@ def _facts_of_store(store: Store, installed: Installed | None) -> dict[str, obje
         "archive": installed.archive,
         "bytes": sum(digest.bytes for digest in installed.manifest.digests.values()),
         "models": dict(installed.models),
+        "licences": installed.licences,
+        "is_trusted": installed.is_trusted,
+        "root": str(trust) if (trust := store.trust()) else None,
         "missing": _missing(installed),
     }
 
@@ -139,6 +142,12 @@ def _lines_of_store(store: Store, installed: Installed) -> list[str]:
     for model, group in installed.models.items():
         models.setdefault(group, []).append(model)
     lines += [f"  {group}: {', '.join(names)}" for group, names in sorted(models.items())]
+    licences: dict[str, list[str]] = {}
+    for model, licence in installed.licences.items():
+        licences.setdefault(licence, []).append(model)
+    lines += [f"licence    {licence}: {', '.join(names)}" for licence, names in sorted(licences.items())]
+    trust = store.trust()
+    lines.append(f"signed     {f'as {trust} says' if trust else 'not asked for, as no root is configured'}")
     missing = _missing(installed)
     remedy = f"; for these run: {_completing(store, installed, missing)}" if missing else ""
     return [*lines, f"missing    {', '.join(missing) or 'nothing'}{remedy}"]

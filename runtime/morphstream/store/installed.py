@@ -51,6 +51,12 @@ class Selection:
         """Group of each model that has an engine, by name."""
         return self.manifest.models
 
+    @property
+    def licences(self) -> dict[str, str]:
+        """Licence of each model's weights, by model, as far as the manifest says them."""
+        files = self.manifest.engine_files.values()
+        return dict(sorted((file.onnx_model, file.licence) for file in files if file.onnx_model and file.licence))
+
     def model_of(self, role: str, usual: str) -> str:
         """Return the model of a role: the usual one, or the only one with that role where that isn't installed."""
         models = {file.onnx_model for file in self.manifest.engine_files.values() if file.role == role}
