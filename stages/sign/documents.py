@@ -97,7 +97,7 @@ def sign_documents(
         SignError: The key isn't the root's, or the root expired; or what is there is from the future.
     """
     now = now.replace(microsecond=0)
-    _check_signer(root, signer, now)
+    check_signer(root, signer, now)
     _check_time(before.read(Timestamp), now)
     files = {path: TargetFile(one.bytes, {"sha256": one.sha256}, path) for path, one in sorted(documents.items())}
     life = timedelta(days=validity.lists_days)
@@ -152,7 +152,12 @@ def _signed(document: _T, signer: CryptoSigner) -> bytes:
     return metadata.to_bytes(_SERIALIZER)
 
 
-def _check_signer(root: Metadata[Root], signer: CryptoSigner, now: datetime) -> None:
+def check_signer(root: Metadata[Root], signer: CryptoSigner, now: datetime) -> None:
+    """Check that a key may sign lists of documents, and that the root is valid.
+
+    Raises:
+        SignError: It may not, or it isn't.
+    """
     role, keyid = root.signed.roles[Targets.type], signer.public_key.keyid
     what = f"sign: expected a publisher's key of root {root.signed.version}"
     if keyid not in role.keyids:

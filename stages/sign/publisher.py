@@ -19,7 +19,7 @@ from stages.hub.repository import Content
 from stages.params import Params, ParamsError
 from stages.publish.card import CARD
 from stages.publish.plan import Tip
-from stages.sign.documents import LISTS, Published, is_current, is_document, sign_documents
+from stages.sign.documents import LISTS, Published, check_signer, is_current, is_document, sign_documents
 from stages.sign.keys import SignError, publisher_key
 from stages.sign.roots import missing, read_root, version_of
 from stages.sign.validity import Validity
@@ -54,12 +54,10 @@ class Publisher:
         """
         if params.signing is None:
             raise ParamsError("signing", "expected how long signatures are valid, seen no such key")
-        return cls(
-            roots=read_roots(workspace),
-            signer=publisher_key(),
-            validity=params.signing,
-            now=datetime.now(UTC),
-        )
+        roots, signer, now = read_roots(workspace), publisher_key(), datetime.now(UTC)
+        publisher = cls(roots=roots, signer=signer, validity=params.signing, now=now)
+        check_signer(publisher.root, signer, now)
+        return publisher
 
     @property
     def root(self) -> Metadata[Root]:
