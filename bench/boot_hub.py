@@ -173,6 +173,12 @@ class Ranges(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Send a file, or a range of it."""
         path = self.root / self.path.partition(f"/resolve/{COMMIT}/")[2]
+        if not path.is_file():
+            self.send_response_only(404)
+            for name, text in {"X-Error-Code": "EntryNotFound", "Content-Length": "0"}.items():
+                self.send_header(name, text)
+            self.end_headers()
+            return
         size = path.stat().st_size
         wanted = re.fullmatch("bytes=([0-9]+)-([0-9]+)", self.headers.get("Range", ""))
         begin, end = (int(wanted[1]), min(int(wanted[2]) + 1, size)) if wanted else (0, size)

@@ -11,7 +11,7 @@ from website.programs import Program, help_of
 
 _OPTION = re.compile(r"--[a-z][a-z0-9-]*")
 _STARTED_BY = ("morphstream", "python", "python3")
-_WITH_COMMANDS = {"stages.farm"}  # whose options are those of a command
+_WITH_COMMANDS = {"stages.farm", "stages.sign"}  # whose options are those of a command
 
 
 def unknown_options(text: str) -> Iterator[str]:
