@@ -5,6 +5,9 @@ One engine a process: a second conversion in the same one numbers its nodes on, 
 """
 
 import json
+import locale
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 
 from morphstream.artifact.errors import ModelError
@@ -22,6 +25,17 @@ def versions() -> dict[str, str | None]:
         return {"openvino": None}
 
 
+@contextmanager
+def _plain_letters() -> Iterator[None]:
+    """Have letters made large as in English: in Turkish OpenVINO writes other names of types."""
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
+
+
 def build(order: Order) -> dict[str, str]:
     """Write ``STEM.xml`` and ``STEM.bin``."""
     from morphstream.session.openvino_library import openvino  # here, so that other builders work without it
@@ -34,5 +48,6 @@ def build(order: Order) -> dict[str, str]:
         model.reshape({port: [-1, *order.sizes[0][name]] for port in model.inputs for name in port.names})
         model.set_rt_info(json.dumps(order.sizes), "sizes")
     names = (f"{order.stem}.xml", f"{order.stem}.bin")
-    openvino.save_model(model, order.folder / names[0], compress_to_fp16=False)
+    with _plain_letters():
+        openvino.save_model(model, order.folder / names[0], compress_to_fp16=False)
     return dict(zip(names, ("ir", "ir_weights"), strict=True))
