@@ -5,19 +5,20 @@ supported. A signature is another one every time, so it is beside the folder and
 """
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.staged import part_of
-from stages.sign.keys import SignError, public_path
+from stages.sign.keys import SignError, check_private, write_pair
 
 _IGNORED = (".cache", ".git", ".gitignore")  # of a download and a checkout
-_FAULTS = (ValueError, TypeError, OSError, KeyError, AttributeError)  # that model-signing raises
+_FAULTS = (ValueError, TypeError, OSError, LookupError, AttributeError)  # that model-signing raises
+_FORGED = "a signature of another key, or of other files"
 
 
 def make_release_key(path: Path) -> None:
@@ -27,10 +28,8 @@ def make_release_key(path: Path) -> None:
         FileExistsError: There is such a file.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    text = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    public_path(path).write_bytes(text)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    write_pair(path, private, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
 def sign_release(folder: Path, key: Path, bundle: Path) -> None:
@@ -45,6 +44,9 @@ def sign_release(folder: Path, key: Path, bundle: Path) -> None:
         MorphstreamError: The folder or the key can't be signed with, or the extra ``openssf`` isn't installed.
     """
     _check_place(folder, bundle)
+    check_private(key)
+    if not any(path.is_file() for path in folder.rglob("*")):
+        raise SignError(f"{folder}: expected files to sign, seen none; name another folder")
     from model_signing import signing
 
     part = part_of(bundle)
@@ -52,7 +54,7 @@ def sign_release(folder: Path, key: Path, bundle: Path) -> None:
         config = signing.Config().use_elliptic_key_signer(private_key=key)
         config.set_hashing_config(_hashing(folder)).sign(folder, part)
         part.replace(bundle)
-    except _FAULTS as error:
+    except (*_FAULTS, UnsupportedAlgorithm) as error:
         raise SignError(f"{folder}: expected a folder and a key to sign it with, seen {_text(error)}") from None
     finally:
         part.unlink(missing_ok=True)
@@ -70,8 +72,9 @@ def verify_release(folder: Path, bundle: Path, key: Path) -> None:
     try:
         config = verifying.Config().use_elliptic_key_verifier(public_key=key)
         config.set_hashing_config(_hashing(folder)).verify(folder, bundle)
-    except _FAULTS as error:
-        raise SignError(f"{folder}: expected what was signed in {bundle}, seen {_text(error)}; get it again") from None
+    except (*_FAULTS, InvalidSignature, UnsupportedAlgorithm) as error:
+        seen = _FORGED if isinstance(error, InvalidSignature) else _text(error)
+        raise SignError(f"{folder}: expected what was signed in {bundle}, seen {seen}; get it again") from None
 
 
 def _hashing(folder: Path) -> Any:

@@ -1,5 +1,6 @@
 """A folder is signed as a whole by OpenSSF's model-signing, and any other folder is refused."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,20 @@ def test_a_release_is_verified_and_a_changed_added_or_missing_file_refused(tmp_p
         verify_release(layout, bundle, tmp_path / "other.pem.pub")
 
 
+def test_a_signature_that_somebody_changed_is_refused_in_a_line(tmp_path: Path) -> None:
+    layout, key, bundle = publish(tmp_path / "layout", CPU), tmp_path / "key.pem", tmp_path / "layout.sig"
+    make_release_key(key)
+    sign_release(layout, key, bundle)
+    signed = bundle.read_text()
+    for name, value in (("sig", '"AAAA"'), ("payload", '"e30="'), ("signatures", "[]"), ("payloadType", '"x"')):
+        data = json.loads(signed)
+        envelope = data["dsseEnvelope"]
+        (envelope["signatures"][0] if name == "sig" else envelope)[name] = json.loads(value)
+        bundle.write_text(json.dumps(data))
+        with pytest.raises(SignError, match="expected what was signed"):
+            verify_release(layout, bundle, tmp_path / "key.pem.pub")
+
+
 def test_what_cant_be_signed_is_refused_in_a_line_and_nothing_is_left(tmp_path: Path) -> None:
     layout = publish(tmp_path / "layout", CPU)
     make_key(tmp_path / "ed25519.pem")
@@ -46,4 +61,11 @@ def test_what_cant_be_signed_is_refused_in_a_line_and_nothing_is_left(tmp_path: 
         sign_release(layout, tmp_path / "ed25519.pem", layout / "layout.sig")
     with pytest.raises(SignError, match="expected a folder, seen none"):
         sign_release(tmp_path / "nothing", tmp_path / "ed25519.pem", tmp_path / "layout.sig")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SignError, match="expected files to sign, seen none"):
+        sign_release(tmp_path / "empty", tmp_path / "ed25519.pem", tmp_path / "layout.sig")
+    make_release_key(tmp_path / "key.pem")
+    (tmp_path / "key.pem").chmod(0o640)
+    with pytest.raises(SignError, match="its owner alone can read, seen mode 640"):
+        sign_release(layout, tmp_path / "key.pem", tmp_path / "layout.sig")
     assert not list(tmp_path.glob("*.sig")) + list(tmp_path.glob(".*"))
