@@ -35,7 +35,9 @@ def main(workspace: Workspace) -> Mapping[str, object]:
     options.tag = options.tag or os.environ.get("DEPLOY_TAGS", "").replace(",", " ").split() or ["develop"]
     params, build = load_params(workspace.params), workspace.build
     _check_usage(parser, options, params)
-    publisher = Publisher.of(workspace, params) if params.signing and not options.history else None
+    publisher = None
+    if params.signing and not options.history:
+        publisher = replace(Publisher.of(workspace, params), is_first=options.first_signature)
     prepare_client()
     repository = Repository(params.hub.repo)
     if options.history:
@@ -124,6 +126,8 @@ def _parser() -> Parser:
     parser.add_argument("--drop", action="append", default=[], metavar="MODEL", help="forget a published model")
     parser.add_argument("--dry-run", action="store_true", help="print what would be added, kept and deleted")
     parser.add_argument("--plan", default="", metavar="PLAN", help="only what a dry run showed, which named this")
+    text = "sign what is published by now though nobody has, as where signing begins"
+    parser.add_argument("--first-signature", action="store_true", help=text)
     parser.add_argument("--code", type=Path, metavar="DIR", help="the code to deploy")
     parser.add_argument(
         "--tag",

@@ -23,7 +23,7 @@ from stages.program import run_program
 from stages.publish.plan import Plan
 from stages.publish.send import send
 from stages.sign.keys import SignError, make_key, public_path, read_public, read_signer
-from stages.sign.publisher import Publisher, sign_folder
+from stages.sign.publisher import Publisher, read_roots, sign_folder
 from stages.sign.release import make_release_key, sign_release, verify_release
 from stages.sign.roots import Change, cosign, missing, next_root, read_root, to_bytes, version_of
 from stages.workspace import Workspace
@@ -90,6 +90,7 @@ def _init(workspace: Workspace, options: argparse.Namespace) -> Mapping[str, obj
 
 
 def _root(workspace: Workspace, options: argparse.Namespace) -> Mapping[str, object]:
+    read_roots(workspace)  # no worker could follow to the next one past one that isn't complete
     before = _read_newest(workspace)
     root = next_root(before, _change(options, options.revoke))
     return _write(workspace, root, before, options.key)

@@ -23,6 +23,7 @@ from stages.sign.validity import Validity
 
 _T = TypeVar("_T", Targets, Snapshot, Timestamp)
 LISTS = tuple(f"{METADATA}/{name}.json" for name in (Targets.type, Snapshot.type, Timestamp.type))
+REVERT = "revert the commit that changed it in the repository"
 _SERIALIZER = JSONSerializer(compact=True)
 _DOCUMENT = re.compile(
     rf"{re.escape(ARCHIVES)}|manifests/models\.json|trt_cache/[^/]+/[^/]+/manifest\.json|README\.md|NOTICE"
@@ -57,6 +58,20 @@ class Published:
         targets = self.read(Targets)
         files = targets.targets if targets else {}
         return {path: Digest(file.hashes["sha256"], file.length) for path, file in files.items()}
+
+    def check(self) -> None:
+        """Check that every list is there, as the others name it: a list may be an older one, or be removed.
+
+        Raises:
+            SignError: One isn't.
+        """
+        lists = {path: self.lists.get(path, b"") for path in LISTS}
+        if missing := [path for path, text in lists.items() if not text]:
+            raise SignError(f"published {missing[0]}: expected all that is signed, seen none; {REVERT}")
+        timestamp, snapshot = self.read(Timestamp), self.read(Snapshot)
+        if timestamp is not None and snapshot is not None:
+            _check_named("snapshot.json", timestamp.snapshot_meta, lists)
+            _check_named("targets.json", snapshot.meta["targets.json"], lists)
 
     def read(self, kind: type[_T]) -> _T | None:
         """Return a list that the root's keys have signed; None where there is none; raises as `documents`."""
@@ -132,6 +147,14 @@ def is_current(documents: Mapping[str, Digest], before: Published, root: Metadat
     lists = (before.read(Targets), before.read(Snapshot), before.read(Timestamp))
     is_valid = all(one is not None and one.expires > now for one in lists)
     return is_valid and before.root == root and before.documents == documents
+
+
+def _check_named(name: str, meta: MetaFile, lists: Mapping[str, bytes]) -> None:
+    try:
+        meta.verify_length_and_hashes(lists[_path(name)])
+    except RepositoryError as error:
+        expected = f"published {_path(name)}: expected it as the other lists name it"
+        raise SignError(f"{expected}, seen {error}; {REVERT}") from None
 
 
 def _path(name: str) -> str:

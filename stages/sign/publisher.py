@@ -19,13 +19,11 @@ from stages.hub.repository import Content
 from stages.params import Params, ParamsError
 from stages.publish.card import CARD
 from stages.publish.plan import Tip
-from stages.sign.documents import LISTS, Published, check_signer, is_current, is_document, sign_documents
+from stages.sign.documents import LISTS, REVERT, Published, check_signer, is_current, is_document, sign_documents
 from stages.sign.keys import SignError, publisher_key
-from stages.sign.roots import missing, read_root, version_of
+from stages.sign.roots import check_chain, read_root, version_of
 from stages.sign.validity import Validity
 from stages.workspace import Workspace
-
-_REVERT = "revert the commit that changed it in the repository"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +35,14 @@ class Publisher:
         signer: The key.
         validity: How long what is signed is valid.
         now: The time, in UTC.
+        is_first: Sign what is published by now though nobody has, as where signing begins.
     """
 
     roots: Mapping[int, bytes]
     signer: CryptoSigner
     validity: Validity
     now: datetime
+    is_first: bool = False
 
     @classmethod
     def of(cls, workspace: Workspace, params: Params) -> Self:
@@ -66,12 +66,14 @@ class Publisher:
         return read_root(self.roots[newest], f"root {newest}")
 
     def verified(self, tip: Tip) -> Tip:
-        """Return a tip whose documents are only read as they were signed there, if they were.
+        """Return a tip whose documents are only read as they were signed there.
 
         Raises:
             SignError: What is there wasn't signed as our roots say.
         """
         signed = self._published(tip).documents
+        if removed := sorted(signed.keys() - tip.held.keys() - {CARD}):
+            raise SignError(f"published {removed[0]}: expected it as it was signed, seen none; {REVERT}")
 
         def read(path: str) -> bytes | None:
             text = tip.read(path)
@@ -121,16 +123,25 @@ class Publisher:
         return {f"{METADATA}/{version}.root.json": text for version, text in self.roots.items()}
 
     def _published(self, tip: Tip) -> Published:
-        """Return what is signed at a tip, whose roots must be ours."""
-        versions = [version for path in tip.held if (version := version_of(path.removeprefix(f"{METADATA}/")))]
-        if not versions:
+        """Return what is signed at a tip, whose roots must be ours; nothing where nothing is there to be signed."""
+        if not is_signed(tip):
+            if not self.is_first and (found := [path for path in sorted(tip.held) if is_document(path)]):
+                expected = f"published {found[0]}: expected it as it was signed, seen nothing that is"
+                raise SignError(f"{expected}; {REVERT}, or where signing begins, run with --first-signature")
             return Published()
-        newest = max(versions)
+        newest = max((version for path in tip.held if (version := _root_version(path))), default=0)
         if (root := tip.read(f"{METADATA}/{newest}.root.json")) is None or self.roots.get(newest) != root:
             expected = f"published root {newest}: expected that of manifests/root"
-            raise SignError(f"{expected}, seen another or none there; pull the newest root, or {_REVERT}")
+            raise SignError(f"{expected}, seen another or none there; pull the newest root, or {REVERT}")
         lists = {path: text for path in LISTS if (text := tip.read(path)) is not None}
-        return Published(root=read_root(root, f"published root {newest}"), lists=lists)
+        published = Published(root=read_root(root, f"published root {newest}"), lists=lists)
+        published.check()
+        return published
+
+
+def is_signed(tip: Tip) -> bool:
+    """Return whether anything of signatures is at a tip, be it complete or not."""
+    return any(path.startswith(f"{METADATA}/") for path in tip.held)
 
 
 def check_unsigned(tip: Tip) -> None:
@@ -139,7 +150,7 @@ def check_unsigned(tip: Tip) -> None:
     Raises:
         MorphstreamError: Something is.
     """
-    if any(path in tip.held for path in LISTS):
+    if is_signed(tip):
         expected = "publish: expected the key signing in params.yaml, as what is published there is signed"
         raise MorphstreamError(f"{expected}, seen none; add it as docs/signing.md says")
 
@@ -148,19 +159,14 @@ def read_roots(workspace: Workspace) -> dict[int, bytes]:
     """Return the root documents of a workspace by version.
 
     Raises:
-        SignError: There is none, or the newest isn't completely signed.
+        SignError: There is none; or one is missing, or isn't completely signed: workers follow each of them.
     """
     folder = workspace.tracked / "root"
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     roots = {version: read_regular(path, ROOT_BYTES_MAX) for path in paths if (version := version_of(path.name))}
     if not roots:
         raise SignError(f"{folder}: expected a root document, seen none; make one with: python -m stages.sign init")
-    newest = max(roots)
-    root = read_root(roots[newest], str(folder / f"{newest}.root.json"))
-    before = read_root(roots[newest - 1], f"root {newest - 1}") if newest - 1 in roots else None
-    if lacking := missing(root, before if newest > 1 else None):
-        expected = f"{folder}: expected root {newest} signed"
-        raise SignError(f"{expected}, seen it lacking {' and '.join(lacking)}; run: python -m stages.sign cosign")
+    check_chain(roots, folder)
     return roots
 
 
@@ -168,7 +174,7 @@ def sign_folder(folder: Path, publisher: Publisher) -> list[str]:
     """Sign the documents of a folder of the published layout, such as ``build``, and return their paths.
 
     Raises:
-        SignError: As of `Publisher.files`.
+        SignError: It has no documents, or another publisher's root; or as of `Publisher.files`.
     """
     held = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.json") if path.is_file()}
     held |= {name: folder / name for name in (CARD, "NOTICE") if (folder / name).is_file()}
@@ -177,11 +183,14 @@ def sign_folder(folder: Path, publisher: Publisher) -> list[str]:
         for path, file in held.items()
         if is_document(path) or path.startswith(f"{METADATA}/")
     }
-    documents = {path: digest_of(text) for path, text in texts.items() if is_document(path)}
-    roots = [version for path in texts if (version := version_of(path.removeprefix(f"{METADATA}/")))]
-    newest = max(roots, default=0)
+    if not (documents := {path: digest_of(text) for path, text in texts.items() if is_document(path)}):
+        raise SignError(f"{folder}: expected a folder of the published layout, seen no manifest in it; name another")
+    newest = max((version for path in texts if (version := _root_version(path))), default=0)
     before = Published()
-    if newest and publisher.roots.get(newest) == texts[f"{METADATA}/{newest}.root.json"]:
+    if newest:
+        if publisher.roots.get(newest) != texts[f"{METADATA}/{newest}.root.json"]:
+            expected = f"{folder / METADATA}: expected root {newest} as manifests/root has it"
+            raise SignError(f"{expected}, seen another; get the newest root, or remove that folder to begin anew")
         root = read_root(publisher.roots[newest], f"root {newest}")
         before = Published(root=root, lists={path: texts[path] for path in LISTS if path in texts})
     lists = sign_documents(
@@ -192,6 +201,10 @@ def sign_folder(folder: Path, publisher: Publisher) -> list[str]:
     return sorted(documents)
 
 
+def _root_version(path: str) -> int | None:
+    return version_of(path.removeprefix(f"{METADATA}/"))
+
+
 def _contents(texts: Mapping[str, bytes]) -> dict[str, Content]:
     return {path: Content(digest_of(text), text) for path, text in texts.items()}
 
@@ -199,4 +212,4 @@ def _contents(texts: Mapping[str, bytes]) -> dict[str, Content]:
 def _check_signed(path: str, seen: Digest, signed: Mapping[str, Digest]) -> None:
     if seen != signed.get(path):
         expected = f"published {path}: expected it as it was signed, {signed.get(path, 'which it was not')}"
-        raise SignError(f"{expected}, seen {seen}; {_REVERT}")
+        raise SignError(f"{expected}, seen {seen}; {REVERT}")

@@ -8,9 +8,10 @@ Conventions:
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from securesystemslib.signer import CryptoSigner, Key
 from tuf.api.exceptions import RepositoryError
@@ -112,6 +113,31 @@ def missing(root: Metadata[Root], before: Metadata[Root] | None) -> list[str]:
             if not result:
                 lacking.append(f"{result.threshold - len(result.signed)} more of {name} root keys")
     return lacking
+
+
+def check_chain(roots: Mapping[int, bytes], folder: Path) -> None:
+    """Check that root documents follow one another from the first on, each completely signed, as workers ask for each.
+
+    Args:
+        roots: Their bytes by version; one at least.
+        folder: Where they are, for a refusal.
+
+    Raises:
+        SignError: One is missing, is none, or lacks a signature.
+    """
+    before = None
+    for version in range(1, max(roots) + 1):
+        if version not in roots:
+            expected = f"{folder}: expected root {version}, which the next one follows"
+            raise SignError(f"{expected}, seen none; get it from who made it, or from the repository's history")
+        root = read_root(roots[version], str(folder / f"{version}.root.json"))
+        if root.signed.version != version:
+            raise SignError(f"{folder}: expected root {version} in its file, seen {root.signed.version}; rename it")
+        if lacking := missing(root, before):
+            expected = f"{folder}: expected root {version} signed"
+            seen = f"seen it lacking {' and '.join(lacking)}"
+            raise SignError(f"{expected}, {seen}; sign it with: stages.sign cosign, or remove it")
+        before = root
 
 
 def to_bytes(document: Metadata[Root]) -> bytes:

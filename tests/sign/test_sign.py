@@ -18,6 +18,13 @@ from stages.workspace import Workspace
 from tests.layouts import CPU, publish
 from tests.signing import VALIDITY, Signing
 
+_OF_A_CURVE_THAT_NOBODY_HAS = """\
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoEcz1UBgi0DQgAEntHLp5YVyJz1jcUNI2wyeYH/ogxV
+hq3wEIUrc5XQ849/VUB7q2+BrDRHGl2m0M+IesqlXBvD4OhAuHq4FmmTGw==
+-----END PUBLIC KEY-----
+"""
+
 
 class FolderFetcher(FetcherInterface):
     """Fetches a folder's files for python-tuf's client."""
@@ -76,7 +83,7 @@ def test_a_root_of_two_keys_is_complete_once_both_have_signed(tmp_path: Path) ->
     workspace = Workspace(tmp_path)
     (workspace.tracked / "root").mkdir(parents=True)
     (workspace.tracked / "root/1.root.json").write_bytes(to_bytes(root))
-    with pytest.raises(SignError, match="lacking 1 more of its own root keys; run: "):
+    with pytest.raises(SignError, match="lacking 1 more of its own root keys; sign it with: "):
         read_roots(workspace)
     cosign(root, [two], None)
     assert missing(root, None) == []
@@ -101,6 +108,51 @@ def test_the_next_root_is_signed_by_the_one_before(tmp_path: Path) -> None:
         next_root(before, Change(revoked=[signing.key.public_key.keyid], expires=signing.now))
 
 
+def test_every_root_that_workers_follow_has_to_be_there_and_complete(tmp_path: Path) -> None:
+    signing, folder = Signing(tmp_path / "keys"), Workspace(tmp_path).tracked / "root"
+    signing.change(signers=[])
+    signing.change()
+    folder.mkdir(parents=True)
+    for version, text in signing.roots.items():
+        (folder / f"{version}.root.json").write_bytes(text)
+    with pytest.raises(SignError, match="expected root 2 signed, seen it lacking 1 more of its own root keys"):
+        read_roots(Workspace(tmp_path))
+    (folder / "2.root.json").unlink()
+    with pytest.raises(SignError, match="expected root 2, which the next one follows, seen none"):
+        read_roots(Workspace(tmp_path))
+    (folder / "2.root.json").write_bytes(signing.roots[1])
+    with pytest.raises(SignError, match="expected root 2 in its file, seen 1"):
+        read_roots(Workspace(tmp_path))
+
+
+def test_a_folder_of_nothing_or_of_another_root_is_not_signed(tmp_path: Path) -> None:
+    signing, other = Signing(tmp_path / "keys"), Signing(tmp_path / "other")
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(SignError, match="seen no manifest in it"):
+        signing.sign(tmp_path / "nothing")
+    layout = signing.sign(publish(tmp_path / "layout", CPU))
+    before = signing.lists(layout)
+    with pytest.raises(SignError, match="expected root 1 as manifests/root has it, seen another"):
+        other.sign(layout)
+    assert signing.lists(layout) == before
+    assert not list((tmp_path / "nothing").iterdir())
+
+
+def test_a_public_key_whose_private_one_is_elsewhere_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "root.pem"
+    keyid = make_key(path).public_key.keyid
+    path.rename(tmp_path / "taken offline")
+    with pytest.raises(FileExistsError):
+        make_key(path)
+    assert not path.exists()
+    assert read_public(tmp_path / "root.pem.pub").keyid == keyid
+    (tmp_path / "root.pem.pub").unlink()
+    (tmp_path / "taken offline").rename(path)
+    with pytest.raises(FileExistsError):
+        make_key(path)
+    assert not (tmp_path / "root.pem.pub").exists()
+
+
 def test_a_key_is_its_owners_alone_and_refused_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "key.pem"
     signer = make_key(path)
@@ -116,6 +168,10 @@ def test_a_key_is_its_owners_alone_and_refused_in_a_line(tmp_path: Path, monkeyp
     with pytest.raises(SignError, match="seen another file") as refused:
         read_signer(path)
     assert "secret words" not in str(refused.value)
+    path.write_text(_OF_A_CURVE_THAT_NOBODY_HAS)
+    for read in (read_signer, read_public):
+        with pytest.raises(SignError, match="seen another file"):
+            read(path)
     monkeypatch.delenv("MORPHSTREAM_SIGNING_KEY", raising=False)
     with pytest.raises(SignError, match="set MORPHSTREAM_SIGNING_KEY"):
         publisher_key()

@@ -16,11 +16,12 @@ from stages.hub.repository import Repository as Published
 from stages.publish.__main__ import publish
 from stages.publish.local import WHAT, local
 from stages.publish.send import Sent
+from stages.sign.documents import LISTS
 from stages.sign.keys import SignError
 from stages.sign.publisher import Publisher
 from tests.loopback.server import READ_TOKEN, Hub
 from tests.signing import Signing
-from tests.stages.publications import CORE, MASKS, NAME, Project
+from tests.stages.publications import CORE, FOLDER, MASKS, NAME, Project
 
 Make = Callable[..., Project]
 
@@ -33,6 +34,12 @@ def send(hub: Hub, project: Project, publisher: Publisher | None, *, is_dry: boo
     return publish(
         build, project.params, found, repository, "all", publisher=publisher, is_dry=is_dry, expected=expected
     )
+
+
+def served_bytes(hub: Hub, path: str) -> bytes:
+    """Return what the tip holds under a path."""
+    repository = hub.repository(NAME)
+    return repository.read(repository.files(repository.tip())[path])
 
 
 def source(hub: Hub) -> HubSource:
@@ -77,6 +84,57 @@ def test_what_others_changed_without_signing_is_not_signed_with_ours(hub: Hub, p
     hub.repository(NAME).commit(None, "by hand", {"manifests/archives.json": b"{}"})
     with pytest.raises(SignError, match=r"published manifests/archives.json: expected it as it was signed"):
         send(hub, project(*MASKS), signing.publisher())
+
+
+@pytest.mark.parametrize(
+    "stripped",
+    [
+        pytest.param(LISTS, id="no-lists"),
+        pytest.param(LISTS[:1], id="no-targets"),
+        pytest.param(("metadata/1.root.json",), id="no-root"),
+        pytest.param((*LISTS, "metadata/1.root.json"), id="no-metadata"),
+    ],
+)
+def test_what_somebody_stripped_of_its_signatures_is_not_signed_anew(
+    hub: Hub, project: Make, tmp_path: Path, stripped: tuple[str, ...]
+) -> None:
+    signing = Signing(tmp_path / "keys")
+    send(hub, project(*CORE), signing.publisher())
+    repository = hub.repository(NAME)
+    repository.commit(None, "by hand", {"NOTICE": b"others' words"}, stripped)
+    mine = project(*MASKS)
+    for is_dry in (False, True):
+        with pytest.raises(SignError, match=r"published .*: expected .* seen .*revert the commit"):
+            send(hub, mine, signing.publisher(), is_dry=is_dry)
+
+
+def test_older_lists_beside_newer_ones_and_a_removed_document_are_not_signed_anew(
+    hub: Hub, project: Make, tmp_path: Path
+) -> None:
+    signing = Signing(tmp_path / "keys")
+    send(hub, project(*CORE), signing.publisher())
+    repository = hub.repository(NAME)
+    first = {path: served_bytes(hub, path) for path in (*LISTS, "manifests/archives.json", "manifests/models.json")}
+    send(hub, project(*MASKS), signing.publisher())
+    tip = repository.tip()
+    older = {path: first[path] for path in first if path not in LISTS[1:]}
+    repository.commit(None, "older targets", older)
+    with pytest.raises(SignError, match=r"published metadata/targets.json: expected it as the other lists name it"):
+        send(hub, project(*MASKS, turn=1), signing.publisher())
+    repository.commit(None, "reverted", {path: repository.read(repository.files(tip)[path]) for path in older})
+    repository.commit(None, "removed", {}, [f"{FOLDER}/manifest.json"])
+    with pytest.raises(SignError, match=r"published trt_cache/.*/manifest.json: expected it as it was signed"):
+        send(hub, project(*MASKS, turn=2), signing.publisher())
+
+
+def test_what_was_never_signed_is_signed_where_that_is_asked(hub: Hub, project: Make, tmp_path: Path) -> None:
+    signing = Signing(tmp_path / "keys")
+    send(hub, project(*CORE), None)
+    mine = project(*MASKS)
+    with pytest.raises(SignError, match="run with --first-signature"):
+        send(hub, mine, signing.publisher())
+    send(hub, mine, replace(signing.publisher(), is_first=True))
+    assert "metadata/timestamp.json" in hub.repository(NAME).files(hub.repository(NAME).tip())
 
 
 def test_a_strangers_root_or_key_is_refused(hub: Hub, project: Make, tmp_path: Path) -> None:
