@@ -52,7 +52,7 @@ def main(workspace: Workspace) -> Mapping[str, object]:
         code = pack_code(options.code, options.tag, params.archive, build)
         found = replace(found, archives={**found.archives, **code})
     if options.back_to:
-        found = Local(archives=fetch_deployed(repository, options.back_to, options.tag, build))
+        found = Local(archives=fetch_deployed(repository, options.back_to, options.tag, build, publisher))
     dropped = frozenset(options.drop)
     sent = publish(
         *(build, params, found, repository, options.what),

@@ -9,6 +9,8 @@ from morphstream.artifact.manifest import ArchiveEntry, ArchivesManifest
 from morphstream.artifact.vocabulary import ARCHIVES
 from stages.hub.download import download
 from stages.hub.repository import Commit, Held, Repository
+from stages.publish.plan import Tip
+from stages.sign.publisher import Publisher
 from stages.validate import check_unpacks
 
 MOST_COMMITS = 50  # that are looked at, a request each
@@ -60,16 +62,19 @@ def deployments(repository: Repository, tags: Collection[str]) -> Iterator[Deplo
 
 
 def fetch_deployed(
-    repository: Repository, revision: str, tags: Collection[str], build: Path
+    repository: Repository, revision: str, tags: Collection[str], build: Path, publisher: Publisher | None
 ) -> dict[str, ArchiveEntry]:
     """Download what tags had at a revision into build/, verified, and return the archives' entries by name.
 
+    A publisher, who signs it anew, accepts what was signed there alone.
+
     Raises:
         DeployError: A tag had nothing there.
+        SignError: The revision wasn't signed as the publisher's roots say.
     """
     commit, entries = repository.commit_of(revision), dict[str, ArchiveEntry]()
-    held = repository.paths(commit, [ARCHIVES])
-    text = repository.read(ARCHIVES, commit, held[ARCHIVES]) if ARCHIVES in held else None
+    there = Tip.of(repository, commit, repository.files(commit))
+    text = (publisher.verified(there) if publisher else there).read(ARCHIVES)
     archives = ArchivesManifest.from_json(text).archives if text else {}
     for tag in tags:
         if (entry := archives.get(code_path(tag))) is None:

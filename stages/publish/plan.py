@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from morphstream.source.signed import METADATA
-from stages.hub.repository import Content, Held
+from stages.hub.repository import Content, Held, Repository
 
 _TIMED = {f"{METADATA}/{name}.json" for name in ("targets", "snapshot", "timestamp")}
 
@@ -17,6 +17,18 @@ class Tip:
     commit: str  # 40 digits; empty where there is no repository yet
     held: Mapping[str, Held]  # what each path of it holds
     read: Callable[[str], bytes | None]  # returns a small file of it; None where there is none
+
+    @classmethod
+    def of(cls, repository: Repository, commit: str, held: Mapping[str, Held]) -> "Tip":
+        """Return a commit, each file of which is read once."""
+        texts = dict[str, bytes]()
+
+        def read(path: str) -> bytes | None:
+            if path in held and path not in texts:
+                texts[path] = repository.read(path, commit, held[path])
+            return texts.get(path)
+
+        return cls(commit=commit, held=held, read=read)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,15 +86,9 @@ def _tip(repository: Repository, *, is_dry: bool, private_models: Mapping[str, s
         others = f" and {len(private_models) - 1} more" if len(private_models) > 1 else ""
         expected = f"expected a private repository, as {model}{others} may not be published ({licence})"
         raise FetchError(f"{repository.name}: {expected}, seen a public one; make it private, or see redistribution")
-    commit, texts = info.commit, dict[str, bytes]()
+    commit = info.commit
     held = repository.files(commit)
     if info.paths is not None and info.paths != set(held):
         seen = f"seen one that differs in {min(info.paths ^ set(held))}; run it again later"
         raise IncompleteError(f"{repository.name}@{commit[:7]}: expected a listing of that commit, {seen}")
-
-    def read(path: str) -> bytes | None:
-        if path in held and path not in texts:
-            texts[path] = repository.read(path, commit, held[path])
-        return texts.get(path)
-
-    return Tip(commit=commit, held=held, read=read)
+    return Tip.of(repository, commit, held)

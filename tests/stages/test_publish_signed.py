@@ -14,6 +14,7 @@ from morphstream.source.verify import verify_publication
 from morphstream.store.trust import trust_of
 from stages.hub.repository import Repository as Published
 from stages.publish.__main__ import publish
+from stages.publish.deployed import DeployError, fetch_deployed
 from stages.publish.local import WHAT, local
 from stages.publish.send import Sent
 from stages.sign.documents import LISTS
@@ -135,6 +136,23 @@ def test_what_was_never_signed_is_signed_where_that_is_asked(hub: Hub, project: 
         send(hub, mine, signing.publisher())
     send(hub, mine, replace(signing.publisher(), is_first=True))
     assert "metadata/timestamp.json" in hub.repository(NAME).files(hub.repository(NAME).tip())
+
+
+def test_a_tag_goes_back_to_what_was_signed_alone(hub: Hub, project: Make, tmp_path: Path) -> None:
+    signing = Signing(tmp_path / "keys")
+    send(hub, project(*CORE), signing.publisher())
+    repository = hub.repository(NAME)
+    signed = repository.tip()
+    forged = repository.commit(None, "by hand", {"manifests/archives.json": b'{"archives": {}, "format_version": 1}'})
+
+    def back(revision: str) -> None:
+        there = Published(NAME, endpoint=hub.endpoint, pauses_s=(0.0, 0.0))
+        fetch_deployed(there, revision, ["develop"], tmp_path, signing.publisher())
+
+    with pytest.raises(SignError, match=r"published manifests/archives.json: expected it as it was signed"):
+        back(forged)
+    with pytest.raises(DeployError, match=r"deploy develop: expected deploy/develop/app_code.tar.zst at "):
+        back(signed)
 
 
 def test_a_strangers_root_or_key_is_refused(hub: Hub, project: Make, tmp_path: Path) -> None:
