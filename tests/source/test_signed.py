@@ -115,6 +115,40 @@ def test_another_publishers_root_is_refused_until_the_folder_is_removed(made: Pu
     assert boot(store, source=theirs, machine=MACHINE, update=True, root=other.root_file()).cache_key
 
 
+@pytest.mark.parametrize("version", [1, 3])
+def test_another_publishers_root_of_another_version_is_refused_and_not_kept(tmp_path: Path, version: int) -> None:
+    signing, other = Signing(tmp_path / "keys"), Signing(tmp_path / "other")
+    for one in (signing, other):
+        one.change()
+    layout, store = signing.sign(publish(tmp_path / "layout", CPU)), Store(tmp_path / "store")
+    boot(store, source=layout, machine=MACHINE, root=signing.root_file(2))
+    other.change()
+    theirs = other.sign(publish(tmp_path / "theirs", CPU))
+    assert refusal(store, layout, other.root_file(version))
+    assert refusal(store, theirs, other.root_file(version))
+    assert not (store.path / f"trust/{version}.root.json").exists()
+    signing.sign(publish(layout, CPU, build=1))
+    boot(store, source=layout, machine=MACHINE, update=True)
+    boot(store, source=layout, machine=MACHINE, update=True, root=signing.root_file(1))
+    assert (store.path / "trust/1.root.json").read_bytes() == signing.roots[1]
+
+
+def test_a_newer_root_that_was_given_is_asked_for_even_if_the_source_hides_how_to_follow_to_it(tmp_path: Path) -> None:
+    signing, store = Signing(tmp_path / "keys"), Store(tmp_path / "store")
+    layout = signing.sign(publish(tmp_path / "layout", CPU))
+    boot(store, source=layout, machine=MACHINE, root=signing.root_file(1))
+    lost, fresh = signing.key, signing.new_key("fresh")
+    stolen = Path(shutil.copytree(layout, tmp_path / "stolen"))
+    signing.sign(publish(stolen, CPU, build=3), key=lost)
+    signing.change([("publisher", fresh)], [lost])
+    signing.change()
+    assert "expected root 3 as this machine has it" in refusal(store, stolen, signing.root_file(3))
+    assert "expected root 3 as this machine has it" in refusal(store, stolen)
+    signing.sign(publish(layout, CPU, build=1), key=fresh)
+    boot(store, source=layout, machine=MACHINE, update=True)
+    assert "signed by 0/1 keys" in refusal(store, stolen)
+
+
 def test_a_rotated_key_is_followed_and_a_revoked_one_refused(tmp_path: Path) -> None:
     signing = Signing(tmp_path / "keys")
     layout, store = signing.sign(publish(tmp_path / "layout", CPU)), Store(tmp_path / "store")

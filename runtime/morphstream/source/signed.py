@@ -91,6 +91,18 @@ def read_root(text: bytes, what: str) -> tuple[int, datetime]:
     return root.signed.version, root.signed.expires.replace(tzinfo=UTC)
 
 
+def is_signed_by(newer: bytes, root: bytes) -> bool:
+    """Return whether a root document is signed by the root keys of another, too, as many as that one asks for."""
+    from tuf.api.exceptions import UnsignedMetadataError
+
+    given = _root_of(newer)
+    try:
+        _root_of(root).signed.verify_delegate("root", given.signed_bytes, given.signatures)
+    except UnsignedMetadataError:
+        return False
+    return True
+
+
 def verify_metadata(source: Source, known: SignedState, *, now: datetime | None = None) -> SignedState:
     """Verify the metadata of a source by what is known, and return what is known then.
 
@@ -152,7 +164,10 @@ def _write(folder: Path, known: SignedState) -> None:
 
 
 def _read(folder: Path, now: datetime) -> SignedState:
-    roots = {int(path.name.partition(".")[0]): path.read_bytes() for path in (folder / "root_history").iterdir()}
+    """Return what python-tuf's client verified: roots up to the one that it reached, which those after may not fit."""
+    newest = _root_of((folder / "root.json").read_bytes()).signed.version
+    found = {int(path.name.partition(".")[0]): path for path in (folder / "root_history").iterdir()}
+    roots = {version: path.read_bytes() for version, path in found.items() if version <= newest}
     return SignedState(roots=roots, lists={name: (folder / name).read_bytes() for name in _LISTS}, seen=now)
 
 

@@ -22,7 +22,15 @@ from morphstream.artifact.digest import Digest
 from morphstream.artifact.errors import FetchError, UntrustedError
 from morphstream.artifact.regular_file import read_regular
 from morphstream.artifact.staged import staged_file
-from morphstream.source.signed import METADATA, REMEDY, ROOT_BYTES_MAX, SignedState, read_root, verify_metadata
+from morphstream.source.signed import (
+    METADATA,
+    REMEDY,
+    ROOT_BYTES_MAX,
+    SignedState,
+    is_signed_by,
+    read_root,
+    verify_metadata,
+)
 from morphstream.source.source import SMALL_BYTES_MAX, Source
 from morphstream.store.volume import exclusive_lock
 
@@ -103,7 +111,8 @@ def trust_of(root_folder: Path, root: Path | None = None) -> Trust | None:
         root: A root document to trust from now on; None for that of MORPHSTREAM_ROOT, if any. The folder keeps it.
 
     Raises:
-        UntrustedError: It is no root document, or another one than the folder has of that version.
+        UntrustedError: It is no root document, or another one than the folder has of that version. One of another
+            version is kept at once where the root keys that are known sign it, else once both were followed.
         OSError: It can't be read, or the folder can't be written.
     """
     folder = root_folder / TRUST
@@ -116,7 +125,8 @@ def trust_of(root_folder: Path, root: Path | None = None) -> Trust | None:
     if held.get(version, text) != text:
         expected = f"{named}: expected root {version} as {folder} has it"
         raise UntrustedError(f"{expected}, seen another; to trust another publisher, remove that folder")
-    if version not in held:
+    newest = max(held, default=0)
+    if not held or (version > newest and is_signed_by(text, held[newest])):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _write(folder / _name_of(version), text)
