@@ -16,7 +16,9 @@ from stages.hub.repository import Repository as Published
 from stages.publish.__main__ import publish
 from stages.publish.deployed import DeployError, fetch_deployed
 from stages.publish.local import WHAT, local
+from stages.publish.plan import Plan, Tip
 from stages.publish.send import Sent
+from stages.publish.send import send as send_plan
 from stages.sign.documents import LISTS
 from stages.sign.keys import SignError
 from stages.sign.publisher import Publisher
@@ -153,6 +155,28 @@ def test_a_tag_goes_back_to_what_was_signed_alone(hub: Hub, project: Make, tmp_p
         back(forged)
     with pytest.raises(DeployError, match=r"deploy develop: expected deploy/develop/app_code.tar.zst at "):
         back(signed)
+
+
+def test_renewing_changes_the_timestamp_alone_until_the_lists_are_old(hub: Hub, project: Make, tmp_path: Path) -> None:
+    signing = Signing(tmp_path / "keys")
+    send(hub, project(*CORE), signing.publisher())
+    repository = Published(NAME, endpoint=hub.endpoint, pauses_s=(0.0, 0.0))
+
+    def renewed(days: int) -> list[str]:
+        publisher = replace(signing.publisher(), now=signing.now + timedelta(days=days))
+
+        def compose(tip: Tip) -> Plan:
+            return Plan.of(tip, publisher.renewed(tip), ())
+
+        return send_plan(repository, compose, lambda _: "Renew", is_dry=False, private_models={}).plan.added
+
+    assert renewed(10) == ["metadata/timestamp.json"]
+    with pytest.raises(SignError, match="set the clock"):
+        renewed(9)
+    assert renewed(300) == [f"metadata/{name}.json" for name in ("snapshot", "targets", "timestamp")]
+    hub.repository(NAME).commit(None, "by hand", {}, LISTS[1:2])
+    with pytest.raises(SignError, match=r"published metadata/snapshot.json: expected all that is signed, seen none"):
+        renewed(301)
 
 
 def test_a_strangers_root_or_key_is_refused(hub: Hub, project: Make, tmp_path: Path) -> None:
