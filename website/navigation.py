@@ -7,7 +7,9 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "Start": ("index.md", "tutorial.md"),
     "Swap faces": ("pictures.md", "videos.md", "faces.md", "live.md", "python.md", "worker.md", "marks.md"),
     "Run it": ("operation.md", "gpu.md", "threat-model.md"),
-    "Build and publish": ("pipeline.md", "targets.md", "checks.md", "publish.md", "signing.md", "provenance.md", "admin.md"),
+    "Build and publish": (
+        *("pipeline.md", "targets.md", "checks.md", "publish.md", "signing.md", "provenance.md", "admin.md"),
+    ),
     "How to": ("how-to/index.md", "how-to/*"),
     "Models": ("models.md", "models/*"),
     "Reference": (
