@@ -33,6 +33,9 @@ CHAIN = "a0: &a0 [1]\n" + "".join(f"a{index}: &a{index} [*a{index - 1}]\n" for i
         pytest.param(b"? [a]\n: 1\n", "expected YAML in UTF-8", id="a key that is a list"),
         pytest.param(b"a: " + b"9" * 10_000, "expected YAML in UTF-8", id="a number of 10000 digits"),
         pytest.param(b"a: !!python/name:os.system", "expected YAML in UTF-8", id="a tag of Python's"),
+        pytest.param(b"a: !!int ''", "expected YAML in UTF-8", id="a number without digits"),
+        pytest.param(b"a: !!bool b", "expected YAML in UTF-8", id="a truth that is none"),
+        pytest.param(b"a: !!timestamp b", "expected YAML in UTF-8", id="a time that is none"),
         pytest.param(b"#" * (MOST_BYTES + 1), f"at most {MOST_BYTES} bytes", id="a large file"),
     ],
 )
@@ -57,6 +60,8 @@ def test_what_cannot_be_meant_is_refused_in_one_line(tmp_path: Path, text: bytes
         pytest.param(f"a: {{? {'b' * 900} : 1}}", 'characters, seen "b+.* in a$', id="a long name"),
         pytest.param("[a]", "expected an object, seen an array", id="a list"),
         pytest.param("", "expected an object, seen null", id="nothing"),
+        pytest.param("!!set {a}", "expected what JSON has, seen a set$", id="a set alone"),
+        pytest.param("2026-01-01", "expected what JSON has, seen a date$", id="a date alone"),
     ],
 )
 def test_an_object_has_what_json_has(tmp_path: Path, text: str, message: str) -> None:

@@ -43,16 +43,16 @@ def read_yaml(path: Path) -> object:
         raise ManifestError(
             "", f"expected a regular file of at most {MOST_BYTES} bytes, seen {error.strerror}"
         ) from None
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:  # of tags
         raise ManifestError("", f"expected YAML in UTF-8, seen a fault: {' '.join(str(error).split())}") from None
 
 
 def read_object(path: Path) -> Object:
     """Return the object that a YAML file has, of what JSON has alone; raises as `read_yaml`."""
     document = read_yaml(path)
+    _check_plain(document)
     if not isinstance(document, dict):
         raise ManifestError("", f"expected an object, seen {shown(document)}")
-    _check_plain(document)
     return document
 
 
