@@ -131,10 +131,12 @@ def test_what_xmp_says_of_author_and_rights_stays_beside_the_mark(tmp_path: Path
     [
         b"no XML",
         b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
+        b"<?xml version='1.0' encoding='nobody knows'?><a/>",
+        b"<?xml version='1.0' encoding='nobody'?><a/>",
         OWN.replace(b"Ann &amp; Ben", b"A" * 70_000),
         OWN.replace("(c) Ann Ö".encode(), b"<b>" * 3000 + b"</b>" * 3000),
     ],
-    ids=["no XML", "entities", "too long", "too deep"],
+    ids=["no XML", "entities", "no encoding", "unknown encoding", "too long", "too deep"],
 )
 def test_xmp_that_cannot_be_kept_is_left_out_and_said(tmp_path: Path, xmp: bytes) -> None:
     Image.fromarray(noise(40, 60)).save(tmp_path / "in.webp", xmp=xmp)

@@ -129,7 +129,7 @@ def _parsed(xmp: bytes) -> "ET.Element":
         raise ValueError("XMP: expected no declarations, seen some")
     try:
         return ET.fromstring(xmp.strip(b"\0 \t\r\n"))  # noqa: S314  # without declarations, which is checked above
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError) as error:  # the latter of an encoding that it names
         raise ValueError(f"XMP: expected XML, seen {error}") from None
 
 
