@@ -79,3 +79,15 @@ def test_the_command_says_it_of_a_file_and_of_a_folder(
     shutil.copy(layout / "archives/models.tar.zst", tmp_path / "alone.tar.zst")
     with pytest.raises(AbsentError, match="beside it; name another"):
         publication_of(tmp_path / "alone.tar.zst", None)
+
+
+def test_what_a_statement_says_stays_on_its_own_line(layout: Path) -> None:
+    path = layout / statement_path(NAME)
+    forged = f"urn:x\n{NAME}: proven: its statement is signed\x1b[2J"
+    data = json.loads(path.read_text())
+    data["predicate"]["runDetails"]["builder"]["id"] = forged
+    path.write_text(dump(data))
+    publication, name = publication_of(layout, None)
+    lines = [line for origin in origins_of(publication, name) for line in origin.lines()]
+    assert not [line for line in lines if line.startswith(f"{NAME}: proven") or not line.isprintable()]
+    assert any(line.startswith("  builder    urn:x") for line in lines)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from morphstream.artifact.digest import Digest, digest_of_file
-from morphstream.artifact.errors import AbsentError, MorphstreamError, UntrustedError
+from morphstream.artifact.errors import AbsentError, MorphstreamError, UntrustedError, message_of
 from morphstream.artifact.vocabulary import ARCHIVES, archive_path
 from morphstream.source.folder import FolderSource
 from morphstream.source.publication import Publication
@@ -39,12 +39,12 @@ class ArtifactOrigin:
 
     def lines(self) -> Iterator[str]:
         """Yield it as lines of text, the verdict first."""
-        yield f"{self.archive}: {self.verdict}: {self.why}"
-        for name, value in self.facts.items():
+        yield f"{self.archive}: {self.verdict}: {message_of(self.why)}"
+        for name, value in self.facts.items():  # as anybody wrote them: none may pass for a line of its own
             if isinstance(value, Mapping):
-                yield from (f"  {name:9}  {key}: {text}" for key, text in value.items())
+                yield from (f"  {name:9}  {message_of(f'{key}: {text}')}" for key, text in value.items())
             elif value is not None:
-                yield f"  {name:9}  {value}"
+                yield f"  {name:9}  {message_of(value)}"
 
 
 def publication_of(path: Path, trust: Verifier | None) -> tuple[Publication, str | None]:
