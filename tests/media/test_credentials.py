@@ -16,6 +16,7 @@ from morphstream.artifact.errors import MorphstreamError
 from morphstream.media.credentials import FORMATS, CredentialsError, Signing
 from morphstream.media.image import write_image
 from morphstream.media.inspect import inspect
+from morphstream.media.provenance import SOURCE_TYPE
 from tests.media.certificates import make_certificates
 
 FRAME = np.random.default_rng(1).integers(0, 255, (64, 96, 3), np.uint8)
@@ -137,3 +138,16 @@ def test_what_cant_be_signed_is_not_written(tmp_path: Path, signing: Signing) ->
 def test_the_key_is_in_no_text_of_it(signing: Signing) -> None:
     assert "PRIVATE KEY" not in repr(signing)
     assert digest_of(signing.key).sha256 not in repr(signing)
+
+
+def test_what_others_assert_in_other_forms_is_passed_over(
+    tmp_path: Path, certificates: tuple[Path, Path, Path]
+) -> None:
+    info = c2pa.C2paSignerInfo(b"es256", certificates[0].read_bytes(), certificates[1].read_bytes(), None)
+    created = {"actions": [{"action": "c2pa.created", "digitalSourceType": SOURCE_TYPE}]}
+    others = [{"label": "org.example.list", "data": [1, 2]}, {"label": "org.example.text", "data": "a"}]
+    assertions = [{"label": "c2pa.actions.v2", "data": created}, *others]
+    write_image(tmp_path / "in.png", FRAME)
+    with c2pa.Signer.from_info(info) as signer, c2pa.Builder({"assertions": assertions}) as builder:
+        builder.sign_file(str(tmp_path / "in.png"), str(tmp_path / "out.png"), signer)
+    assert "signature of Test Studio" in str(inspect(tmp_path / "out.png").marks)

@@ -119,7 +119,8 @@ def _marks_of(store: Mapping[str, Any]) -> Iterator[Mark]:
     """Yield what a signed manifest says of how a file was made."""
     manifest = _active(store)
     for assertion in manifest.get("assertions", ()):
-        for action in assertion["data"].get("actions", ()):
+        data = assertion.get("data")  # of assertions of others anything, or nothing
+        for action in data.get("actions", ()) if isinstance(data, Mapping) else ():
             yield Mark(place="C2PA", text=f"action {action.get('action')}")
             if text := action.get("digitalSourceType"):
                 yield Mark(place="C2PA", text=f"source type {text}", is_synthetic=is_synthetic_type(text))
