@@ -85,6 +85,10 @@ def _check_node(node: onnx.NodeProto, label: str, opset: int) -> None:
             f"{label}: expected an operator of ONNX itself, seen {one_line(node.op_type)} {where}; "
             f"{basic if is_fused else 'export the model with standard operators'}"
         )
+    for attribute in node.attribute:
+        if attribute.ref_attr_name:  # functions are inlined before
+            name = one_line(attribute.ref_attr_name)
+            raise ModelError(f"{label}: expected attributes with values, seen {name} of a function; fetch it again")
     if node.op_type == "Constant" and not len(node.attribute) == len(node.output) == 1:
         seen = f"{len(node.attribute)} attributes and {len(node.output)} outputs"
         raise ModelError(f"{label}: expected a constant with one value, seen {seen}; fetch the model again")

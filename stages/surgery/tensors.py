@@ -69,6 +69,8 @@ def bytes_of(tensor: TensorProto) -> int:
 def check_tensor(tensor: TensorProto) -> None:
     """Check that a tensor holds as many numbers as its dims declare; of external data, that was checked."""
     size = bytes_of(tensor)
+    if tensor.HasField("segment"):  # which ONNX's own library doesn't read
+        raise refused_tensor(tensor, "a whole one", "a segment of one")
     if external_data_helper.uses_external_data(tensor):
         return
     seen = len(tensor.raw_data)

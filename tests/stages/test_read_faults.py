@@ -94,6 +94,16 @@ FAULTS: dict[str, tuple[onnx.ModelProto, Alteration | None, str]] = {
     "dims without end": (small(), with_dims(*[1 << 62] * 12), "tensor w: expected "),
     "dims below 0": (small(), with_dims(-40, -40), "tensor w: expected at most 16 dims of 0 or more"),
     "dims that have no number": (small(), with_dims(*[1] * 1000), "tensor w: expected at most 16 dims of 0 or more"),
+    "a part of a tensor": (
+        small(),
+        lambda model: model.graph.initializer[0].segment.SetInParent(),
+        "tensor w: expected a whole one, seen a segment of one",
+    ),
+    "an attribute of a function outside one": (
+        small(node("ReduceMax", "x", "y", "most", axes=[1])),
+        lambda model: setattr(model.graph.node[0].attribute[0], "ref_attr_name", "which"),
+        "node most: expected attributes with values, seen which of a function",
+    ),
     "a constant of terabytes": (
         small(node("ConstantOfShape", "shape", "y", "zeros"), weights=LARGE),
         None,
