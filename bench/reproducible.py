@@ -85,11 +85,12 @@ def build(around: Surroundings, folder: Path) -> Path:
     for name in filter(None, listed.decode().split("\0")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
-    shutil.copytree(ROOT / ".cache", folder / ".cache")
+    if (ROOT / ".cache").is_dir():
+        shutil.copytree(ROOT / ".cache", folder / ".cache")
     (folder / ".venv").symlink_to(Path(sys.prefix))
     shutil.copytree(ROOT / ".git", folder / ".git")
     for path in (folder, *folder.rglob("*")):
-        if around.starter and not path.is_symlink():
+        if "setpriv" in around.starter and not path.is_symlink():
             os.chown(path, 12345, 12345)
     home = folder / "home"
     environment = {

@@ -19,6 +19,7 @@ from morphstream.artifact.manifest import EngineFile, EngineManifest
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import cache_path
 from morphstream.program import ProgramError, run_program
+from stages.clean import fetch_lacking
 from stages.params import Params
 from stages.prepare import prepare
 from stages.rebuild.found import Compared
@@ -27,14 +28,14 @@ from stages.workspace import Workspace
 
 _CACHE = re.compile(r"trt_cache/([^/]+/[^/]+)/(.+)")
 _CONSTANT = re.compile(r'<layer id="\d+" name="([^"]*)" type="Const"[^>]*>\s*<data [^>]*offset="(\d+)" size="(\d+)"')
-_LIMITED = {  # features that libraries which compute constants ask a CPU for
+LIMITED = {  # features that libraries which compute constants ask a CPU for, in NumPy's words since 2.4
     "AVX-512": {
-        "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "OPENBLAS_CORETYPE": "Haswell",
     },
     "AVX2": {
-        "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR AVX2 FMA3",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
         "ONEDNN_MAX_CPU_ISA": "SSE41",
         "OPENBLAS_CORETYPE": "Nehalem",
     },
@@ -53,16 +54,21 @@ def explain(workspace: Workspace, params: Params, published: Published, folder: 
         first: The first thing that differs.
     """
     if not (found := _CACHE.fullmatch(first.name)):
-        return f"{first.name}: expected sha256 {first.expected or 'none'}, seen {first.seen or 'none'}"
+        reason = f": {first.why}" if first.why else ""
+        return f"{first.name}: expected sha256 {first.expected or 'none'}, seen {first.seen or 'none'}{reason}"
     key, name = found[1], found[2]
     cache = published.cache(CacheKey.parse(key))
     build = next(one for one in params.builds.values() if one.cache_key == key)
     if cache is None or (file := cache.engine_files.get(name)) is None:
         return f"{first.name}: expected it as published, seen it in one of both alone"
+    if published.folder and not first.expected:
+        return f"{first.name}: expected the file that its manifest names, seen none"
     if difference := _toolchain(cache, dict(build.target.target.toolchain)):
         return f"{name}: {difference}"
-    model, again = params.model(file.onnx_model or ""), folder / "again"
-    prepare(model, workspace.build / model.file, again)
+    model, again, there = params.model(file.onnx_model or ""), folder / "again", Workspace(folder / "origin")
+    fetch_lacking(params, [model.name], workspace, there)
+    fetched = there.build / model.file
+    prepare(model, fetched if fetched.is_file() else workspace.build / model.file, again)
     if difference := prepared_difference(workspace.prepared / model.name, again):
         return f"{name}: prepared model: {difference}"
     if first.why:
@@ -154,7 +160,7 @@ def _constants(path: Path) -> Iterator[tuple[str, int, int]]:
 def _of_cpu(workspace: Workspace, folder: Path, target: str, file: EngineFile) -> str:
     """Build the model's engine again with fewer features of the CPU, and say with which it is as published."""
     model = file.onnx_model or ""
-    for feature, environment in _LIMITED.items():
+    for feature, environment in LIMITED.items():
         into = folder / feature
         command = [sys.executable, "-B", "-m", "stages.build", target, "--into", str(into.absolute()), "--model", model]
         into.mkdir(parents=True, exist_ok=True)
@@ -165,5 +171,5 @@ def _of_cpu(workspace: Workspace, folder: Path, target: str, file: EngineFile) -
         built = (path for path in into.rglob("*") if path.is_file())
         if file.digest and any(digest_of_file(path) == file.digest for path in built):
             return f"CPU feature: it is as published on a CPU without {feature}"
-    here = f"{os.cpu_count()} cores; {shlex.join(sorted(_LIMITED))} were switched off in turn"
+    here = f"{os.cpu_count()} cores; {shlex.join(sorted(LIMITED))} were switched off in turn"
     return f"other bytes from equal inputs, on this machine of {here}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from morphstream.artifact.digest import Digest, digest_of_file
 from morphstream.artifact.errors import AbsentError, MorphstreamError
 from morphstream.artifact.manifest import ArchiveEntry, EngineManifest, ModelEntry, ModelsManifest
 from morphstream.artifact.target import CacheKey
@@ -50,6 +51,13 @@ class Published:
     def archive(self, name: str) -> ArchiveEntry | None:
         """Return an archive by its file name; None where there is none."""
         return self.publication.archives().get(name)
+
+    def digest(self, path: str, named: Digest | None) -> Digest | None:
+        """Return a file's digest: where it is on this machine that of its bytes, and None where it is absent."""
+        if self.folder is None:
+            return named
+        file = self.folder / path
+        return digest_of_file(file) if file.is_file() else None
 
 
 def targets_of(params: Params, what: str) -> tuple[list[str], list[str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from morphstream.artifact.digest import Digest, digest_of_file
 from morphstream.artifact.errors import MorphstreamError
-from morphstream.artifact.manifest import EngineManifest
+from morphstream.artifact.manifest import ArchiveEntry, EngineManifest
 from morphstream.artifact.staged import scratch_folder
 from morphstream.artifact.vocabulary import archive_path, cache_path
 from stages.builders.order import order_of
@@ -77,7 +77,7 @@ def _target(
     build(workspace, params, options.target, params.models, folder)
     built = read_cache(folder / cache_path(key))
     for model in params.models:
-        yield from _engines(model, cache, built)
+        yield from _engines(model, cache, built, published)
     if others := sorted(cache.models.keys() - params.models.keys()):
         names = ", ".join(others)
         yield Compared(name=cache_path(key), verdict="not compared", why=f"models of others: {names}")
@@ -91,19 +91,18 @@ def _target(
     for name in sorted(entry.files.keys() | made.files.keys()):
         if entry.files.get(name) != made.files.get(name):
             yield _compared(name, entry.files.get(name), made.files.get(name))
-    yield _compared(archive_path(archive), entry.digest, made.digest)
+    yield compare_archive(published, archive, entry, made)
 
 
-def _engines(model: str, published: EngineManifest, built: EngineManifest) -> Iterator[Compared]:
+def _engines(model: str, cache: EngineManifest, built: EngineManifest, published: Published) -> Iterator[Compared]:
     """Compare the files of a model's engine, by kind: their names begin with the recipe."""
-    ours, theirs = (
-        {file.kind: (name, file) for name, file in one.files_of(model).items()} for one in (built, published)
-    )
+    ours, theirs = ({file.kind: (name, file) for name, file in one.files_of(model).items()} for one in (built, cache))
     nothing = "", None
     for kind in sorted({*ours, *theirs} - {"runtime_cache"}, key=str):
         (name, expected), (other, seen) = theirs.get(kind, nothing), ours.get(kind, nothing)
-        path = f"{cache_path(published.cache_key)}/{name or other}"
-        one = _compared(path, expected.digest if expected else None, seen.digest if seen else None)
+        path = f"{cache_path(cache.cache_key)}/{name or other}"
+        named = published.digest(path, expected.digest) if expected else None
+        one = _compared(path, named, seen.digest if seen else None)
         if expected and seen and expected.recipe != seen.recipe:
             one = replace(one, why=f"recipe {expected.recipe}, seen {seen.recipe}")
         yield one
@@ -127,7 +126,23 @@ def _model_archive(
         sources[file] = (fetched if fetched.is_file() else workspace.build / file).resolve()
         yield _compared(file, entry.files.get(file), digest_of_file(sources[file]))
     made = pack_archive(sources, folder / archive, params.archive)
-    yield _compared(archive_path(archive), entry.digest, made.digest)
+    yield compare_archive(published, archive, entry, made)
+
+
+def compare_archive(published: Published, archive: str, entry: ArchiveEntry, made: ArchiveEntry) -> Compared:
+    """Compare an archive whose members were compared before, and say what differs where these don't."""
+    path = archive_path(archive)
+    one = _compared(path, published.digest(path, entry.digest), made.digest)
+    if one.verdict == "equal":
+        return one
+    if entry.digest == made.digest:
+        return replace(one, why="its manifest names what was built, but its file is another, or none")
+    if entry.files != made.files:
+        names = sorted(name for name in entry.files | made.files if entry.files.get(name) != made.files.get(name))
+        return replace(one, why=f"its member {names[0]} differs")
+    if entry.tar_digest == made.tar_digest:
+        return replace(one, why="its tar is equal: compressed at another level, or by another zstandard")
+    return replace(one, why="its members are equal: the order or the headers of its tar differ")
 
 
 def _recipes(

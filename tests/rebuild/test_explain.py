@@ -1,6 +1,10 @@
 """What differs first is named: a tensor, a node, a layer, a constant, a member of an archive."""
 
+import os
+import sys
+from dataclasses import replace
 from pathlib import Path
+from subprocess import run
 
 import numpy as np
 import onnx
@@ -8,8 +12,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from morphstream.artifact.errors import MorphstreamError
-from stages.rebuild.explain import file_difference, model_difference, prepared_difference
-from stages.rebuild.rebuild import rebuild
+from morphstream.artifact.vocabulary import archive_path
+from stages.pack import pack_archive
+from stages.rebuild.explain import LIMITED, file_difference, model_difference, prepared_difference
+from stages.rebuild.published import Published
+from stages.rebuild.rebuild import compare_archive, rebuild
 from tests.stages.publications import CORE, Project
 
 
@@ -56,3 +63,40 @@ def test_an_archive_of_models_is_packed_again_and_what_it_lacks_is_named(tmp_pat
     mine = Project.filled(tmp_path / "mine", CORE)
     with pytest.raises(MorphstreamError, match="expected one of cpu, "):
         rebuild(mine.workspace, mine.params, "nothing")
+
+
+def test_a_file_of_build_counts_by_its_bytes_and_not_by_what_a_manifest_says_of_it(tmp_path: Path) -> None:
+    mine = Project.filled(tmp_path, CORE)
+    published, path = Published.of(mine.workspace), archive_path("cpu-cache-x86_64.tar.zst")
+    entry = published.archive("cpu-cache-x86_64.tar.zst")
+    assert entry is not None
+    assert compare_archive(published, "cpu-cache-x86_64.tar.zst", entry, entry).verdict == "equal"
+    (mine.workspace.build / path).write_bytes(b"another")
+    found = compare_archive(published, "cpu-cache-x86_64.tar.zst", entry, entry)
+    assert (found.verdict, found.seen) == ("different", entry.digest.sha256)
+    assert "its file is another" in found.why
+    (mine.workspace.build / path).unlink()
+    assert published.digest(path, entry.digest) is None
+    assert compare_archive(published, "cpu-cache-x86_64.tar.zst", entry, entry).verdict == "different"
+
+
+def test_an_archive_differs_by_its_level_or_by_a_member(tmp_path: Path) -> None:
+    mine = Project.filled(tmp_path, CORE)
+    published, name, source = Published.of(mine.workspace), "models-core-masks.tar.zst", tmp_path / "a"
+    source.write_bytes(b"member " * 5000)
+    options = mine.params.archive
+    one, fast = (
+        pack_archive({"a": source}, tmp_path / f"{level}", replace(options, level=level))
+        for level in (options.level, 1)
+    )
+    assert "another level" in compare_archive(published, name, one, fast).why
+    source.write_bytes(b"other")
+    other = pack_archive({"a": source}, tmp_path / "other", options)
+    assert compare_archive(published, name, one, other).why == "its member a differs"
+
+
+def test_the_features_that_are_switched_off_are_those_that_numpy_asks_for() -> None:
+    for environment in LIMITED.values():
+        program = [sys.executable, "-W", "error", "-c", "import numpy"]
+        found = run(program, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+        assert "not part of the dispatched" not in found.stderr
