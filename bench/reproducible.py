@@ -80,7 +80,8 @@ _CAPABILITIES = ("--inh-caps=+dac_override,+dac_read_search", "--ambient-caps=+d
 
 def build(around: Surroundings, folder: Path) -> Path:
     """Build everything of this checkout in a clean folder, and return it."""
-    folder.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, folder], check=True)  # of a worktree too
     listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, check=True).stdout
     for name in filter(None, listed.decode().split("\0")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +89,6 @@ def build(around: Surroundings, folder: Path) -> Path:
     if (ROOT / ".cache").is_dir():
         shutil.copytree(ROOT / ".cache", folder / ".cache")
     (folder / ".venv").symlink_to(Path(sys.prefix))
-    shutil.copytree(ROOT / ".git", folder / ".git")
     for path in (folder, *folder.rglob("*")):
         if "setpriv" in around.starter and not path.is_symlink():
             os.chown(path, 12345, 12345)

@@ -43,7 +43,7 @@ def main(workspace: Workspace) -> Mapping[str, object] | None:
     parser.add_argument("--rebuild", metavar="WHAT", help=text)
     options = parser.parse_args()
     params, is_indexed = load_params(workspace.params), options.index
-    if options.rebuild:
+    if options.rebuild is not None:
         return _rebuild(workspace, params, options.rebuild)
     if is_indexed:
         write_archives(workspace, params)

@@ -76,7 +76,7 @@ def explain(workspace: Workspace, params: Params, published: Published, folder: 
     built = folder / build.target.name / cache_path(key)
     if published.folder and (built / name).is_file():
         return f"{name}: {file_difference(published.folder / cache_path(key) / name, built / name)}"
-    return f"{name}: {_of_cpu(workspace, folder / 'limited', build.target.name, file)}"
+    return f"{name}: {_of_cpu(workspace, params, folder / 'limited', build.target.name, file)}"
 
 
 def _toolchain(cache: EngineManifest, declared: dict[str, str]) -> str:
@@ -157,17 +157,17 @@ def _constants(path: Path) -> Iterator[tuple[str, int, int]]:
             yield name, int(offset), int(size)
 
 
-def _of_cpu(workspace: Workspace, folder: Path, target: str, file: EngineFile) -> str:
+def _of_cpu(workspace: Workspace, params: Params, folder: Path, target: str, file: EngineFile) -> str:
     """Build the model's engine again with fewer features of the CPU, and say with which it is as published."""
     model = file.onnx_model or ""
     for feature, environment in LIMITED.items():
         into = folder / feature
         command = [sys.executable, "-B", "-m", "stages.build", target, "--into", str(into.absolute()), "--model", model]
-        into.mkdir(parents=True, exist_ok=True)
+        fetch_lacking(params, [model], workspace, Workspace(into))
         try:
             run_program(command, folder=workspace.root, environment=environment, timeout_s=_TIMEOUT_S)
         except ProgramError as error:
-            return f"other bytes from equal inputs; without {feature} it can't be built: {error}"
+            return f"other bytes from equal inputs; with {feature} switched off it can't be built: {error}"
         built = (path for path in into.rglob("*") if path.is_file())
         if file.digest and any(digest_of_file(path) == file.digest for path in built):
             return f"CPU feature: it is as published on a CPU without {feature}"

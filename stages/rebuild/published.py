@@ -10,12 +10,10 @@ from morphstream.artifact.manifest import ArchiveEntry, EngineManifest, ModelEnt
 from morphstream.artifact.target import CacheKey
 from morphstream.artifact.vocabulary import MODELS
 from morphstream.source.folder import FolderSource
-from morphstream.source.hub import HubSource
+from morphstream.source.named import HUB, source_of
 from morphstream.source.publication import Publication
 from stages.params import Params
 from stages.workspace import Workspace
-
-HUB = "hub:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +30,15 @@ class Published:
 
     @classmethod
     def at(cls, name: str) -> "Published":
-        """Return that of ``hub:ORG/REPO[@REV]``."""
-        repo, at, revision = name.removeprefix(HUB).partition("@")
-        source = HubSource(repo, revision) if at else HubSource(repo)
+        """Return that of ``hub:ORG/REPO[@REV]``.
+
+        Raises:
+            MorphstreamError: That is no name of a repository or of a revision, or no endpoint is named.
+        """
+        try:
+            source = source_of(name)
+        except ValueError as error:
+            raise MorphstreamError(f"{error}; name it as hub:ORG/REPO or hub:ORG/REPO@REVISION") from None
         return cls(publication=Publication(source, trust=None), folder=None)
 
     def models(self) -> Mapping[str, ModelEntry]:

@@ -9,6 +9,7 @@ from morphstream.artifact.errors import MorphstreamError
 from morphstream.artifact.manifest import ArchiveEntry, EngineManifest
 from morphstream.artifact.staged import scratch_folder
 from morphstream.artifact.vocabulary import archive_path, cache_path
+from morphstream.source.named import HUB
 from stages.builders.order import order_of
 from stages.caches import read_cache
 from stages.clean import build, fetch_lacking
@@ -18,7 +19,7 @@ from stages.params import Build, Params
 from stages.prepare import prepare
 from stages.rebuild.explain import explain
 from stages.rebuild.found import Compared, Rebuilt
-from stages.rebuild.published import HUB, Published, targets_of
+from stages.rebuild.published import Published, targets_of
 from stages.workspace import Workspace
 
 _BY_TIMING = "tensorrt"
@@ -138,7 +139,7 @@ def compare_archive(published: Published, archive: str, entry: ArchiveEntry, mad
     if entry.digest == made.digest:
         return replace(one, why="its manifest names what was built, but its file is another, or none")
     if entry.files != made.files:
-        names = sorted(name for name in entry.files | made.files if entry.files.get(name) != made.files.get(name))
+        names = sorted(name for name in {**entry.files, **made.files} if entry.files.get(name) != made.files.get(name))
         return replace(one, why=f"its member {names[0]} differs")
     if entry.tar_digest == made.tar_digest:
         return replace(one, why="its tar is equal: compressed at another level, or by another zstandard")

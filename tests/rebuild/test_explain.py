@@ -65,6 +65,13 @@ def test_an_archive_of_models_is_packed_again_and_what_it_lacks_is_named(tmp_pat
         rebuild(mine.workspace, mine.params, "nothing")
 
 
+@pytest.mark.parametrize("name", ["", "hub:", "hub:one", "hub:a/b@", "hub:../a/b"])
+def test_what_names_nothing_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    mine = Project.filled(tmp_path, CORE)
+    with pytest.raises(MorphstreamError, match=r"expected .*, seen .*; name "):
+        rebuild(mine.workspace, mine.params, name)
+
+
 def test_a_file_of_build_counts_by_its_bytes_and_not_by_what_a_manifest_says_of_it(tmp_path: Path) -> None:
     mine = Project.filled(tmp_path, CORE)
     published, path = Published.of(mine.workspace), archive_path("cpu-cache-x86_64.tar.zst")
