@@ -12,7 +12,7 @@ from morphstream.artifact.digest import Digest, digest_of_file
 from stages.workspace import Workspace
 
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
-_LOCK = Path("requirements/pipeline.lock")
+_LOCK = "requirements/pipeline.lock"
 _OSI = "License :: OSI Approved :: "
 _MOST_LETTERS = 80  # of a licence's name; some packages have its whole text there
 

@@ -62,7 +62,7 @@ def _parser() -> Parser:
         text = "a private root key to sign with"
         verb.add_argument("--key", action="append", default=[], type=Path, metavar="FILE", help=text)
     folder = add("folder", _folder, "sign the documents of a folder of the published layout, a source for workers")
-    folder.add_argument("folder", nargs="?", type=Path, default=Path("build"), help="(%(default)s)")
+    folder.add_argument("folder", nargs="?", type=Path, help="(build)")
     add("renew", _renew, "sign what is published as the newest anew, so that workers don't take it for held back")
     verb = add("release-key", _release_key, "make a key for whole releases, of the curve P-256")
     verb.add_argument("file", type=Path)
@@ -104,9 +104,10 @@ def _cosign(workspace: Workspace, options: argparse.Namespace) -> Mapping[str, o
 
 
 def _folder(workspace: Workspace, options: argparse.Namespace) -> Mapping[str, object]:
-    documents = sign_folder(options.folder, Publisher.of(workspace, load_params(workspace.params)))
-    print(f"{options.folder}: {len(documents)} documents signed")
-    return {"folder": str(options.folder), "documents": documents}
+    folder = options.folder or workspace.build
+    documents = sign_folder(folder, Publisher.of(workspace, load_params(workspace.params)))
+    print(f"{folder}: {len(documents)} documents signed")
+    return {"folder": str(folder), "documents": documents}
 
 
 def _renew(workspace: Workspace, _: argparse.Namespace) -> Mapping[str, object]:

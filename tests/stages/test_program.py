@@ -84,7 +84,18 @@ def test_wrong_usage_exits_2_with_a_usage_line(workspace: Workspace, verb: str) 
 
 def test_every_program_is_listed_and_has_a_help(tmp_path: Path) -> None:
     programs = dict(programs_of(HERE))
-    assert {*VERBS, "publish", "farm", "add", "admin", "build", "engines", "demo"} == programs.keys()
+    assert {
+        *VERBS,
+        "publish",
+        "farm",
+        "add",
+        "admin",
+        "build",
+        "engines",
+        "demo",
+        "sign",
+        "provenance",
+    } == programs.keys()
     assert all(programs.values())
     done = subprocess.run([sys.executable, "-m", "stages"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "")

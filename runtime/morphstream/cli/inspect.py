@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
     text = "read back the marks of a picture or video that say how it was made, or where an archive comes from"
     parser = commands.add_parser("inspect", help=text)
     text = "a picture or a video; or an archive, a folder of the published layout, or hub:ORG/REPO[@REV]"
-    parser.add_argument("file", help=text)
+    parser.add_argument("file", type=Path, help=text)
     text = "certificates of those who vouch for signers, in PEM (nobody)"
     parser.add_argument("--trust", type=Path, metavar="FILE", help=text)
     add_root(parser)
@@ -33,8 +33,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print each mark that is found, and whether one says that the file is synthetic; or where artifacts come from."""
-    path = Path(options.file)
-    if options.file.startswith(HUB) or path.is_dir() or path.name.endswith(SUFFIX):
+    path: Path = options.file
+    if str(path).startswith(HUB) or path.is_dir() or path.name.endswith(SUFFIX):
         return _run_artifact(options)
     from morphstream.cli.pictures import hushed
     from morphstream.media.inspect import inspect
@@ -53,9 +53,9 @@ def _run_artifact(options: argparse.Namespace) -> int:
     """Print where archives come from; return 1 where one contradicts what is said of it."""
     from morphstream.store.store import Store
 
-    trust, path = Store(options.store).trust(options.root), Path(options.file)
-    if options.file.startswith(HUB):
-        publication, name = Publication(source_of(options.file), trust=trust), None
+    trust, path = Store(options.store).trust(options.root), options.file
+    if str(path).startswith(HUB):
+        publication, name = Publication(source_of(str(path)), trust=trust), None
     else:
         publication, name = publication_of(path, trust)
     origins = origins_of(publication, name, path if name else None)
