@@ -38,7 +38,7 @@ def main(workspace: Workspace) -> Mapping[str, object] | None:
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m stages.sign", description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def add(name: str, run: Callable[[Workspace, argparse.Namespace], object], text: str) -> Parser:
         verb: Parser = verbs.add_parser(name, help=text, description=text)
