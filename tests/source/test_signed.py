@@ -11,6 +11,7 @@ import pytest
 
 from morphstream.artifact.errors import MorphstreamError, UntrustedError
 from morphstream.boot.boot import boot
+from morphstream.boot.doctor import diagnose
 from morphstream.boot.ondemand import add_model
 from morphstream.deploy.deploy import deploy
 from morphstream.source.folder import FolderSource
@@ -201,3 +202,15 @@ def test_what_is_no_root_document_is_refused(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(UntrustedError, match="expected a root document that its own keys sign"):
             boot(tmp_path / "store", source=tmp_path, machine=MACHINE, root=path)
+
+
+def test_a_damaged_folder_of_trust_is_said_in_a_line_and_the_store_goes_on(made: Publications, tmp_path: Path) -> None:
+    store = booted(made, tmp_path)
+    path = store.path / "trust/timestamp.json"
+    path.write_bytes(path.read_bytes()[:50])
+    assert "seen a damaged file" in refusal(store, made.new)
+    assert boot(store, source=made.new, machine=MACHINE).fallbacks == ("store kept",)
+    path.unlink()
+    assert boot(store, source=made.new, machine=MACHINE, update=True).was_good
+    (store.path / "trust/1.root.json").write_bytes(b"{}")
+    assert "a root that can't be read" in str(diagnose(store, MACHINE))

@@ -59,7 +59,7 @@ def boot(
 
     Raises:
         ValueError: The target or a source has no such form.
-        SourceError: None fit machine, target and groups, or can be built here; aren't signed, or have other contents.
+        SourceError: No source has engines that fit machine, target and groups, whole and signed as the root says.
         OSError: The store can't be written.
     """
     check_target(target)

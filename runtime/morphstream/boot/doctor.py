@@ -17,6 +17,7 @@ from morphstream.artifact.errors import (
     ManifestError,
     MorphstreamError,
     NoEngineError,
+    UntrustedError,
     message_of,
 )
 from morphstream.artifact.regular_file import UnfitFileError
@@ -114,7 +115,7 @@ def _facts_of_store(store: Store, installed: Installed | None) -> dict[str, obje
         "models": dict(installed.models),
         "licences": installed.licences,
         "is_trusted": installed.is_trusted,
-        "root": str(trust) if (trust := store.trust()) else None,
+        "root": _root_of(store),
         "missing": _missing(installed),
     }
 
@@ -133,6 +134,15 @@ def _lines_of_machine(machine: Machine, gpus: Sequence[Gpu]) -> list[str]:
     ]
 
 
+def _root_of(store: Store) -> str | None:
+    """Return in words which root a store asks for, or why that can't be read; None where it asks for none."""
+    try:
+        trust = store.trust()
+        return str(trust) if trust else None
+    except (UntrustedError, OSError) as error:
+        return f"a root that can't be read ({message_of(error)})"
+
+
 def _lines_of_store(store: Store, installed: Installed) -> list[str]:
     sizes = [digest.bytes for digest in installed.manifest.digests.values()]
     total = f"{len(sizes)} files, {sum(sizes) / 2**20:.1f} MiB"
@@ -146,8 +156,8 @@ def _lines_of_store(store: Store, installed: Installed) -> list[str]:
     for model, licence in installed.licences.items():
         licences.setdefault(licence, []).append(model)
     lines += [f"licence    {licence}: {', '.join(names)}" for licence, names in sorted(licences.items())]
-    trust = store.trust()
-    lines.append(f"signed     {f'as {trust} says' if trust else 'not asked for, as no root is configured'}")
+    root = _root_of(store)
+    lines.append(f"signed     {f'as {root} says' if root else 'not asked for, as no root is configured'}")
     missing = _missing(installed)
     remedy = f"; for these run: {_completing(store, installed, missing)}" if missing else ""
     return [*lines, f"missing    {', '.join(missing) or 'nothing'}{remedy}"]

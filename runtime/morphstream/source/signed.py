@@ -59,11 +59,18 @@ class SignedState:
 
     @property
     def documents(self) -> dict[str, Digest]:
-        """Digest of each document by path."""
+        """Digest of each document by path.
+
+        Raises:
+            UntrustedError: A document has another kind of digest.
+        """
         from tuf.api.metadata import Metadata, Targets
 
         targets = Metadata[Targets].from_bytes(self.lists["targets.json"]).signed.targets
-        return {path: Digest(file.hashes["sha256"], file.length) for path, file in targets.items()}
+        try:
+            return {path: Digest(file.hashes["sha256"], file.length) for path, file in targets.items()}
+        except (KeyError, ValueError) as error:
+            raise UntrustedError(f"{METADATA}/targets.json: expected a sha256 of each document, seen {error}") from None
 
     @property
     def version(self) -> int:
@@ -89,6 +96,23 @@ def read_root(text: bytes, what: str) -> tuple[int, datetime]:
         expected = f"{what}: expected a root document that its own keys sign"
         raise UntrustedError(f"{expected}, seen {error}; get it from the publisher again") from None
     return root.signed.version, root.signed.expires.replace(tzinfo=UTC)
+
+
+def check_lists(lists: Mapping[str, bytes], folder: Path) -> None:
+    """Check that lists which were kept in a folder can still be read.
+
+    Raises:
+        UntrustedError: One is damaged: what it protected from can't be told any more.
+    """
+    with _tuf():
+        from tuf.api.exceptions import RepositoryError
+        from tuf.api.metadata import Metadata, Timestamp
+    for name, text in lists.items():
+        try:
+            Metadata[Timestamp].from_bytes(text)
+        except (RepositoryError, ValueError, KeyError, TypeError, RecursionError) as error:
+            expected = f"{folder / name}: expected what was verified last"
+            raise UntrustedError(f"{expected}, seen a damaged file ({error}); remove it, and boot again") from None
 
 
 def is_signed_by(newer: bytes, root: bytes) -> bool:

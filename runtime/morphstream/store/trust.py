@@ -27,6 +27,7 @@ from morphstream.source.signed import (
     REMEDY,
     ROOT_BYTES_MAX,
     SignedState,
+    check_lists,
     is_signed_by,
     read_root,
     verify_metadata,
@@ -78,15 +79,20 @@ class Trust:
         ]
 
     def state(self) -> SignedState:
-        """Return what was verified last."""
+        """Return what was verified last.
+
+        Raises:
+            UntrustedError: It is damaged.
+        """
         lists, seen = dict[str, bytes](), None
         with suppress(FileNotFoundError):
             lists = {name: read_regular(self.folder / name, SMALL_BYTES_MAX) for name in _LISTS}
             seen = datetime.fromtimestamp((self.folder / SEEN).stat().st_mtime, UTC)
+        check_lists(lists, self.folder)
         return SignedState(roots={**_roots_in(self.folder), **self._roots}, lists=lists, seen=seen)
 
     def __str__(self) -> str:
-        roots = self.state().roots
+        roots = {**_roots_in(self.folder), **self._roots}
         version, expires = read_root(roots[max(roots)], f"{self.folder}")
         return f"root {version}, which expires on {expires:%Y-%m-%d}"
 
