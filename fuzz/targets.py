@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -143,32 +143,18 @@ def params(path: Path) -> None:
     load_params(path)
 
 
-def model(path: Path) -> None:
-    """Read an ONNX file, and check it as each role's."""
-    from stages.surgery.contract import check_contract
-    from stages.surgery.read import read_model
-
-    proto = read_model(path)
-    for one in models():
-        try:
-            check_contract(proto, one)
-        except MorphstreamError:
-            continue
-
-
-def prepared(path: Path) -> None:
-    """Read an ONNX file that keeps a detector's or a swapper's contract, and prepare it."""
+def model(path: Path, *, is_prepared: bool = False) -> None:
+    """Read an ONNX file, check it as each role's, and prepare it where it keeps a contract."""
     from stages.prepare import edit
     from stages.surgery.contract import check_contract
     from stages.surgery.read import read_model
 
     proto = read_model(path)
     for one in models():
-        try:
+        with suppress(MorphstreamError):
             check_contract(proto, one)
-        except MorphstreamError:
-            continue
-        edit(proto, one)
+            if is_prepared:
+                edit(proto, one)
 
 
 @cache
@@ -191,7 +177,7 @@ TARGETS: Mapping[str, Run] = {
     "models_manifest": refusing(ModelsManifest.from_json),
     "onnx": refusing(in_file(model, ".onnx")),
     "params": refusing(in_file(params, ".yaml")),
-    "prepared_onnx": refusing(in_file(prepared, ".onnx")),
+    "prepared_onnx": refusing(in_file(partial(model, is_prepared=True), ".onnx")),
     "root": refusing(signed),
     "signed_lists": refusing(timestamped),
     "store_record": refusing(read_record),

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -123,7 +122,6 @@ def test_nothing_that_is_left_has_a_secret(own: Run, tmp_path: Path, booted: Sto
             cookies += visited(link)
         with own.serve("morphstream", "live", "--page", "--port", "0", "--store", str(booted.path)) as link:
             cookies += visited(link)
-        time.sleep(0.1)
     finally:
         over.set()
         watcher.join()
