@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INDEX := $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null))
 INSTALL = python -m uv pip install --quiet --require-hashes --compile-bytecode $(addprefix --default-index ,$(INDEX))
 
-.PHONY: demo test check docs docs-test slow-test fuzz hub setup lock clean
+.PHONY: demo test check docs docs-test fuzz hub setup lock clean
 
 demo: $(VENV)/pipeline
 	python -m stages.demo
@@ -26,9 +26,6 @@ docs: setup # the site of the documentation, build/site/index.html
 
 docs-test: setup # run the commands of every page
 	python -m pytest -n 2 --maxschedchunk 1 -m docs tests/docs
-
-slow-test: setup # what takes too long for each change
-	python -m pytest -m slow
 
 SECONDS ?= 60
 fuzz: setup # give each reader made-up bytes for SECONDS, or one of them: make fuzz TARGET=archive SECONDS=600

@@ -43,7 +43,6 @@ OF_GIGABYTES = {
     "pipeline": "openvino==2026.4.1",
     "dev": "openvino==2026.4.1",
     "openssf": "model-signing==1.1.1",
-    "farm": "ray==2.60.0",
 }
 
 
