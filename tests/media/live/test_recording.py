@@ -1,5 +1,6 @@
 """A recording is marked, in step with its sound, and has its name only when it is complete."""
 
+import json
 import resource
 import shutil
 from collections.abc import Iterator
@@ -8,10 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import c2pa
 import numpy as np
 import pytest
 
 from morphstream.artifact.errors import VideoError
+from morphstream.media.credentials import Signing
 from morphstream.media.live.items import LiveFrame, Sound
 from morphstream.media.live.muxed import fitted
 from morphstream.media.live.output import line_of_error
@@ -19,6 +22,7 @@ from morphstream.media.live.recording import Recording, unfinished
 from morphstream.media.live.sink import open_output
 from morphstream.media.provenance import is_ours
 from morphstream.media.video.marks import WORDS, read_tags
+from tests.media.certificates import make_certificates
 from tests.media.live.counted import RATE, SOUND_RATE, beep, counted_frame, seen_in
 from tests.media.live.fakes import grey
 
@@ -121,3 +125,21 @@ def test_a_recording_without_a_frame_leaves_nothing(tmp_path: Path) -> None:
     with Recording(tmp_path / "take.mkv", has_sound=True) as recording:
         recording.put(Sound(samples=np.zeros((SOUND_RATE, 2), np.int16), time=Fraction(0)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_is_signed_as_created_and_where_it_cant_be_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    signing = Signing.read(*make_certificates(tmp_path / "keys")[:2], "1.0")
+    for suffix in (".mp4", ".mov"):
+        path = tmp_path / f"take{suffix}"
+        with Recording(path, has_sound=True, signing=signing) as recording:
+            _record(recording, range(30))
+        with c2pa.Reader(str(path)) as reader:
+            found = json.loads(reader.json())
+        assert found["validation_state"] == "Valid"
+        assert "c2pa.created" in json.dumps(found)
+        with av.open(str(path)) as file:
+            assert len(seen_in(file).frames) == 30
+    with open_output(str(tmp_path / "take.mkv"), signing=signing):
+        assert "take.mkv isn't signed, as .mkv has no place for that" in caplog.text

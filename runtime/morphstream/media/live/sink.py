@@ -1,11 +1,13 @@
 """Open what a user names as a live output: a window, a file, an address, a virtual camera."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from morphstream.artifact.errors import VideoError
+from morphstream.media.credentials import FORMATS as SIGNED
 from morphstream.media.credentials import Signing
 from morphstream.media.live.address import check_address, is_address, shown
 from morphstream.media.live.certificate import check_certificates
@@ -17,6 +19,7 @@ from morphstream.media.live.virtual_camera import VirtualCamera, check_virtual_c
 from morphstream.media.output import check_place
 from morphstream.media.video.marks import WORDS
 
+_log = logging.getLogger("morphstream.c2pa")
 _RTMP, _WHIP = ("rtmp", "rtmps"), ("whip+http", "whip+https", "http", "https")
 _X264 = {"preset": "veryfast", "tune": "zerolatency"}
 _FLV = {"max_interleave_delta": "200000", "flvflags": "no_duration_filesize"}  # sound that pauses holds nothing back
@@ -56,6 +59,8 @@ def open_output(
     if path.exists() and not overwrite:  # ours, which in other runs can be had again
         raise VideoError(f"{path}: expected no file, seen one; name another, or replace it with --overwrite")
     check_unfinished(path)
+    if signing and path.suffix.lower() not in SIGNED:
+        _log.warning("%s isn't signed, as %s has no place for that", path, path.suffix.lower())
     return LiveOutput(text, lambda has_sound: Recording(path, has_sound=has_sound, signing=signing), retries=False)
 
 
