@@ -12,6 +12,7 @@ from morphstream.artifact.vocabulary import MODELS
 from morphstream.source.folder import FolderSource
 from morphstream.source.named import HUB, source_of
 from morphstream.source.publication import Publication
+from morphstream.store.trust import trust_of
 from stages.params import Params
 from stages.workspace import Workspace
 
@@ -29,8 +30,8 @@ class Published:
         return cls(publication=Publication(FolderSource(workspace.build), trust=None), folder=workspace.build)
 
     @classmethod
-    def at(cls, name: str) -> "Published":
-        """Return that of ``hub:ORG/REPO[@REV]``.
+    def at(cls, name: str, folder: Path) -> "Published":
+        """Return that of ``hub:ORG/REPO[@REV]``, signed where a root is configured; a folder keeps what was verified.
 
         Raises:
             MorphstreamError: That is no name of a repository or of a revision, or no endpoint is named.
@@ -39,7 +40,7 @@ class Published:
             source = source_of(name)
         except ValueError as error:
             raise MorphstreamError(f"{error}; name it as hub:ORG/REPO or hub:ORG/REPO@REVISION") from None
-        return cls(publication=Publication(source, trust=None), folder=None)
+        return cls(publication=Publication(source, trust=trust_of(folder)), folder=None)
 
     def models(self) -> Mapping[str, ModelEntry]:
         """Return the published models by name."""

@@ -32,10 +32,10 @@ def rebuild(workspace: Workspace, params: Params, what: str) -> Rebuilt:
     Raises:
         MorphstreamError: There is no such thing, or it can't be built here.
     """
-    published = Published.at(what) if what.startswith(HUB) else Published.of(workspace)
     targets, archives = targets_of(params, what)
     compared = list[Compared]()
     with scratch_folder(workspace.build / "rebuild") as folder:
+        published = Published.at(what, folder) if what.startswith(HUB) else Published.of(workspace)
         compared += _models(params, published)
         for name in archives:
             compared += _model_archive(workspace, params, name, published, folder)
